@@ -1,0 +1,68 @@
+"""SEEDS: exponential SDE solvers for diffusion models, derived by sympy and run by torch.
+
+The mathematics: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`. The numbers: `schedule`,
+`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `sampler`. Imports go down this list only.
+"""
+
+from seeds_theory.brownian import BrownianPath, path_points
+from seeds_theory.denoiser import Denoiser, EDMDenoiser, NetworkDenoiser
+from seeds_theory.errors import (
+    DenoiserError,
+    GridError,
+    NoiseError,
+    ParameterError,
+    SeedsError,
+    TableauError,
+    UnknownNameError,
+)
+from seeds_theory.grids import rho_grid, time_grid, uniform_log_snr
+from seeds_theory.methods import METHODS, method
+from seeds_theory.plan import Interval, Plan, make_plan
+from seeds_theory.sampler import StepInfo, sample
+from seeds_theory.schedule import (
+    DiscreteSchedule,
+    RectifiedFlow,
+    Schedule,
+    VarianceExploding,
+    VariancePreservingCosine,
+    VariancePreservingLinear,
+)
+from seeds_theory.sources import GeneratorNoise, InjectedNoise, NoiseSource, SeededNoise
+from seeds_theory.tableau import Orders, Tableau
+
+__all__ = [
+    "METHODS",
+    "BrownianPath",
+    "Denoiser",
+    "DenoiserError",
+    "DiscreteSchedule",
+    "EDMDenoiser",
+    "GeneratorNoise",
+    "GridError",
+    "InjectedNoise",
+    "Interval",
+    "NetworkDenoiser",
+    "NoiseError",
+    "NoiseSource",
+    "Orders",
+    "ParameterError",
+    "Plan",
+    "RectifiedFlow",
+    "Schedule",
+    "SeededNoise",
+    "SeedsError",
+    "StepInfo",
+    "Tableau",
+    "TableauError",
+    "UnknownNameError",
+    "VarianceExploding",
+    "VariancePreservingCosine",
+    "VariancePreservingLinear",
+    "make_plan",
+    "method",
+    "path_points",
+    "rho_grid",
+    "sample",
+    "time_grid",
+    "uniform_log_snr",
+]

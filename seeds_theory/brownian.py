@@ -1,0 +1,158 @@
+r"""One Brownian path for every step size and every form: coupled solutions, the same sample at more steps.
+
+The path is drawn on a fine grid, as the noises of the forms asked for on each of its intervals, jointly.
+Coarser noises are joined from fine ones, :math:`N(s,t) = \Phi(t,m) N(s,m) + N(m,t)`, which is exact: a
+plan whose points and nodes lie on the fine grid sees the very same Brownian motion as any other.
+
+Joint law on one interval: the Gram matrix of the noise kernels. It is factored without forming it, by a
+QR decomposition of the kernels at Gauss-Legendre points, so that nearly equal kernels (short
+intervals) lose nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seeds_theory.errors import NoiseError, ParameterError
+from seeds_theory.exact import DATA, SemilinearForm
+from seeds_theory.grids import require_grid
+from seeds_theory.plan import Interval, Plan
+from seeds_theory.sources import GeneratorNoise, NoiseSource
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+_SAME_POINT = 1e-9  # in log-SNR: points closer than this are one point of the path
+
+
+class BrownianPath:
+    r"""A noise source that serves any interval between points of its grid, always from the same path.
+
+    Parameters
+    ----------
+    sigmas : the fine grid, descending; see `path_points` for the union over several plans.
+    eta : the path's :math:`\eta`, > 0.
+    like : a tensor with the states' shape, dtype and device.
+    source : who draws the normals of the path; default, torch's global generator. With `SeededNoise`
+        each sample has its own path.
+    forms : the forms whose noise will be asked for; data prediction by default.
+    parameters : value of the parameter of a form that has one, e.g. ``{GAUSSIAN: c}`` with c a number
+        or an array that broadcasts over the event shape.
+
+    Raises
+    ------
+    ParameterError, GridError : eta or grid not admissible.
+    NoiseError : when asked for a form it does not carry, or a point that is not on its grid.
+    """
+
+    def __init__(
+        self,
+        sigmas: Sequence[float] | np.ndarray,
+        eta: float,
+        like: Tensor,
+        source: NoiseSource | None = None,
+        forms: Sequence[SemilinearForm] = (DATA,),
+        parameters: dict[SemilinearForm, Any] | None = None,
+    ) -> None:
+        if not 0 < eta < np.inf:
+            raise ParameterError(f"a path needs a finite eta > 0; got {eta}")
+        grid = require_grid(sigmas)
+        if grid[-1] == 0 or (np.isinf(grid[0]) and tuple(forms) != (DATA,)):
+            raise NoiseError(
+                "a path ends at a positive noise level, and starts at a finite one unless it serves "
+                "data prediction alone"
+            )
+        self.eta, self.forms = float(eta), tuple(forms)
+        self._parameters = parameters or {}
+        self._log_snr = -np.log(grid)
+        pairs = zip(grid.tolist(), grid[1:].tolist(), strict=False)
+        fine = [Interval(a, b, form, self.eta) for a, b in pairs for form in self.forms]
+        normals = (source or GeneratorNoise())(fine, like).unflatten(0, (-1, len(self.forms)))
+        factor = self._factor()
+        self._noises = torch.zeros_like(normals)
+        for row in range(len(self.forms)):
+            for column in range(row + 1):
+                weight = _over_batch(factor[..., row, column], normals[:, column])
+                self._noises[:, row] += weight * normals[:, column]
+
+    def _factor(self) -> np.ndarray:
+        """Lower triangular factors of the joint covariances: (intervals, [event], forms, forms)."""
+        extra = max((np.ndim(value) for value in self._parameters.values()), default=0)
+        start, stop = (
+            self._log_snr[part].reshape(-1, *(1,) * extra, 1) for part in np.s_[:-1, 1:]
+        )
+        start = np.where(np.isinf(start), stop, start)  # an infinite interval is treated below
+        half = 0.5 * (stop - start)
+        points = start + half * (1 + _NODES)
+        root = np.sqrt(2 * self.eta * half * _WEIGHTS) * np.exp(-points)
+        kernels = [root * self._per_point(form, stop, points) for form in self.forms]
+        upper = np.linalg.qr(np.stack(np.broadcast_arrays(*kernels), axis=-1), mode="r")
+        signs = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
+        lower = np.swapaxes(upper * signs[..., None], -1, -2)
+        if np.isinf(self._log_snr[0]):  # data prediction: all of the state is this noise
+            lower[0] = np.exp(-self._log_snr[1])
+        return np.asarray(lower)
+
+    def _per_point(self, form: SemilinearForm, t: Any, s: Any) -> np.ndarray:
+        parameter = np.asarray(self._parameters.get(form, np.nan))[..., None]
+        return np.asarray(form.numeric_propagator()(t, s, self.eta, parameter))
+
+    def _index(self, sigma: float) -> int:
+        position = -np.log(sigma)
+        index = int(np.searchsorted(self._log_snr, position - _SAME_POINT))
+        if index == len(self._log_snr) or self._log_snr[index] > position + _SAME_POINT:
+            raise NoiseError(
+                f"the path has no point at sigma = {sigma:g}: draw it on the union of all points, "
+                "path_points(plans)"
+            )
+        return index
+
+    def noise(self, form: SemilinearForm, sigma: float, sigma_next: float) -> Tensor:
+        """The noise of a form between two points of the grid, not standardised: shaped like the states."""
+        if form not in self.forms:
+            carried = ", ".join(f.name for f in self.forms)
+            raise NoiseError(f"the path carries the noise of {carried}; asked for {form.name!r}")
+        first, last = self._index(sigma), self._index(sigma_next)
+        pieces = self._noises[first:last, self.forms.index(form)]
+        ends = self._log_snr[first + 1 : last + 1]
+        parameter = self._parameters.get(form, np.nan)
+        ends = ends.reshape(-1, *(1,) * np.ndim(parameter))
+        weights = form.numeric_propagator()(self._log_snr[last], ends, self.eta, parameter)
+        weights = np.broadcast_to(weights, np.broadcast(weights, ends).shape)
+        return (_over_batch(weights, pieces) * pieces).sum(0)
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """The standardised noises of these intervals."""
+        draws = []
+        for interval in intervals:
+            if interval.eta != self.eta:
+                raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
+            noise = self.noise(interval.form, interval.sigma, interval.sigma_next)
+            draws.append(noise / interval.deviation)
+        return torch.stack(draws).to(like)
+
+
+def _over_batch(weights: np.ndarray, states: Tensor) -> Tensor:
+    """Weights (n,) or (n, *event) beside states (n, batch, *event)."""
+    tensor = torch.tensor(weights).to(states)
+    if tensor.ndim == 1:
+        return tensor.reshape(-1, *(1,) * (states.ndim - 1))
+    return tensor.unsqueeze(1)
+
+
+def path_points(plans: Iterable[Plan]) -> np.ndarray:
+    """The union of all points that these plans ask noise at: the fine grid of their common path."""
+    levels = {
+        level
+        for plan in plans
+        for step in plan.steps
+        for interval in step.intervals
+        for level in (interval.sigma, interval.sigma_next)
+    }
+    points = np.array(sorted(levels, reverse=True))
+    keep = np.ones(len(points), dtype=bool)
+    keep[1:] = ~np.isclose(points[1:], points[:-1], rtol=_SAME_POINT, atol=0)
+    return points[keep]

@@ -1,0 +1,103 @@
+r"""Denoisers: :math:`D(x, \sigma) \approx E[x_0 \mid x_0 + \sigma\varepsilon = x]`, and networks as denoisers.
+
+The loop knows nothing else of a model: a Gaussian, a mixture and a network look the same to it. At an
+infinite noise level the state passed is the unit noise itself, the limit of x / sigma.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from seeds_theory.errors import ParameterError
+from seeds_theory.prediction import PREDICTIONS, prediction
+from seeds_theory.schedule import DiscreteSchedule, Schedule, VarianceExploding
+
+Network = Callable[[Tensor, Tensor], Tensor]
+"""A network: scaled states ``(batch, *event)`` and times ``(batch,)`` to outputs shaped like the states."""
+
+
+class Denoiser(Protocol):
+    """The protocol of a model."""
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """The estimate of the data given states ``(batch, *event)`` at noise level sigma, shaped like x."""
+        ...
+
+
+@dataclass(frozen=True)
+class NetworkDenoiser:
+    """A network trained on some schedule to predict something, as a denoiser.
+
+    Parameters
+    ----------
+    network : called as ``network(alpha * x, t)``, in the schedule's coordinates.
+    schedule : the schedule it was trained on; its time is what the network is given.
+    predicts : "data" (x0), "noise" (eps), "v", "flow" (velocity of rectified flow) or "score".
+    round_time : give the network whole timesteps, the nearest ones (default for `DiscreteSchedule`).
+    """
+
+    network: Network
+    schedule: Schedule = field(default_factory=VarianceExploding)
+    predicts: str = "noise"
+    round_time: bool | None = None
+
+    def __post_init__(self) -> None:
+        if prediction(self.predicts) is PREDICTIONS["F"]:
+            raise ParameterError("an 'F' prediction has scalings of its own: use EDMDenoiser")
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """Evaluate the network at the time of this noise level and convert its output."""
+        t = float(self.schedule.time(sigma))
+        if not math.isfinite(t):
+            raise ParameterError(
+                f"{type(self.schedule).__name__} has no time for the noise level {sigma:g}: "
+                "start the grid at a level that it reaches"
+            )
+        rounds = isinstance(self.schedule, DiscreteSchedule)
+        if rounds if self.round_time is None else self.round_time:
+            t = float(round(t))
+        alpha, spread = _coefficients(sigma, self.schedule, t)
+        state = x * alpha if math.isfinite(sigma) else x * spread
+        times = torch.full((len(x),), t, dtype=x.dtype, device=x.device)
+        skip, out = prediction(self.predicts).coefficients(alpha, spread)
+        output = self.network(state, times)
+        return out * output if skip == 0 else skip * state + out * output
+
+
+def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, float]:
+    """(alpha, sigma) with exactly the ratio asked for, also where t was rounded."""
+    alpha = float(schedule.alpha(t))
+    return (alpha, alpha * sigma) if math.isfinite(sigma) else (0.0, float(schedule.sigma(t)))
+
+
+@dataclass(frozen=True)
+class EDMDenoiser:
+    r"""EDM's preconditioning (Karras et al. 2022, section 5): :math:`D = c_{skip} x + c_{out} F(c_{in} x, c_{noise})`.
+
+    Parameters
+    ----------
+    network : F, called with ``c_in * x`` and ``c_noise = log(sigma) / 4`` of shape ``(batch,)``.
+    sigma_data : standard deviation of the data, 0.5 in EDM.
+    """
+
+    network: Network
+    sigma_data: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma_data < math.inf:
+            raise ParameterError(f"sigma_data is positive and finite; got {self.sigma_data}")
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """Scale, evaluate, and combine."""
+        if not 0 < sigma < math.inf:
+            raise ParameterError(f"EDM's noise levels are positive and finite; got {sigma}")
+        skip, out = PREDICTIONS["F"].coefficients(1.0, sigma, self.sigma_data)
+        c_in = 1.0 / math.hypot(sigma, self.sigma_data)
+        c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=x.dtype, device=x.device)
+        return skip * x + out * self.network(c_in * x, c_noise)

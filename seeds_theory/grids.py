@@ -1,0 +1,103 @@
+r"""Grids of noise levels :math:`\sigma/\alpha`, descending: a grid of N steps has N + 1 points.
+
+With ``to_zero=True`` the last point is 0 and the remaining N points span sigma_max to sigma_min, as in
+EDM and k-diffusion; otherwise the grid ends at sigma_min.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from seeds_theory.errors import GridError, ParameterError
+from seeds_theory.schedule import Schedule
+
+
+def uniform_log_snr(
+    sigma_max: float, sigma_min: float, steps: int, *, to_zero: bool = False
+) -> np.ndarray:
+    """Equal steps in the log-SNR: a geometric sequence of noise levels."""
+    _require_range(sigma_max, sigma_min)
+    return _grid(lambda u: np.geomspace(sigma_max, sigma_min, len(u)), steps, to_zero)
+
+
+def rho_grid(
+    sigma_max: float, sigma_min: float, steps: int, *, rho: float = 7.0, to_zero: bool = False
+) -> np.ndarray:
+    r"""EDM's grid: equal steps in :math:`\sigma^{1/\rho}` (Karras et al. 2022, eq. 5)."""
+    _require_range(sigma_max, sigma_min)
+    if not rho > 0:
+        raise ParameterError(f"rho is positive; got {rho}: EDM uses 7")
+    first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return _grid(lambda u: (first + u * (last - first)) ** rho, steps, to_zero)
+
+
+def time_grid(
+    schedule: Schedule,
+    steps: int,
+    *,
+    t_max: float | None = None,
+    t_min: float = 1e-3,
+    to_zero: bool = False,
+) -> np.ndarray:
+    """Equal steps in a schedule's own time, from t_max (default: its last time) to t_min.
+
+    The first noise level is infinite where the schedule reaches alpha = 0.
+    """
+    start = schedule.t_max if t_max is None else t_max
+    if not schedule.t_min <= t_min < start <= schedule.t_max:
+        raise GridError(
+            f"times of this schedule satisfy {schedule.t_min:g} <= t_min < t_max <= "
+            f"{schedule.t_max:g}; got t_min = {t_min}, t_max = {start}"
+        )
+    return _grid(lambda u: schedule.noise_level(start + u * (t_min - start)), steps, to_zero)
+
+
+def _grid(levels: Callable[[np.ndarray], np.ndarray], steps: int, to_zero: bool) -> np.ndarray:
+    least = 2 if to_zero else 1
+    if steps != int(steps) or steps < least:
+        raise GridError(f"a grid needs a whole number of steps, {least} or more; got {steps}")
+    points = int(steps) if to_zero else int(steps) + 1
+    sigmas = levels(np.linspace(0.0, 1.0, points))
+    return np.append(sigmas, 0.0) if to_zero else sigmas
+
+
+def _require_range(sigma_max: float, sigma_min: float) -> None:
+    if not 0 < sigma_min < sigma_max < np.inf:
+        raise GridError(
+            f"a grid needs 0 < sigma_min < sigma_max < inf; got sigma_min = {sigma_min}, "
+            f"sigma_max = {sigma_max}"
+        )
+
+
+def require_grid(sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The grid as float64, after checks.
+
+    Raises
+    ------
+    GridError : fewer than 2 points, NaN, negative, not strictly descending, or infinite straight to 0.
+    """
+    try:
+        grid = np.asarray(sigmas, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise GridError(f"a grid is a sequence of noise levels; got {sigmas!r}") from None
+    if grid.ndim != 1 or len(grid) < 2:
+        raise GridError(
+            f"a grid is a one-dimensional sequence of 2 or more noise levels; got shape {grid.shape}"
+        )
+    if np.isnan(grid).any():
+        raise GridError(f"noise levels are numbers; got NaN at index {np.isnan(grid).argmax()}")
+    if (grid < 0).any():
+        raise GridError(f"noise levels are >= 0; got {grid.min()} at index {grid.argmin()}")
+    # Not np.diff: inf - inf is nan, and two infinite levels must be caught here as well.
+    stuck = ~(grid[1:] < grid[:-1])
+    if stuck.any():
+        i = int(stuck.argmax())
+        raise GridError(
+            f"noise levels descend strictly; got {grid[i]:g} then {grid[i + 1]:g} at index {i + 1}: "
+            "reverse the grid or drop repeated points"
+        )
+    if np.isinf(grid[0]) and grid[1] == 0:
+        raise GridError("a grid from an infinite noise level to 0 needs a finite level between")
+    return grid

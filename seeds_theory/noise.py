@@ -1,0 +1,146 @@
+r"""Functionals of the Brownian path over one step, and their joint law.
+
+The noise of an exponential form at :math:`\lambda_t`, started from :math:`\lambda_s`, is
+:math:`\sqrt{2\eta}\,e^{-\lambda_t} G^r_0` with the *moments of white noise*
+
+.. math::  G^r_k(s, t) = \int_s^t e^{-r(\lambda_t-u)} \frac{(\lambda_t-u)^k}{k!}\,dW_u,
+
+:math:`r = \eta` for data and :math:`r = -1` for noise prediction. Path averages of the data-prediction
+noise are moments with k > 0. Two rules say everything about them:
+
+* one covariance, for any two rates and powers, on an interval of length h,
+
+  .. math::  \mathrm{Cov}(G^r_j, G^q_k) = \binom{j+k}{j} h^{j+k+1} e^{-\rho h}\varphi_{j+k+1}(\rho h),
+             \qquad \rho = r + q;
+
+* one way to join an interval to the next one, of length :math:`h_2`,
+
+  .. math::  G^r_k(s, t) = e^{-r h_2} \sum_{j \le k} \frac{h_2^{k-j}}{(k-j)!}\, G^r_j(s, m) + G^r_k(m, t).
+
+Claims: ``noise-*``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from seeds_theory.exact import DATA, SemilinearForm, diffusion, eta, lam, lam_t
+from seeds_theory.phi import Phi
+
+h = sp.Symbol("h", positive=True)
+"""Length of a step in log-SNR."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    r"""The white-noise moment :math:`G^r_k` on one of the consecutive intervals of a step."""
+
+    rate: sp.Expr
+    power: int
+    interval: int = 0
+
+    def kernel(self, distance: sp.Expr) -> sp.Expr:
+        r"""The integrand :math:`e^{-r x} x^k / k!` at the distance x from the interval's end."""
+        return sp.exp(-self.rate * distance) * distance**self.power / sp.factorial(self.power)
+
+
+def moment_covariance(a: Moment, b: Moment, length: sp.Expr) -> sp.Expr:
+    """The covariance of two moments on an interval of that length; 0 on different intervals."""
+    if a.interval != b.interval:
+        return sp.Integer(0)
+    order = a.power + b.power + 1
+    rho = sp.expand(a.rate + b.rate)
+    if order == 1:  # the same, written so that no large rate can overflow
+        return length * Phi(1, -rho * length)
+    weight = sp.binomial(a.power + b.power, a.power)
+    return weight * length**order * sp.exp(-rho * length) * Phi(order, rho * length)
+
+
+@dataclass(frozen=True)
+class Functional:
+    """A linear combination of `Moment` objects: a Gaussian functional of the path over a step."""
+
+    terms: Mapping[Moment, sp.Expr] = field(default_factory=dict)
+
+    def __add__(self, other: Functional) -> Functional:
+        terms = dict(self.terms)
+        for moment, weight in other.terms.items():
+            terms[moment] = terms.get(moment, sp.Integer(0)) + weight
+        return Functional(terms)
+
+    def __rmul__(self, factor: sp.Expr) -> Functional:
+        return Functional({moment: factor * weight for moment, weight in self.terms.items()})
+
+    def covariance(self, other: Functional, lengths: Sequence[sp.Expr]) -> sp.Expr:
+        """The covariance, given the lengths of the step's intervals."""
+        return sp.Add(
+            *(
+                u * v * moment_covariance(a, b, lengths[a.interval])
+                for a, u in self.terms.items()
+                for b, v in other.terms.items()
+            )
+        )
+
+    def split(self, second: sp.Expr) -> Functional:
+        """The same functional of a one-interval step, cut in two; `second` is the later length."""
+        result = Functional()
+        for moment, weight in self.terms.items():
+            result += weight * joined(moment, second)
+        return result
+
+
+def joined(moment: Moment, second: sp.Expr) -> Functional:
+    """A moment over two intervals, in the moments of each (0 the earlier, 1 the later one)."""
+    rate, power = moment.rate, moment.power
+    terms = {
+        Moment(rate, j, 0): sp.exp(-rate * second) * second ** (power - j) / sp.factorial(power - j)
+        for j in range(power + 1)
+    }
+    return Functional({**terms, Moment(rate, power, 1): sp.Integer(1)})
+
+
+def node_noise(form: SemilinearForm, lengths: Sequence[sp.Expr], last: int) -> Functional:
+    r"""The solution's noise at the end of interval `last`, in units of :math:`\sqrt{2\eta}\,e^{-\lambda}` there.
+
+    Joined over the intervals 0 to `last` of a step, whose lengths are given.
+    """
+    rate = form.noise_rate
+    return Functional(
+        {
+            Moment(rate, 0, i): sp.exp(-rate * sp.Add(*lengths[i + 1 : last + 1]))
+            for i in range(last + 1)
+        }
+    )
+
+
+def path_averages() -> dict[str, Functional]:
+    r"""The drift-weighted averages of the data-prediction noise over a step of length h.
+
+    With E(l) the drift kernel, N_l the noise at l and :math:`\tau = (l-\lambda_s)/h`:
+
+    * N: the noise at the end, M: :math:`\int E N_l\,dl`, M1: :math:`\int E \tau N_l\,dl`,
+    * J: :math:`\int E(l) \int_{\lambda_s}^l (1+\eta) e^{-(1+\eta)(l-k)} N_k\,dk\,dl`,
+
+    all in units of :math:`\sqrt{2\eta}\,e^{-\lambda_t}`. J is (1+eta) h (M - M1).
+    """
+    first, second, third = (Functional({Moment(DATA.noise_rate, k): sp.Integer(1)}) for k in range(3))
+    return {
+        "N": first,
+        "M": (1 + eta) * second,
+        "M1": (1 + eta) * (second + (-1 / h) * third),
+        "J": (1 + eta) ** 2 * third,
+    }
+
+
+def deviation(form: SemilinearForm) -> sp.Expr:
+    r"""The standard deviation of a form's noise at :math:`\lambda_t` after a stretch of length h."""
+    moment = Moment(form.noise_rate, 0)
+    return noise_scale() * sp.sqrt(moment_covariance(moment, moment, h))
+
+
+def noise_scale(time: sp.Expr = lam_t) -> sp.Expr:
+    r"""The unit of all functionals here: :math:`g = \sqrt{2\eta}\,e^{-\lambda}` at the step's end."""
+    return diffusion.subs(lam, time)

@@ -1,0 +1,259 @@
+r"""Plan: a tableau on a grid, as float64 numbers computed once on the host.
+
+`step_formula` is the step in symbols: one row per stage and one for the result, each
+
+.. math::  u = \mathrm{state} \cdot y_s + \sum_i \mathrm{drift}_i F_i + \sum_m \mathrm{noise}_m z_m,
+
+with standard normals :math:`z_m`, one per interval between consecutive nodes, in time order. `make_plan`
+lambdifies these very rows: the formula that the book prints is the formula that runs.
+
+Two steps have no finite length h: from an infinite noise level, and to noise level 0. They are the
+limits of the one-stage step in data prediction, y = D + sigma_t z (eta > 0) and y = D.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import sympy as sp
+
+from seeds_theory import methods
+from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
+from seeds_theory.exact import DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
+from seeds_theory.grids import require_grid
+from seeds_theory.noise import deviation, h, moment_covariance, node_noise, noise_scale
+from seeds_theory.phi import Phi, phi
+from seeds_theory.tableau import Tableau, z
+
+Number = TypeVar("Number", sp.Expr, float)
+
+
+@dataclass(frozen=True)
+class Row(Generic[Number]):
+    """One affine combination: the state at a node from the step's start, integrands and normals."""
+
+    sigma: Number
+    state: Number
+    drift: tuple[Number, ...]
+    noise: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A stretch of the path, from one noise level down to another, and the form its noise is for.
+
+    A noise source returns the noise of that form over that stretch, divided by its exact standard
+    deviation: a standard normal.
+    """
+
+    sigma: float
+    sigma_next: float
+    form: SemilinearForm
+    eta: float
+
+    @property
+    def deviation(self) -> float:
+        """The exact standard deviation of that noise."""
+        if math.isinf(self.sigma):
+            return self.sigma_next
+        length = math.log(self.sigma / self.sigma_next)
+        return float(_deviation(self.form)(-math.log(self.sigma_next), length, self.eta))
+
+
+@cache
+def _deviation(form: SemilinearForm) -> Any:
+    return _number(deviation(form), (lam_t, h, eta))
+
+
+def _number(expression: sp.Expr, arguments: tuple[sp.Symbol, ...]) -> Any:
+    names: list[Any] = [{Phi.__name__: phi}, "numpy"]
+    return sp.lambdify(arguments, sp.powsimp(expression), modules=names)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan: its rows, its intervals, and (skip, out) of each model call."""
+
+    sigma: float
+    rows: tuple[Row[float], ...]
+    intervals: tuple[Interval, ...]
+    integrands: tuple[tuple[float, float], ...]
+
+    @property
+    def sigma_next(self) -> float:
+        """The noise level at the end of the step."""
+        return self.rows[-1].sigma
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tableau in one prediction, on one grid, at one eta: everything a sampler needs but the model."""
+
+    tableau: Tableau
+    form: SemilinearForm
+    eta: float
+    sigmas: tuple[float, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def nfe(self) -> int:
+        """Number of model calls of one run."""
+        return sum(len(step.rows) for step in self.steps)
+
+    @property
+    def normals(self) -> int:
+        """Number of state-sized standard normals of one run."""
+        return sum(len(step.intervals) for step in self.steps)
+
+    @property
+    def initial_scale(self) -> float:
+        """What to multiply unit noise with, to start: the first noise level, or 1 if that is infinite."""
+        return self.sigmas[0] if math.isfinite(self.sigmas[0]) else 1.0
+
+
+def ends(tableau: Tableau) -> tuple[sp.Expr, ...]:
+    """Where the step's intervals end: the distinct nodes and 1, ascending; symbols in listed order."""
+    distinct = dict.fromkeys((*tableau.nodes, sp.Integer(1)))
+    if all(node.is_number for node in distinct):
+        return tuple(sorted(distinct))
+    return tuple(distinct)
+
+
+@cache
+def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], ...]:
+    r"""The rows of one step in symbols: :math:`\lambda_s`, h, eta, and the nodes if symbolic."""
+    cuts = (sp.Integer(0), *ends(tableau))
+    lengths = tuple((b - a) * h for a, b in zip(cuts, cuts[1:], strict=False))
+    rows = []
+    for node, weights in tableau.rows:
+        time = lam_s + node * h
+        drift = tuple(
+            sp.simplify(form.drift(time)) * h * weight.subs(z, form.drift_rate * h)
+            for weight in weights
+        )
+        noise = node_noise(form, lengths, cuts.index(node) - 1)
+        deviations = (
+            weight * sp.sqrt(moment_covariance(moment, moment, lengths[moment.interval]))
+            for moment, weight in noise.terms.items()
+        )
+        rows.append(
+            Row(
+                sigma=sp.exp(-time),
+                state=form.propagator(time, lam_s),
+                drift=drift,
+                noise=tuple(noise_scale(time) * deviation for deviation in deviations),
+            )
+        )
+    return tuple(rows)
+
+
+@cache
+def _lambdified(tableau: Tableau, form: SemilinearForm) -> tuple[Row[Any], ...]:
+    def number(expression: sp.Expr) -> Any:
+        return _number(expression, (lam_s, h, eta))
+
+    return tuple(
+        Row(
+            sigma=number(row.sigma),
+            state=number(row.state),
+            drift=tuple(map(number, row.drift)),
+            noise=tuple(map(number, row.noise)),
+        )
+        for row in step_formula(tableau, form)
+    )
+
+
+def make_plan(
+    method: str | Tableau,
+    sigmas: Sequence[float] | np.ndarray,
+    *,
+    eta: float = 1.0,
+    prediction: str = "data",
+) -> Plan:
+    """Compute the coefficients of a method on a grid.
+
+    Parameters
+    ----------
+    method : a registered name, nodes allowed (``"seeds-2@0.7"``), or a `Tableau` with numeric nodes.
+    sigmas : descending noise levels sigma/alpha, two or more. The first may be infinite, the last 0.
+    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE.
+    prediction : "data" or "noise": what the method integrates. The model stays a denoiser.
+
+    Raises
+    ------
+    UnknownNameError, TableauError, GridError, ParameterError : each names the rule and the value.
+    """
+    tableau = methods.method(method) if isinstance(method, str) else method
+    if any(not node.is_number for node in tableau.nodes):
+        raise TableauError(f"a plan needs numeric nodes; {tableau.name!r} has {tableau.nodes}")
+    if prediction not in ("data", "noise"):
+        raise UnknownNameError(f"methods integrate 'data' or 'noise' predictions; got {prediction!r}")
+    if not (math.isfinite(eta) and eta >= 0):
+        raise ParameterError(f"eta is finite and >= 0; got {eta}")
+    grid = require_grid(sigmas)
+    form = FORMS[prediction]
+    steps: list[Step] = []
+    if math.isinf(grid[0]):
+        steps.append(_step_from_infinity(grid[1], eta))
+    inner = grid[np.isfinite(grid) & (grid > 0)]
+    steps.extend(_finite_steps(tableau, form, inner, eta))
+    if grid[-1] == 0:
+        steps.append(_step_to_zero(float(inner[-1])))
+    return Plan(tableau, form, float(eta), tuple(grid.tolist()), tuple(steps))
+
+
+def _finite_steps(
+    tableau: Tableau, form: SemilinearForm, sigmas: np.ndarray, eta: float
+) -> list[Step]:
+    start, length = -np.log(sigmas[:-1]), np.log(sigmas[:-1] / sigmas[1:])
+
+    def numbers(function: Any) -> list[float]:
+        return np.broadcast_to(function(start, length, eta), start.shape).tolist()
+
+    columns = [
+        Row(
+            sigma=numbers(row.sigma),
+            state=numbers(row.state),
+            drift=[numbers(f) for f in row.drift],
+            noise=[numbers(f) for f in row.noise] if eta > 0 else [],
+        )
+        for row in _lambdified(tableau, form)
+    ]
+    columns[-1].sigma[:] = sigmas[1:].tolist()  # the grid's own numbers, not exp(log(...))
+    order = [float(end) for end in ends(tableau)]
+    stops = [columns[[float(node) for node, _ in tableau.rows].index(end)].sigma for end in order]
+    steps = []
+    for n, sigma in enumerate(sigmas[:-1].tolist()):
+        rows = tuple(
+            Row(
+                sigma=column.sigma[n],
+                state=column.state[n],
+                drift=tuple(w[n] for w in column.drift),
+                noise=tuple(w[n] for w in column.noise),
+            )
+            for column in columns
+        )
+        cuts = [sigma, *(stop[n] for stop in stops)]
+        intervals = tuple(Interval(a, b, form, eta) for a, b in zip(cuts, cuts[1:], strict=False))
+        integrands = tuple(
+            form.prediction.coefficients(1.0, level)
+            for level in (sigma, *(row.sigma for row in rows[:-1]))
+        )
+        steps.append(Step(sigma, rows, intervals if eta > 0 else (), integrands))
+    return steps
+
+
+def _step_from_infinity(sigma_next: float, eta: float) -> Step:
+    if eta == 0:
+        return Step(math.inf, (Row(sigma_next, sigma_next, (1.0,), ()),), (), ((0.0, 1.0),))
+    intervals = (Interval(math.inf, sigma_next, DATA, eta),)
+    return Step(math.inf, (Row(sigma_next, 0.0, (1.0,), (sigma_next,)),), intervals, ((0.0, 1.0),))
+
+
+def _step_to_zero(sigma: float) -> Step:
+    return Step(sigma, (Row(0.0, 0.0, (1.0,), ()),), (), ((0.0, 1.0),))

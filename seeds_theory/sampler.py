@@ -1,0 +1,131 @@
+"""The one sampling loop: it evaluates the model, adds up rows of a plan, and knows no method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from seeds_theory.denoiser import Denoiser
+from seeds_theory.errors import DenoiserError, NoiseError
+from seeds_theory.plan import Plan, Row, Step
+from seeds_theory.sources import GeneratorNoise, NoiseSource
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What a callback sees after each step.
+
+    index : number of the step, from 0. sigma, sigma_next : its noise levels.
+    x : the state at sigma_next. denoised : the model's first estimate in the step, for previews.
+    """
+
+    index: int
+    sigma: float
+    sigma_next: float
+    x: Tensor
+    denoised: Tensor
+
+
+Callback = Callable[[StepInfo], None]
+
+
+def sample(
+    denoiser: Denoiser,
+    x: Tensor,
+    plan: Plan,
+    noise: NoiseSource | None = None,
+    *,
+    callback: Callback | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """Follow a plan from the state x at its first noise level to its last.
+
+    Parameters
+    ----------
+    denoiser : ``D(x, sigma)``, an estimate of the data for x at that noise level, shaped like x.
+    x : initial states, ``(batch, *event)``, in the frame x / alpha: noise of standard deviation
+        ``plan.sigmas[0]``, or unit noise if that is infinite. It is not changed. Its dtype is kept.
+    plan : from `seeds_theory.make_plan`.
+    noise : a noise source; default, torch's global generator. At eta = 0 none is called.
+    callback : called after each step with a `StepInfo`.
+    progress : show a progress bar.
+
+    Returns
+    -------
+    The states at ``plan.sigmas[-1]``, shaped like x.
+
+    Raises
+    ------
+    DenoiserError, NoiseError : the model or the source broke its protocol; names the step.
+    """
+    source = noise if noise is not None else GeneratorNoise()
+    checksums: list[Tensor] = []
+    steps = tqdm(plan.steps, desc=plan.tableau.name, unit="step", disable=not progress)
+    for index, step in enumerate(steps):
+        normals = _draw(source, step, x, index)
+        state, level, integrands = x, step.sigma, []
+        for row, (skip, out) in zip(step.rows, step.integrands, strict=True):
+            estimate = denoiser(state, level)
+            _require_like(estimate, x, index, level)
+            if not integrands:
+                denoised = estimate
+            integrands.append(estimate if (skip, out) == (0, 1) else (estimate - skip * state) / out)
+            state, level = _combine(row, x, integrands, normals), row.sigma
+        x = state
+        checksums.append(x.detach().sum(dtype=torch.float64))
+        if x.device.type == "cpu":
+            _require_finite(checksums[-1:], index, plan)
+        if callback is not None:
+            callback(StepInfo(index, step.sigma, step.sigma_next, x, denoised))
+    _require_finite(checksums, 0, plan)  # on an accelerator: once, without stalling the loop
+    return x
+
+
+def _combine(row: Row[float], x: Tensor, integrands: list[Tensor], normals: Tensor) -> Tensor:
+    total = row.state * x
+    for weight, value in zip(row.drift, integrands, strict=True):
+        if weight:
+            total.add_(value, alpha=weight)
+    for weight, value in zip(row.noise, normals[: len(row.noise)], strict=True):
+        total.add_(value, alpha=weight)
+    return total
+
+
+def _draw(source: NoiseSource, step: Step, x: Tensor, index: int) -> Tensor:
+    if not step.intervals:
+        return x.new_empty((0,))
+    normals = source(step.intervals, x)
+    expected = (len(step.intervals), *x.shape)
+    if tuple(normals.shape) != expected or normals.dtype != x.dtype:
+        raise NoiseError(
+            f"step {index}: a noise source returns {expected} of {x.dtype}; "
+            f"got {tuple(normals.shape)} of {normals.dtype}"
+        )
+    return normals
+
+
+def _require_like(estimate: object, x: Tensor, index: int, level: float) -> None:
+    if not isinstance(estimate, Tensor):
+        raise DenoiserError(
+            f"step {index}, sigma {level:g}: a denoiser returns a tensor; got {type(estimate).__name__}"
+        )
+    if estimate.shape != x.shape or estimate.dtype != x.dtype:
+        raise DenoiserError(
+            f"step {index}, sigma {level:g}: a denoiser returns what it is given, {tuple(x.shape)} of "
+            f"{x.dtype}; got {tuple(estimate.shape)} of {estimate.dtype}"
+        )
+
+
+def _require_finite(checksums: list[Tensor], first: int, plan: Plan) -> None:
+    finite = torch.stack(checksums).isfinite()
+    if not finite.all():
+        index = first + int((~finite).nonzero()[0])
+        step = plan.steps[index]
+        raise DenoiserError(
+            f"step {index}, sigma {step.sigma:g} to {step.sigma_next:g}: the state is not finite: the "
+            "denoiser returned NaN or infinity, or the dtype overflowed"
+        )

@@ -1,0 +1,105 @@
+"""Noise sources: who draws the standard normals of a step.
+
+A source is called once per step, ``source(intervals, like)``, with the intervals of that step in time
+order (`seeds_theory.plan.Interval`), and returns their standardised noises jointly: a tensor of shape
+``(len(intervals), *like.shape)``, in the dtype and on the device of ``like``. The path shared by
+different step sizes is `seeds_theory.brownian.BrownianPath`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seeds_theory.errors import NoiseError, ParameterError
+from seeds_theory.plan import Interval
+
+
+class NoiseSource(Protocol):
+    """The protocol that every source follows."""
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """Standard normals of shape ``(len(intervals), *like.shape)``, the noises of these intervals."""
+        ...
+
+
+class GeneratorNoise:
+    """Independent normals from one generator, or from torch's global one.
+
+    Reproducible for a fixed batch; a different batch size gives different samples: use `SeededNoise`
+    where that matters.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        self.generator = generator
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """Draw from the generator, on its own device."""
+        device = self.generator.device if self.generator is not None else like.device
+        shape = (len(intervals), *like.shape)
+        return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=device).to(
+            like.device
+        )
+
+
+class SeededNoise:
+    """One generator per sample: the same sample at any batch size, on any device, in any order.
+
+    Each seed has two independent streams, one for the initial state (`initial`) and one for the
+    sampler, so the path never repeats the numbers that made x_T.
+
+    Parameters
+    ----------
+    seeds : one integer in [0, 2**64) per sample.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.seeds = [int(seed) for seed in seeds]
+        if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**64:
+            raise ParameterError(f"seeds are one or more integers in [0, 2**64); got {seeds!r}")
+        self._path = [_generator(seed, stream=1) for seed in self.seeds]
+
+    def initial(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Unit noise for the initial states: ``(len(seeds), *shape)``, the same at every call."""
+        draws = [
+            torch.randn(tuple(shape), generator=_generator(seed, stream=0), dtype=dtype)
+            for seed in self.seeds
+        ]
+        return torch.stack(draws)
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """Draw each sample's normals from its own generator."""
+        if len(like) != len(self.seeds):
+            raise NoiseError(
+                f"one seed per sample: got {len(self.seeds)} seeds for a batch of {len(like)}"
+            )
+        shape = (len(intervals), *like.shape[1:])
+        draws = [torch.randn(shape, generator=path, dtype=like.dtype) for path in self._path]
+        return torch.stack(draws, dim=1).to(like.device)
+
+
+def _generator(seed: int, stream: int) -> torch.Generator:
+    state = np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+class InjectedNoise:
+    """Rows given in advance: a tensor ``(total number of normals, *state shape)``, used in time order."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+        self._used = 0
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """Hand out the next rows."""
+        start, self._used = self._used, self._used + len(intervals)
+        if self._used > len(self.rows):
+            raise NoiseError(
+                f"the injected noise has {len(self.rows)} rows and the run needs more: a plan needs "
+                "plan.normals of them, and a second run a source of its own"
+            )
+        return self.rows[start : self._used].to(like)

@@ -1,0 +1,102 @@
+r"""Tableau: an explicit stochastic exponential Runge-Kutta method as data.
+
+With :math:`F_i` the integrand (D or eps) at stage i, :math:`\zeta h` the argument of the form
+(`SemilinearForm.drift_rate`), :math:`B` its drift coefficient and :math:`N_j` the exact noise at node j,
+
+.. math::  u_j = \Phi(\lambda_j, \lambda_s)\,y_s + B(\lambda_j)\,h \Big[c_j \varphi_1(c_j \zeta h) F_1
+           + \sum_{1 < i < j} a_{ji}(\zeta h)\,(F_i - F_1)\Big] + N_j,
+
+and the step itself is the last row, with :math:`c = 1` and weights :math:`b_i`. Written on differences,
+every row integrates a constant F exactly, whatever its weights. The :math:`N_j` are jointly the values
+of one path of the exact noise (`seeds_theory.noise`), which is what makes the method SEEDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import sympy as sp
+
+from seeds_theory.errors import TableauError
+from seeds_theory.phi import Phi
+
+z = sp.Symbol("z", real=True)
+r"""The argument :math:`\zeta h` of a method's weights."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a tableau claims: strong and weak order for eta > 0, order of its ODE limit eta = 0."""
+
+    strong: Fraction
+    weak: int
+    ode: int
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """An explicit exponential Runge-Kutta tableau with the exact joint noise at its nodes.
+
+    Parameters
+    ----------
+    name : unique name, nodes included where they are not the default.
+    nodes : stage nodes c_2, ..., c_s in (0, 1], distinct; c_1 = 0 is implied. Exact numbers or symbols.
+    stages : for each of these nodes, the weights a_{j2}, ..., a_{j,j-1}: expressions in `z` and `Phi`.
+    weights : b_2, ..., b_s likewise.
+    orders : declared orders, confirmed by the ledger.
+    reference : where the formula is from.
+
+    Raises
+    ------
+    TableauError : nodes outside (0, 1] or repeated, or rows of the wrong length.
+    """
+
+    name: str
+    nodes: tuple[sp.Expr, ...]
+    stages: tuple[tuple[sp.Expr, ...], ...]
+    weights: tuple[sp.Expr, ...]
+    orders: Orders
+    reference: str
+
+    def __post_init__(self) -> None:
+        require_nodes(self.nodes)
+        if [len(row) for row in self.stages] != list(range(len(self.nodes))):
+            raise TableauError(
+                f"stage j of {self.name!r} needs j - 2 weights (explicit, first column implied); "
+                f"got rows of {[len(row) for row in self.stages]}"
+            )
+        if len(self.weights) != len(self.nodes):
+            raise TableauError(
+                f"{self.name!r} needs one weight per node, {len(self.nodes)}; got {len(self.weights)}"
+            )
+
+    @property
+    def calls(self) -> int:
+        """Model calls per step."""
+        return 1 + len(self.nodes)
+
+    @property
+    def rows(self) -> tuple[tuple[sp.Expr, tuple[sp.Expr, ...]], ...]:
+        """Each stage and the step itself: (node, weights of F_1, ..., first column included)."""
+        return tuple(
+            (node, _with_first_column(node, weights))
+            for node, weights in zip(
+                (*self.nodes, sp.Integer(1)), (*self.stages, self.weights), strict=True
+            )
+        )
+
+
+def _with_first_column(node: sp.Expr, weights: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
+    return (node * Phi(1, node * z) - sp.Add(*weights), *weights)
+
+
+def require_nodes(nodes: Sequence[sp.Expr]) -> None:
+    """Nodes lie in (0, 1] and differ; a symbol is taken to be admissible."""
+    for node in nodes:
+        if node.is_number and not 0 < node <= 1:
+            raise TableauError(f"nodes lie in (0, 1]; got {node}: choose for example 1/2 or 2/3")
+    if len(set(nodes)) < len(nodes):
+        listed = ", ".join(str(node) for node in nodes)
+        raise TableauError(f"nodes differ from each other; got {listed}: choose for example 1/3, 2/3")
