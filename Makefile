@@ -1,0 +1,84 @@
+# Everything runs in .venv, which each target sets up when it is missing or out of date.
+# `make` lists the targets. Any Python from 3.11 on: `make book PYTHON=python3.12`.
+
+PYTHON ?= python3
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+HTML  := book/_build/html/index.html
+JSON  := book/_build/ledger.json
+
+# Caches of matplotlib and IPython stay inside .venv: a first build neither writes to the home
+# folder nor prints "building the font cache" into a notebook, which would fail the book. The
+# configuration written there keeps each kernel's notice about its local socket out of the output.
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
+export IPYTHONDIR := $(CURDIR)/$(VENV)/cache/ipython
+# Silences a remark of the notebook kernel's debugger about frozen modules.
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# The notebooks choose their own plotting backend.
+unexport MPLBACKEND
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test bench verify check format clean distclean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@printf 'usage: make TARGET [PYTHON=python3.11]\n\n'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+book: $(STAMP) ## the main job: verify every claim, then execute and build the book
+	@echo "==> verifying the claims"
+	@mkdir -p $(dir $(JSON))
+	@$(BIN)/seeds-verify --json $(JSON)
+	@echo "==> building the book (every page is executed again)"
+	@rm -rf book/_build/html/reports
+	@$(BIN)/jupyter-book build book/ -W -n --keep-going --all --quiet || { \
+	  cat book/_build/html/reports/*.err.log 2>/dev/null; exit 1; }
+	@$(BIN)/python -c 'import collections, json; \
+	  c = collections.Counter(claim["verdict"] for claim in json.load(open("$(JSON)"))); \
+	  print("==> claims:", ", ".join(f"{n} {v}" for v, n in c.most_common()))'
+	@echo "==> the front page: $(HTML)"
+
+test: $(STAMP) ## run the tests
+	$(BIN)/pytest
+
+bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
+	$(BIN)/pytest tests/benchmarks --benchmark-only
+
+verify: $(STAMP) ## check every claim of the ledger and print its verdict
+	@$(BIN)/seeds-verify
+
+check: $(STAMP) ## lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(STAMP) ## rewrite the sources in the project's format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove the built book and all caches; keep .venv
+	rm -rf book/_build build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and remove .venv too
+	rm -rf $(VENV)
+
+setup: $(STAMP) ## set up .venv (the other targets do it by themselves)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "error: no $(PYTHON) on the PATH; name a Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "error: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "==> setting up $(VENV): takes about 2 minutes, once"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test,dev]'
+	@mkdir -p $(IPYTHONDIR)/profile_default
+	@echo 'c.IPKernelApp.log_level = "CRITICAL"' > $(IPYTHONDIR)/profile_default/ipython_kernel_config.py
+	@$(BIN)/python -c 'import matplotlib.pyplot' 2>/dev/null
+	@touch $@

@@ -1,0 +1,154 @@
+r"""Gaussian mixtures: the exact denoiser of curved, multimodal data, in any dimension.
+
+Component k with weight :math:`w_k` has the denoiser :math:`D_k` of its own Gaussian; Bayes' rule weighs
+them by the responsibilities :math:`r_k(y) \propto w_k\,N(y; m_k, C_k + \sigma^2)`, so
+:math:`D = \sum_k r_k D_k`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seeds_theory.errors import ParameterError
+from toy_models.gaussian import Gaussian
+
+
+class GaussianMixture:
+    """A mixture of `Gaussian` components over R^d; it is itself the denoiser.
+
+    Parameters
+    ----------
+    weights : positive, normalised here.
+    components : Gaussians of one dimension.
+    """
+
+    def __init__(self, weights: Sequence[float], components: Sequence[Gaussian]) -> None:
+        values = torch.as_tensor(weights, dtype=torch.float64)
+        if not components or values.shape != (len(components),):
+            raise ParameterError(
+                f"one weight per component; got {values.numel()} weights, {len(components)} components"
+            )
+        if not (values.isfinite().all() and (values > 0).all()):
+            raise ParameterError(f"weights are positive and finite; got {values.tolist()}")
+        if len({component.dimension for component in components}) > 1:
+            raise ParameterError("components share one dimension")
+        self.weights = values / values.sum()
+        self.components = tuple(components)
+        self._means = torch.stack([c.mean for c in components])
+        self._variances = torch.stack([c.variances for c in components])
+        d = self.dimension
+        eye = torch.eye(d, dtype=torch.float64)
+        rotated = any(c.basis is not None for c in components)
+        bases = [eye if c.basis is None else c.basis for c in components]
+        self._bases = torch.stack(bases) if rotated else None
+
+    @classmethod
+    def scalar(
+        cls, weights: Sequence[float], means: Sequence[float], deviations: Sequence[float]
+    ) -> GaussianMixture:
+        """A one-dimensional mixture."""
+        pairs = zip(means, deviations, strict=True)
+        return cls(weights, [Gaussian.scalar(sd**2, mean) for mean, sd in pairs])
+
+    @property
+    def dimension(self) -> int:
+        """The d of R^d."""
+        return self.components[0].dimension
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the data, (d,)."""
+        return self.weights @ self._means
+
+    @property
+    def covariance(self) -> Tensor:
+        """The covariance of the data, (d, d)."""
+        within = sum(w * c.covariance for w, c in zip(self.weights, self.components, strict=True))
+        centred = self._means - self.mean
+        return within + (centred.mT * self.weights) @ centred
+
+    def _offsets(self, x: Tensor) -> Tensor:
+        """x minus each mean, in each eigenbasis: (batch, components, d)."""
+        offsets = x[:, None, :] - self._means.to(x)
+        if self._bases is None:
+            return offsets
+        return torch.einsum("bkd,kde->bke", offsets, self._bases.to(x))
+
+    def _log_joint(self, offsets: Tensor, sigma: float) -> Tensor:
+        total = (self._variances + sigma**2).to(offsets)
+        constant = self.weights.log() - 0.5 * total.double().log().sum(-1)
+        return constant.to(offsets) - 0.5 * (offsets.square() / total).sum(-1)
+
+    def responsibilities(self, x: Tensor, sigma: float) -> Tensor:
+        """The posterior weights of the components given x (batch, d): (batch, components)."""
+        return torch.softmax(self._log_joint(self._offsets(x), sigma), dim=-1)
+
+    def log_density(self, x: Tensor, sigma: float = 0.0) -> Tensor:
+        """The log-density of the marginal at noise level sigma, at x (batch, d): (batch,)."""
+        log_joint = self._log_joint(self._offsets(x), sigma)
+        return torch.logsumexp(log_joint, dim=-1) - 0.5 * self.dimension * math.log(2 * math.pi)
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """The exact denoiser E[x_0 | x] at noise level sigma; x is (batch, d)."""
+        if math.isinf(sigma):
+            return self.mean.to(x).expand_as(x).clone()
+        if sigma == 0:
+            return x.clone()
+        offsets = self._offsets(x)
+        weights = torch.softmax(self._log_joint(offsets, sigma), dim=-1)
+        gains = (self._variances / (self._variances + sigma**2)).to(x)
+        shrunk = gains * offsets
+        if self._bases is not None:
+            shrunk = torch.einsum("bke,kde->bkd", shrunk, self._bases.to(x))
+        return torch.einsum("bk,bkd->bd", weights, shrunk + self._means.to(x))
+
+    def marginal(self, sigma: float) -> GaussianMixture:
+        """The exact law at noise level sigma."""
+        return GaussianMixture(
+            self.weights.tolist(), [component.marginal(sigma) for component in self.components]
+        )
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (count, d) in float64."""
+        chosen = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        z = torch.randn((count, self.dimension), generator=generator, dtype=torch.float64)
+        scaled = self._variances[chosen].sqrt() * z
+        if self._bases is not None:
+            scaled = torch.einsum("be,bde->bd", scaled, self._bases[chosen])
+        return self._means[chosen] + scaled
+
+    def transition(self, x: Tensor, sigma: float, sigma_next: float) -> GaussianMixture:
+        """The exact law at sigma_next given ONE state x (d,) at sigma, along the reverse SDE (eta = 1).
+
+        Time reversal conditions on the component: a mixture with the responsibilities as weights and
+        each component's own Gaussian transition. For other eta no closed form is known.
+        """
+        state = x.to(torch.float64)[None]
+        weights = self.responsibilities(state, sigma)[0].clamp(min=torch.finfo(torch.float64).tiny)
+        moved = []
+        for component in self.components:
+            mean, variances = component.transition(state, sigma, sigma_next, eta=1.0)
+            moved.append(Gaussian(mean[0], variances, component.basis))
+        return GaussianMixture(weights.tolist(), moved)
+
+    def distribution_function(self, x: Tensor) -> Tensor:
+        """P(X <= x) of one-dimensional data, for x of any shape."""
+        if self.dimension != 1:
+            raise ParameterError(f"a distribution function needs d = 1; got d = {self.dimension}")
+        z = (x[..., None] - self._means[:, 0].to(x)) / self._variances[:, 0].sqrt().to(x)
+        return (self.weights.to(x) * torch.special.ndtr(z)).sum(-1)
+
+    def quantile(self, p: Tensor) -> Tensor:
+        """The inverse of `distribution_function`, by bisection to rounding."""
+        spread = 12 * self._variances.max().sqrt()
+        low = torch.full_like(p, float(self._means.min() - spread))
+        high = torch.full_like(p, float(self._means.max() + spread))
+        for _ in range(90):
+            middle = 0.5 * (low + high)
+            below = self.distribution_function(middle) < p
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return 0.5 * (low + high)
