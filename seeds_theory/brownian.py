@@ -145,14 +145,13 @@ def _over_batch(weights: np.ndarray, states: Tensor) -> Tensor:
 
 def path_points(plans: Iterable[Plan]) -> np.ndarray:
     """The union of all points that these plans ask noise at: the fine grid of their common path."""
-    steps = (step for plan in plans for step in plan.steps)
-    return interval_points(interval for step in steps for interval in step.intervals)
+    intervals = (i for plan in plans for step in plan.steps for i in step.intervals)
+    return distinct_levels(level for i in intervals for level in (i.sigma, i.sigma_next))
 
 
-def interval_points(intervals: Iterable[Interval]) -> np.ndarray:
-    """The end points of these intervals, descending; points that differ by rounding only are one."""
-    levels = {level for i in intervals for level in (i.sigma, i.sigma_next)}
-    points = np.array(sorted(levels, reverse=True))
+def distinct_levels(levels: Iterable[float]) -> np.ndarray:
+    """Noise levels in descending order; those that differ by rounding only are one."""
+    points = np.array(sorted(set(levels), reverse=True))
     distinct = np.ones(len(points), dtype=bool)
     distinct[1:] = ~np.isclose(points[1:], points[:-1], rtol=_SAME_POINT, atol=0)
     return points[distinct]

@@ -71,26 +71,28 @@ class GaussianMixture:
         centred = self._means - self.mean
         return within + (centred.mT * self.weights) @ centred
 
+    # Components come first, (components, batch, d): sums over them are then plain vector additions.
+
     def _offsets(self, x: Tensor) -> Tensor:
-        """x minus each mean, in each eigenbasis: (batch, components, d)."""
-        offsets = x[:, None, :] - self._means.to(x)
-        if self._bases is None:
-            return offsets
-        return torch.einsum("bkd,kde->bke", offsets, self._bases.to(x))
+        """x minus each mean, in each eigenbasis: (components, batch, d)."""
+        offsets = x - self._means[:, None, :].to(x)
+        return offsets if self._bases is None else offsets @ self._bases.to(x)
 
     def _log_joint(self, offsets: Tensor, sigma: float) -> Tensor:
-        total = (self._variances + sigma**2).to(offsets)
-        constant = self.weights.log() - 0.5 * total.double().log().sum(-1)
-        return constant.to(offsets) - 0.5 * (offsets.square() / total).sum(-1)
+        """The log-density of each component times its weight, up to (2 pi)^(-d/2): (components, batch)."""
+        total = self._variances + sigma**2
+        constant = (self.weights.log() - 0.5 * total.log().sum(-1)).to(offsets)
+        scaled = offsets.square() * (-0.5 / total)[:, None, :].to(offsets)
+        return scaled.sum(-1).add_(constant[:, None])
 
     def responsibilities(self, x: Tensor, sigma: float) -> Tensor:
         """The posterior weights of the components given x (batch, d): (batch, components)."""
-        return torch.softmax(self._log_joint(self._offsets(x), sigma), dim=-1)
+        return torch.softmax(self._log_joint(self._offsets(x), sigma), dim=0).mT
 
     def log_density(self, x: Tensor, sigma: float = 0.0) -> Tensor:
         """The log-density of the marginal at noise level sigma, at x (batch, d): (batch,)."""
         log_joint = self._log_joint(self._offsets(x), sigma)
-        return torch.logsumexp(log_joint, dim=-1) - 0.5 * self.dimension * math.log(2 * math.pi)
+        return torch.logsumexp(log_joint, dim=0) - 0.5 * self.dimension * math.log(2 * math.pi)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The exact denoiser E[x_0 | x] at noise level sigma; x is (batch, d)."""
@@ -99,12 +101,13 @@ class GaussianMixture:
         if sigma == 0:
             return x.clone()
         offsets = self._offsets(x)
-        weights = torch.softmax(self._log_joint(offsets, sigma), dim=-1)
-        gains = (self._variances / (self._variances + sigma**2)).to(x)
-        shrunk = gains * offsets
+        weights = torch.softmax(self._log_joint(offsets, sigma), dim=0)
+        gains = (self._variances / (self._variances + sigma**2))[:, None, :].to(x)
+        estimates = gains * offsets
         if self._bases is not None:
-            shrunk = torch.einsum("bke,kde->bkd", shrunk, self._bases.to(x))
-        return torch.einsum("bk,bkd->bd", weights, shrunk + self._means.to(x))
+            estimates = estimates @ self._bases.mT.to(x)
+        estimates += self._means[:, None, :].to(x)
+        return (estimates.mul_(weights[..., None])).sum(0)
 
     def marginal(self, sigma: float) -> GaussianMixture:
         """The exact law at noise level sigma."""

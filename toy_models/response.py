@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import sympy as sp
 import torch
 from torch import Tensor
 
-from seeds_theory.brownian import interval_points
+from seeds_theory.brownian import distinct_levels
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.exact import GAUSSIAN, SemilinearForm, eta, lam_s, lam_t, variance
@@ -54,6 +55,49 @@ class Response:
     gain: Tensor
     weights: Tensor
     intervals: tuple[Interval, ...]
+
+    def kernel(self, points: np.ndarray) -> np.ndarray:
+        """The response to dW at log-SNRs (pieces, nodes), each piece inside one interval: (..., d)."""
+        total = np.zeros((*points.shape, len(self.gain)))
+        middle = points.mean(axis=1)
+        for weight, interval in zip(self.weights.numpy(), self.intervals, strict=True):
+            start, stop = -np.log(interval.sigma), -np.log(interval.sigma_next)
+            inside = slice(*np.searchsorted(middle, (start, stop)))
+            kernel = _noise_kernel(interval.form)(stop, points[inside], interval.eta, np.nan)
+            total[inside] += (kernel / interval.deviation)[..., None] * weight
+        return total
+
+
+@dataclass(frozen=True)
+class ExactResponse:
+    """The exact solution of the reverse SDE, as the same kind of affine map.
+
+    offset, gain : (d,). end : the final log-SNR. variances : (d,), of the data.
+    intervals : empty, its kernel is smooth over the whole path.
+    """
+
+    offset: Tensor
+    gain: Tensor
+    end: float
+    eta: float
+    variances: Tensor
+    intervals: tuple[Interval, ...] = ()
+
+    def kernel(self, points: np.ndarray) -> np.ndarray:
+        """The response to dW at log-SNRs (pieces, nodes): (pieces, nodes, d)."""
+        values = _noise_kernel(GAUSSIAN)(
+            self.end, points[..., None], self.eta, self.variances.numpy()
+        )
+        return np.broadcast_to(values, (*points.shape, len(self.gain)))
+
+
+def exact_response(
+    gaussian: Gaussian, sigma: float, sigma_next: float, eta_value: float
+) -> ExactResponse:
+    """The exact solution from sigma to sigma_next on Gaussian data with a diagonal covariance."""
+    gain = gaussian.propagator(sigma, sigma_next, eta_value)
+    offset = (1 - gain) * gaussian.mean
+    return ExactResponse(offset, gain, -np.log(sigma_next), eta_value, gaussian.variances)
 
 
 class _Recorder:
@@ -108,11 +152,28 @@ def strong_error(
     response: Response, gaussian: Gaussian, sigma: float, sigma_next: float, eta_value: float
 ) -> float:
     r"""RMS distance at sigma_next to the exact solution on the same path, :math:`x_T` from the marginal."""
-    exact_gain = gaussian.propagator(sigma, sigma_next, eta_value)
-    gain_part = (exact_gain - response.gain).square() * (gaussian.variances + sigma**2)
-    mean_part = _mean_error(response, gaussian).square()
-    noise_part = _kernel_distance(response, gaussian, sigma, sigma_next, eta_value)
-    return float((gain_part + mean_part + noise_part).sum().sqrt())
+    exact = exact_response(gaussian, sigma, sigma_next, eta_value)
+    return path_distance(response, exact, gaussian, sigma, sigma_next)
+
+
+def path_distance(
+    first: Response,
+    second: Response | ExactResponse,
+    gaussian: Gaussian,
+    sigma: float,
+    sigma_next: float,
+) -> float:
+    """RMS distance of two solutions on one Brownian path, from one initial state of the marginal."""
+    gain = first.gain - second.gain
+    mean = first.offset - second.offset + gain * gaussian.mean
+    points, weights = _quadrature([*first.intervals, *second.intervals], sigma, sigma_next)
+    difference = first.kernel(points) - second.kernel(points)
+    square = (
+        gain.square() * (gaussian.variances + sigma**2)
+        + mean.square()
+        + torch.as_tensor(np.einsum("pn,pnd->d", weights, difference**2))
+    )
+    return float(square.sum().sqrt())
 
 
 def weak_error(response: Response, gaussian: Gaussian, sigma: float, sigma_next: float) -> float:
@@ -120,50 +181,26 @@ def weak_error(response: Response, gaussian: Gaussian, sigma: float, sigma_next:
     start = gaussian.variances + sigma**2
     spread = (response.gain.square() * start + response.weights.square().sum(0)).sqrt()
     difference = spread - (gaussian.variances + sigma_next**2).sqrt()
-    return float((difference.square() + _mean_error(response, gaussian).square()).sum().sqrt())
+    mean = response.offset + (response.gain - 1) * gaussian.mean
+    return float((difference.square() + mean.square()).sum().sqrt())
 
 
-def _mean_error(response: Response, gaussian: Gaussian) -> Tensor:
-    return response.offset + (response.gain - 1) * gaussian.mean
-
-
-def _kernel_distance(
-    response: Response, gaussian: Gaussian, sigma: float, sigma_next: float, eta_value: float
-) -> Tensor:
-    if eta_value == 0 and not response.intervals:
-        return torch.zeros_like(response.gain)
+def _quadrature(
+    intervals: Sequence[Interval], sigma: float, sigma_next: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre points and weights in log-SNR, (pieces, nodes), no piece across an interval's end."""
     if not np.isfinite(sigma):
         raise ParameterError("a strong error needs a finite first noise level; got infinity")
-    whole = Interval(sigma, sigma_next, GAUSSIAN, eta_value)
-    edges = -np.log(interval_points([*response.intervals, whole]))
-    cuts = [np.linspace(a, b, 1 + int(np.ceil((b - a) / _LONGEST)))[:-1] for a, b in _pairs(edges)]
-    pieces = np.append(np.concatenate(cuts), edges[-1])
-    half = 0.5 * np.diff(pieces)[:, None]
-    points = pieces[:-1, None] + half * (1 + _NODES)  # (pieces, nodes)
-    end = -np.log(sigma_next)
-    exact = _noise_kernel(GAUSSIAN)(
-        end, points[..., None], eta_value, gaussian.variances.numpy()
-    )  # (pieces, nodes, d)
-    difference = np.broadcast_to(exact, (*points.shape, gaussian.dimension)).copy()
-    middle = points.mean(axis=1)
-    weights = response.weights.numpy()
-    for weight, interval in zip(weights, response.intervals, strict=True):
-        start, stop = -np.log(interval.sigma), -np.log(interval.sigma_next)
-        inside = slice(*np.searchsorted(middle, (start, stop)))
-        kernel = _noise_kernel(interval.form)(stop, points[inside], interval.eta, np.nan)
-        difference[inside] -= (kernel / interval.deviation)[..., None] * weight
-    return torch.as_tensor(np.einsum("pn,pnd->d", half * _WEIGHTS, difference**2))
+    levels = [sigma, sigma_next, *(s for i in intervals for s in (i.sigma, i.sigma_next))]
+    edges = -np.log(distinct_levels(levels))
+    counts = np.ceil(np.diff(edges) / _LONGEST).astype(int)
+    pieces = [np.linspace(*ends, n + 1)[:-1] for *ends, n in zip(edges, edges[1:], counts, strict=False)]
+    cuts = np.append(np.concatenate(pieces), edges[-1])
+    half = 0.5 * np.diff(cuts)[:, None]
+    return cuts[:-1, None] + half * (1 + _NODES), half * _WEIGHTS
 
 
-def _pairs(edges: np.ndarray) -> list[tuple[float, float]]:
-    return list(zip(edges.tolist(), edges[1:].tolist(), strict=False))
-
-
+@cache
 def _noise_kernel(form: SemilinearForm) -> Callable[..., np.ndarray]:
-    if form not in _KERNELS:
-        expression = form.noise_kernel(lam_t, lam_s)
-        _KERNELS[form] = sp.lambdify((lam_t, lam_s, eta, variance), expression, modules="numpy")
-    return _KERNELS[form]
-
-
-_KERNELS: dict[SemilinearForm, Callable[..., np.ndarray]] = {}
+    expression = form.noise_kernel(lam_t, lam_s)
+    return sp.lambdify((lam_t, lam_s, eta, variance), expression, modules="numpy")

@@ -1,0 +1,203 @@
+"""Claims, and what it takes to decide them.
+
+A claim is a function that returns `Evidence`. Evidence comes from two places only: `prove`, which
+accepts identities in exact arithmetic, and `measure`, which compares a figure with its uncertainty to
+what was claimed. So the word "proved" cannot be given to a number.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import sympy as sp
+
+from seeds_theory.errors import SeedsError, UnknownNameError
+
+
+class Verdict(StrEnum):
+    """How a claim came out."""
+
+    proved = "proved"
+    """Identities for symbolic parameters, or exact rational arithmetic."""
+    measured = "measured"
+    """A computed figure agrees with the claim within its uncertainty."""
+    refuted = "refuted"
+    """An identity fails, or the figure is elsewhere."""
+    open = "open"
+    """Not decided; the evidence says why."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A verdict with its reason. figure and uncertainty are None for proofs; 0 means exact."""
+
+    verdict: Verdict
+    summary: str
+    figure: float | None = None
+    uncertainty: float | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement with its source, the way it is decided and the verdict expected of it."""
+
+    id: str
+    statement: str
+    source: str
+    expected: Verdict
+    decide: Callable[[], Evidence]
+
+    @property
+    def chapter(self) -> str:
+        """The chapter, which is the first word of the id."""
+        return self.id.partition("-")[0]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A claim after it has been decided."""
+
+    id: str
+    statement: str
+    source: str
+    expected: Verdict
+    verdict: Verdict
+    evidence: Evidence
+    seconds: float
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict found is the one expected."""
+        return self.verdict is self.expected
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as `seeds-verify --json` writes it."""
+        evidence = {k: v for k, v in asdict(self.evidence).items() if k != "verdict"}
+        return {**asdict(self), "evidence": evidence, "seconds": round(self.seconds, 3)}
+
+
+class NotSymbolicError(SeedsError):
+    """An identity offered as a proof contains a rounded number."""
+
+
+_CLAIMS: dict[str, Claim] = {}
+
+
+def claim(
+    id: str, statement: str, *, source: str, expected: Verdict
+) -> Callable[[Callable[[], Evidence]], Callable[[], Evidence]]:
+    """Register the decorated function as the decision of a claim.
+
+    Parameters
+    ----------
+    id : chapter, dash, name. statement : one sentence, LaTeX allowed. source : who claims it.
+    expected : the verdict that the project stands for.
+    """
+
+    def register(decision: Callable[[], Evidence]) -> Callable[[], Evidence]:
+        if id in _CLAIMS:
+            raise ValueError(f"two claims are named {id!r}")
+        _CLAIMS[id] = Claim(id, statement, source, expected, decision)
+        return decision
+
+    return register
+
+
+def all_claims() -> dict[str, Claim]:
+    """Every claim of `proofs_checks.claims` by id, in the order of the book."""
+    package = importlib.import_module("proofs_checks.claims")
+    for name in package.CHAPTERS:
+        importlib.import_module(f"proofs_checks.claims.{name}")
+    unlisted = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    if unlisted != set(package.CHAPTERS):
+        raise ValueError(f"proofs_checks.claims.CHAPTERS does not list {sorted(unlisted)}")
+    return dict(_CLAIMS)
+
+
+def select(ids: Sequence[str]) -> list[Claim]:
+    """The claims of these ids, all of them for none; an id may be a prefix, as ``phi``."""
+    claims = all_claims()
+    if not ids:
+        return list(claims.values())
+    chosen: dict[str, Claim] = {}
+    for wanted in ids:
+        found = {id: c for id, c in claims.items() if id == wanted or id.startswith(wanted + "-")}
+        if not found:
+            raise UnknownNameError(f"no claim is named {wanted!r}; known: {', '.join(claims)}")
+        chosen |= found
+    return list(chosen.values())
+
+
+def decide(claim: Claim) -> Record:
+    """Decide one claim. A decision that breaks down leaves the claim open, with the error as evidence."""
+    start = time.perf_counter()
+    try:
+        evidence = claim.decide()
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{where.name}, line {where.lineno}"
+        evidence = Evidence(Verdict.open, f"{type(error).__name__} in {place}: {error}")
+    return Record(
+        id=claim.id,
+        statement=claim.statement,
+        source=claim.source,
+        expected=claim.expected,
+        verdict=evidence.verdict,
+        evidence=evidence,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def prove(identities: Iterable[tuple[sp.Expr, sp.Expr]], how: str) -> Evidence:
+    """Proved iff the two sides of every identity are equal in exact arithmetic.
+
+    Raises
+    ------
+    NotSymbolicError : a side contains a floating-point number.
+    """
+    count = 0
+    for left, right in identities:
+        for side in (left, right):
+            if sp.sympify(side).has(sp.Float):
+                raise NotSymbolicError(f"a proof contains no rounded numbers; got {side}")
+        if not _vanishes(sp.sympify(left) - sp.sympify(right)):
+            return Evidence(Verdict.refuted, f"{sp.sstr(left)} differs from {sp.sstr(right)}")
+        count += 1
+    if count == 0:
+        return Evidence(Verdict.open, "no identity was given")
+    return Evidence(Verdict.proved, f"{how} ({count} identit{'y' if count == 1 else 'ies'})")
+
+
+def _vanishes(difference: sp.Expr) -> bool:
+    """Whether an expression is identically zero, by ever more costly simplification."""
+    closed = difference.doit()
+    for simplifier in (
+        sp.expand,
+        lambda e: sp.expand(sp.powsimp(sp.expand(e, power_exp=True)), power_exp=True),
+        lambda e: sp.simplify(sp.expand(sp.together(sp.expand(e)))),
+        sp.simplify,
+    ):
+        if simplifier(closed) == 0:
+            return True
+    return False
+
+
+def measure(figure: float, uncertainty: float, expected: float, within: float, what: str) -> Evidence:
+    """Measured iff figure is within `within` of expected; uncertainty is that of the figure, 0 if exact."""
+    verdict = Verdict.measured if abs(figure - expected) <= within else Verdict.refuted
+    spread = f" ± {uncertainty:.1g}" if uncertainty else ""
+    summary = f"{what}: {figure:.6g}{spread} (claimed {expected:g} within {within:g})"
+    return Evidence(verdict, summary, figure, uncertainty)
+
+
+def measure_at_most(figure: float, bound: float, what: str) -> Evidence:
+    """Measured iff the exact figure is at most the bound."""
+    verdict = Verdict.measured if figure <= bound else Verdict.refuted
+    return Evidence(verdict, f"{what}: {figure:.3g} (claimed at most {bound:.3g})", figure, 0.0)

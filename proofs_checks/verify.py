@@ -1,0 +1,90 @@
+"""`seeds-verify`: decide the claims of the ledger and say whether they came out as expected."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from tqdm.auto import tqdm
+
+from proofs_checks.ledger import Record, decide, select
+from seeds_theory.command import require_writable, run_command, write_json
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+def run(ids: Sequence[str] = (), *, jobs: int = 2, progress: bool = False) -> list[Record]:
+    """Decide the claims of these ids (all for none), on that many processes, in the ledger's order."""
+    names = [claim.id for claim in select(ids)]
+    bar = {"total": len(names), "desc": "claims", "disable": not progress, "leave": False}
+    if jobs == 1 or len(names) == 1:
+        return [_decide_by_id(name) for name in tqdm(names, **bar)]
+    with ProcessPoolExecutor(jobs, initializer=_one_thread) as pool:
+        return list(tqdm(pool.map(_decide_by_id, names), **bar))
+
+
+def _decide_by_id(name: str) -> Record:
+    return decide(next(claim for claim in select([name]) if claim.id == name))
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@app.command()
+def verify(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Claims, or their first words, as phi. Default: all.")
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = 2,
+) -> None:
+    """Decide every claim; exit 0 if each verdict is the expected one, 1 if not, 2 on misuse.
+
+    Example: [bold]seeds-verify phi exact --json claims.json[/bold]
+    """
+    require_writable(json_file)
+    records = run(ids or (), jobs=jobs, progress=sys.stderr.isatty())
+    console = Console(stderr=json_file == "-")
+    console.print(_table(records))
+    counts = Counter(record.verdict.value for record in records)
+    surprises = [record for record in records if not record.as_expected]
+    listed = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    console.print(f"{len(records)} claims: {listed}; {len(surprises)} not as expected")
+    if json_file:
+        write_json([record.to_json() for record in records], json_file)
+    if surprises:
+        raise typer.Exit(1)
+
+
+def _table(records: Sequence[Record]) -> Table:
+    table = Table()
+    for heading in ("claim", "verdict", "evidence", "s"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "s" else "left")
+    for record in records:
+        verdict = record.verdict.value
+        if not record.as_expected:
+            verdict = f"[bold red]{verdict}, expected {record.expected.value}[/bold red]"
+        # A proof that fails quotes formulas: their brackets are not markup.
+        summary = record.evidence.summary.replace("[", r"\[")
+        table.add_row(record.id, verdict, summary, f"{record.seconds:.1f}")
+    return table
+
+
+def main() -> None:
+    """The console script."""
+    run_command(app, "seeds-verify")
+
+
+if __name__ == "__main__":
+    main()

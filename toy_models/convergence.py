@@ -1,0 +1,200 @@
+"""A convergence study as an object: errors against steps, fitted orders, a table, a plot, JSON.
+
+Orders are fitted with the first correction included, :math:`\\log e = a - p \\log n + b/n`, on the last
+three usable points: on exact errors this removes the drift that a plain slope shows before it settles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from seeds_theory import make_plan, sample, uniform_log_snr
+from seeds_theory.errors import ParameterError
+from seeds_theory.plan import Plan
+from toy_models.gaussian import Gaussian
+from toy_models.plots import style
+from toy_models.response import Response, probe, strong_error, weak_error
+
+ROUNDING_FLOOR = 1e-9
+"""Errors below this carry too few correct digits (1e-12 absolute) to show an order."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted order p, its uncertainty, and the steps it was fitted on (the asymptotic range used).
+
+    order and uncertainty are None where the errors show no order: too few points above rounding.
+    On exact errors the uncertainty is the change of p when the window moves up by one point; on
+    Monte-Carlo errors it is the half-width of the 95 % confidence interval.
+    """
+
+    order: float | None
+    uncertainty: float | None
+    steps: tuple[int, ...]
+
+    def __str__(self) -> str:
+        if self.order is None:
+            return "-"
+        spread = "" if self.uncertainty is None else f" ± {self.uncertainty:.2f}"
+        return f"{self.order:.2f}{spread}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """One method on one problem.
+
+    steps, nfe, strong, strong_se, weak, weak_se : a value per grid. strong is the RMS distance to the
+    exact solution on the same path, weak the W2 distance to the exact law, both at sigma_min; their
+    standard errors are 0 where the errors are computed and not sampled. weak may be empty.
+    """
+
+    method: str
+    prediction: str
+    eta: float
+    target: str
+    steps: tuple[int, ...]
+    nfe: tuple[int, ...]
+    strong: tuple[float, ...]
+    strong_se: tuple[float, ...]
+    weak: tuple[float, ...]
+    weak_se: tuple[float, ...]
+    strong_fit: Fit
+    weak_fit: Fit
+    exact: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The record that `seeds-order --json` writes."""
+        return {
+            "method": self.method,
+            "prediction": self.prediction,
+            "eta": self.eta,
+            "target": self.target,
+            "steps": list(self.steps),
+            "nfe": list(self.nfe),
+            "strong": list(self.strong),
+            "strong_se": list(self.strong_se),
+            "weak": list(self.weak),
+            "weak_se": list(self.weak_se),
+            "strong_order": self.strong_fit.order,
+            "strong_order_uncertainty": self.strong_fit.uncertainty,
+            "weak_order": self.weak_fit.order,
+            "weak_order_uncertainty": self.weak_fit.uncertainty,
+            "exact": self.exact,
+        }
+
+
+def gaussian_study(
+    method: str,
+    gaussian: Gaussian,
+    steps: Sequence[int],
+    *,
+    sigma_max: float,
+    sigma_min: float,
+    eta: float = 1.0,
+    prediction: str = "data",
+    target: str = "gaussian",
+) -> Study:
+    """The exact errors of a method on Gaussian data, uniform steps in log-SNR, no sampling."""
+    require_steps(steps)
+    diagonal = gaussian.in_eigenbasis()
+    plans = [
+        make_plan(
+            method, uniform_log_snr(sigma_max, sigma_min, n), eta=eta, prediction=prediction
+        )
+        for n in steps
+    ]
+    responses = [plan_response(plan, diagonal) for plan in plans]
+    ends = (sigma_max, sigma_min)
+    strong = [strong_error(response, diagonal, *ends, eta) for response in responses]
+    weak = [weak_error(response, diagonal, *ends) for response in responses]
+    exactly = (0.0,) * len(plans)
+    return Study(
+        method=method,
+        prediction=prediction,
+        eta=eta,
+        target=target,
+        steps=tuple(steps),
+        nfe=tuple(plan.nfe for plan in plans),
+        strong=tuple(strong),
+        strong_se=exactly,
+        weak=tuple(weak),
+        weak_se=exactly,
+        strong_fit=fit_exact(steps, strong),
+        weak_fit=fit_exact(steps, weak),
+        exact=True,
+    )
+
+
+def plan_response(plan: Plan, gaussian: Gaussian) -> Response:
+    """The response of the sampling loop on a plan."""
+    return probe(lambda denoiser, x, noise: sample(denoiser, x, plan, noise), gaussian)
+
+
+def require_steps(steps: Sequence[int]) -> None:
+    """Step counts are positive and strictly increasing."""
+    if not steps or min(steps) < 1 or any(b <= a for a, b in zip(steps, steps[1:], strict=False)):
+        raise ParameterError(
+            f"step counts are positive and increasing, as 8,16,32; got {','.join(map(str, steps))}"
+        )
+
+
+def fit_exact(steps: Sequence[int], errors: Sequence[float]) -> Fit:
+    """The order shown by exact errors: see the module's formula. Two points give the plain slope."""
+    usable = [(n, e) for n, e in zip(steps, errors, strict=True) if e > ROUNDING_FLOOR]
+    if len(usable) < 2 or not all(math.isfinite(e) for _, e in usable):
+        return Fit(None, None, ())
+    window = usable[-3:]
+    order = _order(window)
+    spread = abs(order - _order(usable[-4:-1])) if len(usable) > 3 else None
+    return Fit(order, spread, tuple(n for n, _ in window))
+
+
+def _order(points: Sequence[tuple[int, float]]) -> float:
+    n = np.array([float(n) for n, _ in points])
+    columns = [np.ones_like(n), -np.log(n), 1 / n][: len(n)]
+    return float(np.linalg.solve(np.stack(columns, axis=1), np.log([e for _, e in points]))[1])
+
+
+def table(studies: Sequence[Study]) -> Table:
+    """The studies as a table for a terminal: errors by steps, and the fitted orders."""
+    result = Table()
+    for heading in ("method", "prediction", "steps", "NFE", "strong error", "weak error"):
+        result.add_column(heading, justify="left" if heading in ("method", "prediction") else "right")
+    for study in studies:
+        for i, n in enumerate(study.steps):
+            strong = _with_error(study.strong[i], study.strong_se[i])
+            weak = _with_error(study.weak[i], study.weak_se[i]) if study.weak else "-"
+            names = (study.method, study.prediction) if i == 0 else ("", "")
+            result.add_row(*names, str(n), str(study.nfe[i]), strong, weak)
+        result.add_row(
+            "", "", "", "order", str(study.strong_fit), str(study.weak_fit), end_section=True
+        )
+    return result
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.3e}" + (f" ± {error:.1e}" if error else "")
+
+
+def figure(studies: Sequence[Study]) -> Figure:
+    """Strong and weak errors against model calls, log-log, with the fitted orders in the legend."""
+    with style():
+        result = Figure(figsize=(9, 3.8))
+        panels = result.subplots(1, 2)
+        for axes, kind in zip(panels, ("strong", "weak"), strict=True):
+            for study in studies:
+                errors = getattr(study, kind)
+                if not errors:
+                    continue
+                label = f"{study.method}, {study.prediction}: {getattr(study, f'{kind}_fit')}"
+                axes.errorbar(study.nfe, errors, yerr=getattr(study, f"{kind}_se"), label=label)
+            axes.set(xscale="log", yscale="log", xlabel="model calls", ylabel=f"{kind} error")
+            axes.legend(title="method: order")
+    return result

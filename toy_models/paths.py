@@ -1,0 +1,167 @@
+r"""Coupled paths: errors on curved problems, by Monte Carlo with standard errors.
+
+All step sizes of a method, and a fine reference, follow the same Brownian paths from the same initial
+states. The mean-square distance to the reference measures the strong error. The weak error (data on
+the line) is the W2 distance between the laws, from differences of sorted samples,
+
+.. math::  W_2^2 = \int_0^1 \delta(q)^2\,dq, \qquad \delta = F_{num}^{-1} - F_{ref}^{-1},
+
+where the square is a product of *independent* batches' differences, so that sampling noise adds no bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from seeds_theory import BrownianPath, make_plan, path_points, sample, uniform_log_snr
+from seeds_theory.errors import ParameterError
+from seeds_theory.plan import Plan
+from seeds_theory.sources import GeneratorNoise, NoiseSource
+from toy_models.convergence import Fit, Study, require_steps
+from toy_models.mixture import GaussianMixture
+
+REFERENCE_METHOD = "seeds-2"
+REFINEMENT = 16
+"""The reference takes this many times the steps of the finest grid: its error squared is 1/256."""
+
+
+@dataclass(frozen=True)
+class CoupledPaths:
+    """How many paths: batches of equal size, from one seed. The batches give the standard errors."""
+
+    batches: int = 16
+    size: int = 4096
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batches < 3 or self.size < 2 or self.seed < 0:
+            raise ParameterError(
+                "coupled paths need 3 or more batches of 2 or more paths, and a seed >= 0; got "
+                f"batches = {self.batches}, size = {self.size}, seed = {self.seed}"
+            )
+
+    def generator(self, batch: int) -> torch.Generator:
+        """The random numbers of one batch, independent of the others and of their number."""
+        state = np.random.SeedSequence(self.seed, spawn_key=(batch,)).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(state[0]))
+
+
+def mixture_study(
+    method: str,
+    mixture: GaussianMixture,
+    steps: Sequence[int],
+    *,
+    sigma_max: float,
+    sigma_min: float,
+    eta: float = 1.0,
+    prediction: str = "data",
+    paths: CoupledPaths | None = None,
+    progress: bool = False,
+) -> Study:
+    """Strong and (d = 1) weak errors of a method on a mixture, eta > 0, uniform steps in log-SNR."""
+    require_steps(steps)
+    design = paths or CoupledPaths()
+
+    def uniform(count: int) -> np.ndarray:
+        return uniform_log_snr(sigma_max, sigma_min, count)
+
+    plans = [make_plan(method, uniform(n), eta=eta, prediction=prediction) for n in steps]
+    reference = make_plan(REFERENCE_METHOD, uniform(REFINEMENT * steps[-1]), eta=eta)
+    on_line = mixture.dimension == 1
+    squares = np.empty((design.batches, len(plans)))
+    shifts = np.empty((design.batches, len(plans), design.size if on_line else 0))
+    for b in tqdm(range(design.batches), desc=f"{method} on paths", disable=not progress):
+        generator = design.generator(b)
+        start = mixture.marginal(sigma_max).sample(design.size, generator)
+        *ends, exact = coupled_ends(mixture, start, [*plans, reference], generator)
+        for i, end in enumerate(ends):
+            squares[b, i] = (end - exact).square().sum(-1).mean()
+            if on_line:
+                shifts[b, i] = (end[:, 0].sort().values - exact[:, 0].sort().values).numpy()
+    strong = _Jackknife(squares.mean(0), (squares.sum(0) - squares) / (design.batches - 1))
+    weak = _squared_shift(shifts) if on_line else None
+    return Study(
+        method=method,
+        prediction=prediction,
+        eta=eta,
+        target="mixture",
+        steps=tuple(steps),
+        nfe=tuple(plan.nfe for plan in plans),
+        strong=strong.errors,
+        strong_se=strong.standard_errors,
+        weak=weak.errors if weak else (),
+        weak_se=weak.standard_errors if weak else (),
+        strong_fit=strong.fit(steps),
+        weak_fit=weak.fit(steps) if weak else Fit(None, None, ()),
+        exact=False,
+    )
+
+
+def coupled_ends(
+    mixture: GaussianMixture, start: Tensor, plans: Sequence[Plan], generator: torch.Generator
+) -> list[Tensor]:
+    """Where each plan takes the initial states (batch, d) on one common set of Brownian paths."""
+    forms = tuple(dict.fromkeys(plan.form for plan in plans))
+    source: NoiseSource = GeneratorNoise(generator)
+    if plans[0].eta > 0:  # at eta = 0 nothing is drawn
+        source = BrownianPath(path_points(plans), plans[0].eta, start, source, forms)
+    return [sample(mixture, start, plan, source) for plan in plans]
+
+
+@dataclass(frozen=True)
+class _Jackknife:
+    """Squared errors, per grid, and their values with each batch left out: (batches, grids)."""
+
+    squares: np.ndarray
+    replicates: np.ndarray
+
+    def _deviation(self, replicates: np.ndarray) -> np.ndarray:
+        count = len(replicates)
+        return np.sqrt((count - 1) * replicates.var(axis=0))
+
+    @property
+    def errors(self) -> tuple[float, ...]:
+        return tuple(np.sqrt(self.squares.clip(min=0)).tolist())
+
+    @property
+    def standard_errors(self) -> tuple[float, ...]:
+        # d sqrt(s) = ds / (2 sqrt(s)); where s is lost in noise, the noise itself.
+        spread = self._deviation(self.replicates)
+        return tuple((spread / np.sqrt(4 * np.maximum(self.squares, spread / 4))).tolist())
+
+    def fit(self, steps: Sequence[int]) -> Fit:
+        """Weighted least squares on the last four grids whose error stands clear of its noise."""
+        spread = self._deviation(self.replicates)
+        clear = (self.squares > 4 * spread) & (self.replicates > 0).all(axis=0)
+        used = np.flatnonzero(clear)[-4:]
+        if len(used) < 2:
+            return Fit(None, None, ())
+        log_n = np.log(np.asarray(steps, dtype=float)[used])
+        weight = (self.squares[used] / spread[used]) ** 2
+        centred = log_n - np.average(log_n, weights=weight)
+        slope = -0.5 * weight * centred / (weight * centred**2).sum()
+        orders = np.log(self.replicates[:, used]) @ slope
+        half_width = stats.t.ppf(0.975, len(orders) - 1) * self._deviation(orders)
+        order = float(np.log(self.squares[used]) @ slope)
+        return Fit(order, float(half_width), tuple(steps[i] for i in used))
+
+
+def _squared_shift(shifts: np.ndarray) -> _Jackknife:
+    """W2 squared from the sorted differences (batches, grids, size), by products of distinct batches."""
+    count = len(shifts)
+    total, squares = shifts.sum(0), np.square(shifts)
+
+    def unbiased(sums: np.ndarray, own: np.ndarray, number: int) -> np.ndarray:
+        return (np.square(sums) - own).mean(-1) / (number * (number - 1))
+
+    left_out = [
+        unbiased(total - shifts[b], squares.sum(0) - squares[b], count - 1) for b in range(count)
+    ]
+    return _Jackknife(unbiased(total, squares.sum(0), count), np.stack(left_out))
