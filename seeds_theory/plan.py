@@ -61,8 +61,13 @@ class Interval:
         """The exact standard deviation of that noise."""
         if math.isinf(self.sigma):
             return self.sigma_next
-        length = math.log(self.sigma / self.sigma_next)
+        length = _log_ratio(self.sigma, self.sigma_next)
         return float(_deviation(self.form)(-math.log(self.sigma_next), length, self.eta))
+
+
+def _log_ratio(sigma: Any, sigma_next: Any) -> Any:
+    """log(sigma / sigma_next) with full relative accuracy: the difference of close levels is exact."""
+    return np.log1p((sigma - sigma_next) / sigma_next)
 
 
 @cache
@@ -210,7 +215,7 @@ def make_plan(
 def _finite_steps(
     tableau: Tableau, form: SemilinearForm, sigmas: np.ndarray, eta: float
 ) -> list[Step]:
-    start, length = -np.log(sigmas[:-1]), np.log(sigmas[:-1] / sigmas[1:])
+    start, length = -np.log(sigmas[:-1]), _log_ratio(sigmas[:-1], sigmas[1:])
 
     def numbers(function: Any) -> list[float]:
         return np.broadcast_to(function(start, length, eta), start.shape).tolist()
