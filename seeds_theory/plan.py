@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -56,7 +56,7 @@ class Interval:
     form: SemilinearForm
     eta: float
 
-    @property
+    @cached_property
     def deviation(self) -> float:
         """The exact standard deviation of that noise."""
         if math.isinf(self.sigma):

@@ -9,7 +9,7 @@ from toy_models.gaussian import Gaussian, frechet_distance
 from toy_models.images import as_images, fashion_mnist
 from toy_models.mixture import GaussianMixture
 from toy_models.paths import CoupledPaths, mixture_study
-from toy_models.response import NotAffineError, Response, probe, strong_error, weak_error
+from toy_models.response import NotAffineError, Response, probe, strong_errors, weak_errors
 
 __all__ = [
     "CoupledPaths",
@@ -26,7 +26,7 @@ __all__ = [
     "gaussian_study",
     "mixture_study",
     "probe",
-    "strong_error",
+    "strong_errors",
     "table",
-    "weak_error",
+    "weak_errors",
 ]

@@ -20,10 +20,10 @@ from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
 from toy_models.plots import style
-from toy_models.response import Response, probe, strong_error, weak_error
+from toy_models.response import Response, probe, strong_errors, weak_errors
 
-ROUNDING_FLOOR = 1e-9
-"""Errors below this carry too few correct digits (1e-12 absolute) to show an order."""
+ROUNDING_FLOOR = 1e-11
+"""Errors below this carry too few correct digits (they are good to 1e-13 absolute) to show an order."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def gaussian_study(
     ]
     responses = [plan_response(plan, diagonal) for plan in plans]
     ends = (sigma_max, sigma_min)
-    strong = [strong_error(response, diagonal, *ends, eta) for response in responses]
-    weak = [weak_error(response, diagonal, *ends) for response in responses]
+    strong = [float(strong_errors(response, diagonal, *ends, eta).norm()) for response in responses]
+    weak = [float(weak_errors(response, diagonal, *ends).norm()) for response in responses]
     exactly = (0.0,) * len(plans)
     return Study(
         method=method,

@@ -148,22 +148,25 @@ def probe(sampler: Sampler, gaussian: Gaussian) -> Response:
     return Response(offset, linear[0], linear[1:], tuple(recorder.intervals))
 
 
-def strong_error(
+def strong_errors(
     response: Response, gaussian: Gaussian, sigma: float, sigma_next: float, eta_value: float
-) -> float:
-    r"""RMS distance at sigma_next to the exact solution on the same path, :math:`x_T` from the marginal."""
+) -> Tensor:
+    r"""RMS distance at sigma_next to the exact solution on the same path, :math:`x_T` from the marginal.
+
+    One per eigen-coordinate, (d,): their Euclidean norm is the distance in R^d.
+    """
     exact = exact_response(gaussian, sigma, sigma_next, eta_value)
-    return path_distance(response, exact, gaussian, sigma, sigma_next)
+    return path_distances(response, exact, gaussian, sigma, sigma_next)
 
 
-def path_distance(
+def path_distances(
     first: Response,
     second: Response | ExactResponse,
     gaussian: Gaussian,
     sigma: float,
     sigma_next: float,
-) -> float:
-    """RMS distance of two solutions on one Brownian path, from one initial state of the marginal."""
+) -> Tensor:
+    """RMS distances (d,) of two solutions on one Brownian path, from one initial state of the marginal."""
     gain = first.gain - second.gain
     mean = first.offset - second.offset + gain * gaussian.mean
     points, weights = _quadrature([*first.intervals, *second.intervals], sigma, sigma_next)
@@ -173,16 +176,19 @@ def path_distance(
         + mean.square()
         + torch.as_tensor(np.einsum("pn,pnd->d", weights, difference**2))
     )
-    return float(square.sum().sqrt())
+    return square.sqrt()
 
 
-def weak_error(response: Response, gaussian: Gaussian, sigma: float, sigma_next: float) -> float:
-    """W2 distance of the sampler's final law to the exact marginal, for independent noises."""
+def weak_errors(response: Response, gaussian: Gaussian, sigma: float, sigma_next: float) -> Tensor:
+    """W2 distance of the sampler's final law to the exact marginal, for independent noises.
+
+    One per eigen-coordinate, (d,): their Euclidean norm is the W2 distance in R^d.
+    """
     start = gaussian.variances + sigma**2
     spread = (response.gain.square() * start + response.weights.square().sum(0)).sqrt()
     difference = spread - (gaussian.variances + sigma_next**2).sqrt()
     mean = response.offset + (response.gain - 1) * gaussian.mean
-    return float((difference.square() + mean.square()).sum().sqrt())
+    return (difference.square() + mean.square()).sqrt()
 
 
 def _quadrature(

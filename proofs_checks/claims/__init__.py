@@ -1,3 +1,3 @@
 """One file per chapter of the book, in its order."""
 
-CHAPTERS = ("phi", "exact", "noise", "methods")
+CHAPTERS = ("phi", "exact", "noise", "methods", "orders")

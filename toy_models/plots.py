@@ -1,0 +1,191 @@
+"""The project's plot style, picture grids and convergence plots: legible in grey and at half size.
+
+Curves differ three times over: in luminance, in marker and in line style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from seeds_theory.errors import ParameterError
+
+# CIE lightness 5, 48, 70, 34, 59, 20, 78: neighbours in the cycle lie far apart. Light colours have
+# hollow markers, which stay open where they overlap dark ones.
+_CURVES = (
+    ("#111111", "o", "-", "full"),
+    ("#c8472f", "s", "--", "full"),
+    ("#56b4e9", "^", "-", "none"),
+    ("#1b4f9c", "D", "-.", "full"),
+    ("#35a06c", "v", (0, (6, 1.5)), "none"),
+    ("#46127a", "X", ":", "full"),
+    ("#e0b400", "P", (0, (3, 1.2, 1, 1.2, 1, 1.2)), "none"),
+)
+
+STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelsize": 13,
+    "axes.prop_cycle": cycler(
+        color=[color for color, _, _, _ in _CURVES],
+        marker=[marker for _, marker, _, _ in _CURVES],
+        linestyle=[line for _, _, line, _ in _CURVES],
+        fillstyle=[fill for _, _, _, fill in _CURVES],
+    ),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 13,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 150,
+    "figure.figsize": (7.0, 4.6),
+    "font.size": 12,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "legend.handlelength": 3.4,
+    "lines.linewidth": 1.9,
+    "lines.markeredgewidth": 1.4,
+    "lines.markersize": 7.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "seeds-theory",
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+}
+"""The style as rcParams, for ``matplotlib.rcParams.update(STYLE)`` on a whole page."""
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Figures made inside look as `STYLE` says."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def image_grid(
+    images: Any,
+    rows: int,
+    columns: int,
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+) -> Figure:
+    """Pictures (rows * columns, height, width), grey values in [0, 1], row by row, as one figure.
+
+    Raises
+    ------
+    ParameterError : a count of pictures or of labels that does not fit, or values outside [0, 1].
+    """
+    pictures = np.asarray(images, dtype=np.float64)
+    if pictures.ndim != 3 or len(pictures) != rows * columns or pictures.size == 0:
+        raise ParameterError(
+            f"{rows} x {columns} pictures are an array ({rows * columns}, height, width); "
+            f"got {pictures.shape}"
+        )
+    if not ((pictures >= 0) & (pictures <= 1)).all():
+        raise ParameterError("grey values lie in [0, 1]: clip them, or use images.as_images")
+    for labels, count in ((row_labels, rows), (column_labels, columns)):
+        if labels is not None and len(labels) != count:
+            raise ParameterError(f"one label for each of {count} rows or columns; got {labels}")
+    # One mosaic with white gaps, in one axes: exact pixels, and one picture in an SVG file.
+    height, width = pictures.shape[1:]
+    gap = max(1, round(0.06 * width))
+    mosaic = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap))
+    for index, picture in enumerate(pictures):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        mosaic[top : top + height, left : left + width] = picture
+    inches = 0.75 / width  # a pixel
+    size = mosaic.shape[1] * inches, mosaic.shape[0] * inches
+    margin = (
+        0.1 * max((len(label) for label in row_labels), default=0) + 0.15 if row_labels else 0,
+        0.3 if column_labels else 0,
+    )
+    with style():
+        figure = Figure(
+            figsize=(size[0] + margin[0], size[1] + margin[1]),
+            layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02),
+        )
+        axes = figure.subplots()
+        axes.imshow(mosaic, cmap="gray", vmin=0, vmax=1, interpolation="none")
+        axes.set_frame_on(False)
+        axes.grid(False)
+        axes.tick_params(length=0, pad=4, labeltop=True, labelbottom=False)
+        across = np.arange(columns) * (width + gap) + (width - 1) / 2
+        down = np.arange(rows) * (height + gap) + (height - 1) / 2
+        axes.set_xticks(across if column_labels else [], column_labels)
+        axes.set_yticks(down if row_labels else [], row_labels)
+        figure.draw_without_rendering()
+    return figure
+
+
+def loglog_with_slopes(
+    ax: Axes,
+    x: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    slopes: Sequence[int],
+    xlabel: str,
+    ylabel: str,
+) -> None:
+    """Draw curves over x on log-log axes, with thin guides of the given slopes.
+
+    A guide of slope q is a multiple of x^q, labelled "order |q|": q is negative for errors over a
+    number of steps, positive over a step size. It runs below the curve whose own slope is nearest to q, along
+    the half of x where the error is smaller. Values that are zero or not finite are left out.
+
+    Raises
+    ------
+    ParameterError : fewer than two x, an x not positive, no curve, or a curve of another length.
+    """
+    points = np.asarray(x, dtype=np.float64)
+    values = {name: np.asarray(curve, dtype=np.float64) for name, curve in curves.items()}
+    if points.ndim != 1 or len(points) < 2 or not (np.isfinite(points) & (points > 0)).all():
+        raise ParameterError(f"log axes need two or more positive x; got {points}")
+    for name, curve in values.items():
+        if curve.shape != points.shape:
+            raise ParameterError(f"{name} has {curve.shape} values over {len(points)} points")
+        values[name] = np.where(np.isfinite(curve) & (curve > 0), curve, np.nan)
+    fitted = {
+        name: np.polyfit(np.log(points[kept]), np.log(curve[kept]), 1)[0]
+        for name, curve in values.items()
+        if (kept := np.isfinite(curve)).sum() >= 2
+    }
+    if not fitted:
+        raise ParameterError("no curve has two positive values to draw on log axes")
+    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    for name, curve in values.items():
+        ax.plot(points, curve, label=name)
+    for slope in slopes:
+        nearest = values[min(fitted, key=lambda name: abs(fitted[name] - slope))]
+        _guide(ax, points, nearest, slope)
+    if len(points) <= 8:
+        ax.xaxis.set_major_locator(FixedLocator(points.tolist()))
+        ax.xaxis.set_major_formatter(FixedFormatter([f"{point:g}" for point in points]))
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.legend()
+
+
+def _guide(ax: Axes, x: np.ndarray, curve: np.ndarray, slope: int) -> None:
+    kept = np.isfinite(curve)
+    toward = np.argsort(-x[kept] if slope > 0 else x[kept])
+    x, curve = x[kept][toward], curve[kept][toward]
+    x, curve = x[(len(x) - 1) // 2 :], curve[(len(curve) - 1) // 2 :]
+    line = 0.6 * float((curve / x**slope).min()) * x**slope
+    ax.plot(x, line, color="#777777", marker="", linestyle="-", linewidth=0.9, zorder=1)
+    ax.annotate(
+        f"order {abs(slope)}",
+        (x[-1], line[-1]),
+        xytext=(0, -4),
+        textcoords="offset points",
+        ha="left" if slope > 0 else "right",
+        va="top",
+        color="#555555",
+        fontsize="small",
+    )
