@@ -56,9 +56,7 @@ def local_defect(tableau: Tableau, form: SemilinearForm) -> tuple[sp.Expr, ...]:
         noises = [expanded(sp.powsimp(noise / sp.sqrt(h))) for noise in row.noise]
         direct = [expanded(row.state), *noises, *(sp.Integer(0),) * (len(start) - 1 - len(noises))]
         vector = tuple(
-            cut(
-                direct[i] + sum(w * f[i] for w, f in zip(weights, integrands, strict=True))
-            )
+            cut(direct[i] + sum(w * f[i] for w, f in zip(weights, integrands, strict=True)))
             for i in range(len(start))
         )
         time = (row.sigma**2).subs(lam_s, -sp.log(level) / 2)

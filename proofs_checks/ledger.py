@@ -189,7 +189,9 @@ def _vanishes(difference: sp.Expr) -> bool:
     return False
 
 
-def measure(figure: float, uncertainty: float, expected: float, within: float, what: str) -> Evidence:
+def measure(
+    figure: float, uncertainty: float, expected: float, within: float, what: str
+) -> Evidence:
     """Measured iff figure is within `within` of expected; uncertainty is that of the figure, 0 if exact."""
     verdict = Verdict.measured if abs(figure - expected) <= within else Verdict.refuted
     spread = f" ± {uncertainty:.1g}" if uncertainty else ""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 from tqdm.auto import tqdm
 
+import proofs_checks
+import seeds_theory
+import toy_models
 from proofs_checks.ledger import Record, decide, select
 from seeds_theory.command import require_writable, run_command, write_json
 
@@ -25,8 +32,24 @@ def run(ids: Sequence[str] = (), *, jobs: int = 2, progress: bool = False) -> li
     bar = {"total": len(names), "desc": "claims", "disable": not progress, "leave": False}
     if jobs == 1 or len(names) == 1:
         return [_decide_by_id(name) for name in tqdm(names, **bar)]
-    with ProcessPoolExecutor(jobs, initializer=_one_thread) as pool:
+    # Fresh processes: forking one that has threads, as a notebook or torch has, can lock up.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=_one_thread) as pool:
         return list(tqdm(pool.map(_decide_by_id, names), **bar))
+
+
+def ledger(path: Path) -> list[dict[str, Any]]:
+    """The records in a JSON file; if it is missing, or older than the code, decided and written anew."""
+    sources = [
+        source
+        for package in (proofs_checks, seeds_theory, toy_models)
+        for source in Path(str(package.__file__)).parent.rglob("*.py")
+    ]
+    newest = max(source.stat().st_mtime for source in sources)
+    if not path.exists() or path.stat().st_mtime < newest:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json([record.to_json() for record in run()], str(path))
+    return list(json.loads(path.read_text()))
 
 
 def _decide_by_id(name: str) -> Record:
@@ -34,8 +57,6 @@ def _decide_by_id(name: str) -> Record:
 
 
 def _one_thread() -> None:
-    import torch
-
     torch.set_num_threads(1)
 
 

@@ -81,9 +81,7 @@ class BrownianPath:
     def _factor(self) -> np.ndarray:
         """Lower triangular factors of the joint covariances: (intervals, [event], forms, forms)."""
         extra = max((np.ndim(value) for value in self._parameters.values()), default=0)
-        start, stop = (
-            self._log_snr[part].reshape(-1, *(1,) * extra, 1) for part in np.s_[:-1, 1:]
-        )
+        start, stop = (self._log_snr[part].reshape(-1, *(1,) * extra, 1) for part in np.s_[:-1, 1:])
         start = np.where(np.isinf(start), stop, start)  # an infinite interval is treated below
         half = 0.5 * (stop - start)
         points = start + half * (1 + _NODES)

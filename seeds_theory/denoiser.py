@@ -1,4 +1,4 @@
-r"""Denoisers: :math:`D(x, \sigma) \approx E[x_0 \mid x_0 + \sigma\varepsilon = x]`, and networks as denoisers.
+r"""Denoisers: :math:`D(x, \sigma) \approx E[x_0 \mid x_0 + \sigma\varepsilon = x]`, by formula or network.
 
 The loop knows nothing else of a model: a Gaussian, a mixture and a network look the same to it. At an
 infinite noise level the state passed is the unit noise itself, the limit of x / sigma.
@@ -78,7 +78,9 @@ def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, fl
 
 @dataclass(frozen=True)
 class EDMDenoiser:
-    r"""EDM's preconditioning (Karras et al. 2022, section 5): :math:`D = c_{skip} x + c_{out} F(c_{in} x, c_{noise})`.
+    r"""EDM's preconditioning (Karras et al. 2022, section 5).
+
+    :math:`D = c_{skip}\,x + c_{out}\,F(c_{in}\,x, c_{noise})`.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def joined(moment: Moment, second: sp.Expr) -> Functional:
 
 
 def node_noise(form: SemilinearForm, lengths: Sequence[sp.Expr], last: int) -> Functional:
-    r"""The solution's noise at the end of interval `last`, in units of :math:`\sqrt{2\eta}\,e^{-\lambda}` there.
+    r"""The solution's noise at the end of interval `last`, over :math:`\sqrt{2\eta}\,e^{-\lambda}` there.
 
     Joined over the intervals 0 to `last` of a step, whose lengths are given.
     """
@@ -126,7 +126,9 @@ def path_averages() -> dict[str, Functional]:
 
     all in units of :math:`\sqrt{2\eta}\,e^{-\lambda_t}`. J is (1+eta) h (M - M1).
     """
-    first, second, third = (Functional({Moment(DATA.noise_rate, k): sp.Integer(1)}) for k in range(3))
+    first, second, third = (
+        Functional({Moment(DATA.noise_rate, k): sp.Integer(1)}) for k in range(3)
+    )
     return {
         "N": first,
         "M": (1 + eta) * second,

@@ -30,7 +30,7 @@ MAX_ORDER = 5
 Real = TypeVar("Real", float, np.ndarray, torch.Tensor)
 
 
-class Phi(sp.Function):  # type: ignore[misc]
+class Phi(sp.Function):
     r"""The symbolic :math:`\varphi_k(z)`: prints as itself, ``doit()`` gives its closed form."""
 
     nargs = 2

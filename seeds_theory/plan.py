@@ -13,6 +13,7 @@ limits of the one-stage step in data prediction, y = D + sigma_t z (eta > 0) and
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ def ends(tableau: Tableau) -> tuple[sp.Expr, ...]:
 def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], ...]:
     r"""The rows of one step in symbols: :math:`\lambda_s`, h, eta, and the nodes if symbolic."""
     cuts = (sp.Integer(0), *ends(tableau))
-    lengths = tuple((b - a) * h for a, b in zip(cuts, cuts[1:], strict=False))
+    lengths = tuple((b - a) * h for a, b in itertools.pairwise(cuts))
     rows = []
     for node, weights in tableau.rows:
         time = lam_s + node * h
@@ -197,7 +198,9 @@ def make_plan(
     if any(not node.is_number for node in tableau.nodes):
         raise TableauError(f"a plan needs numeric nodes; {tableau.name!r} has {tableau.nodes}")
     if prediction not in ("data", "noise"):
-        raise UnknownNameError(f"methods integrate 'data' or 'noise' predictions; got {prediction!r}")
+        raise UnknownNameError(
+            f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"
+        )
     if not (math.isfinite(eta) and eta >= 0):
         raise ParameterError(f"eta is finite and >= 0; got {eta}")
     grid = require_grid(sigmas)
@@ -220,12 +223,12 @@ def _finite_steps(
     def numbers(function: Any) -> list[float]:
         return np.broadcast_to(function(start, length, eta), start.shape).tolist()
 
-    columns = [
+    columns: list[Row[Any]] = [  # each entry a list, over the steps
         Row(
             sigma=numbers(row.sigma),
             state=numbers(row.state),
-            drift=[numbers(f) for f in row.drift],
-            noise=[numbers(f) for f in row.noise] if eta > 0 else [],
+            drift=tuple(map(numbers, row.drift)),
+            noise=tuple(map(numbers, row.noise)) if eta > 0 else (),
         )
         for row in _lambdified(tableau, form)
     ]
@@ -244,7 +247,7 @@ def _finite_steps(
             for column in columns
         )
         cuts = [sigma, *(stop[n] for stop in stops)]
-        intervals = tuple(Interval(a, b, form, eta) for a, b in zip(cuts, cuts[1:], strict=False))
+        intervals = tuple(Interval(a, b, form, eta) for a, b in itertools.pairwise(cuts))
         integrands = tuple(
             form.prediction.coefficients(1.0, level)
             for level in (sigma, *(row.sigma for row in rows[:-1]))

@@ -67,20 +67,23 @@ def sample(
     steps = tqdm(plan.steps, desc=plan.tableau.name, unit="step", disable=not progress)
     for index, step in enumerate(steps):
         normals = _draw(source, step, x, index)
-        state, level, integrands = x, step.sigma, []
+        state, level = x, step.sigma
+        estimates: list[Tensor] = []
+        integrands: list[Tensor] = []
         for row, (skip, out) in zip(step.rows, step.integrands, strict=True):
             estimate = denoiser(state, level)
             _require_like(estimate, x, index, level)
-            if not integrands:
-                denoised = estimate
-            integrands.append(estimate if (skip, out) == (0, 1) else (estimate - skip * state) / out)
+            estimates.append(estimate)
+            integrands.append(
+                estimate if (skip, out) == (0, 1) else (estimate - skip * state) / out
+            )
             state, level = _combine(row, x, integrands, normals), row.sigma
         x = state
         checksums.append(x.detach().sum(dtype=torch.float64))
         if x.device.type == "cpu":
             _require_finite(checksums[-1:], index, plan)
         if callback is not None:
-            callback(StepInfo(index, step.sigma, step.sigma_next, x, denoised))
+            callback(StepInfo(index, step.sigma, step.sigma_next, x, estimates[0]))
     _require_finite(checksums, 0, plan)  # on an accelerator: once, without stalling the loop
     return x
 

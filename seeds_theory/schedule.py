@@ -1,4 +1,4 @@
-r"""Noise schedules: :math:`x_t = \alpha_t x_0 + \sigma_t \varepsilon`, and their noise level :math:`\sigma_t/\alpha_t`.
+r"""Noise schedules :math:`x_t = \alpha_t x_0 + \sigma_t \varepsilon` and their noise level :math:`\sigma/\alpha`.
 
 Solvers live in the frame y = x / alpha, where the noise level is the only coordinate; a schedule is
 needed only to make a grid, and to talk to a network in the coordinates it was trained in.
@@ -45,7 +45,7 @@ class Schedule(ABC):
             return np.divide(self.sigma(t), self.alpha(t))
 
     def log_snr(self, t: Array) -> Array:
-        """lambda = log(alpha/sigma) at time t: half the log of the signal-to-noise ratio."""
+        """Lambda = log(alpha/sigma) at time t: half the log of the signal-to-noise ratio."""
         with np.errstate(divide="ignore"):
             return -np.log(self.noise_level(t))
 
@@ -68,7 +68,10 @@ class VarianceExploding(Schedule):
 
 @dataclass(frozen=True)
 class VariancePreservingLinear(Schedule):
-    r"""Linear beta: :math:`\alpha_t = \exp(-\tfrac14 (\beta_1-\beta_0) t^2 - \tfrac12 \beta_0 t)` (Song et al. 2021)."""
+    r"""Linear beta (Song et al. 2021).
+
+    :math:`\alpha_t = \exp(-\tfrac14 (\beta_1-\beta_0) t^2 - \tfrac12 \beta_0 t)`.
+    """
 
     beta_min: float = 0.1
     beta_max: float = 20.0
@@ -100,9 +103,9 @@ class VariancePreservingLinear(Schedule):
 
 @dataclass(frozen=True)
 class VariancePreservingCosine(Schedule):
-    r""":math:`\alpha_t = \cos a_t / \cos a_0`, :math:`a_t = \frac{\pi}{2}\frac{t+o}{1+o}` (Nichol and Dhariwal 2021).
+    r"""The cosine schedule (Nichol and Dhariwal 2021).
 
-    At t = 1 alpha is 0 and the noise level infinite.
+    :math:`\alpha_t = \cos a_t / \cos a_0` with :math:`a_t = \frac{\pi}{2}\frac{t+o}{1+o}`. At t = 1 alpha is 0 and the noise level infinite.
     """
 
     offset: float = 0.008
@@ -151,7 +154,7 @@ class RectifiedFlow(Schedule):
 
 @dataclass(frozen=True)
 class DiscreteSchedule(Schedule):
-    r"""A table of :math:`\bar\alpha_i = \alpha_i^2`, variance-preserving, for networks with integer timesteps.
+    r"""A table of :math:`\bar\alpha_i = \alpha_i^2`, for networks with integer timesteps.
 
     Between table entries the log of the noise level is interpolated linearly in the index; the last
     entry may be 0 (zero terminal SNR), where the noise level is infinite.

@@ -99,4 +99,6 @@ def require_nodes(nodes: Sequence[sp.Expr]) -> None:
             raise TableauError(f"nodes lie in (0, 1]; got {node}: choose for example 1/2 or 2/3")
     if len(set(nodes)) < len(nodes):
         listed = ", ".join(str(node) for node in nodes)
-        raise TableauError(f"nodes differ from each other; got {listed}: choose for example 1/3, 2/3")
+        raise TableauError(
+            f"nodes differ from each other; got {listed}: choose for example 1/3, 2/3"
+        )

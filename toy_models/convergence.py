@@ -1,11 +1,12 @@
-"""A convergence study as an object: errors against steps, fitted orders, a table, a plot, JSON.
+r"""A convergence study as an object: errors against steps, fitted orders, a table, a plot, JSON.
 
-Orders are fitted with the first correction included, :math:`\\log e = a - p \\log n + b/n`, on the last
+Orders are fitted with the first correction included, :math:`\log e = a - p \log n + b/n`, on the last
 three usable points: on exact errors this removes the drift that a plain slope shows before it settles.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,9 +106,7 @@ def gaussian_study(
     require_steps(steps)
     diagonal = gaussian.in_eigenbasis()
     plans = [
-        make_plan(
-            method, uniform_log_snr(sigma_max, sigma_min, n), eta=eta, prediction=prediction
-        )
+        make_plan(method, uniform_log_snr(sigma_max, sigma_min, n), eta=eta, prediction=prediction)
         for n in steps
     ]
     responses = [plan_response(plan, diagonal) for plan in plans]
@@ -139,7 +138,7 @@ def plan_response(plan: Plan, gaussian: Gaussian) -> Response:
 
 def require_steps(steps: Sequence[int]) -> None:
     """Step counts are positive and strictly increasing."""
-    if not steps or min(steps) < 1 or any(b <= a for a, b in zip(steps, steps[1:], strict=False)):
+    if not steps or min(steps) < 1 or any(b <= a for a, b in itertools.pairwise(steps)):
         raise ParameterError(
             f"step counts are positive and increasing, as 8,16,32; got {','.join(map(str, steps))}"
         )
@@ -166,7 +165,9 @@ def table(studies: Sequence[Study]) -> Table:
     """The studies as a table for a terminal: errors by steps, and the fitted orders."""
     result = Table()
     for heading in ("method", "prediction", "steps", "NFE", "strong error", "weak error"):
-        result.add_column(heading, justify="left" if heading in ("method", "prediction") else "right")
+        result.add_column(
+            heading, justify="left" if heading in ("method", "prediction") else "right"
+        )
     for study in studies:
         for i, n in enumerate(study.steps):
             strong = _with_error(study.strong[i], study.strong_se[i])

@@ -36,7 +36,9 @@ class Gaussian:
     """
 
     def __init__(self, mean: Tensor, variances: Tensor, basis: Tensor | None = None) -> None:
-        self.mean, self.variances = (torch.as_tensor(v, dtype=torch.float64) for v in (mean, variances))
+        self.mean, self.variances = (
+            torch.as_tensor(v, dtype=torch.float64) for v in (mean, variances)
+        )
         self.basis = None if basis is None else torch.as_tensor(basis, dtype=torch.float64)
         if self.mean.ndim != 1 or self.mean.shape != self.variances.shape:
             raise ParameterError(
@@ -73,7 +75,9 @@ class Gaussian:
             )
         size = float(matrix.abs().max())
         if float((matrix - matrix.mT).abs().max()) > 1e-12 * size:
-            raise ParameterError("a covariance is symmetric: use (C + C.T) / 2 if rounding broke it")
+            raise ParameterError(
+                "a covariance is symmetric: use (C + C.T) / 2 if rounding broke it"
+            )
         variances, basis = torch.linalg.eigh(matrix)
         if float(variances.min()) < -1e-12 * size * len(matrix):
             raise ParameterError(

@@ -74,7 +74,7 @@ class GaussianMixture:
     # Components come first, (components, batch, d): sums over them are then plain vector additions.
 
     def _offsets(self, x: Tensor) -> Tensor:
-        """x minus each mean, in each eigenbasis: (components, batch, d)."""
+        """X minus each mean, in each eigenbasis: (components, batch, d)."""
         offsets = x - self._means[:, None, :].to(x)
         return offsets if self._bases is None else offsets @ self._bases.to(x)
 

@@ -133,7 +133,14 @@ def _counts(text: str) -> list[int]:
 
 def _listing() -> Table:
     result = Table()
-    for heading in ("method", "calls per step", "strong order", "weak order", "ODE order", "source"):
+    for heading in (
+        "method",
+        "calls per step",
+        "strong order",
+        "weak order",
+        "ODE order",
+        "source",
+    ):
         result.add_column(heading)
     for name in METHODS:
         tableau = method(name)

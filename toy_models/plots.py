@@ -19,16 +19,16 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from seeds_theory.errors import ParameterError
 
-# CIE lightness 5, 48, 70, 34, 59, 20, 78: neighbours in the cycle lie far apart. Light colours have
-# hollow markers, which stay open where they overlap dark ones.
+# Colour, marker, line, marker's inside. CIE lightness 5, 48, 70, 34, 59, 21, 75: neighbours in the
+# cycle lie far apart. Light colours have white markers, seen where they overlap dark ones.
 _CURVES = (
-    ("#111111", "o", "-", "full"),
-    ("#c8472f", "s", "--", "full"),
-    ("#56b4e9", "^", "-", "none"),
-    ("#1b4f9c", "D", "-.", "full"),
-    ("#35a06c", "v", (0, (6, 1.5)), "none"),
-    ("#46127a", "X", ":", "full"),
-    ("#e0b400", "P", (0, (3, 1.2, 1, 1.2, 1, 1.2)), "none"),
+    ("#111111", "o", "-", "#111111"),
+    ("#c8472f", "s", "--", "#c8472f"),
+    ("#56b4e9", "^", "-", "white"),
+    ("#1b4f9c", "D", "-.", "#1b4f9c"),
+    ("#35a06c", "v", (0, (6, 1.5)), "white"),
+    ("#46127a", "X", ":", "#46127a"),
+    ("#e0b400", "P", (0, (3, 1.2, 1, 1.2, 1, 1.2)), "white"),
 )
 
 STYLE: Any = {
@@ -39,7 +39,7 @@ STYLE: Any = {
         color=[color for color, _, _, _ in _CURVES],
         marker=[marker for _, marker, _, _ in _CURVES],
         linestyle=[line for _, _, line, _ in _CURVES],
-        fillstyle=[fill for _, _, _, fill in _CURVES],
+        markerfacecolor=[face for _, _, _, face in _CURVES],
     ),
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -137,8 +137,9 @@ def loglog_with_slopes(
     """Draw curves over x on log-log axes, with thin guides of the given slopes.
 
     A guide of slope q is a multiple of x^q, labelled "order |q|": q is negative for errors over a
-    number of steps, positive over a step size. It runs below the curve whose own slope is nearest to q, along
-    the half of x where the error is smaller. Values that are zero or not finite are left out.
+    number of steps, positive over a step size. It runs along the half of x where the error is
+    smaller, below the lowest of the curves of that slope to the nearest integer, or, if there is
+    none, below the curve of the nearest slope. Values that are zero or not finite are left out.
 
     Raises
     ------
@@ -163,29 +164,34 @@ def loglog_with_slopes(
     for name, curve in values.items():
         ax.plot(points, curve, label=name)
     for slope in slopes:
-        nearest = values[min(fitted, key=lambda name: abs(fitted[name] - slope))]
-        _guide(ax, points, nearest, slope)
+        alike = [name for name, own in fitted.items() if abs(own - slope) < 0.5]
+        nearest = alike or [min(fitted, key=lambda name: abs(fitted[name] - slope))]
+        _guide(ax, points, [values[name] for name in nearest], slope)
     if len(points) <= 8:
         ax.xaxis.set_major_locator(FixedLocator(points.tolist()))
         ax.xaxis.set_major_formatter(FixedFormatter([f"{point:g}" for point in points]))
         ax.xaxis.set_minor_locator(NullLocator())
+    ax.margins(y=0.09)
     ax.legend()
 
 
-def _guide(ax: Axes, x: np.ndarray, curve: np.ndarray, slope: int) -> None:
-    kept = np.isfinite(curve)
-    toward = np.argsort(-x[kept] if slope > 0 else x[kept])
-    x, curve = x[kept][toward], curve[kept][toward]
-    x, curve = x[(len(x) - 1) // 2 :], curve[(len(curve) - 1) // 2 :]
-    line = 0.6 * float((curve / x**slope).min()) * x**slope
-    ax.plot(x, line, color="#777777", marker="", linestyle="-", linewidth=0.9, zorder=1)
+def _guide(ax: Axes, x: np.ndarray, curves: Sequence[np.ndarray], slope: int) -> None:
+    lowest = np.fmin.reduce(curves)
+    kept = np.isfinite(lowest)
+    x, lowest = x[kept], lowest[kept]
+    fine = np.argsort(-x if slope > 0 else x)[(len(x) - 1) // 2 :]
+    ends = np.array([x[fine].min(), x[fine].max()])
+    line = 0.6 * float((lowest[fine] / x[fine] ** slope).min()) * ends**slope
+    ax.plot(ends, line, color="#777777", marker="", linestyle="-", linewidth=0.9, zorder=1)
+    # Where the error is smallest the curves are farthest apart: beside that end, or, so as to stay
+    # clear of the y axis, under it.
+    falls = slope < 0
     ax.annotate(
         f"order {abs(slope)}",
-        (x[-1], line[-1]),
-        xytext=(0, -4),
+        (ends[1], line[1]) if falls else (ends[0], line[0]),
+        xytext=(7, 0) if falls else (2, -5),
         textcoords="offset points",
-        ha="left" if slope > 0 else "right",
-        va="top",
+        va="center" if falls else "top",
         color="#555555",
-        fontsize="small",
+        fontsize=11,
     )

@@ -8,8 +8,8 @@ On Gaussian data the denoiser is affine, and so is every sampler in use:
 Each :math:`z_m` is the standardised noise of a known stretch of the Brownian path, so the sampler is a
 linear functional of the path with a *response kernel*, as is the exact solution, and
 
-.. math::  \mathrm{strong}^2 = (\mathrm{gain}^* - \mathrm{gain})^2\,\mathrm{Var}\,x_T + (\Delta\,\mathrm{mean})^2
-           + \int |k^*(u) - k(u)|^2\,du .
+.. math::  \mathrm{strong}^2 = (\mathrm{gain}^* - \mathrm{gain})^2\,\mathrm{Var}\,x_T
+           + (\Delta\,\mathrm{mean})^2 + \int |k^*(u) - k(u)|^2\,du .
 
 The kernels are subtracted pointwise at Gauss-Legendre points, before squaring: no cancellation.
 """
@@ -200,7 +200,8 @@ def _quadrature(
     levels = [sigma, sigma_next, *(s for i in intervals for s in (i.sigma, i.sigma_next))]
     edges = -np.log(distinct_levels(levels))
     counts = np.ceil(np.diff(edges) / _LONGEST).astype(int)
-    pieces = [np.linspace(*ends, n + 1)[:-1] for *ends, n in zip(edges, edges[1:], counts, strict=False)]
+    ends = zip(edges, edges[1:], counts, strict=False)
+    pieces = [np.linspace(start, stop, n + 1)[:-1] for start, stop, n in ends]
     cuts = np.append(np.concatenate(pieces), edges[-1])
     half = 0.5 * np.diff(cuts)[:, None]
     return cuts[:-1, None] + half * (1 + _NODES), half * _WEIGHTS

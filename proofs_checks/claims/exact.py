@@ -1,5 +1,7 @@
 """Chapter "Exact solutions": one frame for every schedule, three semilinear forms, their solutions."""
 
+from functools import partial
+
 import sympy as sp
 
 from proofs_checks.ledger import Evidence, Verdict, claim, prove
@@ -122,7 +124,9 @@ def _solution(form: SemilinearForm) -> Evidence:
     y_s = sp.Symbol("y_s", real=True)
     output = sp.Function("F", real=True)
     kernel = form.drift_kernel(lam_t, lam)
-    y_t = form.propagator(lam_t, lam_s) * y_s + sp.Integral(kernel * output(lam), (lam, lam_s, lam_t))
+    y_t = form.propagator(lam_t, lam_s) * y_s + sp.Integral(
+        kernel * output(lam), (lam, lam_s, lam_t)
+    )
     linear, drift = form.linear(lam_t), form.drift(lam_t)
     residual = sp.expand(sp.diff(y_t, lam_t) - linear * y_t - drift * output(lam_t))
     integral, rest = sp.Integer(0), sp.Integer(0)
@@ -151,7 +155,7 @@ for _form in FORMS.values():
         r"prediction, for every $F$ and every $\eta \ge 0$.",
         source="variation of constants; constants as in the authors' code",
         expected=Verdict.proved,
-    )(lambda form=_form: _solution(form))
+    )(partial(_solution, _form))
 
 
 @claim(
@@ -197,7 +201,7 @@ def _() -> Evidence:
 def _variance_law(
     form: SemilinearForm, stated: sp.Expr, eta_value: sp.Expr = eta
 ) -> list[tuple[sp.Expr, sp.Expr]]:
-    """q' = 2 A q + g^2 with q = 0 at the start is the variance of the noise."""
+    """Q' = 2 A q + g^2 with q = 0 at the start is the variance of the noise."""
     ode = 2 * form.linear(lam_t) * stated + diffusion.subs(lam, lam_t) ** 2
     ode = ode.subs(eta, eta_value)
     return [

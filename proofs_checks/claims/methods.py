@@ -1,5 +1,8 @@
 """Chapter "The SEEDS methods": the tableaux are those of the paper, consistent, and have the right limits."""
 
+import itertools
+from functools import partial
+
 import sympy as sp
 
 from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
@@ -55,31 +58,34 @@ def _published(form: SemilinearForm) -> dict[str, list[tuple[sp.Expr, ...]]]:
     }
 
 
-for _name, _form in ((n, f) for n in SYMBOLIC for f in (DATA, NOISE)):
+def _as_published(name: str, form: SemilinearForm) -> Evidence:
+    thirds = {c2: sp.Rational(1, 3), c3: sp.Rational(2, 3)} if name == "seeds-3b" else {}
+    identities = []
+    rows = step_formula(SYMBOLIC[name], form)
+    for row, stated in zip(rows, _published(form)[name], strict=True):
+        weights = [weight.doit().subs(eta, 1) for weight in row.drift]
+        # Published on differences: F_1 alone then has the weight of a constant F, the sum.
+        on_differences = (sp.Add(*weights), *weights[1:])
+        for ours, theirs in zip(on_differences, stated, strict=True):
+            identities.append((ours.subs(thirds), theirs.subs(thirds)))
+    return prove(identities, "for symbolic h, lambda and nodes")
 
-    def _formulas(name: str = _name, form: SemilinearForm = _form) -> Evidence:
-        thirds = {c2: sp.Rational(1, 3), c3: sp.Rational(2, 3)} if name == "seeds-3b" else {}
-        identities = []
-        rows = step_formula(SYMBOLIC[name], form)
-        for row, stated in zip(rows, _published(form)[name], strict=True):
-            weights = [weight.doit().subs(eta, 1) for weight in row.drift]
-            # Published on differences: the weight of F_1 alone is what a constant F is multiplied by.
-            on_differences = (sp.Add(*weights), *weights[1:])
-            for ours, theirs in zip(on_differences, stated, strict=True):
-                identities.append((ours.subs(thirds), theirs.subs(thirds)))
-        return prove(identities, "for symbolic h, lambda and nodes")
 
-    claim(
-        f"methods-{_name}-{_form.name}",
-        rf"The drift weights of {_name} in {_form.name} prediction are the published formulas ($\eta = 1$).",
-        source="SEEDS, Algorithms 2-4 (noise), eq. (53) and the authors' code (data)",
-        expected=Verdict.proved,
-    )(_formulas)
+for _name in SYMBOLIC:
+    for _form in (DATA, NOISE):
+        claim(
+            f"methods-{_name}-{_form.name}",
+            rf"The drift weights of {_name} in {_form.name} prediction are the published formulas "
+            r"($\eta = 1$).",
+            source="SEEDS, Algorithms 2-4 (noise), eq. (53) and the authors' code (data)",
+            expected=Verdict.proved,
+        )(partial(_as_published, _name, _form))
 
 
 @claim(
     "methods-consistency",
-    r"Every stage of every method integrates a constant $F$ exactly: its weights add up to $c\,\varphi_1(cz)$.",
+    r"Every stage of every method integrates a constant $F$ exactly: its weights add up to "
+    r"$c\,\varphi_1(cz)$.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -113,9 +119,11 @@ def _() -> Evidence:
 
 def _covariance(tableau: Tableau, form: SemilinearForm, i: int, j: int) -> sp.Expr:
     cuts = (sp.Integer(0), *ends(tableau))
-    lengths = tuple((b - a) * h for a, b in zip(cuts, cuts[1:], strict=False))
+    lengths = tuple((b - a) * h for a, b in itertools.pairwise(cuts))
     joint = node_noise(form, lengths, i).covariance(node_noise(form, lengths, j), lengths)
-    return sp.expand(noise_scale(lam_s + cuts[i + 1] * h) * noise_scale(lam_s + cuts[j + 1] * h) * joint)
+    return sp.expand(
+        noise_scale(lam_s + cuts[i + 1] * h) * noise_scale(lam_s + cuts[j + 1] * h) * joint
+    )
 
 
 def _classical(tableau: Tableau) -> tuple[list[sp.Expr], dict[int, list[sp.Expr]], list[sp.Expr]]:
@@ -127,7 +135,8 @@ def _classical(tableau: Tableau) -> tuple[list[sp.Expr], dict[int, list[sp.Expr]
 @claim(
     "methods-ode-conditions",
     r"At $\eta = 0$ and $z = 0$: $\sum b = 1$ always; $\sum b c = 1/2$ for SEEDS-2 and -3 at any nodes; "
-    r"$\sum b c^2 = 1/3$ and $\sum b a c = 1/6$ for SEEDS-3 iff $c_3 = 2/3$ (type 3b: the first at any nodes).",
+    r"$\sum b c^2 = 1/3$ and $\sum b a c = 1/6$ for SEEDS-3 iff $c_3 = 2/3$ "
+    r"(type 3b: the first at any nodes).",
     source="Hochbruck and Ostermann (2010), classical order conditions",
     expected=Verdict.proved,
 )

@@ -1,13 +1,13 @@
 """Chapter "Stochastic integrals": covariances, joining, the joint laws of the noises of a step."""
 
 import itertools
+from functools import partial
 
 import mpmath
-import numpy as np
 import sympy as sp
 
 from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
-from seeds_theory.exact import DATA, NOISE, SemilinearForm, diffusion, eta, lam, lam_s, lam_t
+from seeds_theory.exact import DATA, NOISE, SemilinearForm, eta, lam, lam_s, lam_t
 from seeds_theory.noise import (
     Functional,
     Moment,
@@ -18,7 +18,7 @@ from seeds_theory.noise import (
     noise_scale,
     path_averages,
 )
-from seeds_theory.phi import Phi, phi
+from seeds_theory.phi import phi
 
 HERE = "this project"
 r, q = sp.symbols("r q", positive=True)
@@ -145,6 +145,11 @@ def _node_identities(
     return identities
 
 
+def _nodes(form: SemilinearForm) -> Evidence:
+    identities = _node_identities(form, form)
+    return prove(identities, "Ito isometry, differentiated, for symbolic eta and nodes")
+
+
 for _form in (DATA, NOISE):
     claim(
         f"noise-nodes-{_form.name}",
@@ -152,17 +157,14 @@ for _form in (DATA, NOISE):
         r"intervals, have the covariance of the stochastic integrals.",
         source="exact joint noise; ComfyUI pull request 9633 for data prediction",
         expected=Verdict.proved,
-    )(
-        lambda form=_form: prove(
-            _node_identities(form, form), "Ito isometry, differentiated, for symbolic eta and nodes"
-        )
-    )
+    )(partial(_nodes, _form))
 
 
 @claim(
     "noise-nodes-joint",
     r"Data- and noise-prediction noises of one path are jointly Gaussian with "
-    r"$\mathrm{Cov} = 2\eta\,e^{-\lambda_a-\lambda_b}\int e^{-\eta(\lambda_a-u)+(\lambda_b-u)}du$, at any nodes.",
+    r"$\mathrm{Cov} = 2\eta\,e^{-\lambda_a-\lambda_b}"
+    r"\int e^{-\eta(\lambda_a-u)+(\lambda_b-u)}du$, at any nodes.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -171,12 +173,15 @@ def _() -> Evidence:
     identities = []
     for value in (sp.Integer(1), 1 + r, 1 / (1 + r)):
         identities += _node_identities(DATA, NOISE, value) + _node_identities(NOISE, DATA, value)
-    return prove(identities, "Ito isometry, differentiated at symbolic nodes, for eta = 1, > 1 and < 1")
+    return prove(
+        identities, "Ito isometry, differentiated at symbolic nodes, for eta = 1, > 1 and < 1"
+    )
 
 
 @claim(
     "noise-recursion",
-    r"$\xi_j = \sigma_j\sum_{i\le j} e^{-(\lambda_j-\lambda_i)}\sqrt{1-e^{-2(\lambda_i-\lambda_{i-1})}}\,z_i$ "
+    r"$\xi_j = \sigma_j\sum_{i\le j} e^{-(\lambda_j-\lambda_i)}"
+    r"\sqrt{1-e^{-2(\lambda_i-\lambda_{i-1})}}\,z_i$ "
     r"(data) and $\xi_j = \sigma_j\sum_{i\le j} e^{\lambda_j-\lambda_i}"
     r"\sqrt{e^{2(\lambda_i-\lambda_{i-1})}-1}\,z_i$ (noise) have the exact joint law ($\eta = 1$).",
     source="derived here; ComfyUI",
