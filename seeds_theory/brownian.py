@@ -120,6 +120,8 @@ class BrownianPath:
         ends = ends.reshape(-1, *(1,) * np.ndim(parameter))
         weights = form.numeric_propagator()(self._log_snr[last], ends, self.eta, parameter)
         weights = np.broadcast_to(weights, np.broadcast(weights, ends).shape)
+        if weights.ndim == 1:
+            return torch.tensordot(torch.tensor(weights).to(pieces), pieces, dims=1)
         return (_over_batch(weights, pieces) * pieces).sum(0)
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ Reference: Hochbruck and Ostermann, Acta Numerica 19 (2010), section 2.1.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, TypeVar
 
 import mpmath
@@ -113,37 +114,59 @@ def phi(k: int, z: Real) -> Real:
     """
     if k not in range(MAX_ORDER + 1):
         raise ParameterError(f"phi_k needs an integer order k from 0 to {MAX_ORDER}; got {k!r}")
+    order = int(k)
     if isinstance(z, torch.Tensor):
         dtype = z.dtype if z.is_floating_point() else torch.float64
-        return _evaluate(int(k), z.to(torch.float64), torch).to(dtype)
-    values = _evaluate(int(k), np.asarray(z, dtype=np.float64), np)
+        return _on_array(order, z.to(torch.float64), torch).to(dtype)
     if isinstance(z, np.ndarray):
-        return values.astype(z.dtype if z.dtype.kind == "f" else np.float64)
-    return float(values)
+        dtype = z.dtype if z.dtype.kind == "f" else np.float64
+        return _on_array(order, z.astype(np.float64), np).astype(dtype)
+    return _on_number(order, float(z))
 
 
-def _evaluate(k: int, z: Any, xp: Any) -> Any:
+def _on_number(k: int, z: float) -> float:
+    if k == 0:
+        return math.exp(z)
+    if abs(z) > _SERIES_RADIUS:
+        return _recurrence(k, z, math.expm1(z))
+    if z >= 0:
+        return _horner(_rising(k), z)
+    return math.exp(z) * _horner(_falling(k), -z)
+
+
+def _on_array(k: int, z: Any, xp: Any) -> Any:
     if k == 0:
         return xp.exp(z)
-    near = abs(z) <= _SERIES_RADIUS
     # Each branch sees only arguments that it is meant for: no overflow, no 0/0, clean gradients.
-    small = xp.where(near, z, 0.0 * z)
-    large = xp.where(near, 0.0 * z + 2 * _SERIES_RADIUS, z)
-    return xp.where(near, _series(k, small, xp), _recurrence(k, large, xp))
+    zero = 0.0 * z
+    near = abs(z) <= _SERIES_RADIUS
+    far = xp.where(near, zero + 2 * _SERIES_RADIUS, z)
+    up = xp.where(near & (z >= 0), z, zero)
+    down = xp.where(near & (z < 0), -z, zero)
+    series = xp.where(z >= 0, _horner(_rising(k), up), xp.exp(-down) * _horner(_falling(k), down))
+    return xp.where(near, series, _recurrence(k, far, xp.expm1(far)))
 
 
-def _series(k: int, z: Any, xp: Any) -> Any:
-    up = xp.where(z >= 0, z, 0.0 * z)
-    down = xp.where(z < 0, -z, 0.0 * z)
-    rising, falling = 0.0 * z, 0.0 * z
-    for n in reversed(range(_SERIES_TERMS)):
-        rising = 1 / math.factorial(n + k) + up * rising
-        falling = k / ((k + n) * math.factorial(n)) + down * falling
-    return xp.where(z >= 0, rising, xp.exp(-down) * falling / math.factorial(k))
+@cache
+def _rising(k: int) -> tuple[float, ...]:
+    return tuple(1 / math.factorial(n + k) for n in range(_SERIES_TERMS))
 
 
-def _recurrence(k: int, z: Any, xp: Any) -> Any:
-    value = xp.expm1(z) / z
+@cache
+def _falling(k: int) -> tuple[float, ...]:
+    factorial = math.factorial
+    return tuple(k / ((k + n) * factorial(n) * factorial(k)) for n in range(_SERIES_TERMS))
+
+
+def _horner(coefficients: tuple[float, ...], z: Any) -> Any:
+    value = 0.0 * z
+    for coefficient in reversed(coefficients):
+        value = coefficient + z * value
+    return value
+
+
+def _recurrence(k: int, z: Any, expm1: Any) -> Any:
+    value = expm1 / z
     for j in range(1, k):
         value = (value - 1 / math.factorial(j)) / z
     return value

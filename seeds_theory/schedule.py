@@ -1,4 +1,4 @@
-r"""Noise schedules :math:`x_t = \alpha_t x_0 + \sigma_t \varepsilon` and their noise level :math:`\sigma/\alpha`.
+r"""Noise schedules :math:`x_t = \alpha_t x_0 + \sigma_t \varepsilon`, with noise level :math:`\sigma/\alpha`.
 
 Solvers live in the frame y = x / alpha, where the noise level is the only coordinate; a schedule is
 needed only to make a grid, and to talk to a network in the coordinates it was trained in.
@@ -105,7 +105,8 @@ class VariancePreservingLinear(Schedule):
 class VariancePreservingCosine(Schedule):
     r"""The cosine schedule (Nichol and Dhariwal 2021).
 
-    :math:`\alpha_t = \cos a_t / \cos a_0` with :math:`a_t = \frac{\pi}{2}\frac{t+o}{1+o}`. At t = 1 alpha is 0 and the noise level infinite.
+    :math:`\alpha_t = \cos a_t / \cos a_0` with :math:`a_t = \frac{\pi}{2}\frac{t+o}{1+o}`. At t = 1
+    alpha is 0 and the noise level infinite.
     """
 
     offset: float = 0.008

@@ -187,15 +187,15 @@ def _with_error(value: float, error: float) -> str:
 def figure(studies: Sequence[Study]) -> Figure:
     """Strong and weak errors against model calls, log-log, with the fitted orders in the legend."""
     with style():
-        result = Figure(figsize=(9, 3.8))
+        result = Figure(figsize=(10, 4.2 + 0.26 * len(studies)))
         panels = result.subplots(1, 2)
         for axes, kind in zip(panels, ("strong", "weak"), strict=True):
             for study in studies:
                 errors = getattr(study, kind)
-                if not errors:
-                    continue
-                label = f"{study.method}, {study.prediction}: {getattr(study, f'{kind}_fit')}"
-                axes.errorbar(study.nfe, errors, yerr=getattr(study, f"{kind}_se"), label=label)
+                if errors:
+                    label = f"{study.method}, {study.prediction}: {getattr(study, f'{kind}_fit')}"
+                    axes.errorbar(study.nfe, errors, yerr=getattr(study, f"{kind}_se"), label=label)
             axes.set(xscale="log", yscale="log", xlabel="model calls", ylabel=f"{kind} error")
-            axes.legend(title="method: order")
+            if axes.has_data():  # below the axes, where it covers no curve
+                axes.legend(title="fitted order", loc="upper left", bbox_to_anchor=(0, -0.16))
     return result

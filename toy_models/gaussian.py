@@ -176,10 +176,16 @@ class Gaussian:
 
 
 def frechet_distance(first: Gaussian, second: Gaussian) -> float:
-    """The W2 distance of two Gaussians over R^d, the formula of the FID."""
-    a, b = first.covariance, second.covariance
-    values, vectors = torch.linalg.eigh(a)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.mT
-    cross = torch.linalg.eigvalsh(root @ b @ root).clamp(min=0).sqrt().sum()
-    square = (first.mean - second.mean).square().sum() + a.trace() + b.trace() - 2 * cross
-    return float(square.clamp(min=0).sqrt())
+    r"""The W2 distance of two Gaussians over R^d, the formula of the FID.
+
+    The trace of :math:`(A^{1/2} B A^{1/2})^{1/2}` is taken as the sum of the singular values of
+    :math:`A^{1/2} B^{1/2}`, which keeps the digits that square roots of eigenvalues would lose, so
+    that distances of nearly equal laws come out right.
+    """
+    roots = [first.variances.sqrt(), second.variances.sqrt()]
+    eye = torch.eye(first.dimension, dtype=torch.float64)
+    bases = [eye if g.basis is None else g.basis for g in (first, second)]
+    cross = torch.linalg.svdvals(roots[0][:, None] * (bases[0].mT @ bases[1]) * roots[1]).sum()
+    traces = first.variances.sum() + second.variances.sum()
+    mean = (first.mean - second.mean).square().sum()
+    return float(((traces - 2 * cross).clamp(min=0) + mean).sqrt())

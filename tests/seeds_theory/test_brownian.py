@@ -1,0 +1,356 @@
+"""One Brownian path for all: its linear map from normals to noises, and that map's Gram matrix.
+
+No Monte Carlo: a source that hands out a basis makes the path's noises the rows of its linear map.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+from scipy.integrate import quad
+from torch import Tensor
+
+from seeds_theory.brownian import BrownianPath, distinct_levels, path_points
+from seeds_theory.errors import GridError, NoiseError, ParameterError, SeedsError
+from seeds_theory.exact import (
+    DATA,
+    GAUSSIAN,
+    NOISE,
+    F,
+    SemilinearForm,
+    eta,
+    lam,
+    lam_t,
+    variance,
+)
+from seeds_theory.grids import uniform_log_snr
+from seeds_theory.plan import Interval, Plan, make_plan
+from seeds_theory.sampler import sample
+from seeds_theory.sources import GeneratorNoise, SeededNoise
+
+FORMS = (DATA, NOISE, GAUSSIAN)
+FINE = [4.0, 3.0, 2.9, 1.0, 0.999, 0.4, 0.1]
+C = 0.7
+
+
+def basis(intervals: Sequence[Interval], like: Tensor) -> Tensor:
+    """Normal m is 1 for sample m and 0 for the others: sample m carries column m of the map."""
+    count = len(intervals)
+    assert like.shape[0] == count
+    normals = torch.zeros(count, *like.shape, dtype=like.dtype)
+    normals[torch.arange(count), torch.arange(count)] = 1.0
+    return normals
+
+
+def unit_path(
+    sigmas: Sequence[float] | np.ndarray,
+    eta_value: float,
+    forms: Sequence[SemilinearForm] = FORMS,
+    parameter: Any = C,
+    event: tuple[int, ...] = (),
+) -> BrownianPath:
+    like = torch.zeros((len(sigmas) - 1) * len(forms), *event, dtype=torch.float64)
+    parameters = {GAUSSIAN: parameter} if GAUSSIAN in forms else None
+    return BrownianPath(sigmas, eta_value, like, basis, forms, parameters)
+
+
+def gram(one: Tensor, two: Tensor) -> np.ndarray:
+    """The covariance of two noises, from their rows: summed over the normals."""
+    return (one * two).sum(0).numpy()
+
+
+@cache
+def kernel(form: SemilinearForm) -> Any:
+    return sp.lambdify((lam_t, lam, eta, variance), form.noise_kernel(lam_t, lam), modules="math")
+
+
+def exact_covariance(
+    first: tuple[SemilinearForm, float, float],
+    second: tuple[SemilinearForm, float, float],
+    eta_value: float,
+    c: float = C,
+) -> float:
+    """Of two noises (form, sigma, sigma_next), by quadrature over where their intervals overlap."""
+    (one, s1, t1), (two, s2, t2) = first, second
+    start, stop = -math.log(min(s1, s2)), -math.log(max(t1, t2))
+    if start >= stop:
+        return 0.0
+
+    def product(l: float) -> float:
+        a = kernel(one)(-math.log(t1), l, eta_value, c)
+        return a * kernel(two)(-math.log(t2), l, eta_value, c)
+
+    total, _ = quad(product, start, stop, epsrel=1e-13, epsabs=0, limit=200)
+    return total
+
+
+@pytest.mark.parametrize("eta_value", [0.3, 1.0, 2.5])
+def test_joint_covariance_of_all_forms_on_all_intervals(eta_value: float) -> None:
+    path = unit_path(FINE, eta_value)
+    pairs = [(4.0, 3.0), (3.0, 2.9), (2.9, 0.1), (1.0, 0.999), (4.0, 0.1)]
+    stretches = [(form, a, b) for form in FORMS for a, b in pairs]
+    noises = [path.noise(*stretch) for stretch in stretches]
+    for i, j in itertools.combinations_with_replacement(range(len(stretches)), 2):
+        exact = exact_covariance(stretches[i], stretches[j], eta_value)
+        size = math.sqrt(gram(noises[i], noises[i]) * gram(noises[j], noises[j]))
+        assert abs(gram(noises[i], noises[j]) - exact) <= 1e-10 * size, (stretches[i], stretches[j])
+
+
+@pytest.mark.parametrize("length", [1e-8, 1e-3])
+def test_nearly_equal_kernels_keep_their_difference(length: float) -> None:
+    """On a short step the noises differ by int (g_data - g_noise) dW: far below either of them."""
+    sigma, sigma_next = 1.0, math.exp(-length)
+    path = unit_path([sigma, sigma_next], 1.0, (DATA, NOISE))
+    difference = path.noise(DATA, sigma, sigma_next) - path.noise(NOISE, sigma, sigma_next)
+    # sqrt(2) sigma_t (e^{-x} - e^{x}) = -2 sqrt(2) sigma_t sinh x, squared and integrated.
+    h = math.log1p((sigma - sigma_next) / sigma_next)
+    exact = 8 * sigma_next**2 * (h**3 / 3 + h**5 / 15)
+    # The rows are of size sqrt(h) and rounded to 1e-16: so is their difference, of size h^1.5.
+    tolerance = max(1e-10, 100 * 2.2e-16 / h)
+    assert float(gram(difference, difference)) == pytest.approx(exact, rel=tolerance)
+
+
+@pytest.mark.parametrize("eta_value", [0.3, 1.0, 2.5, 100.0])
+@pytest.mark.parametrize("grid", [[80.0, 0.002], [80.0, 5.0, 0.002], [1e3, 1.0]])
+def test_long_intervals(grid: list[float], eta_value: float) -> None:
+    path = unit_path(grid, eta_value)
+    for one, two in itertools.combinations_with_replacement(FORMS, 2):
+        exact = exact_covariance((one, *grid[-2:]), (two, *grid[-2:]), eta_value)
+        value = gram(path.noise(one, *grid[-2:]), path.noise(two, *grid[-2:]))
+        sizes = [exact_covariance((f, *grid[-2:]), (f, *grid[-2:]), eta_value) for f in (one, two)]
+        assert abs(value - exact) <= 1e-10 * math.sqrt(math.prod(sizes)), (one.name, two.name)
+
+
+def test_gaussian_noise_has_the_closed_variance() -> None:
+    path = unit_path(FINE, 1.3)
+    noise = path.noise(GAUSSIAN, 4.0, 0.1)
+    start, end = C + 16.0, C + 0.01
+    assert float(gram(noise, noise)) == pytest.approx(end * (1 - (end / start) ** 1.3), rel=1e-12)
+
+
+def test_a_parameter_for_each_coordinate() -> None:
+    c = np.array([0.1, 0.7, 5.0])
+    path = unit_path(FINE, 1.0, parameter=c, event=(3,))
+    stretch = (GAUSSIAN, 3.0, 0.4)
+    found = gram(path.noise(*stretch), path.noise(*stretch))
+    cross = gram(path.noise(*stretch), path.noise(DATA, 4.0, 0.1))
+    for i, value in enumerate(c):
+        exact = exact_covariance(stretch, stretch, 1.0, value)
+        assert found[i] == pytest.approx(exact, rel=1e-10)
+        exact = exact_covariance(stretch, (DATA, 4.0, 0.1), 1.0, value)
+        assert cross[i] == pytest.approx(exact, rel=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 1), (1, 3), (3,), (1,), ()])
+def test_parameters_broadcast_over_the_event(shape: tuple[int, ...]) -> None:
+    c = np.linspace(0.1, 3.0, math.prod(shape)).reshape(shape)
+    path = unit_path([2.0, 1.0, 0.5], 1.0, parameter=c, event=(2, 3))
+    variances = gram(path.noise(GAUSSIAN, 2.0, 0.5), path.noise(GAUSSIAN, 2.0, 0.5))
+    start, end = c + 4.0, c + 0.25
+    expected = np.broadcast_to(end * (1 - end / start), (2, 3))
+    assert variances == pytest.approx(expected, rel=1e-12)
+
+
+# ------------------------------------------------------------------------------------------- joining
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("middle", FINE[1:-1])
+def test_a_coarse_noise_is_the_sum_of_the_fine_ones(form: SemilinearForm, middle: float) -> None:
+    path = unit_path(FINE, 1.0)
+    propagator = form.numeric_propagator()(-math.log(0.1), -math.log(middle), 1.0, C)
+    joined = float(propagator) * path.noise(form, 4.0, middle) + path.noise(form, middle, 0.1)
+    torch.testing.assert_close(path.noise(form, 4.0, 0.1), joined, rtol=1e-13, atol=1e-15)
+
+
+def standardised(path: BrownianPath, plan: Plan, like: Tensor) -> Tensor:
+    return torch.cat([path(step.intervals, like) for step in plan.steps])
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise"])
+@pytest.mark.parametrize("name", ["seeds-1", "seeds-2@0.7", "seeds-2@1", "seeds-3@0.9,0.2"])
+def test_normals_of_a_plan_are_standard_and_independent(name: str, prediction: str) -> None:
+    plans = [make_plan(name, uniform_log_snr(10, 0.1, n), prediction=prediction) for n in (2, 3, 6)]
+    form = plans[0].form
+    points = path_points(plans)
+    path = unit_path(points, 1.0, (form,))
+    like = torch.zeros(len(points) - 1, dtype=torch.float64)
+    for plan in plans:
+        rows = standardised(path, plan, like)
+        torch.testing.assert_close(
+            rows @ rows.T, torch.eye(len(rows), dtype=torch.float64), rtol=0, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise"])
+def test_plans_of_different_step_sizes_see_the_same_path(prediction: str) -> None:
+    """With the model D = 0 the sampler returns the path's noise plus the moved state."""
+    grids = [uniform_log_snr(10, 0.1, n) for n in (1, 2, 4, 12)]
+    plans = [make_plan("seeds-3", grid, prediction=prediction) for grid in grids]
+    x = 10.0 * SeededNoise([1, 2]).initial((3,), torch.float64)
+    path = BrownianPath(path_points(plans), 1.0, x, SeededNoise([1, 2]), (plans[0].form,))
+
+    def model(state: Tensor, sigma: float) -> Tensor:
+        # Makes the integrand 0 in either prediction: the step is then exact at any length.
+        return torch.zeros_like(state) if prediction == "data" else state
+
+    ends = [sample(model, x, plan, path) for plan in plans]
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0], rtol=1e-12, atol=1e-12)
+
+
+def test_asking_twice_gives_the_same_noise() -> None:
+    like = torch.zeros(2, 3)
+    path = BrownianPath(FINE, 1.0, like, GeneratorNoise(torch.Generator().manual_seed(0)))
+    interval = Interval(3.0, 1.0, DATA, 1.0)
+    assert torch.equal(path([interval], like), path([interval], like))
+
+
+def test_seeded_paths_belong_to_their_sample() -> None:
+    like = torch.zeros(3, 2)
+    path = BrownianPath(FINE, 1.0, like, SeededNoise([4, 5, 6]))
+    alone = BrownianPath(FINE, 1.0, like[:1], SeededNoise([5]))
+    assert torch.equal(path.noise(DATA, 4.0, 0.4)[1:2], alone.noise(DATA, 4.0, 0.4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_shape_and_dtype(dtype: torch.dtype) -> None:
+    like = torch.zeros((2, 3, 4), dtype=dtype)
+    path = BrownianPath(FINE, 1.0, like, SeededNoise([4, 5]))
+    noise = path.noise(DATA, 4.0, 0.4)
+    assert (noise.shape, noise.dtype) == ((2, 3, 4), dtype)
+    normals = path([Interval(4.0, 1.0, DATA, 1.0), Interval(1.0, 0.1, DATA, 1.0)], like)
+    assert (normals.shape, normals.dtype) == ((2, 2, 3, 4), dtype)
+
+
+def test_the_default_source_is_the_global_generator() -> None:
+    like = torch.zeros(2)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        first = BrownianPath(FINE, 1.0, like).noise(DATA, 4.0, 0.1)
+        torch.manual_seed(3)
+        assert torch.equal(BrownianPath(FINE, 1.0, like).noise(DATA, 4.0, 0.1), first)
+
+
+# ------------------------------------------------------------------------------- an infinite start
+
+
+@pytest.mark.parametrize("eta_value", [0.3, 1.0, 2.5])
+def test_from_infinity_all_of_the_state_is_noise(eta_value: float) -> None:
+    """N(inf, t) has the variance sigma_t^2, and N(s, t) is Phi N(inf, s) less: a stationary path."""
+    path = unit_path([math.inf, 4.0, 1.0, 0.1], eta_value, (DATA,))
+    noises = {sigma: path.noise(DATA, math.inf, sigma) for sigma in (4.0, 1.0, 0.1)}
+    for a, b in itertools.combinations_with_replacement(noises, 2):
+        exact = a * b * (b / a) ** eta_value  # a > b
+        assert float(gram(noises[a], noises[b])) == pytest.approx(exact, rel=1e-12)
+    inner = path.noise(DATA, 1.0, 0.1)
+    assert abs(float(gram(noises[1.0], inner))) <= 1e-15
+
+
+def test_plans_from_infinity_run_on_a_path() -> None:
+    plans = [make_plan("seeds-2", [math.inf, *uniform_log_snr(10, 0.1, n)]) for n in (2, 4)]
+    points = path_points(plans)
+    assert points[0] == math.inf
+    path = unit_path(points, 1.0, (DATA,))
+    like = torch.zeros(len(points) - 1, dtype=torch.float64)
+    for plan in plans:
+        rows = standardised(path, plan, like)
+        torch.testing.assert_close(
+            rows @ rows.T, torch.eye(len(rows), dtype=torch.float64), rtol=0, atol=1e-12
+        )
+
+
+# ---------------------------------------------------------------------------------------- the points
+
+
+def test_path_points_are_the_union_of_grids_and_nodes() -> None:
+    plans = [make_plan("seeds-2", [4.0, 1.0]), make_plan("seeds-1", [4.0, 2.0, 1.0, 0.25])]
+    # The node of the first plan is the grid point 2 of the second, up to rounding.
+    assert path_points(plans) == pytest.approx([4.0, 2.0, 1.0, 0.25], rel=1e-14)
+
+
+def test_path_points_leave_out_the_step_to_zero() -> None:
+    assert path_points([make_plan("seeds-1", [4.0, 1.0, 0.0])]).tolist() == [4.0, 1.0]
+
+
+def test_levels_merge_where_they_differ_by_rounding_and_nowhere_else() -> None:
+    close, apart = 1.0 + 1e-13, 1.0 + 1e-7
+    assert len(distinct_levels([2.0, 1.0, close, 0.5, 1.0])) == 3
+    assert distinct_levels([1.0, 2.0, apart, 0.5]).tolist() == [2.0, apart, 1.0, 0.5]
+    assert distinct_levels([1.0, math.inf]).tolist() == [math.inf, 1.0]
+
+
+# ------------------------------------------------------------------------------------------ bad input
+
+
+LIKE = torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize("sigma", [5.0, 2.0, 1.0 + 1e-6, 0.05, 1e-300, 0.0, math.inf])
+def test_points_off_the_path(sigma: float) -> None:
+    path = BrownianPath(FINE, 1.0, LIKE)
+    with pytest.raises(NoiseError, match="path_points") as caught:
+        path.noise(DATA, 4.0, sigma)
+    assert f"{sigma:g}" in str(caught.value)
+    assert isinstance(caught.value, SeedsError)
+
+
+@pytest.mark.parametrize(("sigma", "sigma_next"), [(0.1, 4.0), (1.0, 1.0)])
+def test_a_stretch_goes_forward(sigma: float, sigma_next: float) -> None:
+    path = BrownianPath(FINE, 1.0, LIKE)
+    with pytest.raises(NoiseError, match=f"{sigma_next:g}"):
+        path.noise(DATA, sigma, sigma_next)
+
+
+def test_points_equal_up_to_rounding_are_found() -> None:
+    path = BrownianPath(FINE, 1.0, LIKE)
+    assert torch.equal(path.noise(DATA, 4.0 + 1e-14, 1.0 - 1e-15), path.noise(DATA, 4.0, 1.0))
+
+
+@pytest.mark.parametrize("form", [NOISE, GAUSSIAN, F], ids=lambda form: form.name)
+def test_forms_that_the_path_does_not_carry(form: SemilinearForm) -> None:
+    path = BrownianPath(FINE, 1.0, LIKE)
+    with pytest.raises(NoiseError, match=f"carries the noise of data; asked for '{form.name}'"):
+        path.noise(form, 4.0, 1.0)
+
+
+def test_a_path_is_for_one_eta() -> None:
+    path = BrownianPath(FINE, 1.0, LIKE)
+    with pytest.raises(NoiseError, match=r"eta = 1; asked for 0\.5"):
+        path([Interval(4.0, 1.0, DATA, 0.5)], LIKE)
+
+
+@pytest.mark.parametrize("eta_value", [0.0, -1.0, math.nan, math.inf])
+def test_eta_is_positive_and_finite(eta_value: float) -> None:
+    with pytest.raises(ParameterError, match=str(eta_value)):
+        BrownianPath(FINE, eta_value, LIKE)
+
+
+@pytest.mark.parametrize("grid", [[1.0], [1.0, 2.0], [1.0, math.nan], []])
+def test_grids_of_a_path_are_checked(grid: list[float]) -> None:
+    with pytest.raises(GridError):
+        BrownianPath(grid, 1.0, LIKE)
+
+
+@pytest.mark.parametrize(
+    ("grid", "forms"), [([2.0, 0.0], (DATA,)), ([math.inf, 1.0], (NOISE,)), ([math.inf, 1.0], FORMS)]
+)
+def test_ends_that_a_path_cannot_have(grid: list[float], forms: tuple) -> None:
+    with pytest.raises(NoiseError, match="a path ends at a positive noise level"):
+        BrownianPath(grid, 1.0, LIKE, forms=forms, parameters={GAUSSIAN: C})
+
+
+def test_the_parameter_of_a_form_is_asked_for() -> None:
+    with pytest.raises(SeedsError, match="gaussian"):
+        BrownianPath(FINE, 1.0, LIKE, forms=(GAUSSIAN,))
+
+
+def test_a_source_that_breaks_the_protocol() -> None:
+    with pytest.raises(NoiseError, match=r"\(6, 2, 3\)"):
+        BrownianPath(FINE, 1.0, LIKE, lambda intervals, like: torch.zeros(5, 2, 3))
