@@ -85,8 +85,10 @@ class Study:
             "weak_se": list(self.weak_se),
             "strong_order": self.strong_fit.order,
             "strong_order_uncertainty": self.strong_fit.uncertainty,
+            "strong_order_steps": list(self.strong_fit.steps),
             "weak_order": self.weak_fit.order,
             "weak_order_uncertainty": self.weak_fit.uncertainty,
+            "weak_order_steps": list(self.weak_fit.steps),
             "exact": self.exact,
         }
 
@@ -175,9 +177,18 @@ def table(studies: Sequence[Study]) -> Table:
             names = (study.method, study.prediction) if i == 0 else ("", "")
             result.add_row(*names, str(n), str(study.nfe[i]), strong, weak)
         result.add_row(
-            "", "", "", "order", str(study.strong_fit), str(study.weak_fit), end_section=True
+            "",
+            "",
+            "",
+            "order",
+            *map(_with_range, (study.strong_fit, study.weak_fit)),
+            end_section=True,
         )
     return result
+
+
+def _with_range(fit: Fit) -> str:
+    return f"{fit} on {fit.steps[0]}-{fit.steps[-1]}" if fit.steps else str(fit)
 
 
 def _with_error(value: float, error: float) -> str:
