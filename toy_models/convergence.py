@@ -158,9 +158,14 @@ def fit_exact(steps: Sequence[int], errors: Sequence[float]) -> Fit:
 
 
 def _order(points: Sequence[tuple[int, float]]) -> float:
-    n = np.array([float(n) for n, _ in points])
-    columns = [np.ones_like(n), -np.log(n), 1 / n][: len(n)]
-    return float(np.linalg.solve(np.stack(columns, axis=1), np.log([e for _, e in points]))[1])
+    columns = order_model([n for n, _ in points])[:, : len(points)]
+    return float(np.linalg.solve(columns, np.log([e for _, e in points]))[1])
+
+
+def order_model(steps: Sequence[int]) -> np.ndarray:
+    """The columns that multiply a, p and b in the module's formula, (points, 3)."""
+    n = np.asarray(steps, dtype=float)
+    return np.stack([np.ones_like(n), -np.log(n), 1 / n], axis=1)
 
 
 def table(studies: Sequence[Study]) -> Table:
@@ -176,19 +181,11 @@ def table(studies: Sequence[Study]) -> Table:
             weak = _with_error(study.weak[i], study.weak_se[i]) if study.weak else "-"
             names = (study.method, study.prediction) if i == 0 else ("", "")
             result.add_row(*names, str(n), str(study.nfe[i]), strong, weak)
-        result.add_row(
-            "",
-            "",
-            "",
-            "order",
-            *map(_with_range, (study.strong_fit, study.weak_fit)),
-            end_section=True,
-        )
+        fits = (study.strong_fit, study.weak_fit)
+        result.add_row("", "", "", "order", *map(str, fits))
+        ranges = (f"{fit.steps[0]} to {fit.steps[-1]}" if fit.steps else "-" for fit in fits)
+        result.add_row("", "", "", "on steps", *ranges, end_section=True)
     return result
-
-
-def _with_range(fit: Fit) -> str:
-    return f"{fit} on {fit.steps[0]}-{fit.steps[-1]}" if fit.steps else str(fit)
 
 
 def _with_error(value: float, error: float) -> str:

@@ -24,7 +24,7 @@ from seeds_theory import BrownianPath, make_plan, path_points, sample, uniform_l
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from seeds_theory.sources import GeneratorNoise, NoiseSource
-from toy_models.convergence import Fit, Study, require_steps
+from toy_models.convergence import Fit, Study, order_model, require_steps
 from toy_models.mixture import GaussianMixture
 
 REFERENCE_METHOD = "seeds-2"
@@ -137,19 +137,22 @@ class _Jackknife:
         return tuple((spread / np.sqrt(4 * np.maximum(self.squares, spread / 4))).tolist())
 
     def fit(self, steps: Sequence[int]) -> Fit:
-        """Weighted least squares on the last four grids whose error stands clear of its noise."""
+        """Weighted least squares on the last four grids whose error stands clear of its noise.
+
+        With four of them the first correction is fitted too, as on exact errors.
+        """
         spread = self._deviation(self.replicates)
         clear = (self.squares > 4 * spread) & (self.replicates > 0).all(axis=0)
         used = np.flatnonzero(clear)[-4:]
         if len(used) < 2:
             return Fit(None, None, ())
-        log_n = np.log(np.asarray(steps, dtype=float)[used])
-        weight = (self.squares[used] / spread[used]) ** 2
-        centred = log_n - np.average(log_n, weights=weight)
-        slope = -0.5 * weight * centred / (weight * centred**2).sum()
-        orders = np.log(self.replicates[:, used]) @ slope
+        columns = order_model([steps[i] for i in used])[:, : 3 if len(used) > 3 else 2]
+        weighted = columns.T * (self.squares[used] / spread[used]) ** 2
+        # The row of the least-squares solution that picks the order; errors are roots of squares.
+        row = 0.5 * np.linalg.solve(weighted @ columns, weighted)[1]
+        orders = np.log(self.replicates[:, used]) @ row
         half_width = stats.t.ppf(0.975, len(orders) - 1) * self._deviation(orders)
-        order = float(np.log(self.squares[used]) @ slope)
+        order = float(np.log(self.squares[used]) @ row)
         return Fit(order, float(half_width), tuple(steps[i] for i in used))
 
 

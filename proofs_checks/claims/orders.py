@@ -242,7 +242,7 @@ def _() -> Evidence:
 def _() -> Evidence:
     paths = CoupledPaths(batches=8, size=2048)
     study = mixture_study(
-        "seeds-1", CURVED, (16, 32, 64), sigma_max=START, sigma_min=STOP, paths=paths
+        "seeds-1", CURVED, (8, 16, 32, 64), sigma_max=START, sigma_min=STOP, paths=paths
     )
     fit = study.strong_fit
     order, half_width = fit.order or 0.0, fit.uncertainty or 0.0

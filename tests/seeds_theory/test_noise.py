@@ -22,7 +22,7 @@ from seeds_theory.noise import (
     noise_scale,
     path_averages,
 )
-from seeds_theory.phi import Phi, phi
+from seeds_theory.phi import phi
 
 RATES = (-1.0, 0.0, 0.3, 1.0, 2.5)
 LENGTHS = (1e-4, 0.5, 4.0)
@@ -91,11 +91,10 @@ def test_linear_combinations() -> None:
 
 
 def average_kernels(e: mpmath.mpf, length: mpmath.mpf) -> dict[str, Any]:
-    """Kernels of N, M, M1, J in the distance x from the step's end, derived from their definitions.
+    """The kernels at the distance x from the step's end, where the units make lambda_t = 0.
 
-    N_l = int_s^l e^{-eta (l-u)} dW (in units of the step's end: times e^{-(t - l)} ... e^{lambda_t-l},
-    which turns the drift weight (1+eta) e^{-(1+eta)(t-l)} into (1+eta) e^{-eta (t-l)}); exchanging
-    the integrals over l and u leaves (1+eta) e^{-eta x} times the integral of 1, tau, ... over l > u.
+    The noise at l is int e^{-l - eta (l - u)} dW_u, its drift weight (1 + eta) e^{(1 + eta) l}: at each
+    u their product is (1 + eta) e^{-eta x}, whatever l, and M, M1 and J integrate it over l > u.
     """
     return {
         "N": lambda x: mpmath.exp(-e * x),
@@ -108,15 +107,17 @@ def average_kernels(e: mpmath.mpf, length: mpmath.mpf) -> dict[str, Any]:
 @pytest.mark.parametrize("length", [1e-8, 1e-3, 1.0, 4.0])
 @pytest.mark.parametrize("eta_value", [0.3, 1.0, 2.5])
 def test_joint_covariance_of_the_path_averages(eta_value: float, length: float) -> None:
-    for a, b in itertools.combinations_with_replacement(AVERAGES, 2):
-        value = number(AVERAGES[a].covariance(AVERAGES[b], (h,)), h, eta)(length, eta_value)
-        with mpmath.workdps(60):
-            size = mpmath.mpf(length)
-            kernels = average_kernels(mpmath.mpf(eta_value), size)
-            exact = size * mpmath.quad(
-                lambda u: kernels[a](size * u) * kernels[b](size * u), [0, 1]
-            )
-        assert float(abs(value / exact - 1)) <= 1e-12, (a, b)
+    with mpmath.workdps(60):
+        size = mpmath.mpf(length)
+        kernels = average_kernels(mpmath.mpf(eta_value), size)
+        for a, b in itertools.combinations_with_replacement(AVERAGES, 2):
+            value = number(AVERAGES[a].covariance(AVERAGES[b], (h,)), h, eta)(length, eta_value)
+
+            def product(u: mpmath.mpf, one: Any = kernels[a], two: Any = kernels[b]) -> mpmath.mpf:
+                return one(size * u) * two(size * u)
+
+            exact = size * mpmath.quad(product, [0, 1])
+            assert float(abs(value / exact - 1)) <= 1e-12, (a, b)
 
 
 def test_averages_are_the_integrals_they_are_named_for() -> None:
@@ -134,8 +135,7 @@ def test_averages_are_the_integrals_they_are_named_for() -> None:
     u = -x
     m, _ = quad(lambda l: drift(l) * noise(l, u), u, 0)
     m1, _ = quad(lambda l: drift(l) * (l - s) / length * noise(l, u), u, 0)
-    inner = lambda l: quad(lambda k: drift(k, l) * noise(k, u), u, l)[0]  # noqa: E731
-    j, _ = quad(lambda l: drift(l) * inner(l), u, 0)
+    j, _ = quad(lambda l: drift(l) * quad(lambda k: drift(k, l) * noise(k, u), u, l)[0], u, 0)
     found = {
         name: sum(
             float(weight.subs({eta: eta_value, h: length}))

@@ -49,10 +49,7 @@ def network(schedule: Schedule, predicts: str) -> Callable[[Tensor, Tensor], Ten
         assert t.shape == (len(x),)
         assert (t == t[0]).all()
         alpha, sigma = float(schedule.alpha(float(t[0]))), float(schedule.sigma(float(t[0])))
-        if alpha == 0:
-            denoised = MODEL.mean.expand_as(x)
-        else:
-            denoised = MODEL(x / alpha, sigma / alpha)
+        denoised = MODEL(x / alpha, sigma / alpha) if alpha else MODEL.mean.expand_as(x)
         return OUTPUTS[predicts](x, denoised, alpha, sigma)
 
     return evaluate

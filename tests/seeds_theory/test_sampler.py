@@ -1,5 +1,6 @@
 """The loop: what it computes, what it leaves alone, what it reports and what it refuses."""
 
+import itertools
 import math
 
 import pytest
@@ -40,7 +41,7 @@ def normals(count: int, like: Tensor) -> Tensor:
 
 def seeds_2_data(x: Tensor, sigmas: list[float], z: Tensor) -> Tensor:
     """SEEDS-2 in data prediction, c2 = 1/2, eta = 1, in the frame alpha = 1."""
-    for n, (s, t) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for n, (s, t) in enumerate(itertools.pairwise(sigmas)):
         h, m = math.log(s / t), math.sqrt(s * t)
         d = curved(x, s)
         w = m * math.sqrt(-math.expm1(-h)) * z[2 * n]
@@ -53,7 +54,7 @@ def seeds_2_data(x: Tensor, sigmas: list[float], z: Tensor) -> Tensor:
 
 def seeds_2_noise(x: Tensor, sigmas: list[float], z: Tensor) -> Tensor:
     """SEEDS-2 in noise prediction: eps = (x - D) / sigma."""
-    for n, (s, t) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for n, (s, t) in enumerate(itertools.pairwise(sigmas)):
         h, m = math.log(s / t), math.sqrt(s * t)
         e = (x - curved(x, s)) / s
         w = m * math.sqrt(math.expm1(h)) * z[2 * n]
@@ -266,9 +267,7 @@ def test_the_callback_sees_every_step_in_order() -> None:
     found = sample(model, x, plan, callback=callback)
     grid = [*GRID, 0.0]
     assert [info.index for info in infos] == [0, 1, 2, 3]
-    assert [(info.sigma, info.sigma_next) for info in infos] == list(
-        zip(grid, grid[1:], strict=False)
-    )
+    assert [(info.sigma, info.sigma_next) for info in infos] == list(itertools.pairwise(grid))
     # The first of each step's two estimates, and the states as they were then.
     assert all(info.denoised is estimates[2 * info.index] for info in infos)
     assert all(torch.equal(info.x, copy) for info, copy in zip(infos, copies, strict=True))

@@ -124,8 +124,8 @@ def test_cosine_schedule_against_its_definition() -> None:
     for t in (1e-6, 0.01, 0.5, 0.999, 1 - 1e-9):
         with mpmath.workdps(40):
             offset = mpmath.mpf(0.008)
-            angle = lambda s: mpmath.pi / 2 * (s + offset) / (1 + offset)  # noqa: B023, E731
-            alpha = mpmath.cos(angle(mpmath.mpf(t))) / mpmath.cos(angle(mpmath.mpf(0)))
+            quarter = mpmath.pi / 2 / (1 + offset)
+            alpha = mpmath.cos(quarter * (t + offset)) / mpmath.cos(quarter * offset)
             sigma = mpmath.sqrt(1 - alpha**2)
         assert float(schedule.alpha(t)) == pytest.approx(float(alpha), rel=1e-13)
         assert float(schedule.sigma(t)) == pytest.approx(float(sigma), rel=1e-13)

@@ -70,8 +70,16 @@ def test_weights_are_consistent_with_classical_second_order(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "ode"),
-    [("seeds-1", 1), ("seeds-2", 2), ("seeds-2b@0.3", 2), ("seeds-3", 3), ("seeds-3b", 3)]
-    + [("seeds-3@0.9,2/3", 3), ("seeds-3@0.5,1", 2), ("seeds-3b@2/3,1/3", 2)],
+    [
+        ("seeds-1", 1),
+        ("seeds-2", 2),
+        ("seeds-2b@0.3", 2),
+        ("seeds-3", 3),
+        ("seeds-3b", 3),
+        ("seeds-3@0.9,2/3", 3),
+        ("seeds-3@0.5,1", 2),
+        ("seeds-3b@2/3,1/3", 2),
+    ],
 )
 def test_declared_orders(name: str, ode: int) -> None:
     weak = 1 if name == "seeds-1" else 2
