@@ -22,9 +22,10 @@ from seeds_theory.errors import NoiseError, ParameterError
 from seeds_theory.exact import DATA, SemilinearForm
 from seeds_theory.grids import require_grid
 from seeds_theory.plan import Interval, Plan
-from seeds_theory.sources import GeneratorNoise, NoiseSource
+from seeds_theory.sources import GeneratorNoise, NoiseSource, require_normals
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+_LONGEST = 1.0  # length times (1 + eta) of a piece on which that many points are exact to rounding
 _SAME_POINT = 1e-9  # in log-SNR: points closer than this are one point of the path
 
 
@@ -66,11 +67,21 @@ class BrownianPath:
                 "data prediction alone"
             )
         self.eta, self.forms = float(eta), tuple(forms)
-        self._parameters = parameters or {}
+        self._parameters = {
+            form: np.broadcast_to(value, like.shape[1:]) if np.ndim(value) else value
+            for form, value in (parameters or {}).items()
+        }
+        for form in self.forms:
+            if form.parameters and form not in self._parameters:
+                raise ParameterError(
+                    f"the form {form.name!r} needs a value: parameters={{form: {form.parameters[0]}}}"
+                )
         self._log_snr = -np.log(grid)
         pairs = zip(grid.tolist(), grid[1:].tolist(), strict=False)
         fine = [Interval(a, b, form, self.eta) for a, b in pairs for form in self.forms]
-        normals = (source or GeneratorNoise())(fine, like).unflatten(0, (-1, len(self.forms)))
+        drawn = (source or GeneratorNoise())(fine, like)
+        normals = require_normals(drawn, len(fine), like, "the path")
+        normals = normals.unflatten(0, (-1, len(self.forms)))
         factor = self._factor()
         self._noises = torch.zeros_like(normals)
         for row in range(len(self.forms)):
@@ -83,9 +94,11 @@ class BrownianPath:
         extra = max((np.ndim(value) for value in self._parameters.values()), default=0)
         start, stop = (self._log_snr[part].reshape(-1, *(1,) * extra, 1) for part in np.s_[:-1, 1:])
         start = np.where(np.isinf(start), stop, start)  # an infinite interval is treated below
-        half = 0.5 * (stop - start)
-        points = start + half * (1 + _NODES)
-        root = np.sqrt(2 * self.eta * half * _WEIGHTS) * np.exp(-points)
+        count = max(1, int(np.ceil((stop - start).max() * (1 + self.eta) / _LONGEST)))
+        piece = (stop - start) / (2 * count)
+        within = (2 * np.arange(count)[:, None] + 1 + _NODES).ravel()
+        points = start + piece * within
+        root = np.sqrt(2 * self.eta * piece * np.tile(_WEIGHTS, count)) * np.exp(-points)
         kernels = [root * self._per_point(form, stop, points) for form in self.forms]
         upper = np.linalg.qr(np.stack(np.broadcast_arrays(*kernels), axis=-1), mode="r")
         signs = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
@@ -99,7 +112,7 @@ class BrownianPath:
         return np.asarray(form.numeric_propagator()(t, s, self.eta, parameter))
 
     def _index(self, sigma: float) -> int:
-        position = -np.log(sigma)
+        position = -np.log(sigma) if sigma > 0 else np.inf
         index = int(np.searchsorted(self._log_snr, position - _SAME_POINT))
         if index == len(self._log_snr) or self._log_snr[index] > position + _SAME_POINT:
             raise NoiseError(
@@ -114,6 +127,10 @@ class BrownianPath:
             carried = ", ".join(f.name for f in self.forms)
             raise NoiseError(f"the path carries the noise of {carried}; asked for {form.name!r}")
         first, last = self._index(sigma), self._index(sigma_next)
+        if first > last:
+            raise NoiseError(
+                f"a stretch of the path goes to lower noise; got {sigma:g} to {sigma_next:g}"
+            )
         pieces = self._noises[first:last, self.forms.index(form)]
         ends = self._log_snr[first + 1 : last + 1]
         parameter = self._parameters.get(form, np.nan)

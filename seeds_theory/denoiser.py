@@ -53,7 +53,9 @@ class NetworkDenoiser:
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """Evaluate the network at the time of this noise level and convert its output."""
-        t = float(self.schedule.time(sigma))
+        highest = float(self.schedule.noise_level(self.schedule.t_max))
+        reached = 0 <= sigma <= highest * (1 + 1e-9)
+        t = float(self.schedule.time(sigma)) if reached else math.inf
         if not math.isfinite(t):
             raise ParameterError(
                 f"{type(self.schedule).__name__} has no time for the noise level {sigma:g}: "
@@ -64,7 +66,7 @@ class NetworkDenoiser:
             t = float(round(t))
         alpha, spread = _coefficients(sigma, self.schedule, t)
         state = x * alpha if math.isfinite(sigma) else x * spread
-        times = torch.full((len(x),), t, dtype=x.dtype, device=x.device)
+        times = torch.full((len(x),), t, dtype=_time_dtype(x), device=x.device)
         skip, out = prediction(self.predicts).coefficients(alpha, spread)
         output = self.network(state, times)
         return out * output if skip == 0 else skip * state + out * output
@@ -74,6 +76,11 @@ def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, fl
     """(alpha, sigma) with exactly the ratio asked for, also where t was rounded."""
     alpha = float(schedule.alpha(t))
     return (alpha, alpha * sigma) if math.isfinite(sigma) else (0.0, float(schedule.sigma(t)))
+
+
+def _time_dtype(x: Tensor) -> torch.dtype:
+    """float32 at least: bfloat16 cannot tell timesteps 999 and 1000 apart."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 @dataclass(frozen=True)
@@ -101,5 +108,5 @@ class EDMDenoiser:
             raise ParameterError(f"EDM's noise levels are positive and finite; got {sigma}")
         skip, out = PREDICTIONS["F"].coefficients(1.0, sigma, self.sigma_data)
         c_in = 1.0 / math.hypot(sigma, self.sigma_data)
-        c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=x.dtype, device=x.device)
+        c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=_time_dtype(x), device=x.device)
         return skip * x + out * self.network(c_in * x, c_noise)

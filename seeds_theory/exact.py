@@ -102,6 +102,12 @@ class SemilinearForm:
             )
         return rate
 
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """The symbols beside alpha and sigma: sigma_data, or the data variance c; or none."""
+        symbols = self.prediction.skip.free_symbols - {pred.alpha, pred.sigma}
+        return tuple(sorted(symbols, key=str))
+
     def numeric_propagator(self) -> Any:
         """`propagator` as a function ``(t, s, eta, parameter)`` of numpy arrays."""
         return _lambdified_propagator(self)
@@ -109,8 +115,8 @@ class SemilinearForm:
 
 @cache
 def _lambdified_propagator(form: SemilinearForm) -> Any:
-    parameters = sorted(form.prediction.skip.free_symbols - {pred.alpha, pred.sigma}, key=str)
-    arguments = (lam_t, lam_s, eta, parameters[0] if parameters else sp.Symbol("unused"))
+    parameter = form.parameters[0] if form.parameters else sp.Symbol("unused")
+    arguments = (lam_t, lam_s, eta, parameter)
     return sp.lambdify(arguments, form.propagator(lam_t, lam_s), modules="numpy")
 
 
@@ -139,7 +145,10 @@ def frozen_step(form: SemilinearForm, eta_value: int) -> sp.Expr:
     the step that an exponential Euler method takes on EDM's own network output.
     """
     if form is not F or eta_value not in (0, 1):
-        raise ParameterError("the closed form is for F prediction and eta in {0, 1}")
+        raise ParameterError(
+            "the closed form is for F prediction and eta in {0, 1}; got "
+            f"{form.name!r} and eta = {eta_value}"
+        )
     s, t, sd = sp.exp(-lam_s), sp.exp(-lam_t), pred.sigma_data
     root_s, root_t = sp.sqrt(s**2 + sd**2), sp.sqrt(t**2 + sd**2)
     if eta_value == 0:

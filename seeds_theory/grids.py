@@ -6,6 +6,7 @@ EDM and k-diffusion; otherwise the grid ends at sigma_min.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -27,8 +28,8 @@ def rho_grid(
 ) -> np.ndarray:
     r"""EDM's grid: equal steps in :math:`\sigma^{1/\rho}` (Karras et al. 2022, eq. 5)."""
     _require_range(sigma_max, sigma_min)
-    if not rho > 0:
-        raise ParameterError(f"rho is positive; got {rho}: EDM uses 7")
+    if not 0 < rho < np.inf:
+        raise ParameterError(f"rho is positive and finite; got {rho}: EDM uses 7")
     first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     return _grid(lambda u: (first + u * (last - first)) ** rho, steps, to_zero)
 
@@ -46,7 +47,7 @@ def time_grid(
     The first noise level is infinite where the schedule reaches alpha = 0.
     """
     start = schedule.t_max if t_max is None else t_max
-    if not schedule.t_min <= t_min < start <= schedule.t_max:
+    if not schedule.t_min <= t_min < start <= schedule.t_max or np.isinf(start):
         raise GridError(
             f"times of this schedule satisfy {schedule.t_min:g} <= t_min < t_max <= "
             f"{schedule.t_max:g}; got t_min = {t_min}, t_max = {start}"
@@ -56,8 +57,8 @@ def time_grid(
 
 def _grid(levels: Callable[[np.ndarray], np.ndarray], steps: int, to_zero: bool) -> np.ndarray:
     least = 2 if to_zero else 1
-    if steps != int(steps) or steps < least:
-        raise GridError(f"a grid needs a whole number of steps, {least} or more; got {steps}")
+    if not isinstance(steps, numbers.Real) or steps % 1 != 0 or steps < least:
+        raise GridError(f"a grid needs a whole number of steps, {least} or more; got {steps!r}")
     points = int(steps) if to_zero else int(steps) + 1
     sigmas = levels(np.linspace(0.0, 1.0, points))
     return np.append(sigmas, 0.0) if to_zero else sigmas
@@ -79,9 +80,12 @@ def require_grid(sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
     GridError : fewer than 2 points, NaN, negative, not strictly descending, or infinite straight to 0.
     """
     try:
-        grid = np.asarray(sigmas, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise GridError(f"a grid is a sequence of noise levels; got {sigmas!r}") from None
+        given = np.asarray(sigmas)
+    except ValueError:  # rows of different lengths
+        given = np.empty(0, dtype=object)
+    if given.dtype.kind not in "fiu":
+        raise GridError(f"a grid is a sequence of noise levels; got {sigmas!r}")
+    grid = given.astype(np.float64)
     if grid.ndim != 1 or len(grid) < 2:
         raise GridError(
             f"a grid is a one-dimensional sequence of 2 or more noise levels; got shape {grid.shape}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -195,14 +196,16 @@ def make_plan(
     UnknownNameError, TableauError, GridError, ParameterError : each names the rule and the value.
     """
     tableau = methods.method(method) if isinstance(method, str) else method
+    if not isinstance(tableau, Tableau):
+        raise TableauError(f"a method is a name or a Tableau; got {method!r}")
     if any(not node.is_number for node in tableau.nodes):
         raise TableauError(f"a plan needs numeric nodes; {tableau.name!r} has {tableau.nodes}")
     if prediction not in ("data", "noise"):
         raise UnknownNameError(
             f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"
         )
-    if not (math.isfinite(eta) and eta >= 0):
-        raise ParameterError(f"eta is finite and >= 0; got {eta}")
+    if not isinstance(eta, numbers.Real) or not 0 <= eta < math.inf:
+        raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
     grid = require_grid(sigmas)
     form = FORMS[prediction]
     steps: list[Step] = []
@@ -232,9 +235,11 @@ def _finite_steps(
         )
         for row in _lambdified(tableau, form)
     ]
-    columns[-1].sigma[:] = sigmas[1:].tolist()  # the grid's own numbers, not exp(log(...))
-    order = [float(end) for end in ends(tableau)]
-    stops = [columns[[float(node) for node, _ in tableau.rows].index(end)].sigma for end in order]
+    nodes = [float(node) for node, _ in tableau.rows]
+    for node, column in zip(nodes, columns, strict=True):
+        if node == 1:
+            column.sigma[:] = sigmas[1:].tolist()  # the grid's own numbers, not exp(log(...))
+    stops = [columns[nodes.index(float(end))].sigma for end in ends(tableau)]
     steps = []
     for n, sigma in enumerate(sigmas[:-1].tolist()):
         rows = tuple(

@@ -10,9 +10,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import DenoiserError, NoiseError
+from seeds_theory.errors import DenoiserError, ParameterError
 from seeds_theory.plan import Plan, Row, Step
-from seeds_theory.sources import GeneratorNoise, NoiseSource
+from seeds_theory.sources import GeneratorNoise, NoiseSource, require_normals
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,11 @@ def sample(
     Raises
     ------
     DenoiserError, NoiseError : the model or the source broke its protocol; names the step.
+    ParameterError : x is not a floating-point tensor.
     """
+    _require_state(x)
     source = noise if noise is not None else GeneratorNoise()
-    checksums: list[Tensor] = []
+    watch = _FiniteWatch(immediate=x.device.type == "cpu")
     steps = tqdm(plan.steps, desc=plan.tableau.name, unit="step", disable=not progress)
     for index, step in enumerate(steps):
         normals = _draw(source, step, x, index)
@@ -73,19 +75,49 @@ def sample(
         for row, (skip, out) in zip(step.rows, step.integrands, strict=True):
             estimate = denoiser(state, level)
             _require_like(estimate, x, index, level)
+            watch.add(estimate, f"step {index}, sigma {level:g}")
             estimates.append(estimate)
             integrands.append(
                 estimate if (skip, out) == (0, 1) else (estimate - skip * state) / out
             )
             state, level = _combine(row, x, integrands, normals), row.sigma
         x = state
-        checksums.append(x.detach().sum(dtype=torch.float64))
-        if x.device.type == "cpu":
-            _require_finite(checksums[-1:], index, plan)
         if callback is not None:
             callback(StepInfo(index, step.sigma, step.sigma_next, x, estimates[0]))
-    _require_finite(checksums, 0, plan)  # on an accelerator: once, without stalling the loop
+    watch.check()
     return x
+
+
+class _FiniteWatch:
+    """Notices estimates that are not finite: at once on the CPU, at the end on an accelerator.
+
+    There, reading a flag at every call would make the host wait for the device.
+    """
+
+    def __init__(self, immediate: bool) -> None:
+        self._immediate = immediate
+        self._sums: list[Tensor] = []
+        self._places: list[str] = []
+
+    def add(self, estimate: Tensor, place: str) -> None:
+        # A sum is finite iff all terms are; half precision would overflow in it.
+        dtype = torch.promote_types(estimate.dtype, torch.float32)
+        self._sums.append(estimate.detach().sum(dtype=dtype))
+        self._places.append(place)
+        if self._immediate:
+            self.check()
+            self._sums.clear()
+            self._places.clear()
+
+    def check(self) -> None:
+        if not self._sums:
+            return
+        finite = torch.stack(self._sums).isfinite().tolist()
+        if not all(finite):
+            raise DenoiserError(
+                f"{self._places[finite.index(False)]}: the denoiser's estimate is not finite: NaN or "
+                "infinity in the model, or a dtype that overflows"
+            )
 
 
 def _combine(row: Row[float], x: Tensor, integrands: list[Tensor], normals: Tensor) -> Tensor:
@@ -102,13 +134,13 @@ def _draw(source: NoiseSource, step: Step, x: Tensor, index: int) -> Tensor:
     if not step.intervals:
         return x.new_empty((0,))
     normals = source(step.intervals, x)
-    expected = (len(step.intervals), *x.shape)
-    if tuple(normals.shape) != expected or normals.dtype != x.dtype:
-        raise NoiseError(
-            f"step {index}: a noise source returns {expected} of {x.dtype}; "
-            f"got {tuple(normals.shape)} of {normals.dtype}"
-        )
-    return normals
+    return require_normals(normals, len(step.intervals), x, f"step {index}")
+
+
+def _require_state(x: object) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 1:
+        given = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ParameterError(f"states are a floating-point tensor (batch, *event); got {given}")
 
 
 def _require_like(estimate: object, x: Tensor, index: int, level: float) -> None:
@@ -120,15 +152,4 @@ def _require_like(estimate: object, x: Tensor, index: int, level: float) -> None
         raise DenoiserError(
             f"step {index}, sigma {level:g}: a denoiser returns what it is given, {tuple(x.shape)} of "
             f"{x.dtype}; got {tuple(estimate.shape)} of {estimate.dtype}"
-        )
-
-
-def _require_finite(checksums: list[Tensor], first: int, plan: Plan) -> None:
-    finite = torch.stack(checksums).isfinite()
-    if not finite.all():
-        index = first + int((~finite).nonzero()[0])
-        step = plan.steps[index]
-        raise DenoiserError(
-            f"step {index}, sigma {step.sigma:g} to {step.sigma_next:g}: the state is not finite: the "
-            "denoiser returned NaN or infinity, or the dtype overflowed"
         )

@@ -77,7 +77,7 @@ class VariancePreservingLinear(Schedule):
     beta_max: float = 20.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta_min < self.beta_max:
+        if not 0 <= self.beta_min < self.beta_max < math.inf:
             raise ParameterError(
                 f"a linear schedule needs 0 <= beta_min < beta_max; got {self.beta_min}, {self.beta_max}"
             )
@@ -112,8 +112,10 @@ class VariancePreservingCosine(Schedule):
     offset: float = 0.008
 
     def __post_init__(self) -> None:
-        if not self.offset >= 0:
-            raise ParameterError(f"the cosine schedule's offset is >= 0; got {self.offset}")
+        if not 0 <= self.offset < math.inf:
+            raise ParameterError(
+                f"the cosine schedule's offset is finite and >= 0; got {self.offset}"
+            )
 
     def _angle(self, t: Array) -> Array:
         return 0.5 * math.pi * (t + self.offset) / (1 + self.offset)
@@ -168,14 +170,30 @@ class DiscreteSchedule(Schedule):
     alphas_cumprod: Sequence[float]
 
     def __post_init__(self) -> None:
-        table = np.asarray(self.alphas_cumprod, dtype=np.float64)
+        try:
+            table = np.asarray(self.alphas_cumprod, dtype=np.float64)
+        except ValueError:
+            table = np.empty(0)
         decreasing = table.ndim == 1 and len(table) > 1 and bool((np.diff(table) < 0).all())
         if not (decreasing and table[0] < 1 and table[-1] >= 0):
             raise ParameterError(
                 "alphas_cumprod is a strictly decreasing table of 2 or more values in (0, 1), the "
-                f"last possibly 0; got {len(self.alphas_cumprod)} values"
+                f"last possibly 0; got {self._offence(table)}"
             )
         object.__setattr__(self, "alphas_cumprod", tuple(table.tolist()))
+
+    def _offence(self, table: np.ndarray) -> str:
+        if table.ndim != 1:
+            return f"shape {table.shape}"
+        if len(table) < 2:
+            return (
+                f"{len(table)} values"
+                if len(table) == len(self.alphas_cumprod)
+                else repr(self.alphas_cumprod)
+            )
+        bad = ~((table >= 0) & (table < 1))
+        bad[1:] |= ~(table[1:] < table[:-1])
+        return f"{table[bad.argmax()]} at index {bad.argmax()}"
 
     @property
     def t_max(self) -> float:  # type: ignore[override]

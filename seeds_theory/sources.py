@@ -8,6 +8,7 @@ different step sizes is `seeds_theory.brownian.BrownianPath`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -35,6 +36,10 @@ class GeneratorNoise:
     """
 
     def __init__(self, generator: torch.Generator | None = None) -> None:
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise ParameterError(
+                f"a generator is a torch.Generator; got {generator!r}: for seeds, use SeededNoise"
+            )
         self.generator = generator
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
@@ -58,7 +63,10 @@ class SeededNoise:
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        self.seeds = [int(seed) for seed in seeds]
+        try:
+            self.seeds = [operator.index(seed) for seed in seeds]
+        except TypeError:
+            self.seeds = []
         if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**64:
             raise ParameterError(f"seeds are one or more integers in [0, 2**64); got {seeds!r}")
         self._path = [_generator(seed, stream=1) for seed in self.seeds]
@@ -103,3 +111,18 @@ class InjectedNoise:
                 "plan.normals of them, and a second run a source of its own"
             )
         return self.rows[start : self._used].to(like)
+
+
+def require_normals(normals: object, count: int, like: Tensor, where: str) -> Tensor:
+    """What a source returned, checked: a tensor (count, *like.shape) of the dtype of ``like``."""
+    expected = (count, *like.shape)
+    if not isinstance(normals, Tensor):
+        raise NoiseError(
+            f"{where}: a noise source returns a tensor {expected}; got {type(normals).__name__}"
+        )
+    if tuple(normals.shape) != expected or normals.dtype != like.dtype:
+        raise NoiseError(
+            f"{where}: a noise source returns {expected} of {like.dtype}; "
+            f"got {tuple(normals.shape)} of {normals.dtype}"
+        )
+    return normals

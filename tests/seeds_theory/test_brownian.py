@@ -188,6 +188,19 @@ def test_normals_of_a_plan_are_standard_and_independent(name: str, prediction: s
         )
 
 
+@pytest.mark.parametrize("eta_value", [0.3, 1.0])
+@pytest.mark.parametrize("prediction", ["data", "noise"])
+def test_on_its_own_grid_a_path_hands_out_the_normals_it_was_drawn_from(
+    prediction: str, eta_value: float
+) -> None:
+    """So a plan gives the same sample on its path as on the path's source."""
+    plan = make_plan("seeds-3", uniform_log_snr(10, 0.1, 3), eta=eta_value, prediction=prediction)
+    like = torch.zeros(plan.normals, dtype=torch.float64)
+    path = unit_path(path_points([plan]), eta_value, (plan.form,))
+    expected = torch.eye(plan.normals, dtype=torch.float64)
+    torch.testing.assert_close(standardised(path, plan, like), expected, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("prediction", ["data", "noise"])
 def test_plans_of_different_step_sizes_see_the_same_path(prediction: str) -> None:
     """With the model D = 0 the sampler returns the path's noise plus the moved state."""
@@ -257,6 +270,8 @@ def test_plans_from_infinity_run_on_a_path() -> None:
     plans = [make_plan("seeds-2", [math.inf, *uniform_log_snr(10, 0.1, n)]) for n in (2, 4)]
     points = path_points(plans)
     assert points[0] == math.inf
+    alone = unit_path([math.inf, 0.5], 1.0, (DATA,)).noise(DATA, math.inf, 0.5)
+    assert alone.tolist() == pytest.approx([0.5], rel=1e-15)
     path = unit_path(points, 1.0, (DATA,))
     like = torch.zeros(len(points) - 1, dtype=torch.float64)
     for plan in plans:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -29,6 +30,7 @@ LENGTHS = (1e-4, 0.5, 4.0)
 AVERAGES = path_averages()
 
 
+@cache
 def number(expression: sp.Expr, *arguments: sp.Symbol) -> Any:
     """The expression in float64, as the solvers evaluate it."""
     return sp.lambdify(arguments, expression, modules=[{"Phi": phi}, "numpy"])
@@ -104,6 +106,11 @@ def average_kernels(e: mpmath.mpf, length: mpmath.mpf) -> dict[str, Any]:
     }
 
 
+@cache
+def average_covariance(a: str, b: str) -> sp.Expr:
+    return AVERAGES[a].covariance(AVERAGES[b], (h,))
+
+
 @pytest.mark.parametrize("length", [1e-8, 1e-3, 1.0, 4.0])
 @pytest.mark.parametrize("eta_value", [0.3, 1.0, 2.5])
 def test_joint_covariance_of_the_path_averages(eta_value: float, length: float) -> None:
@@ -111,7 +118,7 @@ def test_joint_covariance_of_the_path_averages(eta_value: float, length: float) 
         size = mpmath.mpf(length)
         kernels = average_kernels(mpmath.mpf(eta_value), size)
         for a, b in itertools.combinations_with_replacement(AVERAGES, 2):
-            value = number(AVERAGES[a].covariance(AVERAGES[b], (h,)), h, eta)(length, eta_value)
+            value = number(average_covariance(a, b), h, eta)(length, eta_value)
 
             def product(u: mpmath.mpf, one: Any = kernels[a], two: Any = kernels[b]) -> mpmath.mpf:
                 return one(size * u) * two(size * u)
@@ -232,18 +239,23 @@ def test_splitting_a_functional_keeps_its_kernel(name: str) -> None:
     assert sp.simplify(sp.expand(early - whole.subs(distance, distance + second))) == 0
 
 
+@cache
+def joined_covariances(a: str, b: str) -> tuple[Any, Any]:
+    """The covariance of two averages over h_1 + h_2, as a whole and from the parts."""
+    whole = average_covariance(a, b)
+    parts = AVERAGES[a].split(second).covariance(AVERAGES[b].split(second), (first, second))
+    left, right = (x.subs(h, first + second) for x in (whole, parts))
+    return number(left, first, second, eta), number(right, first, second, eta)
+
+
 @pytest.mark.parametrize("lengths", [(1e-8, 3e-8), (0.2, 1.1), (2.0, 0.01)])
 @pytest.mark.parametrize("eta_value", [0.3, 1.0, 2.5])
 def test_joint_covariance_of_averages_is_kept_by_joining(
     eta_value: float, lengths: tuple[float, float]
 ) -> None:
-    total = first + second
     for a, b in itertools.combinations_with_replacement(AVERAGES, 2):
-        whole = AVERAGES[a].covariance(AVERAGES[b], (h,))
-        parts = AVERAGES[a].split(second).covariance(AVERAGES[b].split(second), (first, second))
-        left = number(whole.subs(h, total), first, second, eta)(*lengths, eta_value)
-        right = number(parts.subs(h, total), first, second, eta)(*lengths, eta_value)
-        assert right == pytest.approx(left, rel=1e-12), (a, b)
+        whole, parts = joined_covariances(a, b)
+        assert parts(*lengths, eta_value) == pytest.approx(whole(*lengths, eta_value), rel=1e-12)
 
 
 def test_joint_covariance_is_positive_semidefinite_on_short_steps() -> None:
@@ -251,7 +263,7 @@ def test_joint_covariance_is_positive_semidefinite_on_short_steps() -> None:
     matrix = np.array(
         [
             [
-                number(AVERAGES[a].covariance(AVERAGES[b], (h,)), h, eta)(1e-6, 1.0)
+                number(average_covariance(a, b), h, eta)(1e-6, 1.0)
                 / 1e-6 ** (1 + (a != "N") + (b != "N"))
                 for b in names
             ]

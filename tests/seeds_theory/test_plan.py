@@ -20,7 +20,7 @@ from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.methods import METHODS, method
 from seeds_theory.plan import Interval, Plan, Row, Step, make_plan, step_formula
 
-LEVELS = [(80.0, 20.0), (1.0, 0.7), (0.1, 0.002)]
+LEVELS = [(1.0, 0.7), (0.1, 0.002)]
 NODES = {
     1: [()],
     2: [("1/2",), ("7/10",), ("1/10",), ("1",)],
