@@ -15,7 +15,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 import proofs_checks
 import seeds_theory

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, ParameterError

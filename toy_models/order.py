@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from seeds_theory import METHODS, ParameterError, method
 from seeds_theory.command import require_writable, run_command, write_json

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from seeds_theory import BrownianPath, make_plan, path_points, sample, uniform_log_snr
 from seeds_theory.errors import ParameterError

@@ -22,7 +22,7 @@ from seeds_theory.phi import phi
 
 HERE = "this project"
 r, q = sp.symbols("r q", positive=True)
-x, first, second = sp.symbols("x h_1 h_2", positive=True)
+x, first, second, third = sp.symbols("x h_1 h_2 h_3", positive=True)
 POWERS = (0, 1, 2)
 
 
@@ -188,17 +188,16 @@ def _() -> Evidence:
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    lengths = (first, second)
+    lengths = (first, second, third)
     identities = []
-    for form, sign in ((DATA, -1), (NOISE, 1)):
-        noise = node_noise(form, lengths, 1)
-        for moment, weight in noise.terms.items():
+    for (form, sign), node in itertools.product(((DATA, -1), (NOISE, 1)), range(3)):
+        for moment, weight in node_noise(form, lengths, node).terms.items():
             length = lengths[moment.interval]
-            rest = second if moment.interval == 0 else sp.Integer(0)
+            rest = sp.Add(*lengths[moment.interval + 1 : node + 1])
             square = weight**2 * moment_covariance(moment, moment, length).doit()
             stated = sp.exp(2 * sign * rest) * sign * (sp.exp(2 * sign * length) - 1)
             identities.append(((2 * eta * square).subs(eta, 1), stated))
-    return prove(identities, "squares of the coefficients")
+    return prove(identities, "squares of the coefficients at three nodes")
 
 
 @claim(

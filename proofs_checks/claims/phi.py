@@ -94,15 +94,16 @@ def _() -> Evidence:
 
 @claim(
     "phi-derivative",
-    r"$\varphi_k' = \varphi_k - k\,\varphi_{k+1}$.",
+    r"$\varphi_k' = \varphi_k - k\,\varphi_{k+1}$ for every integer $k \ge 1$.",
     source="this project",
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    return prove(
-        ((sp.diff(closed_form(j, z), z), Phi(j, z).diff(z).doit()) for j in ORDERS),
-        "differentiated for symbolic z",
-    )
+    # Under the integral, d/dz brings down (1 - theta), which splits into the two integrands.
+    density = theta ** (k - 1) / (sp.factorial(k) / k)
+    identities = [((1 - theta) * density, density - k * theta**k / sp.factorial(k))]
+    identities += [(sp.diff(closed_form(j, z), z), Phi(j, z).diff(z).doit()) for j in ORDERS]
+    return prove(identities, "under the integral for symbolic k, and from the closed forms")
 
 
 @claim(

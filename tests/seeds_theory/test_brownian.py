@@ -367,6 +367,11 @@ def test_the_parameter_of_a_form_is_asked_for() -> None:
         BrownianPath(FINE, 1.0, LIKE, forms=(GAUSSIAN,))
 
 
+def test_a_parameter_that_does_not_broadcast_over_the_event() -> None:
+    with pytest.raises(SeedsError, match=r"\(4,\)"):
+        BrownianPath(FINE, 1.0, LIKE, forms=(GAUSSIAN,), parameters={GAUSSIAN: np.ones(4)})
+
+
 def test_a_source_that_breaks_the_protocol() -> None:
     with pytest.raises(NoiseError, match=r"\(6, 2, 3\)"):
         BrownianPath(FINE, 1.0, LIKE, lambda intervals, like: torch.zeros(5, 2, 3))

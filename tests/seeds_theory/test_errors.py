@@ -77,6 +77,8 @@ GRID_CASES = [
     (plan(sigmas=["high", "low"]), GridError, "['high', 'low']"),
     (plan(sigmas=["2", "1"]), GridError, "['2', '1']"),
     (plan(sigmas="21"), GridError, "'21'"),
+    (plan(sigmas=torch.tensor([2, 1], dtype=torch.complex64)), GridError, "complex"),
+    (plan(sigmas=[object(), 1.0]), GridError, "object"),
     (plan(sigmas=[2 + 1j, 1]), GridError, "(2+1j)"),
     (plan(sigmas=[2.0, math.nan, 1.0]), GridError, "index 1"),
     (plan(sigmas=[1.0, 2.0]), GridError, "1 then 2 at index 1"),

@@ -129,6 +129,16 @@ def test_a_level_beyond_the_last_time_of_a_schedule_is_refused(name: str) -> Non
         denoiser(states(), beyond)
 
 
+@pytest.mark.parametrize("name", ["linear", "discrete"])
+def test_the_last_level_of_a_schedule_is_reached_also_after_rounding_to_float32(name: str) -> None:
+    """Grids are often float32 tensors: their first level may lie above the schedule's by 6e-8."""
+    schedule, x = SCHEDULES[name], states()
+    last = float(schedule.noise_level(schedule.t_max))
+    above = float(np.nextafter(np.float32(last), np.float32(np.inf)))
+    denoiser = NetworkDenoiser(network(schedule, "data"), schedule, "data")
+    torch.testing.assert_close(denoiser(x, above), MODEL(x, last), rtol=1e-5, atol=1e-5)
+
+
 class Recorder:
     """A network that writes down its arguments and predicts 0."""
 

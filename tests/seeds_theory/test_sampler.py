@@ -398,6 +398,22 @@ def test_infinities_of_both_signs_do_not_cancel() -> None:
         sample(model, start(), make_plan("seeds-1", GRID))
 
 
+@pytest.mark.parametrize("row", range(3))
+def test_noise_that_is_not_finite_never_reaches_the_result(row: int) -> None:
+    x, plan = start(), make_plan("seeds-1", GRID)
+    z = normals(plan.normals, x)
+    z[row, 2, 1] = math.nan
+    with pytest.raises(SeedsError, match=f"step {row}"):
+        sample(curved, x, plan, InjectedNoise(z))
+
+
+def test_a_state_that_overflows_its_dtype_never_reaches_the_result() -> None:
+    """The denoiser is finite; at eta = 0 the step from infinity multiplies by 1e6."""
+    plan = make_plan("seeds-1", [math.inf, 1e6], eta=0.0)
+    with pytest.raises(SeedsError, match="step 0"):
+        sample(lambda x, sigma: x, torch.ones(2, 2, dtype=torch.float16), plan)
+
+
 def test_large_finite_states_are_no_error() -> None:
     """Half precision: a sum over the batch exceeds the dtype's range though no state does."""
     x = torch.full((64, 2), 3e4, dtype=torch.float16)
@@ -413,7 +429,7 @@ def test_an_initial_state_that_is_not_finite_is_reported_at_the_first_step() -> 
 
 
 @pytest.mark.parametrize(
-    "x", [torch.ones(2, 2, dtype=torch.int64), [[1.0, 2.0]], 3.0], ids=lambda x: type(x).__name__
+    "x", [torch.ones(2, 2, dtype=torch.int64), torch.tensor(1.0), [[1.0, 2.0]], 3.0], ids=str
 )
 def test_states_are_floating_tensors(x: object) -> None:
     with pytest.raises(SeedsError):

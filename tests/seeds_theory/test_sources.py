@@ -118,6 +118,13 @@ def test_a_generator_leaves_the_global_one_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("generator", [7, [1, 2]])
+def test_a_seed_is_not_a_generator(generator: object) -> None:
+    with pytest.raises(ParameterError, match="SeededNoise") as caught:
+        GeneratorNoise(generator)  # type: ignore[arg-type]
+    assert repr(generator) in str(caught.value)
+
+
 def test_the_default_is_the_global_generator() -> None:
     x = torch.ones(2, 3)
     with torch.random.fork_rng():
