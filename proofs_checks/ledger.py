@@ -8,6 +8,7 @@ what was claimed. So the word "proved" cannot be given to a number.
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 import time
 import traceback
@@ -27,7 +28,7 @@ class Verdict(StrEnum):
     proved = "proved"
     """Identities for symbolic parameters, or exact rational arithmetic."""
     measured = "measured"
-    """A computed figure agrees with the claim within its uncertainty."""
+    """A computed figure, uncertainty included, agrees with the claim within a stated bound."""
     refuted = "refuted"
     """An identity fails, or the figure is elsewhere."""
     open = "open"
@@ -190,16 +191,24 @@ def _vanishes(difference: sp.Expr) -> bool:
 
 
 def measure(
-    figure: float, uncertainty: float, expected: float, within: float, what: str
+    figure: float | None, uncertainty: float, expected: float, within: float, what: str
 ) -> Evidence:
-    """Measured iff figure is within `within` of expected; uncertainty is that of the figure, 0 if exact."""
-    verdict = Verdict.measured if abs(figure - expected) <= within else Verdict.refuted
+    """Measured iff the figure, and its uncertainty (0 if exact), are within `within` of what is claimed.
+
+    No figure, or one that is not finite, refutes.
+    """
+    if figure is None or not math.isfinite(figure):
+        return Evidence(Verdict.refuted, f"{what}: no finite figure (claimed {expected:g})")
+    holds = abs(figure - expected) <= within and uncertainty <= within
     spread = f" ± {uncertainty:.1g}" if uncertainty else ""
     summary = f"{what}: {figure:.6g}{spread} (claimed {expected:g} within {within:g})"
-    return Evidence(verdict, summary, figure, uncertainty)
+    return Evidence(Verdict.measured if holds else Verdict.refuted, summary, figure, uncertainty)
 
 
-def measure_at_most(figure: float, bound: float, what: str) -> Evidence:
-    """Measured iff the exact figure is at most the bound."""
-    verdict = Verdict.measured if figure <= bound else Verdict.refuted
-    return Evidence(verdict, f"{what}: {figure:.3g} (claimed at most {bound:.3g})", figure, 0.0)
+def measure_at_most(figures: Sequence[float], bound: float, what: str) -> Evidence:
+    """Measured iff every one of the exact figures is at most the bound; the largest is reported."""
+    if not figures or not all(math.isfinite(figure) for figure in figures):
+        return Evidence(Verdict.refuted, f"{what}: not all figures are finite")
+    largest = max(figures)
+    verdict = Verdict.measured if largest <= bound else Verdict.refuted
+    return Evidence(verdict, f"{what}: {largest:.3g} (claimed at most {bound:.3g})", largest, 0.0)

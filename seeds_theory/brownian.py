@@ -81,6 +81,7 @@ class BrownianPath:
         fine = [Interval(a, b, form, self.eta) for a, b in pairs for form in self.forms]
         drawn = (source or GeneratorNoise())(fine, like)
         normals = require_normals(drawn, len(fine), like, "the path")
+        normals = normals.to(torch.promote_types(like.dtype, torch.float32))  # sums need the digits
         normals = normals.unflatten(0, (-1, len(self.forms)))
         factor = self._factor()
         self._noises = torch.zeros_like(normals)
@@ -127,6 +128,11 @@ class BrownianPath:
             carried = ", ".join(f.name for f in self.forms)
             raise NoiseError(f"the path carries the noise of {carried}; asked for {form.name!r}")
         first, last = self._index(sigma), self._index(sigma_next)
+        if first == last and sigma != sigma_next:
+            raise NoiseError(
+                f"sigma = {sigma!r} and {sigma_next!r} are one point of the path: steps in log-SNR are "
+                f"longer than {_SAME_POINT:g}"
+            )
         if first > last:
             raise NoiseError(
                 f"a stretch of the path goes to lower noise; got {sigma:g} to {sigma_next:g}"

@@ -22,10 +22,14 @@ def run_command(app: typer.Typer, name: str) -> None:
 
 
 def require_writable(*targets: str | Path | None) -> None:
-    """Before any work: the folder of each output file exists. "-" and None pass."""
+    """Before any work: each target can be a file, in a folder that exists. "-" and None pass."""
     for target in targets:
-        if target is not None and str(target) != "-" and not Path(target).resolve().parent.is_dir():
+        if target is None or str(target) == "-":
+            continue
+        if not Path(target).resolve().parent.is_dir():
             raise ParameterError(f"no folder {Path(target).parent} to write {target} in: create it")
+        if Path(target).is_dir():
+            raise ParameterError(f"{target or chr(39) * 2} is a folder: name a file in it")
 
 
 def write_json(records: list[dict[str, Any]], target: str) -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from seeds_theory.errors import ParameterError
+from seeds_theory.errors import DenoiserError, ParameterError
 from seeds_theory.prediction import PREDICTIONS, prediction
 from seeds_theory.schedule import DiscreteSchedule, Schedule, VarianceExploding
 
@@ -53,8 +53,10 @@ class NetworkDenoiser:
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """Evaluate the network at the time of this noise level and convert its output."""
-        highest = float(self.schedule.noise_level(self.schedule.t_max))
-        reached = 0 <= sigma <= highest * (1 + 1e-9)
+        highest = self.schedule.highest_level
+        reached = 0 <= sigma <= highest * (1 + 1e-9) or sigma == self.schedule.noise_level(
+            self.schedule.t_max
+        )
         t = float(self.schedule.time(sigma)) if reached else math.inf
         if not math.isfinite(t):
             raise ParameterError(
@@ -68,7 +70,7 @@ class NetworkDenoiser:
         state = x * alpha if math.isfinite(sigma) else x * spread
         times = torch.full((len(x),), t, dtype=_time_dtype(x), device=x.device)
         skip, out = prediction(self.predicts).coefficients(alpha, spread)
-        output = self.network(state, times)
+        output = _require_like(self.network(state, times), x)
         return out * output if skip == 0 else skip * state + out * output
 
 
@@ -76,6 +78,14 @@ def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, fl
     """(alpha, sigma) with exactly the ratio asked for, also where t was rounded."""
     alpha = float(schedule.alpha(t))
     return (alpha, alpha * sigma) if math.isfinite(sigma) else (0.0, float(schedule.sigma(t)))
+
+
+def _require_like(output: object, x: Tensor) -> Tensor:
+    # Checked here: broadcasting would give a wrong shape the right one before the loop sees it.
+    if not isinstance(output, Tensor) or output.shape != x.shape:
+        given = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise DenoiserError(f"a network returns a tensor {tuple(x.shape)} here; got {given}")
+    return output
 
 
 def _time_dtype(x: Tensor) -> torch.dtype:
@@ -109,4 +119,4 @@ class EDMDenoiser:
         skip, out = PREDICTIONS["F"].coefficients(1.0, sigma, self.sigma_data)
         c_in = 1.0 / math.hypot(sigma, self.sigma_data)
         c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=_time_dtype(x), device=x.device)
-        return skip * x + out * self.network(c_in * x, c_noise)
+        return skip * x + out * _require_like(self.network(c_in * x, c_noise), x)

@@ -65,10 +65,12 @@ def _grid(levels: Callable[[np.ndarray], np.ndarray], steps: int, to_zero: bool)
 
 
 def _require_range(sigma_max: float, sigma_min: float) -> None:
-    if not 0 < sigma_min < sigma_max < np.inf:
+    levels = (sigma_max, sigma_min)
+    real = all(isinstance(level, numbers.Real) for level in levels)
+    if not real or not 0 < sigma_min < sigma_max < np.inf:
         raise GridError(
-            f"a grid needs 0 < sigma_min < sigma_max < inf; got sigma_min = {sigma_min}, "
-            f"sigma_max = {sigma_max}"
+            f"a grid needs 0 < sigma_min < sigma_max < inf; got sigma_min = {sigma_min!r}, "
+            f"sigma_max = {sigma_max!r}"
         )
 
 
@@ -94,6 +96,12 @@ def require_grid(sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
         raise GridError(f"noise levels are numbers; got NaN at index {np.isnan(grid).argmax()}")
     if (grid < 0).any():
         raise GridError(f"noise levels are >= 0; got {grid.min()} at index {grid.argmin()}")
+    extreme = (grid > 0) & np.isfinite(grid) & ((grid < 1e-100) | (grid > 1e100))
+    if extreme.any():
+        raise GridError(
+            f"finite noise levels lie between 1e-100 and 1e100; got {grid[extreme][0]:g}: "
+            "use 0 and infinity for the ends"
+        )
     # Not np.diff: inf - inf is nan, and two infinite levels must be caught here as well.
     stuck = ~(grid[1:] < grid[:-1])
     if stuck.any():

@@ -121,7 +121,10 @@ def phi(k: int, z: Real) -> Real:
     if isinstance(z, np.ndarray):
         dtype = z.dtype if z.dtype.kind == "f" else np.float64
         return _on_array(order, z.astype(np.float64), np).astype(dtype)
-    return _on_number(order, float(z))
+    try:
+        return _on_number(order, float(z))
+    except OverflowError:  # beyond z = 709; arrays give infinity there too
+        return math.inf
 
 
 def _on_number(k: int, z: float) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import DenoiserError, ParameterError
+from seeds_theory.errors import DenoiserError, NoiseError, ParameterError
 from seeds_theory.plan import Plan, Row, Step
 from seeds_theory.sources import GeneratorNoise, NoiseSource, require_normals
 
@@ -75,7 +75,7 @@ def sample(
         for row, (skip, out) in zip(step.rows, step.integrands, strict=True):
             estimate = denoiser(state, level)
             _require_like(estimate, x, index, level)
-            watch.add(estimate, f"step {index}, sigma {level:g}")
+            watch.add(estimate, state, f"step {index}, sigma {level:g}")
             estimates.append(estimate)
             integrands.append(
                 estimate if (skip, out) == (0, 1) else (estimate - skip * state) / out
@@ -84,40 +84,41 @@ def sample(
         x = state
         if callback is not None:
             callback(StepInfo(index, step.sigma, step.sigma_next, x, estimates[0]))
+    watch.add(x, x, f"the end, sigma {plan.sigmas[-1]:g}")
     watch.check()
     return x
 
 
 class _FiniteWatch:
-    """Notices estimates that are not finite: at once on the CPU, at the end on an accelerator.
+    """Notices values that are not finite: at once on the CPU, at the end on an accelerator.
 
     There, reading a flag at every call would make the host wait for the device.
     """
 
     def __init__(self, immediate: bool) -> None:
         self._immediate = immediate
-        self._sums: list[Tensor] = []
-        self._places: list[str] = []
+        self._flags: list[tuple[Tensor, Tensor, str]] = []
 
-    def add(self, estimate: Tensor, place: str) -> None:
-        # A sum is finite iff all terms are; half precision would overflow in it.
-        dtype = torch.promote_types(estimate.dtype, torch.float32)
-        self._sums.append(estimate.detach().sum(dtype=dtype))
-        self._places.append(place)
+    def add(self, estimate: Tensor, state: Tensor, place: str) -> None:
+        self._flags.append((_total(estimate), _total(state), place))
         if self._immediate:
             self.check()
-            self._sums.clear()
-            self._places.clear()
+            self._flags.clear()
 
     def check(self) -> None:
-        if not self._sums:
-            return
-        finite = torch.stack(self._sums).isfinite().tolist()
-        if not all(finite):
-            raise DenoiserError(
-                f"{self._places[finite.index(False)]}: the denoiser's estimate is not finite: NaN or "
-                "infinity in the model, or a dtype that overflows"
-            )
+        for estimate, state, place in self._flags:
+            if not state.isfinite():
+                raise NoiseError(
+                    f"{place}: the state is not finite: NaN in the initial state or in the noise, or a "
+                    "dtype that overflows"
+                )
+            if not estimate.isfinite():
+                raise DenoiserError(f"{place}: the denoiser's estimate is not finite")
+
+
+def _total(values: Tensor) -> Tensor:
+    """A sum is finite iff all terms are; in half precision it would overflow."""
+    return values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
 
 
 def _combine(row: Row[float], x: Tensor, integrands: list[Tensor], normals: Tensor) -> Tensor:

@@ -44,6 +44,11 @@ class Schedule(ABC):
         with np.errstate(divide="ignore"):
             return np.divide(self.sigma(t), self.alpha(t))
 
+    @property
+    def highest_level(self) -> float:
+        """The supremum of the noise levels that have a time, an infinite last one apart."""
+        return float(self.noise_level(self.t_max))
+
     def log_snr(self, t: Array) -> Array:
         """Lambda = log(alpha/sigma) at time t: half the log of the signal-to-noise ratio."""
         with np.errstate(divide="ignore"):
@@ -205,6 +210,11 @@ class DiscreteSchedule(Schedule):
         table = np.asarray(self.alphas_cumprod)
         with np.errstate(divide="ignore"):
             return 0.5 * (np.log1p(-table) - np.log(table))
+
+    @property
+    def highest_level(self) -> float:
+        """The last finite noise level of the table."""
+        return float(np.exp(self._log_levels[np.isfinite(self._log_levels)][-1]))
 
     def noise_level(self, t: Array) -> Array:  # noqa: D102
         indices = np.arange(len(self._log_levels))

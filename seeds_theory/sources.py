@@ -55,7 +55,8 @@ class SeededNoise:
     """One generator per sample: the same sample at any batch size, on any device, in any order.
 
     Each seed has two independent streams, one for the initial state (`initial`) and one for the
-    sampler, so the path never repeats the numbers that made x_T.
+    sampler, so the path never repeats the numbers that made x_T. A source serves one run: its path
+    goes on where it was, so a second run needs a source of its own to give the same samples.
 
     Parameters
     ----------
@@ -69,12 +70,12 @@ class SeededNoise:
             self.seeds = []
         if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**64:
             raise ParameterError(f"seeds are one or more integers in [0, 2**64); got {seeds!r}")
-        self._path = [_generator(seed, stream=1) for seed in self.seeds]
+        self._path = [seeded_generator(seed, stream=1) for seed in self.seeds]
 
     def initial(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
         """Unit noise for the initial states: ``(len(seeds), *shape)``, the same at every call."""
         draws = [
-            torch.randn(tuple(shape), generator=_generator(seed, stream=0), dtype=dtype)
+            torch.randn(tuple(shape), generator=seeded_generator(seed, stream=0), dtype=dtype)
             for seed in self.seeds
         ]
         return torch.stack(draws)
@@ -90,7 +91,8 @@ class SeededNoise:
         return torch.stack(draws, dim=1).to(like.device)
 
 
-def _generator(seed: int, stream: int) -> torch.Generator:
+def seeded_generator(seed: int, stream: int) -> torch.Generator:
+    """A generator for one of the independent streams of a seed."""
     state = np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
 

@@ -61,6 +61,7 @@ class Tableau:
     reference: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(map(sp.nsimplify, self.nodes)))  # 0.5 means 1/2
         require_nodes(self.nodes)
         if [len(row) for row in self.stages] != list(range(len(self.nodes))):
             raise TableauError(

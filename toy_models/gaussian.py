@@ -68,7 +68,7 @@ class Gaussian:
         Eigenvalues negative by rounding (1e-12 of the largest) become 0.
         """
         matrix = torch.as_tensor(covariance, dtype=torch.float64)
-        square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
+        square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
         if not square or not matrix.isfinite().all():
             raise ParameterError(
                 f"a covariance is a finite square matrix; got shape {tuple(matrix.shape)}"
@@ -178,14 +178,14 @@ class Gaussian:
 def frechet_distance(first: Gaussian, second: Gaussian) -> float:
     r"""The W2 distance of two Gaussians over R^d, the formula of the FID.
 
-    The trace of :math:`(A^{1/2} B A^{1/2})^{1/2}` is taken as the sum of the singular values of
-    :math:`A^{1/2} B^{1/2}`, which keeps the digits that square roots of eigenvalues would lose, so
-    that distances of nearly equal laws come out right.
+    With factors :math:`A = L L^T`, :math:`B = M M^T` it is the least Frobenius distance of L and M U
+    over rotations U, reached by the polar factor of :math:`M^T L`: a distance of factors, with no
+    subtraction of traces, so that it is accurate also where the laws nearly agree.
     """
-    roots = [first.variances.sqrt(), second.variances.sqrt()]
-    eye = torch.eye(first.dimension, dtype=torch.float64)
-    bases = [eye if g.basis is None else g.basis for g in (first, second)]
-    cross = torch.linalg.svdvals(roots[0][:, None] * (bases[0].mT @ bases[1]) * roots[1]).sum()
-    traces = first.variances.sum() + second.variances.sum()
-    mean = (first.mean - second.mean).square().sum()
-    return float(((traces - 2 * cross).clamp(min=0) + mean).sqrt())
+    factors = [
+        g.variances.sqrt().diag() if g.basis is None else g.basis * g.variances.sqrt()
+        for g in (first, second)
+    ]
+    left, _, right = torch.linalg.svd(factors[1].mT @ factors[0])
+    spread = (factors[0] - factors[1] @ (left @ right)).square().sum()
+    return float((spread + (first.mean - second.mean).square().sum()).sqrt())

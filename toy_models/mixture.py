@@ -51,6 +51,10 @@ class GaussianMixture:
         cls, weights: Sequence[float], means: Sequence[float], deviations: Sequence[float]
     ) -> GaussianMixture:
         """A one-dimensional mixture."""
+        if len(means) != len(deviations) or min(deviations, default=1.0) <= 0:
+            raise ParameterError(
+                f"one positive deviation for each mean; got {list(means)} and {list(deviations)}"
+            )
         pairs = zip(means, deviations, strict=True)
         return cls(weights, [Gaussian.scalar(sd**2, mean) for mean, sd in pairs])
 
@@ -82,8 +86,8 @@ class GaussianMixture:
         """The log-density of each component times its weight, up to (2 pi)^(-d/2): (components, batch)."""
         total = self._variances + sigma**2
         constant = (self.weights.log() - 0.5 * total.log().sum(-1)).to(offsets)
-        scaled = offsets.square() * (-0.5 / total)[:, None, :].to(offsets)
-        return scaled.sum(-1).add_(constant[:, None])
+        scaled = offsets * (0.5 / total).sqrt()[:, None, :].to(offsets)
+        return constant[:, None] - scaled.square().sum(-1)
 
     def responsibilities(self, x: Tensor, sigma: float) -> Tensor:
         """The posterior weights of the components given x (batch, d): (batch, components)."""

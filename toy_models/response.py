@@ -37,7 +37,7 @@ Sampler = Callable[[Denoiser, Tensor, NoiseSource], Tensor]
 """Anything that takes (denoiser, initial states, noise source) to final states, (batch, d)."""
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-_LONGEST = 0.5  # log-SNR: pieces this short leave the quadrature error below rounding
+_LONGEST = 1.0  # length times (1 + eta) of a piece: the quadrature error is then below rounding
 
 
 class NotAffineError(SeedsError):
@@ -124,25 +124,30 @@ def probe(sampler: Sampler, gaussian: Gaussian) -> Response:
     Raises
     ------
     ParameterError : the covariance is not diagonal.
-    NotAffineError : a random combination of inputs does not give the combination of the outputs.
+    NotAffineError : a random combination of inputs, another in each coordinate, does not give the
+        combination of the outputs: the sampler is nonlinear, or it mixes coordinates.
     """
     if gaussian.basis is not None:
         raise ParameterError("a response is per eigen-coordinate: probe gaussian.in_eigenbasis()")
     recorder = _Recorder()
     sampler(gaussian, torch.zeros(1, gaussian.dimension, dtype=torch.float64), recorder)
     count = len(recorder.intervals)
-    mixed = torch.randn(count + 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mixed = torch.randn(
+        (count + 1, gaussian.dimension),
+        generator=torch.Generator().manual_seed(0),
+        dtype=torch.float64,
+    )
     # Rows: the offset, the state, each noise, and a combination of all to check that it is affine.
     x = torch.zeros(count + 3, gaussian.dimension, dtype=torch.float64)
     x[1], x[-1] = 1.0, mixed[-1]
     result = sampler(gaussian, x, _Recorder(first_row=2, mixed=mixed))
     offset = result[0]
     linear = result[1:-1] - offset
-    predicted = offset + mixed[-1] * linear[0] + mixed[:-1] @ linear[1:]
+    predicted = offset + mixed[-1] * linear[0] + (mixed[:-1] * linear[1:]).sum(0)
     size = offset.abs() + linear.abs().sum(0) + 1.0
     if not ((predicted - result[-1]).abs() <= 1e-10 * size).all():
         raise NotAffineError(
-            "the sampler is not affine in state and noise, off by "
+            "the sampler is not affine in state and noise, coordinate by coordinate, off by "
             f"{float((predicted - result[-1]).abs().max()):.2g}: measure it on coupled paths instead"
         )
     return Response(offset, linear[0], linear[1:], tuple(recorder.intervals))
@@ -199,7 +204,8 @@ def _quadrature(
         raise ParameterError("a strong error needs a finite first noise level; got infinity")
     levels = [sigma, sigma_next, *(s for i in intervals for s in (i.sigma, i.sigma_next))]
     edges = -np.log(distinct_levels(levels))
-    counts = np.ceil(np.diff(edges) / _LONGEST).astype(int)
+    sharpest = 1 + max((interval.eta for interval in intervals), default=0.0)
+    counts = np.ceil(np.diff(edges) * sharpest / _LONGEST).astype(int)
     ends = zip(edges, edges[1:], counts, strict=False)
     pieces = [np.linspace(start, stop, n + 1)[:-1] for start, stop, n in ends]
     cuts = np.append(np.concatenate(pieces), edges[-1])
