@@ -68,7 +68,7 @@ class BrownianPath:
             )
         self.eta, self.forms = float(eta), tuple(forms)
         self._parameters = {
-            form: np.broadcast_to(value, like.shape[1:]) if np.ndim(value) else value
+            form: _over_event(form, value, tuple(like.shape[1:]))
             for form, value in (parameters or {}).items()
         }
         for form in self.forms:
@@ -156,6 +156,15 @@ class BrownianPath:
             noise = self.noise(interval.form, interval.sigma, interval.sigma_next)
             draws.append(noise / interval.deviation)
         return torch.stack(draws).to(like)
+
+
+def _over_event(form: SemilinearForm, value: Any, shape: tuple[int, ...]) -> Any:
+    try:
+        return np.broadcast_to(value, shape) if np.ndim(value) else value
+    except ValueError:
+        raise ParameterError(
+            f"the parameter of {form.name!r} broadcasts over the event {shape}; got {np.shape(value)}"
+        ) from None
 
 
 def _over_batch(weights: np.ndarray, states: Tensor) -> Tensor:

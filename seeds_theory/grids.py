@@ -83,7 +83,7 @@ def require_grid(sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
     """
     try:
         given = np.asarray(sigmas)
-    except ValueError:  # rows of different lengths
+    except (TypeError, ValueError, RuntimeError):  # ragged rows, bfloat16 or CUDA tensors
         given = np.empty(0, dtype=object)
     if given.dtype.kind not in "fiu":
         raise GridError(f"a grid is a sequence of noise levels; got {sigmas!r}")

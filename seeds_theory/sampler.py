@@ -82,9 +82,9 @@ def sample(
             )
             state, level = _combine(row, x, integrands, normals), row.sigma
         x = state
+        watch.add(x, x, f"step {index}, sigma {step.sigma:g} to {step.sigma_next:g}")
         if callback is not None:
             callback(StepInfo(index, step.sigma, step.sigma_next, x, estimates[0]))
-    watch.add(x, x, f"the end, sigma {plan.sigmas[-1]:g}")
     watch.check()
     return x
 

@@ -102,8 +102,10 @@ class VariancePreservingLinear(Schedule):
     def time(self, level: Array) -> Array:  # noqa: D102
         integral = np.log1p(np.square(level))
         slope = self.beta_max - self.beta_min
-        # The positive root without cancellation at small times.
-        return 2 * integral / (self.beta_min + np.sqrt(self.beta_min**2 + 2 * slope * integral))
+        # The positive root without cancellation at small times; the level is infinite at t = inf.
+        with np.errstate(invalid="ignore"):
+            root = np.sqrt(self.beta_min**2 + 2 * slope * integral)
+            return np.where(np.isinf(level), np.inf, 2 * integral / (self.beta_min + root))[()]
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class DiscreteSchedule(Schedule):
     def __post_init__(self) -> None:
         try:
             table = np.asarray(self.alphas_cumprod, dtype=np.float64)
-        except ValueError:
+        except (TypeError, ValueError):
             table = np.empty(0)
         decreasing = table.ndim == 1 and len(table) > 1 and bool((np.diff(table) < 0).all())
         if not (decreasing and table[0] < 1 and table[-1] >= 0):

@@ -16,12 +16,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from seeds_theory import make_plan, sample, uniform_log_snr
+from seeds_theory import make_plan, method, sample, uniform_log_snr
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
 from toy_models.plots import style
 from toy_models.response import Response, probe, strong_errors, weak_errors
+
+_SETTLED = 0.05  # an order whose last change is smaller, or that is this near, is taken as it is
 
 ROUNDING_FLOOR = 1e-11
 """Errors below this carry too few correct digits (they are good to 1e-13 absolute) to show an order."""
@@ -70,6 +72,27 @@ class Study:
     weak_fit: Fit
     exact: bool
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Where a fitted order is not the declared one, or has not settled, and what to do about it."""
+        orders = method(self.method).orders
+        declared = {"strong": float(orders.strong), "weak": float(orders.weak)}
+        if self.eta == 0:
+            declared = dict.fromkeys(declared, float(orders.ode))
+        found = []
+        for kind, fit in (("strong", self.strong_fit), ("weak", self.weak_fit)):
+            if fit.order is None:
+                continue
+            name, doubt = f"{self.method}, {self.prediction}: {kind} order", fit.uncertainty or 0.0
+            if self.exact and doubt > _SETTLED:
+                found.append(f"{name} has not settled (± {doubt:.2f}): take more steps")
+            elif abs(fit.order - declared[kind]) > _SETTLED + doubt:
+                found.append(
+                    f"{name} is {fit.order:.2f}, declared {declared[kind]:g}: leading errors may cancel "
+                    "at these ends and this variance (claim orders-telescoping); vary them, or refine"
+                )
+        return tuple(found)
+
     def to_json(self) -> dict[str, Any]:
         """The record that `seeds-order --json` writes."""
         return {
@@ -90,6 +113,7 @@ class Study:
             "weak_order_uncertainty": self.weak_fit.uncertainty,
             "weak_order_steps": list(self.weak_fit.steps),
             "exact": self.exact,
+            "remarks": list(self.remarks),
         }
 
 

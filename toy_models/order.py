@@ -62,7 +62,9 @@ def order(
             "Monte Carlo on coupled paths. images: a Gaussian fitted to Fashion-MNIST, exact."
         ),
     ] = Target.gaussian,
-    variance: Annotated[float, typer.Option(help="Data variance of the gaussian target.")] = 1.0,
+    variance: Annotated[
+        float | None, typer.Option(help="Data variance of the gaussian target.  [default: 1.0]")
+    ] = None,
     sigma_max: Annotated[float, typer.Option(help="First noise level.")] = 10.0,
     sigma_min: Annotated[float, typer.Option(help="Last noise level.")] = 0.05,
     steps: Annotated[
@@ -91,6 +93,8 @@ def order(
         raise ParameterError(f"name one or more methods: {', '.join(METHODS)}; see --help")
     for name in methods:
         method(name)  # a wrong name ends here, not after the work on the right ones
+    if variance is not None and target is not Target.gaussian:
+        raise ParameterError(f"--variance is for --target gaussian; got it with {target.value}")
     require_writable(json_file, plot)
     if plot and plot.suffix not in (".png", ".svg", ".pdf"):
         raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {plot}")
@@ -98,9 +102,21 @@ def order(
     studies = []
     for name in tqdm(methods, desc="methods", disable=not sys.stderr.isatty(), leave=False):
         studies.append(
-            _study(name, target, counts, variance, sigma_max, sigma_min, eta, prediction.value)
+            _study(
+                name,
+                target,
+                counts,
+                1.0 if variance is None else variance,
+                sigma_max,
+                sigma_min,
+                eta,
+                prediction.value,
+            )
         )
     console.print(table(studies))
+    for study in studies:
+        for remark in study.remarks:
+            console.print(f"note: {remark}", soft_wrap=True, highlight=False)
     if json_file:
         write_json([study.to_json() for study in studies], json_file)
     if plot:

@@ -1,7 +1,6 @@
 """Chapter "The SEEDS methods": the tableaux are those of the paper, consistent, and have the right limits."""
 
 import itertools
-import itertools
 from functools import partial
 
 import sympy as sp
@@ -183,7 +182,7 @@ def _() -> Evidence:
     identities = []
     for value in (rate, sp.Integer(0)):
         state, drift, noise = (
-            e.doit().subs(eta, value) for e in (row.state, row.drift[0], row.noise[0])
+            e.subs(eta, value).doit() for e in (row.state, row.drift[0], row.noise[0])
         )
         # The start carries x = e^{-lambda_s} times unit noise, and e^{-lambda_s} = level e^h.
         carried = sp.powsimp(sp.expand(state * level * sp.exp(h), power_exp=True))

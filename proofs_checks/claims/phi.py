@@ -61,21 +61,16 @@ def _() -> Evidence:
     # e^{(1-theta) z} expanded under the integral: the coefficient of z^n is the integral I(n, k) of
     # (1-theta)^n theta^{k-1} / (n! (k-1)!). This derivative, integrated from 0 to 1 where its boundary
     # term vanishes (n > 0), says I(n, k) = I(n-1, k+1); and I(0, m) = 1/m!. So I(n, k) = 1/(n+k)!.
-    def weight(power: sp.Expr, order: sp.Expr) -> sp.Expr:
-        beta = (1 - theta) ** power * theta ** (order - 1)
-        return beta / (sp.gamma(power + 1) * sp.gamma(order))
-
     m = sp.Symbol("m", integer=True, positive=True)
-    boundary = (1 - theta) ** m * theta**k / (sp.gamma(m + 1) * sp.gamma(k + 1))
-    shifted = weight(m, k) - weight(m - 1, k + 1)
+    scale = 1 / (sp.factorial(m) * sp.factorial(k))
+    boundary = scale * (1 - theta) ** m * theta**k
+    power = (1 - theta) ** (m - 1) * theta ** (k - 1)  # common to both integrands, and not zero
+    difference = scale * (k * (1 - theta) - m * theta)  # k/k! = 1/(k-1)!, m/m! = 1/(m-1)!
     identities = [
-        (
-            sp.gammasimp(sp.diff(boundary, theta) / weight(m, k)),
-            sp.gammasimp(shifted / weight(m, k)),
-        ),
+        (sp.simplify(sp.diff(boundary, theta) / power), difference),
         (boundary.subs(theta, 1), sp.Integer(0)),
         (boundary.subs(theta, 0), sp.Integer(0)),
-        (sp.diff(theta**k / sp.gamma(k + 1), theta), weight(sp.Integer(0), k).rewrite(sp.gamma)),
+        (sp.diff(theta**k / sp.factorial(k), theta), k * theta ** (k - 1) / sp.factorial(k)),
     ]
     identities += [
         (sp.series(closed_form(order, z), z, 0, 8).removeO(), taylor(order, z, 8))

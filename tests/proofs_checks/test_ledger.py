@@ -34,7 +34,12 @@ def test_measurements_carry_their_uncertainty():
     assert (found.verdict, found.figure, found.uncertainty) == (Verdict.measured, 1.04, 0.01)
     assert measure(1.06, 0.01, 1.0, 0.05, "order").verdict is Verdict.refuted
     assert measure(float("nan"), 0.0, 1.0, 0.05, "order").verdict is Verdict.refuted
-    assert measure_at_most(2e-14, 1e-14, "error").verdict is Verdict.refuted
+    assert measure(1.0, 0.5, 1.0, 0.05, "order").verdict is Verdict.refuted
+    assert measure(None, 0.0, 1.0, 0.05, "order").figure is None
+    assert measure_at_most([2e-14, 0.0], 1e-14, "error").verdict is Verdict.refuted
+    assert measure_at_most([0.0, float("nan")], 1e-14, "error").verdict is Verdict.refuted
+    assert measure_at_most([], 1e-14, "error").verdict is Verdict.refuted
+    assert measure_at_most([3e-15, 1e-16], 1e-14, "error").figure == 3e-15
 
 
 def test_a_decision_that_breaks_down_leaves_the_claim_open():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.denoiser import EDMDenoiser, NetworkDenoiser
-from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
+from seeds_theory.errors import DenoiserError, ParameterError, SeedsError, UnknownNameError
 from seeds_theory.prediction import PREDICTIONS, prediction
 from seeds_theory.schedule import (
     DiscreteSchedule,
@@ -186,6 +186,25 @@ def test_after_rounding_the_noise_level_is_still_the_one_asked_for() -> None:
     level = float(schedule.noise_level(7.3))
     ones = NetworkDenoiser(lambda state, t: torch.ones_like(state), schedule, "noise")
     torch.testing.assert_close(ones(x, level), x - level, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("broken", [lambda x: x[:1], lambda x: x[..., :1], lambda x: None])
+def test_a_network_that_returns_another_shape(broken) -> None:
+    """It would be broadcast to the right one on the way out."""
+    for denoiser in (
+        NetworkDenoiser(lambda x, t: broken(x), RectifiedFlow(), "v"),
+        EDMDenoiser(lambda x, t: broken(x)),
+    ):
+        with pytest.raises(DenoiserError, match="a network returns a tensor"):
+            denoiser(states(), 1.0)
+
+
+def test_finite_levels_above_the_last_finite_entry_have_no_time() -> None:
+    schedule = DiscreteSchedule([0.9, 0.5, 0.1, 0.0])
+    denoiser = NetworkDenoiser(lambda x, t: x, schedule, "v")
+    assert denoiser(states(), math.inf).shape == states().shape
+    with pytest.raises(ParameterError, match="no time for the noise level 10"):
+        denoiser(states(), 10.0)
 
 
 def test_a_data_prediction_is_passed_on_unscaled() -> None:

@@ -130,6 +130,22 @@ def test_the_deterministic_limit_on_curved_data_has_order_two():
     assert study.strong_fit.order == pytest.approx(2, abs=0.1)
 
 
+def test_the_deterministic_limit_on_curved_data_has_order_three():
+    """The reference is then of order three itself: of order two, it would hide these errors."""
+    study = mixture_study("seeds-3", CURVED, (8, 16, 32), eta=0.0, paths=PATHS, **ENDS)
+    assert study.strong_fit.order == pytest.approx(3, abs=0.15)
+
+
+def test_an_order_that_is_not_the_declared_one_is_remarked_on():
+    """At v_S v_T = c^2 the leading errors of noise prediction cancel."""
+    study = gaussian_study("seeds-1", Gaussian.scalar(2.0), STEPS, prediction="noise", **ENDS)
+    assert study.weak_fit.order == pytest.approx(2, abs=0.05)
+    (remark,) = study.remarks
+    assert "weak order is 2.00, declared 1" in remark
+    assert study.to_json()["remarks"] == [remark]
+    assert not gaussian_study("seeds-1", Gaussian.scalar(2.0), STEPS, **ENDS).remarks
+
+
 def test_mixtures_in_the_plane_have_strong_errors_only():
     plane = GaussianMixture(
         [1, 1],

@@ -108,6 +108,14 @@ def test_frechet_distance_of_commuting_covariances_is_explicit():
     assert frechet_distance(GAUSSIAN_3D, GAUSSIAN_3D) == pytest.approx(0, abs=1e-7)
 
 
+@pytest.mark.parametrize("size", [1e-4, 1e-9, 1e-12])
+def test_frechet_distance_of_nearly_equal_laws(size):
+    values, basis = torch.linalg.eigh(COVARIANCE)
+    near = Gaussian(torch.zeros(3), (values.sqrt() + size).square(), basis)
+    distance = frechet_distance(Gaussian.from_covariance(torch.zeros(3), COVARIANCE), near)
+    assert distance == pytest.approx(size * 3**0.5, rel=1e-6, abs=1e-14)
+
+
 def test_rotation_leaves_the_frechet_distance_alone():
     rotation = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
     turned = Gaussian.from_covariance(

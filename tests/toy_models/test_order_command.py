@@ -67,6 +67,9 @@ def test_help_has_an_example():
         (["seeds-1", "--steps", "16,8"], "increasing"),
         (["seeds-1", "--json", "no/such/folder/x.json"], "folder"),
         (["seeds-1", "--plot", "orders.docx"], ".png"),
+        (["seeds-1", "--json", "."], "is a folder"),
+        (["seeds-1", "--target", "mixture", "--variance", "2"], "--variance is for"),
+        (["seeds-1", "--sigma-max", "1e160"], "1e+160"),
     ],
 )
 def test_bad_input_is_one_line_and_status_two(arguments, message, capsys, monkeypatch):

@@ -137,6 +137,14 @@ def test_a_denoiser_that_is_not_affine_is_refused():
         probe(lambda denoiser, x, noise: sample(mixture, x, plan, noise), UNIT)
 
 
+@pytest.mark.parametrize("mix", [lambda x: x.flip(1), lambda x: x.mean(1, keepdim=True) + 0 * x])
+def test_a_sampler_that_mixes_coordinates_is_refused(mix):
+    gaussian = Gaussian(torch.zeros(2), torch.tensor([1.0, 4.0]))
+    plan = make_plan("seeds-1", [2.0, 1.0, 0.5])
+    with pytest.raises(NotAffineError, match="coordinate by coordinate"):
+        probe(lambda denoiser, x, noise: mix(sample(denoiser, x, plan, noise)), gaussian)
+
+
 def test_a_rotated_gaussian_must_be_brought_to_its_eigenbasis():
     rotated = Gaussian.from_covariance(torch.zeros(2), torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
     with pytest.raises(ParameterError, match="in_eigenbasis"):
