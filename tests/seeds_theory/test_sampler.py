@@ -424,7 +424,7 @@ def test_large_finite_states_are_no_error() -> None:
 def test_an_initial_state_that_is_not_finite_is_reported_at_the_first_step() -> None:
     x = start()
     x[0, 0] = math.nan
-    with pytest.raises(NoiseError, match="step 0, .*initial state"):
+    with pytest.raises(NoiseError, match=r"step 0, .*initial state"):
         sample(curved, x, make_plan("seeds-1", GRID))
 
 
