@@ -41,7 +41,8 @@ def local_defect(tableau: Tableau, form: SemilinearForm) -> tuple[sp.Expr, ...]:
         return sp.series(at, h, 0, terms).removeO()
 
     def cut(expression: sp.Expr) -> sp.Expr:
-        return sp.Add(*(sp.expand(expression).coeff(h, n) * h**n for n in range(terms)))
+        series = sp.expand(expression)
+        return sp.Add(*(series.coeff(h, n) * h**n for n in range(terms)))
 
     rows = step_formula(tableau, form)
     # Each row is state * y_s + sum of noise_m sqrt(h) z_m: a vector of series, exact to h^(p+1).

@@ -79,7 +79,7 @@ for _name in METHODS:
     claim(
         f"orders-ode-{_name}",
         rf"At $\eta = 0$ {_name} is an exponential Runge-Kutta method of order "
-        rf"{method(_name).orders.ode}, in both predictions.",
+        rf"{method(_name).orders.ode}, measured on Gaussian data in both predictions.",
         source="Hochbruck and Ostermann (2010); DPM-Solver (2022)",
         expected=Verdict.measured,
     )(partial(_ode_order, _name))
