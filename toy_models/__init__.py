@@ -9,7 +9,14 @@ from toy_models.convergence import Fit, Study, figure, gaussian_study, table
 from toy_models.gaussian import Gaussian, frechet_distance
 from toy_models.mixture import GaussianMixture
 from toy_models.paths import CoupledPaths, mixture_study
-from toy_models.response import NotAffineError, Response, probe, strong_errors, weak_errors
+from toy_models.response import (
+    NotAffineError,
+    Response,
+    least_strong_errors,
+    probe,
+    strong_errors,
+    weak_errors,
+)
 
 __all__ = [
     "CoupledPaths",
@@ -22,6 +29,7 @@ __all__ = [
     "figure",
     "frechet_distance",
     "gaussian_study",
+    "least_strong_errors",
     "mixture_study",
     "probe",
     "strong_errors",

@@ -196,6 +196,32 @@ def weak_errors(response: Response, gaussian: Gaussian, sigma: float, sigma_next
     return (difference.square() + mean.square()).sqrt()
 
 
+def least_strong_errors(
+    intervals: Sequence[Interval],
+    gaussian: Gaussian,
+    sigma: float,
+    sigma_next: float,
+    eta_value: float,
+) -> Tensor:
+    """The least strong error (d,) of any sampler that knows of the path these intervals' noises only.
+
+    What is left of the exact kernel after regression on the kernel of each interval. The intervals are
+    disjoint and cover the path.
+    """
+    points, weights = _quadrature(intervals, sigma, sigma_next)
+    exact = exact_response(gaussian, sigma, sigma_next, eta_value).kernel(points)
+    middle, square = points.mean(axis=1), np.zeros(gaussian.dimension)
+    for interval in intervals:
+        start, stop = -np.log(interval.sigma), -np.log(interval.sigma_next)
+        inside = slice(*np.searchsorted(middle, (start, stop)))
+        known = _noise_kernel(interval.form)(stop, points[inside], interval.eta, np.nan)
+        mass = (weights[inside] * known**2)[..., None]
+        ratio = exact[inside] / known[..., None]
+        centre = (ratio * mass).sum((0, 1)) / mass.sum((0, 1))
+        square += ((ratio - centre) ** 2 * mass).sum((0, 1))
+    return torch.as_tensor(np.sqrt(square))
+
+
 def _quadrature(
     intervals: Sequence[Interval], sigma: float, sigma_next: float
 ) -> tuple[np.ndarray, np.ndarray]:
