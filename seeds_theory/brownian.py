@@ -11,6 +11,7 @@ intervals) lose nothing.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -84,11 +85,13 @@ class BrownianPath:
         normals = normals.to(torch.promote_types(like.dtype, torch.float32))  # sums need the digits
         normals = normals.unflatten(0, (-1, len(self.forms)))
         factor = self._factor()
-        self._noises = torch.zeros_like(normals)
+        self._noises: list[Tensor] = []  # one (intervals, *shape) a form
         for row in range(len(self.forms)):
-            for column in range(row + 1):
-                weight = _over_batch(factor[..., row, column], normals[:, column])
-                self._noises[:, row] += weight * normals[:, column]
+            terms = (
+                _over_batch(factor[..., row, column], normals[:, column]) * normals[:, column]
+                for column in range(row + 1)
+            )
+            self._noises.append(functools.reduce(Tensor.add_, terms))
 
     def _factor(self) -> np.ndarray:
         """Lower triangular factors of the joint covariances: (intervals, [event], forms, forms)."""
@@ -122,8 +125,10 @@ class BrownianPath:
             )
         return index
 
-    def noise(self, form: SemilinearForm, sigma: float, sigma_next: float) -> Tensor:
-        """The noise of a form between two points of the grid, not standardised: shaped like the states."""
+    def noise(
+        self, form: SemilinearForm, sigma: float, sigma_next: float, unit: float = 1.0
+    ) -> Tensor:
+        """The noise of a form between two points of the grid, over a unit: shaped like the states."""
         if form not in self.forms:
             carried = ", ".join(f.name for f in self.forms)
             raise NoiseError(f"the path carries the noise of {carried}; asked for {form.name!r}")
@@ -137,12 +142,12 @@ class BrownianPath:
             raise NoiseError(
                 f"a stretch of the path goes to lower noise; got {sigma:g} to {sigma_next:g}"
             )
-        pieces = self._noises[first:last, self.forms.index(form)]
+        pieces = self._noises[self.forms.index(form)][first:last]
         ends = self._log_snr[first + 1 : last + 1]
         parameter = self._parameters.get(form, np.nan)
         ends = ends.reshape(-1, *(1,) * np.ndim(parameter))
         weights = form.numeric_propagator()(self._log_snr[last], ends, self.eta, parameter)
-        weights = np.broadcast_to(weights, np.broadcast(weights, ends).shape)
+        weights = np.broadcast_to(weights, np.broadcast(weights, ends).shape) / unit
         if weights.ndim == 1:
             return torch.tensordot(torch.tensor(weights).to(pieces), pieces, dims=1)
         return (_over_batch(weights, pieces) * pieces).sum(0)
@@ -153,8 +158,8 @@ class BrownianPath:
         for interval in intervals:
             if interval.eta != self.eta:
                 raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
-            noise = self.noise(interval.form, interval.sigma, interval.sigma_next)
-            draws.append(noise / interval.deviation)
+            ends = (interval.sigma, interval.sigma_next)
+            draws.append(self.noise(interval.form, *ends, unit=interval.deviation))
         return torch.stack(draws).to(like)
 
 

@@ -75,14 +75,14 @@ def sample(
         for row, (skip, out) in zip(step.rows, step.integrands, strict=True):
             estimate = denoiser(state, level)
             _require_like(estimate, x, index, level)
-            watch.add(estimate, state, f"step {index}, sigma {level:g}")
+            watch.add(estimate, f"step {index}, sigma {level:g}", given=state)
             estimates.append(estimate)
             integrands.append(
                 estimate if (skip, out) == (0, 1) else (estimate - skip * state) / out
             )
             state, level = _combine(row, x, integrands, normals), row.sigma
         x = state
-        watch.add(x, x, f"step {index}, sigma {step.sigma:g} to {step.sigma_next:g}")
+        watch.add(x, f"step {index}, sigma {step.sigma:g} to {step.sigma_next:g}")
         if callback is not None:
             callback(StepInfo(index, step.sigma, step.sigma_next, x, estimates[0]))
     watch.check()
@@ -97,28 +97,28 @@ class _FiniteWatch:
 
     def __init__(self, immediate: bool) -> None:
         self._immediate = immediate
-        self._flags: list[tuple[Tensor, Tensor, str]] = []
+        self._flags: list[tuple[Tensor, str, bool]] = []
 
-    def add(self, estimate: Tensor, state: Tensor, place: str) -> None:
-        self._flags.append((_total(estimate), _total(state), place))
+    def add(self, values: Tensor, place: str, given: Tensor | None = None) -> None:
+        """Watch a state, or the estimate that the denoiser made of the state `given`."""
+        # A sum is finite iff all terms are; in half precision it would overflow.
+        total = values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
+        self._flags.append((total, place, given is not None))
         if self._immediate:
-            self.check()
+            self.check(given)
             self._flags.clear()
 
-    def check(self) -> None:
-        for estimate, state, place in self._flags:
-            if not state.isfinite():
-                raise NoiseError(
-                    f"{place}: the state is not finite: NaN in the initial state or in the noise, or a "
-                    "dtype that overflows"
-                )
-            if not estimate.isfinite():
+    def check(self, given: Tensor | None = None) -> None:
+        """Raise for the first value that is not finite."""
+        for total, place, is_estimate in self._flags:
+            if total.isfinite():
+                continue
+            if is_estimate and (given is None or given.isfinite().all()):
                 raise DenoiserError(f"{place}: the denoiser's estimate is not finite")
-
-
-def _total(values: Tensor) -> Tensor:
-    """A sum is finite iff all terms are; in half precision it would overflow."""
-    return values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
+            raise NoiseError(
+                f"{place}: the state is not finite: NaN in the initial state or in the noise, or a "
+                "dtype that overflows"
+            )
 
 
 def _combine(row: Row[float], x: Tensor, integrands: list[Tensor], normals: Tensor) -> Tensor:
