@@ -48,6 +48,10 @@ class NetworkDenoiser:
     round_time: bool | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.schedule, Schedule):
+            raise ParameterError(
+                f"a schedule is one such as RectifiedFlow(); got {self.schedule!r}"
+            )
         if prediction(self.predicts) is PREDICTIONS["F"]:
             raise ParameterError("an 'F' prediction has scalings of its own: use EDMDenoiser")
 

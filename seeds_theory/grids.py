@@ -46,6 +46,10 @@ def time_grid(
 
     The first noise level is infinite where the schedule reaches alpha = 0.
     """
+    if not isinstance(schedule, Schedule):
+        raise ParameterError(
+            f"a time grid starts with a schedule, as RectifiedFlow(); got {schedule!r}"
+        )
     start = schedule.t_max if t_max is None else t_max
     if not schedule.t_min <= t_min < start <= schedule.t_max or np.isinf(start):
         raise GridError(

@@ -95,5 +95,6 @@ def prediction(name: str) -> Prediction:
         return PREDICTIONS[name]
     except KeyError:
         raise UnknownNameError(
-            f"unknown prediction {name!r}; known: {', '.join(PREDICTIONS)}"
+            f"unknown prediction {name!r}; known: {', '.join(PREDICTIONS)} "
+            "(x0 is 'data', eps 'noise', the velocity of rectified flow 'flow')"
         ) from None

@@ -41,6 +41,7 @@ def sample(
     *,
     callback: Callback | None = None,
     progress: bool = False,
+    gradients: bool = False,
 ) -> Tensor:
     """Follow a plan from the state x at its first noise level to its last.
 
@@ -53,6 +54,8 @@ def sample(
     noise : a noise source; default, torch's global generator. At eta = 0 none is called.
     callback : called after each step with a `StepInfo`.
     progress : show a progress bar.
+    gradients : let autograd record the run, to differentiate through it; off, as it keeps every
+        intermediate state of the network in memory.
 
     Returns
     -------
@@ -61,10 +64,25 @@ def sample(
     Raises
     ------
     DenoiserError, NoiseError : the model or the source broke its protocol; names the step.
-    ParameterError : x is not a floating-point tensor.
+    ParameterError : x is not a floating-point tensor, or plan is not a `Plan`.
     """
     _require_state(x)
-    source = noise if noise is not None else GeneratorNoise()
+    if not isinstance(plan, Plan):
+        raise ParameterError(f"a plan comes from make_plan(method, sigmas); got {plan!r}")
+    if noise is not None and not callable(noise):
+        raise NoiseError(f"noise is a source, such as SeededNoise([seed, ...]); got {noise!r}")
+    with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
+        return _follow(plan, denoiser, x, noise or GeneratorNoise(), callback, progress)
+
+
+def _follow(
+    plan: Plan,
+    denoiser: Denoiser,
+    x: Tensor,
+    source: NoiseSource,
+    callback: Callback | None,
+    progress: bool,
+) -> Tensor:
     watch = _FiniteWatch(immediate=x.device.type == "cpu")
     steps = tqdm(plan.steps, desc=plan.tableau.name, unit="step", disable=not progress)
     for index, step in enumerate(steps):

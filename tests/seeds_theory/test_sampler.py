@@ -313,13 +313,17 @@ def test_gradients_flow_through(name: str, prediction: str) -> None:
     plan = make_plan(name, [3.0, 1.0, 0.5], prediction=prediction)
     x = (start(2) / 3).requires_grad_()
     z = normals(plan.normals, x)
-    assert torch.autograd.gradcheck(lambda y: sample(curved, y, plan, InjectedNoise(z)), x)
+    assert torch.autograd.gradcheck(
+        lambda y: sample(curved, y, plan, InjectedNoise(z), gradients=True), x
+    )
 
 
 def test_gradients_reach_the_parameters_of_the_model() -> None:
     scale = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     plan = make_plan("seeds-3", [3.0, 1.0, 0.5, 0.0], eta=0.0)
-    found = sample(lambda x, sigma: scale * curved(x, sigma), start(2), plan)
+    model = lambda x, sigma: scale * curved(x, sigma)
+    assert not sample(model, start(2), plan).requires_grad  # off by default: it costs memory
+    found = sample(model, start(2), plan, gradients=True)
     found.sum().backward()
     assert scale.grad is not None
     assert scale.grad.isfinite()
@@ -330,9 +334,10 @@ def test_gradients_reach_the_parameters_of_the_model() -> None:
 def test_without_gradients_the_numbers_are_the_same(guard) -> None:
     plan, x = make_plan("seeds-3", GRID), start()
     z = normals(plan.normals, x)
-    expected = sample(curved, x.clone().requires_grad_(), plan, InjectedNoise(z))
+    recorded = x.clone().requires_grad_()
+    expected = sample(curved, recorded, plan, InjectedNoise(z), gradients=True)
     with guard():
-        found = sample(curved, x, plan, InjectedNoise(z))
+        found = sample(curved, x, plan, InjectedNoise(z), gradients=True)
     assert not found.requires_grad
     assert torch.equal(found, expected.detach())
 
@@ -457,3 +462,12 @@ def test_two_runs_of_one_generator_differ_and_reseeding_repeats() -> None:
     again = sample(curved, x, plan, GeneratorNoise(generator.manual_seed(0)))
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("plan", "noise", "message"),
+    [("seeds-2", None, "make_plan"), (make_plan("seeds-1", [2.0, 1.0]), 3, "SeededNoise")],
+)
+def test_a_name_is_no_plan_and_a_seed_no_source(plan, noise, message: str) -> None:
+    with pytest.raises(SeedsError, match=message):
+        sample(curved, start(), plan, noise)
