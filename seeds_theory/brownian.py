@@ -156,6 +156,8 @@ class BrownianPath:
         """The standardised noises of these intervals."""
         draws = []
         for interval in intervals:
+            if interval.path != 0:
+                raise NoiseError("a path serves one Brownian motion; the method asks for several")
             if interval.eta != self.eta:
                 raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
             ends = (interval.sigma, interval.sigma_next)

@@ -22,8 +22,9 @@ Claims: ``noise-*``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
@@ -36,11 +37,15 @@ h = sp.Symbol("h", positive=True)
 
 @dataclass(frozen=True)
 class Moment:
-    r"""The white-noise moment :math:`G^r_k` on one of the consecutive intervals of a step."""
+    r"""The white-noise moment :math:`G^r_k` on one of the consecutive intervals of a step.
+
+    path 0 is the solution's own Brownian motion; others are independent of it and of each other.
+    """
 
     rate: sp.Expr
     power: int
     interval: int = 0
+    path: int = 0
 
     def kernel(self, distance: sp.Expr) -> sp.Expr:
         r"""The integrand :math:`e^{-r x} x^k / k!` at the distance x from the interval's end."""
@@ -48,8 +53,8 @@ class Moment:
 
 
 def moment_covariance(a: Moment, b: Moment, length: sp.Expr) -> sp.Expr:
-    """The covariance of two moments on an interval of that length; 0 on different intervals."""
-    if a.interval != b.interval:
+    """The covariance of two moments on an interval of that length; 0 on others or on other paths."""
+    if (a.interval, a.path) != (b.interval, b.path):
         return sp.Integer(0)
     order = a.power + b.power + 1
     rho = sp.expand(a.rate + b.rate)
@@ -96,23 +101,50 @@ def joined(moment: Moment, second: sp.Expr) -> Functional:
     """A moment over two intervals, in the moments of each (0 the earlier, 1 the later one)."""
     rate, power = moment.rate, moment.power
     terms = {
-        Moment(rate, j, 0): sp.exp(-rate * second) * second ** (power - j) / sp.factorial(power - j)
+        replace(moment, power=j, interval=0): sp.exp(-rate * second)
+        * second ** (power - j)
+        / sp.factorial(power - j)
         for j in range(power + 1)
     }
-    return Functional({**terms, Moment(rate, power, 1): sp.Integer(1)})
+    return Functional({**terms, replace(moment, interval=1): sp.Integer(1)})
 
 
-def node_noise(form: SemilinearForm, lengths: Sequence[sp.Expr], last: int) -> Functional:
+def node_noise(rate: sp.Expr, lengths: Sequence[sp.Expr], last: int, path: int = 0) -> Functional:
     r"""The solution's noise at the end of interval `last`, over :math:`\sqrt{2\eta}\,e^{-\lambda}` there.
 
-    Joined over the intervals 0 to `last` of a step, whose lengths are given.
+    Joined over the intervals 0 to `last` of a step, whose lengths are given; rate : the form's noise rate.
     """
-    rate = form.noise_rate
     return Functional(
         {
-            Moment(rate, 0, i): sp.exp(-rate * sp.Add(*lengths[i + 1 : last + 1]))
+            Moment(rate, 0, i, path): sp.exp(-rate * sp.Add(*lengths[i + 1 : last + 1]))
             for i in range(last + 1)
         }
+    )
+
+
+def cuts(nodes: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
+    """Where the intervals of a step begin and end: 0, the distinct nodes, 1; symbols as listed."""
+    inner = dict.fromkeys(node for node in nodes if node != 1)
+    ascending = sorted(inner) if all(node.is_number for node in inner) else inner
+    return (sp.Integer(0), *ascending, sp.Integer(1))
+
+
+def interval_lengths(nodes: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
+    """The lengths of the intervals between `cuts`, in log-SNR."""
+    return tuple((b - a) * h for a, b in itertools.pairwise(cuts(nodes)))
+
+
+NoiseRule = Callable[[sp.Expr, tuple[sp.Expr, ...]], tuple[Functional, ...]]
+r"""What noise the rows of a step get: ``rule(rate, nodes)``, with the form's noise rate, is a `Functional`
+for each node and for the end, on the intervals between `cuts`, in units of
+:math:`\sqrt{2\eta}\,e^{-\lambda}` at that row's time."""
+
+
+def path_values(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+    """The exact joint noise: the values of one path of the solution's noise at the nodes and the end."""
+    points, lengths = cuts(nodes), interval_lengths(nodes)
+    return tuple(
+        node_noise(rate, lengths, points.index(node) - 1) for node in (*nodes, sp.Integer(1))
     )
 
 

@@ -4,8 +4,9 @@ r"""Plan: a tableau on a grid, as float64 numbers computed once on the host.
 
 .. math::  u = \mathrm{state} \cdot y_s + \sum_i \mathrm{drift}_i F_i + \sum_m \mathrm{noise}_m z_m,
 
-with standard normals :math:`z_m`, one per interval between consecutive nodes, in time order. `make_plan`
-lambdifies these very rows: the formula that the book prints is the formula that runs.
+with standard normals :math:`z_m`, one per interval between consecutive nodes, in time order (and again
+for each further path, if the method's noise rule has independent ones). `make_plan` lambdifies these
+very rows: the formula that the book prints is the formula that runs.
 
 Two steps have no finite length h: from an infinite noise level, and to noise level 0. They are the
 limits of the one-stage step in data prediction, y = D + sigma_t z (eta > 0) and y = D.
@@ -28,7 +29,15 @@ from seeds_theory import methods
 from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
 from seeds_theory.exact import DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
 from seeds_theory.grids import require_grid
-from seeds_theory.noise import deviation, h, moment_covariance, node_noise, noise_scale
+from seeds_theory.noise import (
+    Moment,
+    cuts,
+    deviation,
+    h,
+    interval_lengths,
+    moment_covariance,
+    noise_scale,
+)
 from seeds_theory.phi import Phi, phi
 from seeds_theory.tableau import Tableau, z
 
@@ -50,13 +59,15 @@ class Interval:
     """A stretch of the path, from one noise level down to another, and the form its noise is for.
 
     A noise source returns the noise of that form over that stretch, divided by its exact standard
-    deviation: a standard normal.
+    deviation: a standard normal. path 0 is the solution's own Brownian motion; the others, which some
+    methods outside the family ask for, are independent of it and of each other.
     """
 
     sigma: float
     sigma_next: float
     form: SemilinearForm
     eta: float
+    path: int = 0
 
     @cached_property
     def deviation(self) -> float:
@@ -123,31 +134,38 @@ class Plan:
         return self.sigmas[0] if math.isfinite(self.sigmas[0]) else 1.0
 
 
-def ends(tableau: Tableau) -> tuple[sp.Expr, ...]:
-    """Where the step's intervals end: the distinct nodes and 1, ascending; symbols in listed order."""
-    distinct = dict.fromkeys((*tableau.nodes, sp.Integer(1)))
-    if all(node.is_number for node in distinct):
-        return tuple(sorted(distinct))
-    return tuple(distinct)
-
-
 @cache
 def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], ...]:
-    r"""The rows of one step in symbols: :math:`\lambda_s`, h, eta, and the nodes if symbolic."""
-    cuts = (sp.Integer(0), *ends(tableau))
-    lengths = tuple((b - a) * h for a, b in itertools.pairwise(cuts))
+    r"""The rows of one step in symbols: :math:`\lambda_s`, h, eta, and the nodes if symbolic.
+
+    Raises
+    ------
+    TableauError : the method's noise is not made of values of the path at its nodes.
+    """
+    lengths = interval_lengths(tableau.nodes)
+    noises = tableau.noise(form.noise_rate, tableau.nodes)
+    normals = {
+        Moment(form.noise_rate, 0, interval, path): sp.Integer(0)
+        for path in paths(tableau, form)
+        for interval in range(len(lengths))
+    }
     rows = []
-    for node, weights in tableau.rows:
+    for (node, weights), noise in zip(tableau.rows, noises, strict=True):
         time = lam_s + node * h
         drift = tuple(
             sp.simplify(form.drift(time)) * h * weight.subs(z, form.drift_rate * h)
             for weight in weights
         )
-        noise = node_noise(form, lengths, cuts.index(node) - 1)
-        deviations = (
+        if not noise.terms.keys() <= normals.keys():
+            raise TableauError(
+                f"a step draws values of the noise at nodes; {tableau.name!r} asks for path averages"
+            )
+        deviations = [
             weight * sp.sqrt(moment_covariance(moment, moment, lengths[moment.interval]))
-            for moment, weight in noise.terms.items()
-        )
+            for moment, weight in {**normals, **noise.terms}.items()
+        ]
+        while deviations and deviations[-1] == 0:
+            deviations.pop()
         rows.append(
             Row(
                 sigma=sp.exp(-time),
@@ -157,6 +175,13 @@ def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], 
             )
         )
     return tuple(rows)
+
+
+@cache
+def paths(tableau: Tableau, form: SemilinearForm) -> tuple[int, ...]:
+    """The Brownian paths that a method's noise is made of: 0 alone for all of SEEDS."""
+    noises = tableau.noise(form.noise_rate, tableau.nodes)
+    return tuple(sorted({moment.path for noise in noises for moment in noise.terms}))
 
 
 @cache
@@ -239,7 +264,7 @@ def _finite_steps(
     for node, column in zip(nodes, columns, strict=True):
         if node == 1:
             column.sigma[:] = sigmas[1:].tolist()  # the grid's own numbers, not exp(log(...))
-    stops = [columns[nodes.index(float(end))].sigma for end in ends(tableau)]
+    stops = [columns[nodes.index(float(end))].sigma for end in cuts(tableau.nodes)[1:]]
     steps = []
     for n, sigma in enumerate(sigmas[:-1].tolist()):
         rows = tuple(
@@ -251,8 +276,12 @@ def _finite_steps(
             )
             for column in columns
         )
-        cuts = [sigma, *(stop[n] for stop in stops)]
-        intervals = tuple(Interval(a, b, form, eta) for a, b in itertools.pairwise(cuts))
+        levels = [sigma, *(stop[n] for stop in stops)]
+        intervals = tuple(
+            Interval(a, b, form, eta, path)
+            for path in paths(tableau, form)
+            for a, b in itertools.pairwise(levels)
+        )
         integrands = tuple(
             form.prediction.coefficients(1.0, level)
             for level in (sigma, *(row.sigma for row in rows[:-1]))

@@ -145,7 +145,8 @@ def _combine(row: Row[float], x: Tensor, integrands: list[Tensor], normals: Tens
         if weight:
             total.add_(value, alpha=weight)
     for weight, value in zip(row.noise, normals[: len(row.noise)], strict=True):
-        total.add_(value, alpha=weight)
+        if weight:
+            total.add_(value, alpha=weight)
     return total
 
 

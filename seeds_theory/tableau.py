@@ -9,6 +9,9 @@ With :math:`F_i` the integrand (D or eps) at stage i, :math:`\zeta h` the argume
 and the step itself is the last row, with :math:`c = 1` and weights :math:`b_i`. Written on differences,
 every row integrates a constant F exactly, whatever its weights. The :math:`N_j` are jointly the values
 of one path of the exact noise (`seeds_theory.noise`), which is what makes the method SEEDS.
+
+Both are defaults. A method that integrates a constant otherwise states its row sums, and one that
+draws other noise states its rule: so the methods that are *not* SEEDS can be written down and examined.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from fractions import Fraction
 import sympy as sp
 
 from seeds_theory.errors import TableauError
+from seeds_theory.noise import NoiseRule, path_values
 from seeds_theory.phi import Phi
 
 z = sp.Symbol("z", real=True)
@@ -37,7 +41,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Tableau:
-    """An explicit exponential Runge-Kutta tableau with the exact joint noise at its nodes.
+    r"""An explicit exponential Runge-Kutta tableau and the noise of its rows.
 
     Parameters
     ----------
@@ -47,6 +51,9 @@ class Tableau:
     weights : b_2, ..., b_s likewise.
     orders : declared orders, confirmed by the ledger.
     reference : where the formula is from.
+    noise : the noise of each row; by default jointly exact.
+    row_sums : the weight of a constant F in each row, stages and step; by default its exact integral
+        :math:`c_j \varphi_1(c_j z)`.
 
     Raises
     ------
@@ -59,10 +66,15 @@ class Tableau:
     weights: tuple[sp.Expr, ...]
     orders: Orders
     reference: str
+    noise: NoiseRule = path_values
+    row_sums: tuple[sp.Expr, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(map(sp.nsimplify, self.nodes)))  # 0.5 means 1/2
         require_nodes(self.nodes)
+        if not self.row_sums:
+            times = (*self.nodes, sp.Integer(1))
+            object.__setattr__(self, "row_sums", tuple(c * Phi(1, c * z) for c in times))
         if [len(row) for row in self.stages] != list(range(len(self.nodes))):
             raise TableauError(
                 f"stage j of {self.name!r} needs j - 2 weights (explicit, first column implied); "
@@ -71,6 +83,10 @@ class Tableau:
         if len(self.weights) != len(self.nodes):
             raise TableauError(
                 f"{self.name!r} needs one weight per node, {len(self.nodes)}; got {len(self.weights)}"
+            )
+        if len(self.row_sums) != self.calls:
+            raise TableauError(
+                f"{self.name!r} needs one row sum per row, {self.calls}; got {len(self.row_sums)}"
             )
 
     @property
@@ -81,16 +97,12 @@ class Tableau:
     @property
     def rows(self) -> tuple[tuple[sp.Expr, tuple[sp.Expr, ...]], ...]:
         """Each stage and the step itself: (node, weights of F_1, ..., first column included)."""
+        times = (*self.nodes, sp.Integer(1))
+        later = (*self.stages, self.weights)
         return tuple(
-            (node, _with_first_column(node, weights))
-            for node, weights in zip(
-                (*self.nodes, sp.Integer(1)), (*self.stages, self.weights), strict=True
-            )
+            (node, (total - sp.Add(*weights), *weights))
+            for node, total, weights in zip(times, self.row_sums, later, strict=True)
         )
-
-
-def _with_first_column(node: sp.Expr, weights: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
-    return (node * Phi(1, node * z) - sp.Add(*weights), *weights)
 
 
 def require_nodes(nodes: Sequence[sp.Expr]) -> None:

@@ -56,11 +56,19 @@ class Response:
     weights: Tensor
     intervals: tuple[Interval, ...]
 
+    @property
+    def foreign(self) -> Tensor:
+        """The variance (d,) from noise that is independent of the solution's own path."""
+        own = torch.tensor([interval.path == 0 for interval in self.intervals], dtype=torch.bool)
+        return self.weights[~own].square().sum(0)
+
     def kernel(self, points: np.ndarray) -> np.ndarray:
         """The response to dW at log-SNRs (pieces, nodes), each piece inside one interval: (..., d)."""
         total = np.zeros((*points.shape, len(self.gain)))
         middle = points.mean(axis=1)
         for weight, interval in zip(self.weights.numpy(), self.intervals, strict=True):
+            if interval.path != 0:
+                continue
             start, stop = -np.log(interval.sigma), -np.log(interval.sigma_next)
             inside = slice(*np.searchsorted(middle, (start, stop)))
             kernel = _noise_kernel(interval.form)(stop, points[inside], interval.eta, np.nan)
@@ -73,7 +81,7 @@ class ExactResponse:
     """The exact solution of the reverse SDE, as the same kind of affine map.
 
     offset, gain : (d,). end : the final log-SNR. variances : (d,), of the data.
-    intervals : empty, its kernel is smooth over the whole path.
+    intervals : empty, its kernel is smooth over the whole path. foreign : it has no other noise.
     """
 
     offset: Tensor
@@ -82,6 +90,7 @@ class ExactResponse:
     eta: float
     variances: Tensor
     intervals: tuple[Interval, ...] = ()
+    foreign: float = 0.0
 
     def kernel(self, points: np.ndarray) -> np.ndarray:
         """The response to dW at log-SNRs (pieces, nodes): (pieces, nodes, d)."""
@@ -179,6 +188,8 @@ def path_distances(
     square = (
         gain.square() * (gaussian.variances + sigma**2)
         + mean.square()
+        + first.foreign
+        + second.foreign
         + torch.as_tensor(np.einsum("pn,pnd->d", weights, difference**2))
     )
     return square.sqrt()
