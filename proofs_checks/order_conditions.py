@@ -1,0 +1,192 @@
+r"""The orders of a tableau, decided: which condition is the first that a method violates, and by how much.
+
+* *Strong* order. Let a step's mean-square defect be :math:`O(h^{2 q_1})` and its mean defect
+  :math:`O(h^{q_2})`, for smooth f with bounded derivatives. Then the strong order is
+  :math:`\min(q_1 - 1/2,\, q_2 - 1)` (Milstein's fundamental theorem).
+* *Weak* order. If :math:`\mathbb{E}\,\varphi(x_t)` is right up to :math:`O(h^{p+1})` for every smooth
+  :math:`\varphi` of polynomial growth, the weak order is p (Milstein; Talay).
+* Order of the *ODE*: trees without noise. *Stiff* order: the conditions of Hochbruck and Ostermann,
+  identities in z, under which the error does not depend on the size of the linear part.
+
+References: Milstein and Tretyakov, Stochastic Numerics for Mathematical Physics (2004), theorems 1.1.1
+and 2.2.1; Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005), table 2.1 and theorem 4.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+import sympy as sp
+
+from proofs_checks import trees
+from proofs_checks.taylor import (
+    LocalStep,
+    Rates,
+    Series,
+    add,
+    exact_weight,
+    mean_square_defect,
+    method_weight,
+)
+from proofs_checks.trees import Forest, Tree
+from seeds_theory.errors import ParameterError
+from seeds_theory.phi import Phi
+from seeds_theory.tableau import Tableau, z
+
+LIMIT = 4
+"""Conditions are examined up to this power of h; no method of the library reaches it."""
+
+
+@dataclass(frozen=True)
+class Defect:
+    r"""A violated condition: at this power of h, method minus exact.
+
+    kind is "mean" for a term of :math:`\mathbb{E}\,\varphi` and "path" for the mean square of a term of
+    x itself, whose `value` is then that square.
+    """
+
+    kind: str
+    forest: Forest
+    power: int
+    value: sp.Expr
+
+    @property
+    def differential(self) -> str:
+        """The elementary differential that it multiplies, in LaTeX."""
+        if self.kind == "path":
+            return trees.term(self.forest[0])
+        return trees.differential(self.forest)
+
+
+@cache
+def local_step(tableau: Tableau, rates: Rates) -> LocalStep:
+    """The step's series, computed once for each content."""
+    return LocalStep(tableau, rates)
+
+
+@cache
+def _defect(forest: Forest, tableau: Tableau, rates: Rates, limit: int) -> Series:
+    step = local_step(tableau, rates)
+    minus = {n: -c for n, c in exact_weight(forest, rates.noise, limit).items()}
+    found = add([method_weight(forest, step, limit), minus])
+    return {n: value for n, c in found.items() if (value := _reduced(c)) != 0}
+
+
+def _reduced(expression: sp.Expr) -> sp.Expr:
+    """A canonical form: 0 if it vanishes."""
+    return expression if expression.is_Rational else sp.factor(sp.radsimp(sp.simplify(expression)))
+
+
+def _reach(step: LocalStep, power: int) -> int:
+    """The grade up to which forests have terms at that power: three times it if a weight is singular.
+
+    A weight of order 1/h lowers the power of a node by one. Its row sum is regular, so the node has a
+    child, of grade 1/2 at least: of a grade of 3/2 it leaves 1/2.
+    """
+    return 3 * power if step.singular else power
+
+
+def weak_defects(tableau: Tableau, rates: Rates, power: int) -> Iterator[Defect]:
+    """The terms of the mean that are wrong at this power of h, simple ones first."""
+    for grade in range(1, _reach(local_step(tableau, rates), power) + 1):
+        for forest in trees.forests(grade):
+            value = _defect(forest, tableau, rates, power).get(power)
+            if value is not None:
+                yield Defect("mean", forest, power, value)
+
+
+def path_defects(tableau: Tableau, rates: Rates) -> tuple[Defect, ...]:
+    """The terms of x_t, of grade 2 at most, that are wrong path by path, each at its first power of h."""
+    step = local_step(tableau, rates)
+    candidates = [trees.NOISE, *(tree for cost in (2, 3, 4) for tree in trees.trees(cost))]
+    found = []
+    for tree in candidates:
+        defect = {n: _reduced(c) for n, c in mean_square_defect(tree, step, LIMIT).items()}
+        wrong = [power for power, value in sorted(defect.items()) if value != 0]
+        if wrong:
+            found.append(Defect("path", (tree,), wrong[0], defect[wrong[0]]))
+    return tuple(sorted(found, key=lambda defect: defect.power))
+
+
+@cache
+def weak_order(tableau: Tableau, rates: Rates) -> int:
+    """The weak order for eta > 0, by the conditions on the mean of an arbitrary function."""
+    for power in range(1, LIMIT + 1):
+        if next(weak_defects(tableau, rates, power), None) is not None:
+            return power - 1
+    raise ParameterError(f"{tableau.name!r} satisfies all conditions up to h^{LIMIT}")
+
+
+@cache
+def strong_order(tableau: Tableau, rates: Rates) -> Fraction:
+    """The strong order for eta > 0, by Milstein's theorem."""
+    local = Fraction(path_defects(tableau, rates)[0].power, 2)
+    means = (
+        defect.power
+        for power in range(1, LIMIT + 1)
+        for defect in weak_defects(tableau, rates, power)
+        if len(defect.forest) == 1
+    )
+    return max(min(local - Fraction(1, 2), Fraction(next(means, LIMIT + 1) - 1)), Fraction(0))
+
+
+@cache
+def ode_order(tableau: Tableau, rates: Rates) -> int:
+    """The order at eta = 0: trees without noise."""
+    for power in range(1, LIMIT + 1):
+        reach = _reach(local_step(tableau, rates), power)
+        deterministic = (
+            (tree,)
+            for grade in range(1, reach + 1)
+            for tree in trees.trees(2 * grade)
+            if trees.noise_leaves(tree) == 0
+        )
+        if any(power in _defect(tree, tableau, rates, power) for tree in deterministic):
+            return power - 1
+    raise ParameterError(f"{tableau.name!r} satisfies all conditions up to h^{LIMIT}")
+
+
+_w = sp.Symbol("w", real=True)
+
+
+def stiff_order(tableau: Tableau) -> int:
+    r"""The order at eta = 0 that does not depend on the linear part: 0 to 3.
+
+    The conditions of the highest order need to hold with :math:`b_i(0)` only. With
+    :math:`\psi_i(z) = c_i^2 \varphi_2(c_i z) - \sum_k a_{ik}(z)\,c_k` they are: every row integrates a
+    constant; :math:`\sum b_i(z)\,c_i = \varphi_2(z)`; :math:`\sum b_i(z)\,c_i^2 = 2\varphi_3(z)` and
+    :math:`\sum b_i(w)\,\psi_i(z) = 0`.
+    """
+    nodes = (sp.Integer(0), *tableau.nodes)
+    weights = [row for _, row in tableau.rows]
+    constants = [sp.Add(*row) - node * Phi(1, node * z) for node, row in tableau.rows]
+    if not all(_vanishes(c) for c in constants):
+        return 0
+    b = [weight.subs(z, _w) for weight in weights[-1]]
+
+    def moment(power: int) -> sp.Expr:
+        powers = (weight * node**power for weight, node in zip(b, nodes, strict=True))
+        return sp.Add(*powers) - sp.factorial(power) * Phi(power + 1, _w)
+
+    stages = zip(nodes[1:], weights[:-1], strict=True)
+    psi = [
+        node**2 * Phi(2, node * z) - sum(a * c for a, c in zip(row, nodes, strict=False))
+        for node, row in stages
+    ]
+    coupled = sp.Add(*(weight * value for weight, value in zip(b[1:], psi, strict=True)))
+    second, third = [moment(1)], [moment(2), coupled]
+    order = 1
+    for conditions in (second, third):
+        if not all(_vanishes(c.subs(_w, 0)) for c in conditions):
+            return order
+        order += 1
+        if not all(_vanishes(c) for c in conditions):
+            return order
+    return order
+
+
+def _vanishes(expression: sp.Expr) -> bool:
+    return bool(sp.simplify(expression.doit()) == 0)

@@ -1,0 +1,300 @@
+r"""The stochastic Taylor engine: what one step of a tableau gets right, for an arbitrary smooth F.
+
+Lawson's transformation :math:`x_l = \Phi(\lambda_s, l)\,y_l` turns every semilinear form into
+
+.. math::  dx = f(x, l)\,dl + e^{r (l - \lambda_s)}\,dW_l, \qquad
+           f(x, l) = \Phi(\lambda_s, l)\,B(l)\,F(\Phi(l, \lambda_s)\,x, l),
+
+in units of :math:`g(\lambda_s)`, with r the form's noise rate. F is arbitrary and smooth, hence so is f:
+nothing is lost. In these variables a tableau is a Runge-Kutta method whose weights are power series in h,
+
+.. math::  \hat a_{ji}(h) = a_{ji}(\zeta h)\,e^{-(c_j - c_i) \zeta h},
+
+and exact solution and step are both sums over trees (`proofs_checks.trees`): in the mean
+
+.. math::  \mathbb{E}\,\varphi(x_t) = \sum_\tau \mu(\tau)\,w_\tau(h)\,\mathcal{F}(\tau)[\varphi],
+
+with nested integrals of covariances for the exact weight w, nested sums over stages for the
+method's. As the elementary differentials of an arbitrary f are independent, the defect vanishes iff
+every weight agrees. All weights are computed in exact arithmetic, for symbolic nodes and eta.
+Claims: ``taylor-*``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, cached_property
+
+import sympy as sp
+
+from proofs_checks import trees
+from proofs_checks.trees import TIME, Forest, Tree
+from seeds_theory.exact import SemilinearForm
+from seeds_theory.noise import Functional, cuts, h
+from seeds_theory.phi import Phi, taylor
+from seeds_theory.tableau import Tableau, z
+
+Series = dict[int, sp.Expr]
+"""Coefficients of the powers of h; a weight that is singular at h = 0 has negative powers."""
+
+TERMS = 4
+"""Powers of h that are kept in each weight, from 0: enough for conditions up to h^4."""
+
+_x = sp.Symbol("x", nonnegative=True)  # time within the step, over h
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the engine needs to know of an SDE: zeta, the rate of the drift kernel, and r, of the noise."""
+
+    drift: sp.Expr
+    noise: sp.Expr
+
+
+PLAIN = Rates(sp.Integer(0), sp.Integer(0))
+"""An SDE without a linear part and with constant noise: the setting of classical methods."""
+
+
+def rates(form: SemilinearForm) -> Rates:
+    """The rates of a semilinear form."""
+    return Rates(form.drift_rate, form.noise_rate)
+
+
+def series(expression: sp.Expr) -> Series:
+    """The Laurent series in h of an expression in h, exp, `Phi` and roots of these."""
+    closed = expression.replace(Phi, lambda k, x: taylor(int(k), x, TERMS + 2))
+    closed = closed.replace(sp.exp, lambda x: taylor(0, x, TERMS + 2))
+    if any(power.exp.is_Integer is False and power.has(h) for power in closed.atoms(sp.Pow)):
+        closed = sp.series(closed, h, 0, TERMS).removeO()
+    terms: Series = {}
+    for term in sp.Add.make_args(sp.expand(closed)):
+        coefficient, power = term.as_coeff_exponent(h)
+        if power < TERMS:
+            terms[int(power)] = terms.get(int(power), sp.Integer(0)) + coefficient
+    return terms
+
+
+def product(factors: Iterable[Series], limit: int) -> Series:
+    """The product of series, without powers above the limit."""
+    total: Series = {0: sp.Integer(1)}
+    for factor in factors:
+        result: Series = {}
+        for (i, a), (j, b) in itertools.product(total.items(), factor.items()):
+            result[i + j] = result.get(i + j, sp.Integer(0)) + a * b
+        total = {power: sp.expand(c) for power, c in result.items()}
+    return {power: c for power, c in total.items() if power <= limit and c != 0}
+
+
+class LocalStep:
+    """One step of a tableau in Lawson's variables, as power series in h.
+
+    Parameters
+    ----------
+    tableau : its nodes may be symbols; symbolic nodes are taken to ascend as listed.
+    rates : of the SDE, see `rates` and `PLAIN`; a rate may contain the symbol eta.
+    """
+
+    def __init__(self, tableau: Tableau, rates: Rates) -> None:
+        self.tableau, self.rates = tableau, rates
+        self.nodes = (sp.Integer(0), *tableau.nodes, sp.Integer(1))
+        self.end = len(self.nodes) - 1
+
+    @cached_property
+    def weights(self) -> tuple[tuple[Series, ...], ...]:
+        """Row by row, from the first stage (empty) to the end: the weight of f at each stage, over h."""
+        rows = [
+            tuple(
+                series(
+                    weight.subs(z, self.rates.drift * h)
+                    * sp.exp(-(node - self.nodes[i]) * self.rates.drift * h)
+                )
+                for i, weight in enumerate(weights)
+            )
+            for node, weights in self.tableau.rows
+        ]
+        return ((), *rows)
+
+    @property
+    def singular(self) -> bool:
+        """Whether some weight grows like 1/h or faster as h -> 0."""
+        return any(min(weight, default=0) < 0 for row in self.weights for weight in row)
+
+    @cached_property
+    def _kernels(self) -> tuple[dict[tuple[int, int], Series], ...]:
+        """Row by row: the kernel of the noise on each (path, interval), polynomials in x."""
+        noises = self.tableau.noise(self.rates.noise, self.tableau.nodes)
+        times = self.nodes[1:]
+        return ({}, *(self._kernel(n, c) for n, c in zip(noises, times, strict=True)))
+
+    def _kernel(self, noise: Functional, node: sp.Expr) -> dict[tuple[int, int], Series]:
+        kernel: dict[tuple[int, int], sp.Expr] = {}
+        ends = self._cuts[1:]
+        for moment, weight in noise.terms.items():
+            distance = (ends[moment.interval] - _x) * h
+            term = sp.exp(self.rates.noise * node * h) * weight * moment.kernel(distance)
+            place = (moment.path, moment.interval)
+            kernel[place] = kernel.get(place, sp.Integer(0)) + term
+        return {place: series(expression) for place, expression in kernel.items()}
+
+    @cached_property
+    def _cuts(self) -> tuple[sp.Expr, ...]:
+        return cuts(self.tableau.nodes)
+
+    @cached_property
+    def covariance(self) -> dict[tuple[int, int], Series]:
+        """Covariances over h of the noises of two rows."""
+        found = {}
+        rows = range(1, self.end + 1)
+        for i, j in itertools.combinations_with_replacement(rows, 2):
+            shared = self._kernels[i].keys() & self._kernels[j].keys()
+            pieces = [
+                self._integral(product((self._kernels[i][p], self._kernels[j][p]), TERMS), p[1])
+                for p in sorted(shared)
+            ]
+            found[i, j] = found[j, i] = add(pieces)
+        return found
+
+    def _integral(self, integrand: Series, interval: int) -> Series:
+        start, stop = self._cuts[interval : interval + 2]
+        return {n: _definite(c, start, stop) for n, c in integrand.items()}
+
+    def with_path(self, row: int) -> list[tuple[sp.Expr, sp.Expr, Series]]:
+        """Covariances over h of a row's noise with the solution's own, at time x: (from, to, series)."""
+        own = series(sp.exp(self.rates.noise * _x * h))
+        before: Series = {}
+        pieces = []
+        for interval, (start, stop) in enumerate(itertools.pairwise(self._cuts)):
+            kernel = product((self._kernels[row].get((0, interval), {}), own), TERMS)
+            partial = {n: _definite(c, start, _x) for n, c in kernel.items()}
+            pieces.append((start, stop, add([before, partial])))
+            before = add([before, self._integral(kernel, interval)])
+        return pieces
+
+
+def add(terms: Iterable[Series]) -> Series:
+    """The sum of series."""
+    total: Series = {}
+    for term in terms:
+        for power, c in term.items():
+            total[power] = total.get(power, sp.Integer(0)) + c
+    return {power: sp.expand(c) for power, c in total.items()}
+
+
+def _definite(polynomial: sp.Expr, start: sp.Expr, stop: sp.Expr) -> sp.Expr:
+    antiderivative = sp.Poly(polynomial, _x).integrate().as_expr()
+    return sp.expand(antiderivative.subs(_x, stop) - antiderivative.subs(_x, start))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """A contracted forest, flattened: nodes f numbered children after parents, -1 the root."""
+
+    parents: tuple[int, ...]
+    times: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...]
+
+
+@cache
+def _layout(forest: Forest) -> _Layout:
+    parents: list[int] = []
+    times: list[int] = []
+    leaves: dict[int, list[int]] = {}
+
+    def visit(children: Forest, here: int) -> None:
+        for child in children:
+            if isinstance(child, tuple):
+                parents.append(here)
+                times.append(child.count(TIME))
+                visit(child, len(parents) - 1)
+            elif child != TIME:
+                leaves.setdefault(child, []).append(here)
+
+    visit(forest, -1)
+    return _Layout(tuple(parents), tuple(times), tuple((a, b) for a, b in leaves.values()))
+
+
+def exact_weight(forest: Forest, noise_rate: sp.Expr, limit: int) -> Series:
+    r"""The mean of a forest along the exact solution: powers of h up to the limit.
+
+    Every node is integrated from 0 to its parent's time; a pair of leaves contributes the covariance
+    :math:`\sum_n (2r)^n x^{n+1} h^{n+1}/(n+1)!` at the earlier of its two times x.
+    """
+    layout, base = _layout(forest), int(trees.grade(forest))
+    count, total = len(layout.parents), dict.fromkeys(range(base, limit + 1), sp.Integer(0))
+    powers = range(limit - base + 1)
+    for order in itertools.permutations(range(count)):
+        rank = {-1: count} | {node: position for position, node in enumerate(order)}
+        if any(rank[node] > rank[parent] for node, parent in enumerate(layout.parents)):
+            continue
+        earlier = [min(rank[a], rank[b]) for a, b in layout.pairs]
+        for extra in itertools.product(powers, repeat=len(earlier)):
+            if base + sum(extra) > limit:
+                continue
+            exponents = [layout.times[node] for node in order] + [0]
+            for position, n in zip(earlier, extra, strict=True):
+                exponents[position] += n + 1
+            # The integral of x_1^a ... x_n^z over 0 < x_1 < ... < x_n < 1.
+            sums = itertools.accumulate(exponent + 1 for exponent in exponents[:-1])
+            value = Fraction(1, math.prod(sums) * math.prod(math.factorial(n + 1) for n in extra))
+            total[base + sum(extra)] += sp.Rational(value) * (2 * noise_rate) ** sum(extra)
+    return {power: sp.expand(c) for power, c in total.items()}
+
+
+def method_weight(forest: Forest, step: LocalStep, limit: int) -> Series:
+    """The mean of a forest along one step of a method: every node is summed over the stages."""
+    layout = _layout(forest)
+    h_powers: Series = {len(layout.parents) + sum(layout.times) + len(layout.pairs): sp.Integer(1)}
+    terms = []
+    for stages in itertools.product(range(step.end), repeat=len(layout.parents)):
+        at = {-1: step.end} | dict(enumerate(stages))
+        factors = [h_powers]
+        for node, parent in enumerate(layout.parents):
+            row = step.weights[at[parent]]
+            factors.append(row[at[node]] if at[node] < len(row) else {})
+            factors.append({0: step.nodes[at[node]] ** layout.times[node]})
+        factors += [step.covariance.get((at[a], at[b]), {}) for a, b in layout.pairs]
+        if all(factors):
+            terms.append(product(factors, limit))
+    return add(terms)
+
+
+def mean_square_defect(tree: Tree, step: LocalStep, limit: int) -> Series:
+    r"""The mean square of the defect in a term of x_t itself: powers of h up to the limit.
+
+    Each noise leaf of the tree stands for a component of its own, so the figure vanishes iff the term
+    agrees path by path. The tree has no noise, or at most one node.
+    """
+    leaves = tuple(range(1, trees.noise_leaves(tree) + 1))
+    if not leaves:
+        exact = exact_weight((tree,), step.rates.noise, limit)
+        defect = add([method_weight((tree,), step, limit), _negative(exact)])
+        return product((defect, defect), limit)
+    times = tree.count(TIME) if isinstance(tree, tuple) else 0
+    copy = (*(TIME,) * times, *leaves) if isinstance(tree, tuple) else 1
+    twice = (copy, copy)
+    both = [exact_weight(twice, step.rates.noise, limit), method_weight(twice, step, limit)]
+    cross = _cross_covariance(isinstance(tree, tuple), times, len(leaves), step)
+    power = int(trees.grade(twice))
+    return add([*both, product(({power: sp.Integer(-2)}, cross), limit)])
+
+
+def _cross_covariance(node: bool, times: int, leaves: int, step: LocalStep) -> Series:
+    """Exact times method: the mean of the product of one term's weights, over its power of h."""
+    if not node:
+        *_, (_, stop, last) = step.with_path(step.end)
+        return {n: c.subs(_x, stop) for n, c in last.items()}
+    terms = []
+    for stage, weight in enumerate(step.weights[step.end]):
+        for start, stop, shared in step.with_path(stage):
+            integrand = product(({0: _x**times}, *(shared,) * leaves), TERMS)
+            integral = {n: _definite(c, start, stop) for n, c in integrand.items()}
+            terms.append(product(({0: step.nodes[stage] ** times}, weight, integral), TERMS))
+    return add(terms)
+
+
+def _negative(term: Series) -> Series:
+    return {power: -c for power, c in term.items()}
