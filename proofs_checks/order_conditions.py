@@ -155,13 +155,15 @@ _w = sp.Symbol("w", real=True)
 def stiff_order(tableau: Tableau) -> int:
     r"""The order at eta = 0 that does not depend on the linear part: 0 to 3.
 
-    The conditions of the highest order need to hold with :math:`b_i(0)` only. With
+    The weights are bounded, and the conditions of the highest order need to hold with :math:`b_i(0)` only. With
     :math:`\psi_i(z) = c_i^2 \varphi_2(c_i z) - \sum_k a_{ik}(z)\,c_k` they are: every row integrates a
     constant; :math:`\sum b_i(z)\,c_i = \varphi_2(z)`; :math:`\sum b_i(z)\,c_i^2 = 2\varphi_3(z)` and
     :math:`\sum b_i(w)\,\psi_i(z) = 0`.
     """
     nodes = (sp.Integer(0), *tableau.nodes)
     weights = [row for _, row in tableau.rows]
+    if local_step(tableau, Rates(sp.Integer(1), sp.Integer(0))).singular:
+        return 0
     constants = [sp.Add(*row) - node * Phi(1, node * z) for node, row in tableau.rows]
     if not all(_vanishes(c) for c in constants):
         return 0

@@ -80,13 +80,17 @@ def series(expression: sp.Expr) -> Series:
 
 def product(factors: Iterable[Series], limit: int) -> Series:
     """The product of series, without powers above the limit."""
+    pending = list(factors)
+    lowest = [min(factor, default=0) for factor in pending]
     total: Series = {0: sp.Integer(1)}
-    for factor in factors:
+    for done, factor in enumerate(pending, start=1):
+        most = limit - sum(lowest[done:])  # higher powers cannot come back below the limit
         result: Series = {}
         for (i, a), (j, b) in itertools.product(total.items(), factor.items()):
-            result[i + j] = result.get(i + j, sp.Integer(0)) + a * b
-        total = {power: sp.expand(c) for power, c in result.items()}
-    return {power: c for power, c in total.items() if power <= limit and c != 0}
+            if i + j <= most:
+                result[i + j] = result.get(i + j, sp.Integer(0)) + a * b
+        total = {power: c for power, term in result.items() if (c := sp.expand(term)) != 0}
+    return total
 
 
 class LocalStep:
