@@ -36,6 +36,8 @@ book: $(STAMP) ## the main job: verify every claim, then execute and build the b
 	@rm -rf book/_build/html/reports
 	@$(BIN)/jupyter-book build book/ -W -n --keep-going --all --quiet || { \
 	  cat book/_build/html/reports/*.err.log 2>/dev/null; exit 1; }
+	@echo "==> comparing the verdicts on the pages with the record"
+	@$(BIN)/pytest -m rendered -q -r fE tests/book
 	@$(BIN)/python -c 'import collections, json; \
 	  c = collections.Counter(claim["verdict"] for claim in json.load(open("$(JSON)"))); \
 	  print("==> claims:", ", ".join(f"{n} {v}" for v, n in c.most_common()))'

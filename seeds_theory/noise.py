@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import sympy as sp
 
@@ -99,27 +99,25 @@ class Functional:
 
 def joined(moment: Moment, second: sp.Expr) -> Functional:
     """A moment over two intervals, in the moments of each (0 the earlier, 1 the later one)."""
-    rate, power = moment.rate, moment.power
-    terms = {
-        replace(moment, power=j, interval=0): sp.exp(-rate * second)
-        * second ** (power - j)
-        / sp.factorial(power - j)
-        for j in range(power + 1)
-    }
-    return Functional({**terms, replace(moment, interval=1): sp.Integer(1)})
+    return step_moment(moment.rate, (h, second), 1, power=moment.power, path=moment.path)
 
 
-def node_noise(rate: sp.Expr, lengths: Sequence[sp.Expr], last: int, path: int = 0) -> Functional:
-    r"""The solution's noise at the end of interval `last`, over :math:`\sqrt{2\eta}\,e^{-\lambda}` there.
+def step_moment(
+    rate: sp.Expr, lengths: Sequence[sp.Expr], last: int, *, power: int = 0, path: int = 0
+) -> Functional:
+    r"""The moment :math:`G^r_k` from the step's start to the end of interval `last`, k = `power`.
 
-    Joined over the intervals 0 to `last` of a step, whose lengths are given; rate : the form's noise rate.
+    Joined over the intervals 0 to `last` of a step, whose lengths are given. With power 0 and a form's
+    noise rate it is the solution's noise there, over :math:`\sqrt{2\eta}\,e^{-\lambda}`.
     """
-    return Functional(
-        {
-            Moment(rate, 0, i, path): sp.exp(-rate * sp.Add(*lengths[i + 1 : last + 1]))
-            for i in range(last + 1)
-        }
-    )
+    terms = {}
+    for i in range(last + 1):
+        rest = sp.Add(*lengths[i + 1 : last + 1])  # from the end of interval i
+        for k in range(power + 1):
+            carried = rest ** (power - k) / sp.factorial(power - k)
+            if carried != 0:
+                terms[Moment(rate, k, i, path)] = sp.exp(-rate * rest) * carried
+    return Functional(terms)
 
 
 def cuts(nodes: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
@@ -144,7 +142,7 @@ def path_values(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, 
     """The exact joint noise: the values of one path of the solution's noise at the nodes and the end."""
     points, lengths = cuts(nodes), interval_lengths(nodes)
     return tuple(
-        node_noise(rate, lengths, points.index(node) - 1) for node in (*nodes, sp.Integer(1))
+        step_moment(rate, lengths, points.index(node) - 1) for node in (*nodes, sp.Integer(1))
     )
 
 

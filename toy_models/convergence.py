@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from seeds_theory import make_plan, method, sample, uniform_log_snr
+from seeds_theory import Tableau, make_plan, sample, uniform_log_snr
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
@@ -58,7 +58,7 @@ class Study:
     standard errors are 0 where the errors are computed and not sampled. weak may be empty.
     """
 
-    method: str
+    tableau: Tableau
     prediction: str
     eta: float
     target: str
@@ -73,9 +73,14 @@ class Study:
     exact: bool
 
     @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.tableau.name
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Where a fitted order is not the declared one, or has not settled, and what to do about it."""
-        orders = method(self.method).orders
+        orders = self.tableau.orders
         declared = {"strong": float(orders.strong), "weak": float(orders.weak)}
         if self.eta == 0:
             declared = dict.fromkeys(declared, float(orders.ode))
@@ -118,7 +123,7 @@ class Study:
 
 
 def gaussian_study(
-    method: str,
+    method: str | Tableau,
     gaussian: Gaussian,
     steps: Sequence[int],
     *,
@@ -141,7 +146,7 @@ def gaussian_study(
     weak = [float(weak_errors(response, diagonal, *ends).norm()) for response in responses]
     exactly = (0.0,) * len(plans)
     return Study(
-        method=method,
+        tableau=plans[0].tableau,
         prediction=prediction,
         eta=eta,
         target=target,

@@ -20,7 +20,14 @@ from scipy import stats
 from torch import Tensor
 from tqdm import tqdm
 
-from seeds_theory import BrownianPath, make_plan, path_points, sample, uniform_log_snr
+from seeds_theory import (
+    BrownianPath,
+    Tableau,
+    make_plan,
+    path_points,
+    sample,
+    uniform_log_snr,
+)
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from seeds_theory.sources import GeneratorNoise, NoiseSource, seeded_generator
@@ -53,7 +60,7 @@ class CoupledPaths:
 
 
 def mixture_study(
-    method: str,
+    method: str | Tableau,
     mixture: GaussianMixture,
     steps: Sequence[int],
     *,
@@ -78,7 +85,9 @@ def mixture_study(
     on_line = mixture.dimension == 1
     squares = np.empty((design.batches, len(plans)))
     shifts = np.empty((design.batches, len(plans), design.size if on_line else 0))
-    for b in tqdm(range(design.batches), desc=f"{method} on paths", disable=not progress):
+    for b in tqdm(
+        range(design.batches), desc=f"{plans[0].tableau.name} on paths", disable=not progress
+    ):
         generator = design.generator(b)
         start = mixture.marginal(sigma_max).sample(design.size, generator)
         *ends, exact = coupled_ends(mixture, start, [*plans, reference], generator)
@@ -89,7 +98,7 @@ def mixture_study(
     strong = _Jackknife(squares.mean(0), (squares.sum(0) - squares) / (design.batches - 1))
     weak = _squared_shift(shifts) if on_line else None
     return Study(
-        method=method,
+        tableau=plans[0].tableau,
         prediction=prediction,
         eta=eta,
         target="mixture",

@@ -14,7 +14,7 @@ from seeds_theory.noise import (
     h,
     joined,
     moment_covariance,
-    node_noise,
+    step_moment,
     noise_scale,
     path_averages,
 )
@@ -134,8 +134,8 @@ def _node_identities(
     times = (lam_t, lam_t + second)
     identities = []
     for i, j in ((0, 0), (0, 1), (1, 1)):
-        joint = node_noise(one.noise_rate, lengths, i).covariance(
-            node_noise(two.noise_rate, lengths, j), lengths
+        joint = step_moment(one.noise_rate, lengths, i).covariance(
+            step_moment(two.noise_rate, lengths, j), lengths
         )
         scales = noise_scale(times[i]) * noise_scale(times[j])
         stated = (scales * joint).subs(eta, eta_value).doit()
@@ -195,7 +195,7 @@ def _() -> Evidence:
     lengths = (first, second, third)
     identities = []
     for (form, sign), node in itertools.product(((DATA, -1), (NOISE, 1)), range(3)):
-        for moment, weight in node_noise(form.noise_rate, lengths, node).terms.items():
+        for moment, weight in step_moment(form.noise_rate, lengths, node).terms.items():
             length = lengths[moment.interval]
             rest = sp.Add(*lengths[moment.interval + 1 : node + 1])
             square = weight**2 * moment_covariance(moment, moment, length).doit()
@@ -266,7 +266,7 @@ def _() -> Evidence:
     averages = {name: f.split(lengths[1]) for name, f in path_averages().items()}
     functionals: list[Functional] = [
         *averages.values(),
-        *(node_noise(form.noise_rate, lengths, i) for form in (DATA, NOISE) for i in (0, 1)),
+        *(step_moment(form.noise_rate, lengths, i) for form in (DATA, NOISE) for i in (0, 1)),
     ]
     errors = []
     with mpmath.workdps(60):

@@ -19,7 +19,7 @@ from seeds_theory.noise import (
     h,
     joined,
     moment_covariance,
-    node_noise,
+    step_moment,
     noise_scale,
     path_averages,
 )
@@ -173,7 +173,7 @@ def test_joint_covariance_of_node_noises(
     nodes = [sp.Rational(c) for c in ("1/10", "1/2", "1")]
     cuts = [sp.Integer(0), *nodes]
     lengths = [(b - a) * h for a, b in itertools.pairwise(cuts)]
-    noises = [node_noise(form.noise_rate, lengths, i) for i in range(3)]
+    noises = [step_moment(form.noise_rate, lengths, i) for i in range(3)]
     for i, j in itertools.combinations_with_replacement(range(3), 2):
         value = number(noises[i].covariance(noises[j], lengths), h, eta)(length, eta_value)
         with mpmath.workdps(60):
