@@ -31,7 +31,7 @@ from proofs_checks.taylor import (
     mean_square_defect,
     method_weight,
 )
-from proofs_checks.trees import Forest, Tree
+from proofs_checks.trees import Forest
 from seeds_theory.errors import ParameterError
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import Tableau, z
@@ -155,8 +155,8 @@ _w = sp.Symbol("w", real=True)
 def stiff_order(tableau: Tableau) -> int:
     r"""The order at eta = 0 that does not depend on the linear part: 0 to 3.
 
-    The weights are bounded, and the conditions of the highest order need to hold with :math:`b_i(0)` only. With
-    :math:`\psi_i(z) = c_i^2 \varphi_2(c_i z) - \sum_k a_{ik}(z)\,c_k` they are: every row integrates a
+    The weights are bounded, and the conditions of the highest order need to hold with :math:`b_i(0)`
+    only. With :math:`\psi_i(z) = c_i^2 \varphi_2(c_i z) - \sum_k a_{ik}(z)\,c_k` they are: every row integrates a
     constant; :math:`\sum b_i(z)\,c_i = \varphi_2(z)`; :math:`\sum b_i(z)\,c_i^2 = 2\varphi_3(z)` and
     :math:`\sum b_i(w)\,\psi_i(z) = 0`.
     """

@@ -48,7 +48,9 @@ def reversed_intervals(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Funct
     rows = []
     for row in range(1, len(points)):
         terms = {}
-        for normal, near, far in zip(normals, points[row - 1 :: -1], points[row:0:-1], strict=False):
+        for normal, near, far in zip(
+            normals, points[row - 1 :: -1], points[row:0:-1], strict=False
+        ):
             length = (far - near) * h
             share = sp.exp(-2 * rate * near * h) * length * Phi(1, -2 * rate * length)
             own = moment_covariance(normal, normal, lengths[normal.interval])
@@ -117,9 +119,7 @@ def seeds_3_published_phi() -> Tableau:
 def seeds_3_published_noise() -> Tableau:
     """SEEDS-3 in noise prediction with the published noise."""
     exact = seeds_3a(_third, 2 * _third)
-    return replace(
-        exact, name="seeds-3 (published noise)", noise=swapped_thirds, reference=_CODE
-    )
+    return replace(exact, name="seeds-3 (published noise)", noise=swapped_thirds, reference=_CODE)
 
 
 def with_reversed_intervals(method: Tableau, strong: Fraction) -> Tableau:
@@ -240,9 +240,7 @@ PUBLISHED: dict[str, Tableau] = {
     "noise": seeds_3_published_noise(),
     "rule-2": with_reversed_intervals(seeds_2a(sp.Rational(7, 10)), Fraction(0)),
     "rule-2-end": with_reversed_intervals(seeds_2a(sp.Integer(1)), Fraction(0)),
-    "rule-3": with_reversed_intervals(
-        seeds_3a(sp.Rational(1, 4), sp.Rational(3, 4)), Fraction(1)
-    ),
+    "rule-3": with_reversed_intervals(seeds_3a(sp.Rational(1, 4), sp.Rational(3, 4)), Fraction(1)),
     "independent": with_independent_stages(seeds_2a(_half)),
     "last-line": with_last_stage_noise(seeds_2a(_half)),
     "lawson": lawson_2(_half),

@@ -1,3 +1,13 @@
 """One file per chapter of the book, in its order."""
 
-CHAPTERS = ("phi", "exact", "noise", "methods", "orders")
+CHAPTERS = (
+    "phi",
+    "exact",
+    "noise",
+    "methods",
+    "orders",
+    "taylor",
+    "convergence",
+    "behaviour",
+    "published",
+)

@@ -14,9 +14,9 @@ from seeds_theory.noise import (
     h,
     joined,
     moment_covariance,
-    step_moment,
     noise_scale,
     path_averages,
+    step_moment,
 )
 from seeds_theory.phi import phi
 

@@ -1,0 +1,1 @@
+"""Chapter "At few steps": martingales, growth factors, and denoisers that are wrong."""

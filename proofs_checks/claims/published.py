@@ -1,0 +1,1 @@
+"""Chapter "What the published code computes": departures, ablations, and their orders."""

@@ -1,0 +1,1 @@
+"""Chapter "Order conditions": the Taylor engine, checked and applied to every tableau."""
