@@ -31,10 +31,12 @@ from proofs_checks.taylor import (
     mean_square_defect,
     method_weight,
 )
+from proofs_checks.taylor import rates as rates_of
 from proofs_checks.trees import Forest
 from seeds_theory.errors import ParameterError
+from seeds_theory.exact import SemilinearForm, eta
 from seeds_theory.phi import Phi
-from seeds_theory.tableau import Tableau, z
+from seeds_theory.tableau import Orders, Tableau, z
 
 LIMIT = 4
 """Conditions are examined up to this power of h; no method of the library reaches it."""
@@ -77,7 +79,9 @@ def _defect(forest: Forest, tableau: Tableau, rates: Rates, limit: int) -> Serie
 
 def _reduced(expression: sp.Expr) -> sp.Expr:
     """A canonical form: 0 if it vanishes."""
-    return expression if expression.is_Rational else sp.factor(sp.radsimp(sp.simplify(expression)))
+    if any(power.exp.is_Integer is False for power in expression.atoms(sp.Pow)):
+        expression = sp.radsimp(sp.simplify(expression))
+    return sp.factor(expression)
 
 
 def _reach(step: LocalStep, power: int) -> int:
@@ -99,21 +103,51 @@ def weak_defects(tableau: Tableau, rates: Rates, power: int) -> Iterator[Defect]
 
 
 def path_defects(tableau: Tableau, rates: Rates) -> tuple[Defect, ...]:
-    """The terms of x_t, of grade 2 at most, that are wrong path by path, each at its first power of h."""
+    """The terms of x_t, of grade 2 at most, that are wrong path by path, each at its first power of h.
+
+    (The last row has no singular weight. A singular one stands below a node of that row, so its terms
+    have a mean square of h^3 at most, whatever their grade.)
+    """
     step = local_step(tableau, rates)
     candidates = [trees.NOISE, *(tree for cost in (2, 3, 4) for tree in trees.trees(cost))]
     found = []
     for tree in candidates:
-        defect = {n: _reduced(c) for n, c in mean_square_defect(tree, step, LIMIT).items()}
-        wrong = [power for power, value in sorted(defect.items()) if value != 0]
-        if wrong:
-            found.append(Defect("path", (tree,), wrong[0], defect[wrong[0]]))
+        lowest = int(2 * trees.grade((tree,)))
+        for limit in dict.fromkeys((lowest, LIMIT)):  # higher powers only where the first agrees
+            defect = mean_square_defect(tree, step, limit)
+            wrong = {n: value for n, c in sorted(defect.items()) if (value := _reduced(c)) != 0}
+            if wrong:
+                power, value = next(iter(wrong.items()))
+                found.append(Defect("path", (tree,), power, value))
+                break
     return tuple(sorted(found, key=lambda defect: defect.power))
+
+
+def strong_constant(tableau: Tableau, rates: Rates) -> sp.Expr:
+    r"""The :math:`\delta^2` of a method: the step errs by :math:`\delta^2 h^3 |f'|^2` in the mean square.
+
+    It is the defect in the average of the path, :math:`\mathbb{E}|\sum b_i W_{c_i} - \int_0^1 W|^2`.
+    """
+    tree = (trees.NOISE,)
+    return _reduced(mean_square_defect(tree, local_step(tableau, rates), 3).get(3, sp.Integer(0)))
+
+
+def weak_constant(tableau: Tableau, rates: Rates) -> sp.Expr:
+    r"""The principal error norm: the sum of :math:`(\mu(\tau)\,\Delta w_\tau)^2` over the first defects."""
+    power = weak_order(tableau, rates) + 1
+    squares = (
+        (trees.multiplicity(defect.forest) * defect.value) ** 2
+        for defect in weak_defects(tableau, rates, power)
+    )
+    return sp.factor(sp.Add(*squares))
 
 
 @cache
 def weak_order(tableau: Tableau, rates: Rates) -> int:
-    """The weak order for eta > 0, by the conditions on the mean of an arbitrary function."""
+    """The weak order, by the conditions on the mean of an arbitrary function.
+
+    For a symbolic eta it is reached at every eta > 0, and exceeded at most at single values of it.
+    """
     for power in range(1, LIMIT + 1):
         if next(weak_defects(tableau, rates, power), None) is not None:
             return power - 1
@@ -122,7 +156,7 @@ def weak_order(tableau: Tableau, rates: Rates) -> int:
 
 @cache
 def strong_order(tableau: Tableau, rates: Rates) -> Fraction:
-    """The strong order for eta > 0, by Milstein's theorem."""
+    """The strong order, by Milstein's theorem; for a symbolic eta as `weak_order`."""
     local = Fraction(path_defects(tableau, rates)[0].power, 2)
     means = (
         defect.power
@@ -136,6 +170,7 @@ def strong_order(tableau: Tableau, rates: Rates) -> Fraction:
 @cache
 def ode_order(tableau: Tableau, rates: Rates) -> int:
     """The order at eta = 0: trees without noise."""
+    rates = Rates(rates.drift.subs(eta, 0), rates.noise)
     for power in range(1, LIMIT + 1):
         reach = _reach(local_step(tableau, rates), power)
         deterministic = (
@@ -149,6 +184,12 @@ def ode_order(tableau: Tableau, rates: Rates) -> int:
     raise ParameterError(f"{tableau.name!r} satisfies all conditions up to h^{LIMIT}")
 
 
+def decided_orders(tableau: Tableau, form: SemilinearForm) -> Orders:
+    """Strong, weak and ODE order of a tableau in one prediction: what it should declare."""
+    of = rates_of(form)
+    return Orders(strong_order(tableau, of), weak_order(tableau, of), ode_order(tableau, of))
+
+
 _w = sp.Symbol("w", real=True)
 
 
@@ -156,9 +197,9 @@ def stiff_order(tableau: Tableau) -> int:
     r"""The order at eta = 0 that does not depend on the linear part: 0 to 3.
 
     The weights are bounded, and the conditions of the highest order need to hold with :math:`b_i(0)`
-    only. With :math:`\psi_i(z) = c_i^2 \varphi_2(c_i z) - \sum_k a_{ik}(z)\,c_k` they are: every row integrates a
-    constant; :math:`\sum b_i(z)\,c_i = \varphi_2(z)`; :math:`\sum b_i(z)\,c_i^2 = 2\varphi_3(z)` and
-    :math:`\sum b_i(w)\,\psi_i(z) = 0`.
+    only. With :math:`\psi_i(z) = c_i^2 \varphi_2(c_i z) - \sum_k a_{ik}(z)\,c_k` they are: every row
+    integrates a constant; :math:`\sum b_i(z)\,c_i = \varphi_2(z)`;
+    :math:`\sum b_i(z)\,c_i^2 = 2\varphi_3(z)` and :math:`\sum b_i(w)\,\psi_i(z) = 0`.
     """
     nodes = (sp.Integer(0), *tableau.nodes)
     weights = [row for _, row in tableau.rows]

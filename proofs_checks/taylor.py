@@ -66,16 +66,30 @@ def rates(form: SemilinearForm) -> Rates:
 
 def series(expression: sp.Expr) -> Series:
     """The Laurent series in h of an expression in h, exp, `Phi` and roots of these."""
-    closed = expression.replace(Phi, lambda k, x: taylor(int(k), x, TERMS + 2))
-    closed = closed.replace(sp.exp, lambda x: taylor(0, x, TERMS + 2))
-    if any(power.exp.is_Integer is False and power.has(h) for power in closed.atoms(sp.Pow)):
-        closed = sp.series(closed, h, 0, TERMS).removeO()
-    terms: Series = {}
-    for term in sp.Add.make_args(sp.expand(closed)):
-        coefficient, power = term.as_coeff_exponent(h)
-        if power < TERMS:
-            terms[int(power)] = terms.get(int(power), sp.Integer(0)) + coefficient
-    return terms
+    return {n: c for n, c in _expanded(expression).items() if n < TERMS}
+
+
+def _expanded(expression: sp.Expr) -> Series:
+    limit = TERMS  # one more than is kept: a factor 1/h may need it
+    if not expression.has(h):
+        return {0: expression}
+    if expression.func in (sp.Add, sp.Mul):
+        parts = map(_expanded, expression.args)
+        return add(parts) if expression.is_Add else product(parts, limit)
+    if expression.func in (sp.exp, Phi):
+        k, argument = (0, *expression.args) if expression.func is sp.exp else expression.args
+        rate = sp.expand(argument / h)
+        return {n: sp.expand(rate**n / sp.factorial(n + int(k))) for n in range(limit + 1)}
+    if expression.is_Pow and expression.base == h:
+        return {int(expression.exp): sp.Integer(1)}
+    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+        return product((_expanded(expression.base),) * int(expression.exp), limit)
+    if expression == h:
+        return {1: sp.Integer(1)}
+    closed = expression.replace(Phi, lambda k, x: taylor(int(k), x, limit + 2))
+    polynomial = sp.series(closed, h, 0, limit + 1).removeO()
+    powers = (term.as_coeff_exponent(h) for term in sp.Add.make_args(sp.expand(polynomial)))
+    return add({int(n): c} for c, n in powers)
 
 
 def product(factors: Iterable[Series], limit: int) -> Series:

@@ -81,6 +81,13 @@ METHODS: dict[str, Family] = {
 """The registry: name to `Family`."""
 
 
+def symbolic(name: str) -> Tableau:
+    """A registered method at symbolic nodes c_2, c_3, ..., which ascend and end before 1."""
+    family = METHODS[name]
+    nodes = (sp.Symbol(f"c_{j}", positive=True) for j in range(2, 2 + len(family.nodes)))
+    return family.build(*nodes)
+
+
 def method(name: str) -> Tableau:
     """The tableau of a name, with nodes after ``@`` if they are not the default ones.
 
