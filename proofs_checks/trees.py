@@ -129,7 +129,7 @@ def _labelled(tree: Tree, labels: Iterator[int]) -> Tree:
 
 def canonical(forest: Forest) -> Forest:
     """The representative of a contracted forest: children sorted, pairs numbered to come first."""
-    pairs = sorted(set(_leaves(forest)) - {TIME})
+    pairs = sorted(set(leaves(forest)) - {TIME})
     candidates = (
         _sorted(forest, dict(zip(pairs, order, strict=True)))
         for order in itertools.permutations(range(1, len(pairs) + 1))
@@ -137,10 +137,11 @@ def canonical(forest: Forest) -> Forest:
     return min(candidates, key=repr)
 
 
-def _leaves(tree: Tree) -> Iterator[int]:
+def leaves(tree: Tree) -> Iterator[int]:
+    """The time leaves and the noise leaves with their pair numbers, from left to right."""
     if isinstance(tree, tuple):
         for child in tree:
-            yield from _leaves(child)
+            yield from leaves(child)
     else:
         yield tree
 

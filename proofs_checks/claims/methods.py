@@ -8,20 +8,13 @@ import sympy as sp
 from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
 from seeds_theory import make_plan
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, eta, lam, lam_s
-from seeds_theory.methods import METHODS, method, seeds_1, seeds_2a, seeds_2b, seeds_3a, seeds_3b
+from seeds_theory.methods import METHODS, method, symbolic
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi
 from seeds_theory.plan import step_formula
 from seeds_theory.tableau import Tableau, z
 
 c2, c3 = sp.symbols("c_2 c_3", positive=True)
-SYMBOLIC = {
-    "seeds-1": seeds_1(),
-    "seeds-2": seeds_2a(c2),
-    "seeds-2b": seeds_2b(c2),
-    "seeds-3": seeds_3a(c2, c3),
-    "seeds-3b": seeds_3b(c2, c3),
-}
 HERE = "this project"
 
 
@@ -61,7 +54,7 @@ def _published(form: SemilinearForm) -> dict[str, list[tuple[sp.Expr, ...]]]:
 def _as_published(name: str, form: SemilinearForm) -> Evidence:
     thirds = {c2: sp.Rational(1, 3), c3: sp.Rational(2, 3)} if name == "seeds-3b" else {}
     identities = []
-    rows = step_formula(SYMBOLIC[name], form)
+    rows = step_formula(symbolic(name), form)
     for row, stated in zip(rows, _published(form)[name], strict=True):
         weights = [weight.doit().subs(eta, 1) for weight in row.drift]
         # Published on differences: F_1 alone then has the weight of a constant F, the sum.
@@ -71,7 +64,7 @@ def _as_published(name: str, form: SemilinearForm) -> Evidence:
     return prove(identities, "for symbolic h, lambda and nodes")
 
 
-for _name in SYMBOLIC:
+for _name in METHODS:
     for _form in (DATA, NOISE):
         _at = "at nodes 1/3 and 2/3" if _name == "seeds-3b" else "at any nodes"
         claim(
@@ -93,7 +86,7 @@ for _name in SYMBOLIC:
 def _() -> Evidence:
     identities = [
         (sp.Add(*weights).doit(), (node * Phi(1, node * z)).doit())
-        for tableau in SYMBOLIC.values()
+        for tableau in map(symbolic, METHODS)
         for node, weights in tableau.rows
     ]
     return prove(identities, "for symbolic nodes")
@@ -109,11 +102,11 @@ def _() -> Evidence:
 def _() -> Evidence:
     # Against Ito's isometry of the kernels. Symbolic nodes stand for c2 < c3 < 1; numbers for the rest.
     half, third = sp.Rational(1, 2), sp.Rational(1, 3)
-    tableaux = [SYMBOLIC["seeds-2"], SYMBOLIC["seeds-3"], seeds_2a(sp.Integer(1))]
+    tableaux = [symbolic(name) for name in METHODS]
+    tableaux += [METHODS["seeds-2"].build(sp.Integer(1))]
     tableaux += [
-        seeds_3a(half, third),
-        seeds_3a(half, sp.Integer(1)),
-        seeds_3a(sp.Integer(1), half),
+        METHODS["seeds-3"].build(*nodes)
+        for nodes in ((half, third), (half, sp.Integer(1)), (sp.Integer(1), half))
     ]
     identities = []
     for form, tableau in itertools.product((DATA, NOISE), tableaux):
@@ -150,8 +143,8 @@ def _classical(tableau: Tableau) -> tuple[list[sp.Expr], dict[int, list[sp.Expr]
 )
 def _() -> Evidence:
     identities: list[tuple[sp.Expr, sp.Expr]] = []
-    for name, tableau in SYMBOLIC.items():
-        c, a, b = _classical(tableau)
+    for name in METHODS:
+        c, a, b = _classical(symbolic(name))
         identities.append((sp.Add(*b), sp.Integer(1)))
         if name == "seeds-1":
             continue
@@ -177,7 +170,7 @@ def _() -> Evidence:
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    row = step_formula(seeds_1(), DATA)[0]
+    row = step_formula(symbolic("seeds-1"), DATA)[0]
     level = sp.Symbol("s", positive=True)  # e^{-lambda} at the end of the step, kept fixed
     rate = sp.Symbol("eta_0", positive=True)
     identities = []
