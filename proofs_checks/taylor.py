@@ -295,22 +295,23 @@ def mean_square_defect(tree: Tree, step: LocalStep, limit: int) -> Series:
     copy = (*(TIME,) * times, *leaves) if isinstance(tree, tuple) else 1
     twice = (copy, copy)
     both = [exact_weight(twice, step.rates.noise, limit), method_weight(twice, step, limit)]
-    cross = _cross_covariance(isinstance(tree, tuple), times, len(leaves), step)
     power = int(trees.grade(twice))
+    cross = _cross_covariance(isinstance(tree, tuple), times, len(leaves), step, limit - power)
     return add([*both, product(({power: sp.Integer(-2)}, cross), limit)])
 
 
-def _cross_covariance(node: bool, times: int, leaves: int, step: LocalStep) -> Series:
+def _cross_covariance(node: bool, times: int, leaves: int, step: LocalStep, limit: int) -> Series:
     """Exact times method: the mean of the product of one term's weights, over its power of h."""
     if not node:
         *_, (_, stop, last) = step.with_path(step.end)
         return {n: c.subs(_x, stop) for n, c in last.items()}
     terms = []
     for stage, weight in enumerate(step.weights[step.end]):
+        lost = min(0, min(weight, default=0))  # a weight like 1/h needs one power more of the rest
         for start, stop, shared in step.with_path(stage):
-            integrand = product(({0: _x**times}, *(shared,) * leaves), TERMS)
+            integrand = product(({0: _x**times}, *(shared,) * leaves), limit - lost)
             integral = {n: _definite(c, start, stop) for n, c in integrand.items()}
-            terms.append(product(({0: step.nodes[stage] ** times}, weight, integral), TERMS))
+            terms.append(product(({0: step.nodes[stage] ** times}, weight, integral), limit))
     return add(terms)
 
 
