@@ -1,6 +1,7 @@
 """Chapter "The SEEDS methods": the tableaux are those of the paper, consistent, and have the right limits."""
 
 import itertools
+from collections.abc import Iterator
 from functools import partial
 
 import sympy as sp
@@ -108,15 +109,21 @@ def _() -> Evidence:
         METHODS["seeds-3"].build(*nodes)
         for nodes in ((half, third), (half, sp.Integer(1)), (sp.Integer(1), half))
     ]
-    identities = []
-    for form, tableau in itertools.product((DATA, NOISE), tableaux):
-        nodes = (*tableau.nodes, sp.Integer(1))
-        rows = list(zip(nodes, step_formula(tableau, form), strict=True))
-        for (c, one), (e, two) in itertools.combinations_with_replacement(rows, 2):
-            gram = sum(a * b for a, b in zip(one.noise, two.noise, strict=False)).doit()
-            early = e if c == 1 else c if e == 1 or not c.is_number or c < e else e
-            identities.append((gram, _isometry(form, c, e, early)))
+    identities = (
+        identity
+        for tableau, form in itertools.product(tableaux, (DATA, NOISE))
+        for identity in _joint_covariances(tableau, form)
+    )
     return prove(identities, "Gram matrices against integrated kernels, for symbolic h and eta")
+
+
+def _joint_covariances(tableau: Tableau, form: SemilinearForm) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    nodes = (*tableau.nodes, sp.Integer(1))
+    rows = list(zip(nodes, step_formula(tableau, form), strict=True))
+    for (c, one), (e, two) in itertools.combinations_with_replacement(rows, 2):
+        gram = sum(a * b for a, b in zip(one.noise, two.noise, strict=False)).doit()
+        early = e if c == 1 else c if e == 1 or not c.is_number or c < e else e
+        yield gram, _isometry(form, c, e, early)
 
 
 def _isometry(form: SemilinearForm, c: sp.Expr, e: sp.Expr, early: sp.Expr) -> sp.Expr:

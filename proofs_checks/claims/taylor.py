@@ -279,9 +279,11 @@ def _() -> Evidence:
 
 
 def _declared_orders(name: str) -> Evidence:
-    identities = []
-    for tableau, form in itertools.product((method(name), symbolic(name)), FORMS):
-        identities += _same(decided_orders(tableau, form), tableau.orders)
+    identities = (
+        identity
+        for tableau, form in itertools.product((method(name), symbolic(name)), FORMS)
+        for identity in _same(decided_orders(tableau, form), tableau.orders)
+    )
     return prove(identities, "default and symbolic nodes, both predictions, symbolic eta")
 
 

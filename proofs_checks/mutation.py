@@ -1,0 +1,202 @@
+"""`seeds-mutate`: does the ledger notice a wrong coefficient? Change each one and see which claim fails.
+
+A mutant is a registered method with one thing changed: a number or the sign of a weight or row sum, a
+node, the weight of one normal in one row's noise, or a declared order. It is killed by the first claim that does not come
+out as expected. A mutant that survives is a coefficient that no claim looks at.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+from unittest.mock import patch
+
+import sympy as sp
+import typer
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from proofs_checks.ledger import decide, select
+from seeds_theory.command import run_command
+from seeds_theory.errors import UnknownNameError
+from seeds_theory.methods import METHODS, Family, symbolic
+from seeds_theory.noise import Functional, NoiseRule
+from seeds_theory.tableau import Tableau
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A method with one change: its name, what was changed, and the changed family."""
+
+    method: str
+    change: str
+    family: Family
+
+
+def mutants(name: str) -> Iterator[Mutant]:
+    """All mutants of a registered method."""
+    tableau = symbolic(name)
+    expressions = {
+        **{f"node {j}": node for j, node in enumerate(tableau.nodes)},
+        **{f"stages {j} {i}": a for j, row in enumerate(tableau.stages) for i, a in enumerate(row)},
+        **{f"weights {i}": b for i, b in enumerate(tableau.weights)},
+        **{f"row_sums {j}": total for j, total in enumerate(tableau.row_sums)},
+    }
+    for place, expression in expressions.items():
+        for changed in _changed(expression, is_node=place.startswith("node")):
+            yield _mutant(name, f"{place}: {changed}", _with_entry(tableau, place, changed))
+    for row, noise in enumerate(tableau.noise(sp.Symbol("r"), tableau.nodes)):
+        for term in range(len(noise.terms)):
+            for factor in (sp.Integer(-1), sp.Rational(3, 2)):
+                rule = _scaled(tableau.noise, row, term, factor)
+                change = f"noise {row} {term}: times {factor}"
+                yield _mutant(name, change, replace(tableau, noise=rule))
+    for order in ("strong", "weak", "ode"):
+        yield _mutant(name, f"declared {order} order: plus 1", tableau, order)
+
+
+def _mutant(name: str, change: str, tableau: Tableau, raised: str | None = None) -> Mutant:
+    """The family that builds the changed tableau at any nodes, with one of its orders raised."""
+    symbols, original = symbolic(name).nodes, METHODS[name]
+
+    def build(*nodes: sp.Expr) -> Tableau:
+        at = dict(zip(symbols, nodes, strict=True))
+
+        def put(expressions: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
+            return tuple(sp.sympify(e).subs(at, simultaneous=True) for e in expressions)
+
+        declared = original.build(*nodes)
+        orders = declared.orders
+        if raised:
+            orders = replace(orders, **{raised: getattr(orders, raised) + 1})
+        return replace(
+            declared,
+            orders=orders,
+            nodes=put(tableau.nodes),
+            stages=tuple(put(row) for row in tableau.stages),
+            weights=put(tableau.weights),
+            row_sums=put(tableau.row_sums),
+            noise=tableau.noise,
+        )
+
+    return Mutant(name, change, Family(build, original.nodes))
+
+
+def _changed(expression: sp.Expr, is_node: bool) -> Iterator[sp.Expr]:
+    """The expression with its sign changed, and with each of its numbers increased by 1."""
+    if is_node:
+        yield expression**2  # it stays a node
+        return
+    candidates = [-expression, *_numbers_increased(expression)]
+    yield from (e for e in dict.fromkeys(candidates) if sp.simplify((e - expression).doit()) != 0)
+
+
+def _numbers_increased(expression: sp.Expr) -> Iterator[sp.Expr]:
+    if expression.is_Rational:
+        yield expression + 1
+    for position, argument in enumerate(expression.args):
+        for changed in _numbers_increased(argument):
+            arguments: list[Any] = list(expression.args)
+            arguments[position] = changed
+            yield expression.func(*arguments)
+
+
+def _with_entry(tableau: Tableau, place: str, value: sp.Expr) -> Tableau:
+    """The tableau with the entry at a place, such as "stages 1 0", replaced."""
+    field, *index = place.split()
+    name = "nodes" if field == "node" else field
+    first, *rest = map(int, index)
+    rows: list[Any] = list(getattr(tableau, name))
+    if rest:
+        row = list(rows[first])
+        row[rest[0]] = value
+        rows[first] = tuple(row)
+    else:
+        rows[first] = value
+    return replace(tableau, **{name: tuple(rows)})
+
+
+def _scaled(rule: NoiseRule, row: int, term: int, factor: sp.Expr) -> NoiseRule:
+    """The rule with one weight of one row multiplied."""
+
+    def scaled(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+        noises = list(rule(rate, nodes))
+        terms = dict(noises[row].terms)
+        moments = list(terms)
+        if term < len(moments):  # fewer, if two nodes coincide with the end
+            terms[moments[term]] *= factor
+        noises[row] = Functional(terms)
+        return tuple(noises)
+
+    return scaled
+
+
+def killer(mutant: Mutant) -> str | None:
+    """The first claim that fails on a mutant; the quick ones about its weights are asked first."""
+    name = mutant.method
+    chosen = [
+        f"methods-{name}-data",
+        "methods-consistency",
+        f"taylor-orders-{name}",
+        "methods-joint-noise",
+    ]
+    claims = {claim.id: claim for claim in select([])}
+    with patch.dict(METHODS, {name: mutant.family}):
+        for id in chosen:
+            if not decide(claims[id]).as_expected:
+                return id
+    return None
+
+
+def run(names: Sequence[str] = (), progress: bool = False) -> list[tuple[Mutant, str | None]]:
+    """Every mutant of these methods (all for none) and the claim that kills it."""
+    for name in names:
+        if name not in METHODS:
+            raise UnknownNameError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+    found = [mutant for name in (names or METHODS) for mutant in mutants(name)]
+    bar = tqdm(found, desc="mutants", disable=not progress, leave=False)
+    return [(mutant, killer(mutant)) for mutant in bar]
+
+
+@app.command()
+def mutate(
+    methods: Annotated[
+        list[str] | None, typer.Argument(help="Registered methods. Default: all.")
+    ] = None,
+) -> None:
+    """Change every coefficient of every tableau in turn; exit 0 if a claim fails each time, 1 if not.
+
+    Example: [bold]seeds-mutate seeds-2 seeds-3[/bold]
+    """
+    results = run(methods or (), progress=sys.stderr.isatty())
+    table = Table("method", "mutants", "killed", "by")
+    for name in dict.fromkeys(mutant.method for mutant, _ in results):
+        killers = Counter(by for mutant, by in results if mutant.method == name)
+        survived = killers.pop(None, 0)
+        listed = ", ".join(f"{by} {count}" for by, count in killers.most_common())
+        total = killers.total() + survived
+        table.add_row(name, str(total), str(killers.total()), listed)
+    console = Console()
+    console.print(table)
+    survivors = [mutant for mutant, by in results if by is None]
+    for mutant in survivors:
+        console.print(f"survived: {mutant.method}, {mutant.change}", markup=False)
+    killed = len(results) - len(survivors)
+    console.print(f"killed / total: {killed} / {len(results)} = {killed / len(results):.3f}")
+    if survivors:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console script."""
+    run_command(app, "seeds-mutate")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+import pytest
+from typer.testing import CliRunner
+
+from proofs_checks.mutation import app, mutants, run
+from seeds_theory import METHODS
+
+
+@pytest.mark.slow
+def test_every_change_of_a_coefficient_makes_a_claim_fail():
+    results = run()
+    survivors = [f"{mutant.method}, {mutant.change}" for mutant, by in results if by is None]
+    assert survivors == [], f"killed {len(results) - len(survivors)} of {len(results)}"
+    assert len(results) > 100
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_mutants_differ_from_the_method_and_from_each_other(name):
+    nodes, found = METHODS[name].nodes, list(mutants(name))
+    built = [mutant.family.build(*nodes) for mutant in found]
+    assert METHODS[name].build(*nodes) not in built
+    assert len({mutant.change for mutant in found}) == len(built)
+
+
+def test_the_command_reports_what_was_killed():
+    result = CliRunner().invoke(app, ["seeds-1"])
+    assert result.exit_code == 0
+    assert "killed / total: 7 / 7 = 1.000" in result.stdout
+
+
+def test_a_mutant_that_survives_is_exit_status_one(monkeypatch):
+    monkeypatch.setattr("proofs_checks.mutation.killer", lambda mutant: None)
+    result = CliRunner().invoke(app, ["seeds-1"])
+    assert result.exit_code == 1
+    assert "survived: seeds-1, noise 0 0: times -1" in result.stdout
