@@ -375,3 +375,9 @@ def test_a_parameter_that_does_not_broadcast_over_the_event() -> None:
 def test_a_source_that_breaks_the_protocol() -> None:
     with pytest.raises(NoiseError, match=r"\(6, 2, 3\)"):
         BrownianPath(FINE, 1.0, LIKE, lambda intervals, like: torch.zeros(5, 2, 3))
+
+
+def test_a_path_is_one_brownian_motion() -> None:
+    path = BrownianPath([4.0, 1.0], 1.0, LIKE, GeneratorNoise())
+    with pytest.raises(NoiseError, match="serves one Brownian motion"):
+        path([Interval(4.0, 1.0, DATA, 1.0, path=1)], LIKE)

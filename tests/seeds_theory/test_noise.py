@@ -15,6 +15,7 @@ from seeds_theory.exact import DATA, NOISE, SemilinearForm, eta, lam_t
 from seeds_theory.noise import (
     Functional,
     Moment,
+    cuts,
     deviation,
     h,
     joined,
@@ -272,3 +273,31 @@ def test_joint_covariance_is_positive_semidefinite_on_short_steps() -> None:
         dtype=float,
     )
     assert np.linalg.eigvalsh(matrix).min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [((), (0, 1)), ((1,), (0, 1)), ((sp.Rational(2, 3), sp.Rational(1, 3)), (0, "1/3", "2/3", 1))],
+)
+def test_cuts_are_the_distinct_nodes_in_order(nodes, expected):
+    assert cuts([sp.sympify(node) for node in nodes]) == tuple(map(sp.Rational, expected))
+
+
+def test_symbolic_cuts_keep_the_listed_order_and_end_at_one():
+    c2, c3 = sp.symbols("c_2 c_3", positive=True)
+    assert cuts((c3, sp.Integer(1), c2)) == (0, c3, c2, 1)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_a_moment_of_the_step_does_not_depend_on_how_the_step_is_cut(power):
+    rate, thirds = sp.Rational(1, 2), (h / 3, h / 3, h / 3)
+    whole = step_moment(rate, (h,), 0, power=power)
+    pieces = step_moment(rate, thirds, 2, power=power)
+    exact, found = whole.covariance(whole, (h,)), pieces.covariance(pieces, thirds)
+    assert float(found.subs(h, 0.7).evalf()) == pytest.approx(float(exact.subs(h, 0.7).evalf()))
+
+
+def test_noises_of_different_paths_are_independent():
+    one, two = (step_moment(sp.Integer(1), (h,), 0, path=path) for path in (0, 1))
+    assert one.covariance(two, (h,)) == 0
+    assert two.covariance(two, (h,)) == one.covariance(one, (h,))

@@ -6,6 +6,7 @@ sigma_t = e^{-lambda_t}, with 40 digits: so the reference has no cancellation of
 
 import itertools
 import math
+from dataclasses import replace
 
 import mpmath
 import numpy as np
@@ -14,6 +15,7 @@ import sympy as sp
 from mpmath import expm1 as E
 from mpmath import mpf
 
+from proofs_checks.published import CLASSICAL, independent_stages
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import DATA, NOISE
 from seeds_theory.grids import rho_grid, uniform_log_snr
@@ -491,3 +493,19 @@ def test_numbers_are_the_symbolic_rows(name: str, prediction: str) -> None:
             [evaluate(w) for w in symbols.drift], rel=1e-12, abs=1e-14
         )
         assert row.noise == pytest.approx([evaluate(w) for w in symbols.noise], rel=1e-13)
+
+
+def test_noise_of_another_path_is_asked_for_as_such() -> None:
+    """Independent stage noise: the step's own noise on path 0, a stage's on a path of its own."""
+    tableau = replace(method("seeds-2"), name="independent", noise=independent_stages)
+    step = make_plan(tableau, [2.0, 1.0]).steps[0]
+    assert [interval.path for interval in step.intervals] == [0, 0, 1, 1]
+    stage, end = step.rows
+    assert stage.noise[:2] == (0.0, 0.0)
+    assert len(end.noise) == 2
+    assert math.hypot(*stage.noise) == pytest.approx(stage.sigma * math.sqrt(1 / 2))  # 1 - e^{-h}
+
+
+def test_a_plan_refuses_noise_that_is_not_values_of_the_path() -> None:
+    with pytest.raises(TableauError, match="'sra1' asks for path averages"):
+        make_plan(CLASSICAL["sra1"], [2.0, 1.0])

@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 from seeds_theory.errors import SeedsError, TableauError, UnknownNameError
-from seeds_theory.methods import METHODS, method
+from seeds_theory.methods import METHODS, method, symbolic
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import Orders, Tableau, z
 
@@ -190,3 +190,23 @@ def test_tableaux_of_the_wrong_shape_are_refused(parts: tuple, offence: str) -> 
     with pytest.raises(TableauError) as caught:
         build(*parts)
     assert offence in str(caught.value)
+
+
+def test_row_sums_are_what_a_constant_is_weighted_with() -> None:
+    sums = (sp.exp(z / 2) / 2, sp.exp(z))
+    tableau = Tableau(
+        "lawson-midpoint", (sp.Rational(1, 2),), ((),), (sp.exp(z / 2),), ORDERS, "", row_sums=sums
+    )
+    assert [
+        sp.simplify(sp.Add(*weights) - s)
+        for (_, weights), s in zip(tableau.rows, sums, strict=True)
+    ] == [0, 0]
+    with pytest.raises(TableauError, match="needs one row sum per row, 2; got 1"):
+        Tableau("short", (sp.Rational(1, 2),), ((),), (z,), ORDERS, "", row_sums=(z,))
+
+
+def test_a_method_at_symbolic_nodes_becomes_the_method_at_numbers() -> None:
+    general, special = symbolic("seeds-3b"), method("seeds-3b@0.2,0.9")
+    at = dict(zip(general.nodes, special.nodes, strict=True))
+    for (_, ours), (_, theirs) in zip(general.rows, special.rows, strict=True):
+        assert all(sp.simplify(a.subs(at) - b) == 0 for a, b in zip(ours, theirs, strict=True))

@@ -14,6 +14,7 @@ from seeds_theory import (
     uniform_log_snr,
 )
 from seeds_theory.exact import DATA, GAUSSIAN
+from seeds_theory.plan import Interval
 from toy_models import (
     CoupledPaths,
     Gaussian,
@@ -158,3 +159,19 @@ def test_an_infinite_first_level_has_a_weak_but_no_strong_error():
         strong_errors(response, UNIT, math.inf, STOP, 1.0)
     final = response.gain.square() + response.weights.square().sum(0)
     assert float(final) == pytest.approx(C + STOP**2, rel=5e-3)
+
+
+def test_noise_of_another_path_adds_its_variance_to_the_strong_error():
+    """One step, noise wholly foreign: exact and numerical noise are independent."""
+    end, h = 0.5, math.log(2.0)
+    foreign = Interval(1.0, end, DATA, 1.0, path=1)
+    tiny = Gaussian.scalar(
+        1e-12
+    )  # D = 0, and the exact solution's noise is that of data prediction
+
+    def sampler(denoiser, x, noise):
+        return math.exp(-2 * h) * x + foreign.deviation * noise([foreign], x)[0]
+
+    response = probe(sampler, tiny)
+    error = float(strong_errors(response, tiny, 1.0, end, 1.0))
+    assert error == pytest.approx(math.sqrt(2) * foreign.deviation, rel=1e-6)
