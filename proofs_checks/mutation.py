@@ -1,8 +1,8 @@
 """`seeds-mutate`: does the ledger notice a wrong coefficient? Change each one and see which claim fails.
 
 A mutant is a registered method with one thing changed: a number or the sign of a weight or row sum, a
-node, the weight of one normal in one row's noise, or a declared order. It is killed by the first claim that does not come
-out as expected. A mutant that survives is a coefficient that no claim looks at.
+node, the weight of one normal in one row's noise, or a declared order. It is killed by the first claim
+that does not come out as expected. A mutant that survives is a coefficient that no claim looks at.
 """
 
 from __future__ import annotations

@@ -417,8 +417,9 @@ def _() -> Evidence:
 
 @claim(
     "taylor-single-violation",
-    r"SEEDS-3 and -3b at thirds violate a single condition at $h^3$, $\varphi''(f'(e_a), f'(e_a))$, by $1/24$, "
-    r"in both predictions and for every $\eta$: the barrier, and nothing else, keeps them from weak order 3.",
+    r"SEEDS-3 and -3b at thirds violate a single condition at $h^3$, $\varphi''(f'(e_a), f'(e_a))$, by "
+    r"$1/24$, in both predictions and for every $\eta$: the barrier, and nothing else, keeps them from "
+    r"weak order 3.",
     source=HERE,
     expected=Verdict.proved,
 )
