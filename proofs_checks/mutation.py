@@ -1,8 +1,9 @@
 """`seeds-mutate`: does the ledger notice a wrong coefficient? Change each one and see which claim fails.
 
 A mutant is a registered method with one thing changed: a number or the sign of a weight or row sum, a
-node, the weight of one normal in one row's noise, or a declared order. It is killed by the first claim
-that does not come out as expected. A mutant that survives is a coefficient that no claim looks at.
+node or default node, the weights of the normals in one row's noise, or a declared order. It is killed by
+the first claim that does not come out as expected. A mutant that survives is a coefficient that no claim
+looks at.
 """
 
 from __future__ import annotations
@@ -42,14 +43,16 @@ class Mutant:
 def mutants(name: str) -> Iterator[Mutant]:
     """All mutants of a registered method."""
     tableau = symbolic(name)
+    sums = tuple(sp.Add(*weights) for _, weights in tableau.rows)
+    tableau = replace(tableau, row_sums=sums)  # written out, to be changed one by one
     expressions = {
-        **{f"node {j}": node for j, node in enumerate(tableau.nodes)},
+        **{f"nodes {j}": node for j, node in enumerate(tableau.nodes)},
         **{f"stages {j} {i}": a for j, row in enumerate(tableau.stages) for i, a in enumerate(row)},
         **{f"weights {i}": b for i, b in enumerate(tableau.weights)},
         **{f"row_sums {j}": total for j, total in enumerate(tableau.row_sums)},
     }
     for place, expression in expressions.items():
-        for changed in _changed(expression, is_node=place.startswith("node")):
+        for changed in _changed(expression, is_node=place.startswith("nodes")):
             yield _mutant(name, f"{place}: {changed}", _with_entry(tableau, place, changed))
     for row, noise in enumerate(tableau.noise(sp.Symbol("r"), tableau.nodes)):
         for term in range(len(noise.terms)):
@@ -57,8 +60,14 @@ def mutants(name: str) -> Iterator[Mutant]:
                 rule = _scaled(tableau.noise, row, term, factor)
                 change = f"noise {row} {term}: times {factor}"
                 yield _mutant(name, change, replace(tableau, noise=rule))
+        if len(noise.terms) > 1:
+            rule = _exchanged(tableau.noise, row)
+            yield _mutant(name, f"noise {row}: first two exchanged", replace(tableau, noise=rule))
     for order in ("strong", "weak", "ode"):
         yield _mutant(name, f"declared {order} order: plus 1", tableau, order)
+    for i, node in enumerate(METHODS[name].nodes):
+        nodes = tuple(c**2 if i == k else c for k, c in enumerate(METHODS[name].nodes))
+        yield Mutant(name, f"default node {i}: {node**2}", replace(METHODS[name], nodes=nodes))
 
 
 def _mutant(name: str, change: str, tableau: Tableau, raised: str | None = None) -> Mutant:
@@ -109,8 +118,7 @@ def _numbers_increased(expression: sp.Expr) -> Iterator[sp.Expr]:
 
 def _with_entry(tableau: Tableau, place: str, value: sp.Expr) -> Tableau:
     """The tableau with the entry at a place, such as "stages 1 0", replaced."""
-    field, *index = place.split()
-    name = "nodes" if field == "node" else field
+    name, *index = place.split()
     first, *rest = map(int, index)
     rows: list[Any] = list(getattr(tableau, name))
     if rest:
@@ -119,7 +127,8 @@ def _with_entry(tableau: Tableau, place: str, value: sp.Expr) -> Tableau:
         rows[first] = tuple(row)
     else:
         rows[first] = value
-    return replace(tableau, **{name: tuple(rows)})
+    changed: dict[str, Any] = {name: tuple(rows)}
+    return replace(tableau, **changed)
 
 
 def _scaled(rule: NoiseRule, row: int, term: int, factor: sp.Expr) -> NoiseRule:
@@ -137,12 +146,28 @@ def _scaled(rule: NoiseRule, row: int, term: int, factor: sp.Expr) -> NoiseRule:
     return scaled
 
 
+def _exchanged(rule: NoiseRule, row: int) -> NoiseRule:
+    """The rule with the first two weights of one row exchanged."""
+
+    def exchanged(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+        noises = list(rule(rate, nodes))
+        terms = dict(noises[row].terms)
+        if len(terms) > 1:
+            one, two, *_ = terms
+            terms[one], terms[two] = terms[two], terms[one]
+        noises[row] = Functional(terms)
+        return tuple(noises)
+
+    return exchanged
+
+
 def killer(mutant: Mutant) -> str | None:
     """The first claim that fails on a mutant; the quick ones about its weights are asked first."""
     name = mutant.method
     chosen = [
         f"methods-{name}-data",
         "methods-consistency",
+        "methods-default-nodes",
         f"taylor-orders-{name}",
         "methods-joint-noise",
     ]

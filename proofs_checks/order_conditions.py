@@ -1,12 +1,14 @@
 r"""The orders of a tableau, decided: which condition is the first that a method violates, and by how much.
 
 * *Strong* order. Let a step's mean-square defect be :math:`O(h^{2 q_1})` and its mean defect
-  :math:`O(h^{q_2})`, for smooth f with bounded derivatives. Then the strong order is
+  :math:`O(h^{q_2})`, for smooth f with bounded derivatives. Then the strong order is at least
   :math:`\min(q_1 - 1/2,\, q_2 - 1)` (Milstein's fundamental theorem).
 * *Weak* order. If :math:`\mathbb{E}\,\varphi(x_t)` is right up to :math:`O(h^{p+1})` for every smooth
-  :math:`\varphi` of polynomial growth, the weak order is p (Milstein; Talay).
+  :math:`\varphi` of polynomial growth, the weak order is at least p (Milstein; Talay).
 * Order of the *ODE*: trees without noise. *Stiff* order: the conditions of Hochbruck and Ostermann,
   identities in z, under which the error does not depend on the size of the linear part.
+
+What is decided are these local orders. That a method's errors really fall no faster is measured.
 
 References: Milstein and Tretyakov, Stochastic Numerics for Mathematical Physics (2004), theorems 1.1.1
 and 2.2.1; Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005), table 2.1 and theorem 4.7.
@@ -23,6 +25,7 @@ import sympy as sp
 
 from proofs_checks import trees
 from proofs_checks.taylor import (
+    NESTED,
     LocalStep,
     Rates,
     Series,
@@ -85,10 +88,11 @@ def _reduced(expression: sp.Expr) -> sp.Expr:
 
 
 def _reach(step: LocalStep, power: int) -> int:
-    """The grade up to which forests have terms at that power: three times it if a weight is singular.
+    """The grade up to which forests have terms at that power: three times it if a stage is singular.
 
-    A weight of order 1/h lowers the power of a node by one. Its row sum is regular, so the node has a
-    child, of grade 1/2 at least: of a grade of 3/2 it leaves 1/2.
+    A weight like 1/h lowers the power of the node below it by one. The row sum is regular, so that node
+    has a child, of grade 1/2 at least: of a grade of 3/2 it leaves 1/2. (One stage at most is singular,
+    so such nodes do not follow each other.)
     """
     return 3 * power if step.singular else power
 
@@ -105,11 +109,12 @@ def weak_defects(tableau: Tableau, rates: Rates, power: int) -> Iterator[Defect]
 def path_defects(tableau: Tableau, rates: Rates) -> tuple[Defect, ...]:
     """The terms of x_t, of grade 2 at most, that are wrong path by path, each at its first power of h.
 
-    (The last row has no singular weight. A singular one stands below a node of that row, so its terms
-    have a mean square of h^3 at most, whatever their grade.)
+    If a stage is singular, f'(f'(e_a)) is among them: below h^4 no other term can be reached.
     """
     step = local_step(tableau, rates)
     candidates = [trees.NOISE, *(tree for cost in (2, 3, 4) for tree in trees.trees(cost))]
+    if step.singular:
+        candidates.append(NESTED)
     found = []
     for tree in candidates:
         lowest = int(2 * trees.grade((tree,)))

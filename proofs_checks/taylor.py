@@ -33,6 +33,7 @@ import sympy as sp
 
 from proofs_checks import trees
 from proofs_checks.trees import TIME, Forest, Tree
+from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.exact import SemilinearForm
 from seeds_theory.noise import Functional, cuts, h
 from seeds_theory.phi import Phi, taylor
@@ -65,31 +66,61 @@ def rates(form: SemilinearForm) -> Rates:
 
 
 def series(expression: sp.Expr) -> Series:
-    """The Laurent series in h of an expression in h, exp, `Phi` and roots of these."""
-    return {n: c for n, c in _expanded(expression).items() if n < TERMS}
+    """The Laurent series in h of an expression in h, exp, `Phi` and roots of these, up to TERMS - 1.
+
+    Raises
+    ------
+    ParameterError : the expression has no such series, as the root of h has none.
+    """
+    return _expanded(expression, TERMS - 1)
 
 
-def _expanded(expression: sp.Expr) -> Series:
-    limit = TERMS  # one more than is kept: a factor 1/h may need it
+def _expanded(expression: sp.Expr, limit: int) -> Series:
     if not expression.has(h):
         return {0: expression}
-    if expression.func in (sp.Add, sp.Mul):
-        parts = map(_expanded, expression.args)
-        return add(parts) if expression.is_Add else product(parts, limit)
+    if expression.is_Add:
+        return add(_expanded(term, limit) for term in expression.args)
+    if expression.is_Mul:
+        return _expanded_product(expression, limit)
     if expression.func in (sp.exp, Phi):
         k, argument = (0, *expression.args) if expression.func is sp.exp else expression.args
         rate = sp.expand(argument / h)
-        return {n: sp.expand(rate**n / sp.factorial(n + int(k))) for n in range(limit + 1)}
-    if expression.is_Pow and expression.base == h:
-        return {int(expression.exp): sp.Integer(1)}
+        if not rate.has(h):
+            return {n: sp.expand(rate**n / sp.factorial(n + int(k))) for n in range(limit + 1)}
     if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
-        return product((_expanded(expression.base),) * int(expression.exp), limit)
+        return product((_expanded(expression.base, limit),) * int(expression.exp), limit)
     if expression == h:
         return {1: sp.Integer(1)}
-    closed = expression.replace(Phi, lambda k, x: taylor(int(k), x, limit + 2))
+    return _by_sympy(expression, limit)
+
+
+def _expanded_product(expression: sp.Expr, limit: int) -> Series:
+    """Factors apart, to as many more terms as the poles among them take away; roots together."""
+    power, factors = sp.Integer(0), []
+    roots = sp.Integer(1)
+    for factor in expression.args:
+        base, exponent = factor.as_base_exp()
+        if base == h:
+            power += exponent
+        elif factor.is_Pow and factor.has(h) and not exponent.is_Integer:
+            roots *= factor**2
+        else:
+            factors.append(factor)
+    if not power.is_Integer:
+        roots, power = roots * h ** (2 * power), sp.Integer(0)
+    expanded = [_expanded(factor, limit - min(int(power), 0)) for factor in factors]
+    if roots != 1:
+        expanded.append(_by_sympy(sp.sqrt(roots), limit - min(int(power), 0)))
+    return product([*expanded, {int(power): sp.Integer(1)}], limit)
+
+
+def _by_sympy(expression: sp.Expr, limit: int) -> Series:
+    closed = expression.replace(Phi, lambda k, x: taylor(int(k), x, limit + 4))
     polynomial = sp.series(closed, h, 0, limit + 1).removeO()
-    powers = (term.as_coeff_exponent(h) for term in sp.Add.make_args(sp.expand(polynomial)))
-    return add({int(n): c} for c, n in powers)
+    powers = [term.as_coeff_exponent(h) for term in sp.Add.make_args(sp.expand(polynomial))]
+    if any(c.has(h) or not n.is_Integer for c, n in powers):
+        raise ParameterError(f"no series in integer powers of h: {expression}")
+    return {n: c for n, c in add({int(n): c} for c, n in powers).items() if n <= limit}
 
 
 def product(factors: Iterable[Series], limit: int) -> Series:
@@ -114,12 +145,23 @@ class LocalStep:
     ----------
     tableau : its nodes may be symbols; symbolic nodes are taken to ascend as listed.
     rates : of the SDE, see `rates` and `PLAIN`; a rate may contain the symbol eta.
+
+    Raises
+    ------
+    TableauError : weights grow as h -> 0, other than in one stage and like 1/h.
     """
 
     def __init__(self, tableau: Tableau, rates: Rates) -> None:
         self.tableau, self.rates = tableau, rates
         self.nodes = (sp.Integer(0), *tableau.nodes, sp.Integer(1))
         self.end = len(self.nodes) - 1
+        lowest = [min((min(w, default=0) for w in row), default=0) for row in self.weights]
+        if lowest[-1] < 0 or sum(lowest) < -1:
+            raise TableauError(
+                f"the weights of {tableau.name!r} are singular at h = 0: beyond a single stage with "
+                "weights like 1/h, no order is decided"
+            )
+        self.singular = sum(lowest) < 0
 
     @cached_property
     def weights(self) -> tuple[tuple[Series, ...], ...]:
@@ -135,11 +177,6 @@ class LocalStep:
             for node, weights in self.tableau.rows
         ]
         return ((), *rows)
-
-    @property
-    def singular(self) -> bool:
-        """Whether some weight grows like 1/h or faster as h -> 0."""
-        return any(min(weight, default=0) < 0 for row in self.weights for weight in row)
 
     @cached_property
     def _kernels(self) -> tuple[dict[tuple[int, int], Series], ...]:
@@ -280,13 +317,21 @@ def method_weight(forest: Forest, step: LocalStep, limit: int) -> Series:
     return add(terms)
 
 
+NESTED: Tree = ((trees.NOISE,),)
+"""f'(f'(e_a)): what a stage with a singular weight makes of the noise of an earlier one."""
+
+
 def mean_square_defect(tree: Tree, step: LocalStep, limit: int) -> Series:
     r"""The mean square of the defect in a term of x_t itself: powers of h up to the limit.
 
     Each noise leaf of the tree stands for a component of its own, so the figure vanishes iff the term
-    agrees path by path. The tree has no noise, or at most one node.
+    agrees path by path. The tree has no noise, or at most one node, or it is f'(f'(e_a)), of which only
+    the method's own part is found: what a singular weight leaves of it below h^5.
     """
     leaves = tuple(range(1, trees.noise_leaves(tree) + 1))
+    if tree == NESTED:
+        own = method_weight((NESTED, NESTED), step, limit)
+        return {n: c for n, c in own.items() if n < 2 * trees.grade((NESTED,))}
     if not leaves:
         exact = exact_weight((tree,), step.rates.noise, limit)
         defect = add([method_weight((tree,), step, limit), _negative(exact)])

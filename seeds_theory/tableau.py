@@ -52,7 +52,7 @@ class Tableau:
     orders : declared orders, confirmed by the ledger.
     reference : where the formula is from.
     noise : the noise of each row; by default jointly exact.
-    row_sums : the weight of a constant F in each row, stages and step; by default its exact integral
+    row_sums : the weight of a constant F in each row, stages and step; if empty, its exact integral
         :math:`c_j \varphi_1(c_j z)`.
 
     Raises
@@ -72,9 +72,6 @@ class Tableau:
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(map(sp.nsimplify, self.nodes)))  # 0.5 means 1/2
         require_nodes(self.nodes)
-        if not self.row_sums:
-            times = (*self.nodes, sp.Integer(1))
-            object.__setattr__(self, "row_sums", tuple(c * Phi(1, c * z) for c in times))
         if [len(row) for row in self.stages] != list(range(len(self.nodes))):
             raise TableauError(
                 f"stage j of {self.name!r} needs j - 2 weights (explicit, first column implied); "
@@ -84,7 +81,7 @@ class Tableau:
             raise TableauError(
                 f"{self.name!r} needs one weight per node, {len(self.nodes)}; got {len(self.weights)}"
             )
-        if len(self.row_sums) != self.calls:
+        if self.row_sums and len(self.row_sums) != self.calls:
             raise TableauError(
                 f"{self.name!r} needs one row sum per row, {self.calls}; got {len(self.row_sums)}"
             )
@@ -98,10 +95,11 @@ class Tableau:
     def rows(self) -> tuple[tuple[sp.Expr, tuple[sp.Expr, ...]], ...]:
         """Each stage and the step itself: (node, weights of F_1, ..., first column included)."""
         times = (*self.nodes, sp.Integer(1))
+        totals = self.row_sums or tuple(c * Phi(1, c * z) for c in times)
         later = (*self.stages, self.weights)
         return tuple(
             (node, (total - sp.Add(*weights), *weights))
-            for node, total, weights in zip(times, self.row_sums, later, strict=True)
+            for node, total, weights in zip(times, totals, later, strict=True)
         )
 
 

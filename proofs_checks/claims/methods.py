@@ -94,6 +94,25 @@ def _() -> Evidence:
 
 
 @claim(
+    "methods-default-nodes",
+    r"The default nodes are the published ones: $\frac12$ for SEEDS-2 and $\frac13, \frac23$ for SEEDS-3, "
+    r"both types.",
+    source="authors' code",
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    half, third = sp.Rational(1, 2), sp.Rational(1, 3)
+    published = {2: (half,), 3: (third, 2 * third)}
+    identities = [
+        identity
+        for name in METHODS
+        if (calls := method(name).calls) > 1
+        for identity in zip(METHODS[name].nodes, published[calls], strict=True)
+    ]
+    return prove(identities, "compared")
+
+
+@claim(
     "methods-joint-noise",
     r"The noises of all rows of a step have the joint covariance of the stochastic integrals "
     r"$\int \Phi g\,dW$, at any nodes in any order and any $\eta$, in both predictions.",

@@ -18,12 +18,12 @@ from proofs_checks.order_conditions import (
 from proofs_checks.published import CLASSICAL, PUBLISHED
 from proofs_checks.taylor import PLAIN, LocalStep, exact_weight, product, rates, series
 from seeds_theory import METHODS, method
-from seeds_theory.errors import ParameterError
+from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.exact import DATA, NOISE
 from seeds_theory.methods import symbolic
-from seeds_theory.noise import h
+from seeds_theory.noise import h, interval_lengths, path_values, step_moment
 from seeds_theory.phi import Phi
-from seeds_theory.tableau import Orders
+from seeds_theory.tableau import Orders, Tableau, z
 
 half, third = sp.Rational(1, 2), sp.Rational(1, 3)
 
@@ -87,6 +87,21 @@ def test_series_agree_with_the_expression(expression):
     assert abs(sp.N((expression - found).subs(h, at), 30)) < 1e-11
 
 
+def test_a_closed_form_with_a_pole_loses_no_terms():
+    closed = (sp.exp(h) - sum(h**k / sp.factorial(k) for k in range(5))) / h**5
+    assert series(closed) == series(Phi(5, h))
+
+
+def test_roots_are_expanded_together():
+    ratio = sp.sqrt(1 - sp.exp(-h)) / sp.sqrt(1 - sp.exp(-2 * h))
+    assert series(ratio)[0] == sp.sqrt(2) / 2
+
+
+def test_half_powers_of_h_are_refused():
+    with pytest.raises(ParameterError, match="no series in integer powers"):
+        series(sp.sqrt(h))
+
+
 def test_products_keep_the_powers_that_a_pole_brings_back():
     pole, long = {-1: sp.Integer(1)}, {n: sp.Integer(1) for n in range(5)}
     assert product([long, pole], 1) == {n: 1 for n in (-1, 0, 1)}
@@ -129,9 +144,40 @@ def test_strong_order_three_halves_needs_the_average_of_the_path():
 def test_a_singular_weight_is_followed_to_its_consequences():
     tableau = PUBLISHED["phi"]
     assert LocalStep(tableau, rates(DATA)).singular
+    assert not LocalStep(method("seeds-3"), rates(DATA)).singular
     assert weak_order(tableau, rates(DATA)) == 1
     assert ode_order(tableau, rates(DATA)) == 1
     assert stiff_order(tableau) == 0
+
+
+def test_a_singular_stage_can_spoil_the_path_where_the_average_is_right():
+    """Average noise at 3/4, as in SRA1, but a stage before it that grows like 1/h."""
+
+    def noise(rate, nodes):
+        first, second, _, end = path_values(rate, nodes)
+        average = step_moment(rate, interval_lengths(nodes), 3, power=1)
+        return first, second, sp.Rational(3, 2) / h * average, end
+
+    nodes = (sp.Rational(1, 4), half, sp.Rational(3, 4))
+    growing = (1 / (2 * z), -1 / (4 * z))
+    tableau = Tableau(
+        "growing",
+        nodes,
+        ((), (sp.Integer(0),), growing),
+        (sp.Integer(0), sp.Integer(0), sp.Rational(2, 3)),
+        Orders(Fraction(1), 1, 1),
+        "a test",
+        noise=noise,
+    )
+    first = path_defects(tableau, rates(DATA))[0]
+    assert (first.differential, first.power) == ("f'(f'(e_a))", 3)
+
+
+@pytest.mark.parametrize("weight", [1 / z**2, 1 / z])
+def test_weights_that_grow_too_fast_or_in_the_last_row_are_refused(weight):
+    tableau = replace(method("seeds-2"), name="too singular", weights=(weight,))
+    with pytest.raises(TableauError, match="no order is decided"):
+        weak_order(tableau, rates(DATA))
 
 
 def test_the_ode_is_the_limit_eta_0_and_not_a_generic_eta():
