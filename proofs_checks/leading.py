@@ -16,9 +16,9 @@ from functools import cache
 
 import sympy as sp
 
+from proofs_checks.taylor import Series, add, product, series
 from seeds_theory.exact import NOISE, SemilinearForm, eta, lam_s, variance
 from seeds_theory.noise import h
-from seeds_theory.phi import Phi, taylor
 from seeds_theory.plan import step_formula
 from seeds_theory.tableau import Tableau
 
@@ -33,37 +33,38 @@ def local_defect(tableau: Tableau, form: SemilinearForm) -> tuple[sp.Expr, ...]:
 
     p is the tableau's weak order, which means that all but the last vanish.
     """
-    terms = tableau.orders.weak + 2
+    limit = tableau.orders.weak + 1
 
-    def expanded(expression: sp.Expr) -> sp.Expr:
+    def expanded(expression: sp.Expr) -> Series:
         at = expression.subs(eta, 1).subs(lam_s, -sp.log(level) / 2)
-        at = at.replace(Phi, lambda k, x: taylor(int(k), x, terms + 1))
-        return sp.series(at, h, 0, terms).removeO()
+        return series(sp.powsimp(sp.expand(at, power_exp=True)))
 
-    def cut(expression: sp.Expr) -> sp.Expr:
-        series = sp.expand(expression)
-        return sp.Add(*(series.coeff(h, n) * h**n for n in range(terms)))
+    def times(*factors: Series) -> Series:
+        return product(factors, limit)
 
     rows = step_formula(tableau, form)
-    # Each row is state * y_s + sum of noise_m sqrt(h) z_m: a vector of series, exact to h^(p+1).
-    start = (sp.Integer(1), *(sp.Integer(0),) * max(len(row.noise) for row in rows))
-    integrands: list[tuple[sp.Expr, ...]] = []
-    vector, time = start, level
+    # Each row is state * y_s + sum of noise_m sqrt(h) z_m: a vector of series.
+    count = 1 + max(len(row.noise) for row in rows)
+    vector: list[Series] = [{0: sp.Integer(1)}, *({} for _ in range(count - 1))]
+    integrands: list[list[Series]] = []
+    time = level
     for row in rows:
         gain = 1 / (variance + time) if form is NOISE else variance / (variance + time)
-        gain = expanded(sp.sqrt(time) * gain if form is NOISE else gain)
-        integrands.append(tuple(cut(gain * entry) for entry in vector))
+        factor = expanded(sp.sqrt(time) * gain if form is NOISE else gain)
+        integrands.append([times(factor, entry) for entry in vector])
         weights = [expanded(weight) for weight in row.drift]
         noises = [expanded(sp.powsimp(noise / sp.sqrt(h))) for noise in row.noise]
-        direct = [expanded(row.state), *noises, *(sp.Integer(0),) * (len(start) - 1 - len(noises))]
-        vector = tuple(
-            cut(direct[i] + sum(w * f[i] for w, f in zip(weights, integrands, strict=True)))
-            for i in range(len(start))
-        )
+        direct = [expanded(row.state), *noises, *({} for _ in range(count - 1 - len(noises)))]
+        vector = [
+            add([own, *(times(w, f[i]) for w, f in zip(weights, integrands, strict=True))])
+            for i, own in enumerate(direct)
+        ]
         time = (row.sigma**2).subs(lam_s, -sp.log(level) / 2)
-    spread = vector[0] ** 2 * (variance + level) + h * sum(entry**2 for entry in vector[1:])
-    defect = sp.expand(spread - expanded(variance + level * sp.exp(-2 * h)))
-    return tuple(sp.factor(defect.coeff(h, n)) for n in range(terms))
+    start = times({0: variance + level}, vector[0], vector[0])
+    noise = (times({1: sp.Integer(1)}, entry, entry) for entry in vector[1:])
+    exact = expanded(-(variance + level * sp.exp(-2 * h)))
+    defect = add([start, *noise, exact])
+    return tuple(sp.factor(defect.get(n, sp.Integer(0))) for n in range(limit + 1))
 
 
 @cache

@@ -91,7 +91,20 @@ def _expanded(expression: sp.Expr, limit: int) -> Series:
         return product((_expanded(expression.base, limit),) * int(expression.exp), limit)
     if expression == h:
         return {1: sp.Integer(1)}
+    if expression.is_Pow and expression.exp == -1:
+        base = _expanded(expression.base, limit)
+        if min(base, default=1) == 0:
+            return _inverse(base, limit)
     return _by_sympy(expression, limit)
+
+
+def _inverse(base: Series, limit: int) -> Series:
+    """The reciprocal of a series that starts with a constant, term by term."""
+    inverse = {0: 1 / base[0]}
+    for n in range(1, limit + 1):
+        lower = (base.get(k, sp.Integer(0)) * inverse[n - k] for k in range(1, n + 1))
+        inverse[n] = sp.factor(-sp.Add(*lower) / base[0])
+    return inverse
 
 
 def _expanded_product(expression: sp.Expr, limit: int) -> Series:
