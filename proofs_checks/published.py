@@ -1,7 +1,8 @@
 r"""Methods that are not SEEDS: departures of published code, ablations, and classical methods.
 
 Each is a tableau with weights, row sums or a noise rule of its own, so that the engine of
-`proofs_checks.order_conditions` decides its orders and the loop of `seeds_theory` runs it.
+`proofs_checks.order_conditions` decides its orders and the loop of `seeds_theory` runs it. What departs
+in the random numbers alone is a noise source: `SignNoise`, `ReseededNoise`. Claims: ``published-*``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
+from seeds_theory.errors import NoiseError
 from seeds_theory.methods import seeds_1, seeds_2a, seeds_3a
 from seeds_theory.noise import (
     Functional,
@@ -27,7 +29,7 @@ from seeds_theory.noise import (
 )
 from seeds_theory.phi import Phi
 from seeds_theory.plan import Interval
-from seeds_theory.sources import NoiseSource
+from seeds_theory.sources import GeneratorNoise, NoiseSource
 from seeds_theory.tableau import Orders, Tableau, z
 
 _half, _third = sp.Rational(1, 2), sp.Rational(1, 3)
@@ -59,6 +61,19 @@ def reversed_intervals(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Funct
     return tuple(rows)
 
 
+def reread_intervals(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+    """`reversed_intervals` for one node c > 1/2, read as another path: the same law, another coupling.
+
+    The nodes are 1 - c, where nothing is evaluated, and c. The first normal is the path up to 1 - c,
+    so that the step's own noise is exact; the stage has that normal, at the variance of its own noise.
+    """
+    before, _, end = path_values(rate, nodes)
+    moment = Moment(rate, 0, 0)
+    wanted = moment_covariance(moment, moment, nodes[1] * h)
+    share = wanted / moment_covariance(moment, moment, nodes[0] * h)
+    return (before, Functional({moment: sp.sqrt(share)}), end)
+
+
 def independent_stages(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
     """Every stage draws a noise of its own, of the right variance; the step's is the exact one."""
     points, lengths = cuts(nodes), interval_lengths(nodes)
@@ -87,7 +102,10 @@ def swapped_thirds(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functiona
 
 
 def lawson_2(c2: sp.Expr) -> Tableau:
-    """The integrating-factor method: a Runge-Kutta method in Lawson's variables, with exact noise."""
+    """The integrating-factor method: a Runge-Kutta method in Lawson's variables, with exact noise.
+
+    The authors' parked file has the one-stage method of this kind, its noise frozen too.
+    """
     slope = 1 / (2 * c2)
     later = slope * sp.exp((1 - c2) * z)
     return Tableau(
@@ -136,6 +154,23 @@ def with_reversed_intervals(method: Tableau, strong: Fraction) -> Tableau:
     )
 
 
+def seeds_2_reread(c2: sp.Expr) -> Tableau:
+    """SEEDS-2 with the published noise rule, its normals read as in `reread_intervals`: c2 > 1/2."""
+    zero = sp.Integer(0)
+    exact = seeds_2a(c2)
+    return replace(
+        exact,
+        name=f"{exact.name} (published noise rule, reread)",
+        nodes=(1 - c2, c2),
+        stages=((), (zero,)),
+        weights=(zero, *exact.weights),
+        orders=Orders(Fraction(1), 1, exact.orders.ode),
+        reference=_CODE,
+        noise=reread_intervals,
+        row_sums=(),
+    )
+
+
 def with_independent_stages(method: Tableau) -> Tableau:
     """The ablation: stage noises independent of the step's and of each other."""
     return replace(
@@ -158,6 +193,11 @@ def with_last_stage_noise(method: Tableau) -> Tableau:
     )
 
 
+def sign_moment(order: int, threshold: sp.Expr) -> sp.Expr:
+    r"""The moment :math:`\mathbb{E}\,s^k` of :math:`s = \mathrm{sign}(z - a)`, which is +1 or -1."""
+    return sp.Integer(1) if order % 2 == 0 else -sp.erf(threshold / sp.sqrt(2))
+
+
 class SignNoise:
     """The published "discrete" noise: the sign of z minus a threshold, published as 1/2.
 
@@ -172,6 +212,30 @@ class SignNoise:
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         """Two-point variables in place of normals."""
         return torch.sign(self.source(intervals, like) - self.threshold)
+
+
+class ReseededNoise:
+    """The noise of a script that seeds its generator anew in every sampler call, many calls at once.
+
+    The states are batches in a row: all have the normals that the first of them draws.
+
+    Parameters
+    ----------
+    batch : the size of one call's batch; the number of states is a multiple of it.
+    seed : what the generator is seeded with, published as 7.
+    """
+
+    def __init__(self, batch: int, seed: int = 7) -> None:
+        self.batch = batch
+        self.source = GeneratorNoise(torch.Generator().manual_seed(seed))
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """Normals for the first batch, repeated for the others."""
+        calls, rest = divmod(len(like), self.batch)
+        if rest or not calls:
+            raise NoiseError(f"{len(like)} states are no whole number of batches of {self.batch}")
+        normals = self.source(intervals, like[: self.batch])
+        return normals.repeat(1, calls, *(1 for _ in like.shape[1:]))
 
 
 # Classical methods, for the engine to be checked on ----------------------------------------------
@@ -241,6 +305,7 @@ PUBLISHED: dict[str, Tableau] = {
     "rule-2": with_reversed_intervals(seeds_2a(sp.Rational(7, 10)), Fraction(0)),
     "rule-2-end": with_reversed_intervals(seeds_2a(sp.Integer(1)), Fraction(0)),
     "rule-3": with_reversed_intervals(seeds_3a(sp.Rational(1, 4), sp.Rational(3, 4)), Fraction(1)),
+    "rule-3-skew": with_reversed_intervals(seeds_3a(sp.Rational(1, 4), 2 * _third), Fraction(0)),
     "independent": with_independent_stages(seeds_2a(_half)),
     "last-line": with_last_stage_noise(seeds_2a(_half)),
     "lawson": lawson_2(_half),
