@@ -7,6 +7,7 @@ what was claimed. So the word "proved" cannot be given to a number.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import math
 import pkgutil
@@ -119,7 +120,9 @@ def all_claims() -> dict[str, Claim]:
     unlisted = {module.name for module in pkgutil.iter_modules(package.__path__)}
     if unlisted != set(package.CHAPTERS):
         raise ValueError(f"proofs_checks.claims.CHAPTERS does not list {sorted(unlisted)}")
-    return dict(_CLAIMS)
+    # Chapters may import from each other, so the order of registration is not that of the book.
+    order = sorted(_CLAIMS.values(), key=lambda claim: package.CHAPTERS.index(claim.chapter))
+    return {claim.id: claim for claim in order}
 
 
 def select(ids: Sequence[str]) -> list[Claim]:
@@ -131,7 +134,12 @@ def select(ids: Sequence[str]) -> list[Claim]:
     for wanted in ids:
         found = {id: c for id, c in claims.items() if id == wanted or id.startswith(wanted + "-")}
         if not found:
-            raise UnknownNameError(f"no claim is named {wanted!r}; known: {', '.join(claims)}")
+            chapters = ", ".join(dict.fromkeys(claim.chapter for claim in claims.values()))
+            close = ", ".join(difflib.get_close_matches(wanted, claims))
+            hint = f" did you mean {close}?" if close else ""
+            raise UnknownNameError(
+                f"no claim is named {wanted!r};{hint} the chapters are {chapters}"
+            )
         chosen |= found
     return list(chosen.values())
 

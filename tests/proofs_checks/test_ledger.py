@@ -56,8 +56,10 @@ def test_claims_are_selected_by_id_and_chapter():
     assert [claim.id for claim in select(["phi-recurrence"])] == ["phi-recurrence"]
     assert {claim.chapter for claim in select(["noise"])} == {"noise"}
     assert len(select([])) == len(all_claims())
-    with pytest.raises(UnknownNameError, match="known: phi-integral"):
+    with pytest.raises(UnknownNameError, match="the chapters are phi, exact, noise"):
         select(["nothing"])
+    with pytest.raises(UnknownNameError, match="did you mean phi-recurrence"):
+        select(["phi-recurence"])
 
 
 def test_every_claim_states_itself():
