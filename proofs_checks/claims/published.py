@@ -625,7 +625,7 @@ TABLE: dict[str, tuple[str | None, str, tuple[float, ...]]] = {
     "SEEDS-3, noise": (None, "noise", (1.0, 7.3e-2, 8.5e-3, 1.4e-3, 3.0e-4, 6.7e-5)),
     "with departure 2": ("noise", "noise", (1.4, 1.6e-1, 3.2e-2, 7.3e-3, 1.8e-3, 4.3e-4)),
 }
-"""An earlier computation by another program, in two digits: variant, prediction, figures."""
+"""Computed independently by another program, in two digits: variant, prediction, figures."""
 TABLE_STEPS = (10, 20, 40, 80, 160, 320)
 
 
@@ -645,9 +645,9 @@ def variance_errors(row: str) -> tuple[float, ...]:
 
 @claim(
     "published-table",
-    r"An earlier table of the final variance's relative error, in two digits, is reproduced to 0.6 of a unit "
+    r"The final variance's relative error agrees with an independent table in two digits, to 0.6 of a unit "
     r"of the second: SEEDS-3 exact and as published, in both predictions, 10 to 320 steps.",
-    source=HERE + ", an earlier program",
+    source=HERE + ", two programs",
     expected=Verdict.measured,
 )
 def _() -> Evidence:
