@@ -16,7 +16,7 @@ from functools import cache
 
 import sympy as sp
 
-from proofs_checks.leading import level
+from proofs_checks.leading import integrand_gain, level
 from seeds_theory.exact import GAUSSIAN, NOISE, SemilinearForm, eta, lam_s, variance
 from seeds_theory.noise import h
 from seeds_theory.plan import step_formula
@@ -55,11 +55,6 @@ def step_response(tableau: Tableau, form: SemilinearForm) -> StepResponse:
         )
         time = sp.powsimp((row.sigma**2).subs(start))
     return StepResponse(vector[0], vector[1:])
-
-
-def integrand_gain(form: SemilinearForm, time: sp.Expr) -> sp.Expr:
-    r"""What the integrand makes of a deviation at :math:`\sigma^2` = time: D by c/(c+v), or eps."""
-    return sp.sqrt(time) / (variance + time) if form is NOISE else variance / (variance + time)
 
 
 def exact_gain() -> sp.Expr:

@@ -27,6 +27,11 @@ level = sp.Symbol("v", positive=True)
 v_start, v_end = sp.symbols("v_S v_T", positive=True)
 
 
+def integrand_gain(form: SemilinearForm, time: sp.Expr) -> sp.Expr:
+    r"""What the integrand makes of a deviation at :math:`\sigma^2` = time: D by c/(c+v), or eps."""
+    return sp.sqrt(time) / (variance + time) if form is NOISE else variance / (variance + time)
+
+
 @cache
 def local_defect(tableau: Tableau, form: SemilinearForm) -> tuple[sp.Expr, ...]:
     """The coefficients of h^0, ..., h^(p+1) in the variance after one exact start; the last is d(v).
@@ -49,8 +54,7 @@ def local_defect(tableau: Tableau, form: SemilinearForm) -> tuple[sp.Expr, ...]:
     integrands: list[list[Series]] = []
     time = level
     for row in rows:
-        gain = 1 / (variance + time) if form is NOISE else variance / (variance + time)
-        factor = expanded(sp.sqrt(time) * gain if form is NOISE else gain)
+        factor = expanded(integrand_gain(form, time))
         integrands.append([times(factor, entry) for entry in vector])
         weights = [expanded(weight) for weight in row.drift]
         noises = [expanded(sp.powsimp(noise / sp.sqrt(h))) for noise in row.noise]

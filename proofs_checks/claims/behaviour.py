@@ -295,8 +295,8 @@ class _LawsonOnTheLine:
     "behaviour-noise-response",
     r"Of the five terms of order $h^2$ that SEEDS-1 in data prediction gets wrong, the four in the mean add "
     r"up to $-\frac{1+\eta}{2}(\eta-1)\,[((D-y)\cdot\nabla)D + e^{-2\lambda}\Delta D]$, on the line: to "
-    r"nothing at $\eta = 1$. The fifth is $-\frac12\,\varphi''(f'(e_a), e_a)$, the response to the "
-    r"noise. SEEDS-2 and SEEDS-3 have none.",
+    r"nothing at $\eta = 1$. The fifth is $-\frac12\,\varphi''(f'(e_a), e_a)$, in units of the "
+    r"noise: the response to it. SEEDS-2 and SEEDS-3 have none.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -841,20 +841,24 @@ def _() -> Evidence:
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    # r = (c + v_T)/(c + v_S): the noise of the exact step is what keeps the marginal's variance.
-    r = sp.Symbol("r", positive=True)
-    end = r * (c + v)
-    noise = end * (1 - r**eta)
-    factor = sp.expand_log(sp.log(exact_gain()), force=True)
-    shrink = sp.expand_log(sp.log((c + v * sp.exp(-2 * h)) / (c + v)), force=True)
+    start, end = c + sp.exp(-2 * lam_s), c + sp.exp(-2 * lam_t)
+    noise = end * (
+        1 - (end / start) ** eta
+    )  # of the exact step: it solves Q' = 2 A Q + g^2, from 0
+    equation = 2 * GAUSSIAN.linear(lam_t) * noise + diffusion.subs(lam, lam_t) ** 2
+    square = (end / start) ** (1 + eta)
+    propagator = GAUSSIAN.propagator(lam_t, lam_s)
     return prove(
         [
-            (factor, (1 + eta) / 2 * shrink),
-            (_mean + sp.exp(factor) * (0 - _mean) - _mean, -_mean * sp.exp(factor)),
-            (r ** (1 + eta) * (c + v) + noise, end),
-            (r ** (1 + eta) * v + noise - end, -c * r ** (1 + eta)),
+            (sp.simplify(sp.diff(noise, lam_t) - equation), sp.Integer(0)),
+            (noise.subs(lam_t, lam_s), sp.Integer(0)),
+            (
+                sp.expand_log(sp.log(propagator**2), force=True),
+                sp.expand_log(sp.log(square), force=True),
+            ),
+            (sp.powsimp(sp.expand(square * (start - c) + noise - end)), -c * square),
         ],
-        "by linearity, with the noise of one exact step",
+        "by linearity, with the noise of the exact solution",
     )
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from functools import cache, partial
+from functools import partial
 
 import mpmath
 import sympy as sp
@@ -10,10 +10,23 @@ import torch
 
 from proofs_checks.leading import leading_constant, level, local_defect, v_end, v_start
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
+from proofs_checks.measured import (
+    DATA_SET,
+    START,
+    STEPS,
+    STOP,
+    VARIANCES,
+    WITHIN,
+    fitted,
+    measure_limit,
+    measure_order,
+    order_fits,
+    responses,
+)
 from seeds_theory import make_plan, uniform_log_snr
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, variance
 from seeds_theory.methods import METHODS, method
-from toy_models.convergence import Fit, fit_exact, gaussian_study, plan_response
+from toy_models.convergence import gaussian_study, plan_response
 from toy_models.gaussian import Gaussian
 from toy_models.order import CURVED
 from toy_models.paths import CoupledPaths, mixture_study
@@ -25,42 +38,11 @@ from toy_models.response import (
 )
 
 HERE = "this project"
-WITHIN = 0.05
-STEPS = (32, 64, 128, 256, 512)
-VARIANCES = (0.25, 1.0, 4.0, 25.0)
-# Ends at which no constant K of any method vanishes for these variances: see orders-accidental.
-START, STOP = 4.0, 0.5
-DATA_SET = Gaussian(torch.zeros(len(VARIANCES)), torch.tensor(VARIANCES))
-"""All data variances at once: its coordinates are independent problems."""
-
-
-@cache
-def _fits(name: str, prediction: str, eta: float) -> dict[str, list[Fit]]:
-    """The fitted strong and weak order for each data variance."""
-    strong, weak = [], []
-    for steps in STEPS:
-        sigmas = uniform_log_snr(START, STOP, steps)
-        response = plan_response(make_plan(name, sigmas, eta=eta, prediction=prediction), DATA_SET)
-        strong.append(strong_errors(response, DATA_SET, START, STOP, eta).tolist())
-        weak.append(weak_errors(response, DATA_SET, START, STOP).tolist())
-    return {
-        kind: [fit_exact(STEPS, errors) for errors in zip(*table, strict=True)]
-        for kind, table in (("strong", strong), ("weak", weak))
-    }
-
-
-def _measure_order(fits: list[Fit], expected: float, what: str) -> Evidence:
-    """The order farthest from the claim decides; a missing one refutes it."""
-    if any(fit.order is None for fit in fits):
-        return measure(None, 0.0, expected, WITHIN, f"order of {what}")
-    orders = [(fit.order or 0.0, fit.uncertainty or 0.0) for fit in fits]
-    order, spread = max(orders, key=lambda pair: abs(pair[0] - expected))
-    return measure(order, spread, expected, WITHIN, f"order farthest from the claim, of {what}")
 
 
 def _orders(name: str, prediction: str, kind: str, expected: float, eta: float = 1.0) -> Evidence:
-    fits = _fits(name, prediction, eta)[kind]
-    return _measure_order(fits, expected, f"{len(fits)} data variances from 0.25 to 25")
+    fits = order_fits(name, prediction, eta)[kind]
+    return measure_order(fits, expected, f"{len(fits)} data variances from 0.25 to 25")
 
 
 for _name in METHODS:
@@ -76,9 +58,9 @@ for _name in METHODS:
 
 
 def _ode_order(name: str) -> Evidence:
-    fits = [*_fits(name, "data", 0.0)["strong"], *_fits(name, "noise", 0.0)["strong"]]
+    fits = [fit for form in ("data", "noise") for fit in order_fits(name, form, 0.0)["strong"]]
     what = f"{len(VARIANCES)} data variances and both predictions"
-    return _measure_order(fits, method(name).orders.ode, what)
+    return measure_order(fits, method(name).orders.ode, what)
 
 
 for _name in METHODS:
@@ -203,13 +185,12 @@ def _() -> Evidence:
     for steps in STEPS:
         plan = make_plan("seeds-3", uniform_log_snr(START, STOP, steps))
         known = [interval for step in plan.steps for interval in step.intervals]
-        least.append(least_strong_errors(known, DATA_SET, START, STOP, 1.0).tolist())
+        least.append(least_strong_errors(known, DATA_SET, START, STOP, 1.0))
         reached = strong_errors(plan_response(plan, DATA_SET), DATA_SET, START, STOP, 1.0)
-        if any(ours < bound for ours, bound in zip(reached.tolist(), least[-1], strict=True)):
+        if (reached < least[-1]).any():
             return Evidence(Verdict.refuted, f"SEEDS-3 in {steps} steps is below the bound")
-    fits = [fit_exact(STEPS, errors) for errors in zip(*least, strict=True)]
-    return _measure_order(
-        fits, 1.0, f"the bound, {len(VARIANCES)} data variances; SEEDS-3 stays above"
+    return measure_order(
+        fitted(least), 1.0, f"the bound, {len(VARIANCES)} data variances; SEEDS-3 stays above"
     )
 
 
@@ -221,28 +202,22 @@ def _() -> Evidence:
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    ratios = [pair for name in METHODS for form in (DATA, NOISE) for pair in _ratios(name, form)]
-    worst, spread = max(ratios, key=lambda pair: abs(pair[0] - 1))
-    what = f"ratio farthest from 1, extrapolated, of {len(ratios)}"
-    return measure(worst, spread, 1.0, 0.005, what)
+    cases = itertools.product(METHODS, (DATA, NOISE))
+    return measure_limit((_ratios(name, form) for name, form in cases), 0.005)
 
 
-def _ratios(name: str, form: SemilinearForm) -> list[tuple[float, float]]:
-    """Measured over predicted variance error per data variance, extrapolated, with its last change."""
+def _ratios(name: str, form: SemilinearForm) -> list[torch.Tensor]:
+    """Measured over predicted variance error at the last three step counts, for each data variance."""
     tableau = method(name)
     formula = leading_constant(tableau, form).subs({v_start: START**2, v_end: STOP**2})
     constants = torch.tensor([float(formula.subs(variance, c)) for c in VARIANCES])
     start, end = DATA_SET.variances + START**2, DATA_SET.variances + STOP**2
     ratios = []
-    for steps in STEPS[-3:]:
-        plan = make_plan(tableau, uniform_log_snr(START, STOP, steps), prediction=form.name)
-        response = plan_response(plan, DATA_SET)
+    for steps, response in zip(STEPS[-3:], responses(name, form.name)[-3:], strict=True):
         error = response.gain**2 * start + response.weights.square().sum(0) - end
         length = math.log(START / STOP) / steps
         ratios.append(error / (constants * length**tableau.orders.weak))
-    coarse, fine = (2 * b - a for a, b in itertools.pairwise(ratios))
-    extrapolated = (4 * fine - coarse) / 3
-    return list(zip(extrapolated.tolist(), (fine - coarse).abs().tolist(), strict=True))
+    return ratios
 
 
 @claim(
@@ -292,16 +267,9 @@ def _() -> Evidence:
 def _() -> Evidence:
     fits = []
     for name in ("seeds-1", "seeds-2", "seeds-3"):
-        distances = []
-        for steps in STEPS:
-            sigmas = uniform_log_snr(START, STOP, steps)
-            data, noise = (
-                plan_response(make_plan(name, sigmas, prediction=form), DATA_SET)
-                for form in ("data", "noise")
-            )
-            distances.append(path_distances(data, noise, DATA_SET, START, STOP).tolist())
-        fits += [fit_exact(STEPS, errors) for errors in zip(*distances, strict=True)]
-    return _measure_order(fits, 1.0, f"3 methods and {len(VARIANCES)} data variances")
+        pairs = zip(responses(name, "data"), responses(name, "noise"), strict=True)
+        fits += fitted(path_distances(*pair, DATA_SET, START, STOP) for pair in pairs)
+    return measure_order(fits, 1.0, f"3 methods and {len(VARIANCES)} data variances")
 
 
 @claim(
