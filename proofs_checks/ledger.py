@@ -135,7 +135,8 @@ def select(ids: Sequence[str]) -> list[Claim]:
         found = {id: c for id, c in claims.items() if id == wanted or id.startswith(wanted + "-")}
         if not found:
             chapters = ", ".join(dict.fromkeys(claim.chapter for claim in claims.values()))
-            close = ", ".join(difflib.get_close_matches(wanted, claims))
+            inside = [id for id in claims if wanted in id][:3]
+            close = ", ".join(inside or difflib.get_close_matches(wanted, claims))
             hint = f" did you mean {close}?" if close else ""
             raise UnknownNameError(
                 f"no claim is named {wanted!r};{hint} the chapters are {chapters}"

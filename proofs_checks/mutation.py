@@ -54,7 +54,7 @@ def mutants(name: str) -> Iterator[Mutant]:
     for place, expression in expressions.items():
         for changed in _changed(expression, is_node=place.startswith("nodes")):
             yield _mutant(name, f"{place}: {changed}", _with_entry(tableau, place, changed))
-    for row, noise in enumerate(tableau.noise(sp.Symbol("r"), tableau.nodes)):
+    for row, noise in enumerate(tableau.noises(sp.Symbol("r"))):
         for term in range(len(noise.terms)):
             for factor in (sp.Integer(-1), sp.Rational(3, 2)):
                 rule = _scaled(tableau.noise, row, term, factor)

@@ -97,8 +97,9 @@ def _reach(step: LocalStep, power: int) -> int:
     return 3 * power if step.singular else power
 
 
-def weak_defects(tableau: Tableau, rates: Rates, power: int) -> Iterator[Defect]:
+def weak_defects(tableau: Tableau, rates: SemilinearForm | Rates, power: int) -> Iterator[Defect]:
     """The terms of the mean that are wrong at this power of h, simple ones first."""
+    rates = rates_of(rates)
     for grade in range(1, _reach(local_step(tableau, rates), power) + 1):
         for forest in trees.forests(grade):
             value = _defect(forest, tableau, rates, power).get(power)
@@ -106,12 +107,12 @@ def weak_defects(tableau: Tableau, rates: Rates, power: int) -> Iterator[Defect]
                 yield Defect("mean", forest, power, value)
 
 
-def path_defects(tableau: Tableau, rates: Rates) -> tuple[Defect, ...]:
+def path_defects(tableau: Tableau, rates: SemilinearForm | Rates) -> tuple[Defect, ...]:
     """The terms of x_t, of grade 2 at most, that are wrong path by path, each at its first power of h.
 
     If a stage is singular, f'(f'(e_a)) is among them: below h^4 no other term can be reached.
     """
-    step = local_step(tableau, rates)
+    step = local_step(tableau, rates_of(rates))
     candidates = [trees.NOISE, *(tree for cost in (2, 3, 4) for tree in trees.trees(cost))]
     if step.singular:
         candidates.append(NESTED)
@@ -128,16 +129,18 @@ def path_defects(tableau: Tableau, rates: Rates) -> tuple[Defect, ...]:
     return tuple(sorted(found, key=lambda defect: defect.power))
 
 
-def strong_constant(tableau: Tableau, rates: Rates) -> sp.Expr:
+def strong_constant(tableau: Tableau, rates: SemilinearForm | Rates) -> sp.Expr:
     r"""The :math:`\delta^2` of a method: the step errs by :math:`\delta^2 h^3 |f'|^2` in the mean square.
 
     It is the defect in the average of the path, :math:`\mathbb{E}|\sum b_i W_{c_i} - \int_0^1 W|^2`.
     """
     tree = (trees.NOISE,)
-    return _reduced(mean_square_defect(tree, local_step(tableau, rates), 3).get(3, sp.Integer(0)))
+    return _reduced(
+        mean_square_defect(tree, local_step(tableau, rates_of(rates)), 3).get(3, sp.Integer(0))
+    )
 
 
-def weak_constant(tableau: Tableau, rates: Rates) -> sp.Expr:
+def weak_constant(tableau: Tableau, rates: SemilinearForm | Rates) -> sp.Expr:
     r"""The principal error norm: the sum of :math:`(\mu(\tau)\,\Delta w_\tau)^2` over the first defects."""
     power = weak_order(tableau, rates) + 1
     squares = (
@@ -148,7 +151,7 @@ def weak_constant(tableau: Tableau, rates: Rates) -> sp.Expr:
 
 
 @cache
-def weak_order(tableau: Tableau, rates: Rates) -> int:
+def weak_order(tableau: Tableau, rates: SemilinearForm | Rates) -> int:
     """The weak order, by the conditions on the mean of an arbitrary function.
 
     For a symbolic eta it is reached at every eta > 0, and exceeded at most at single values of it.
@@ -160,21 +163,52 @@ def weak_order(tableau: Tableau, rates: Rates) -> int:
 
 
 @cache
-def strong_order(tableau: Tableau, rates: Rates) -> Fraction:
+def strong_order(tableau: Tableau, rates: SemilinearForm | Rates) -> Fraction:
     """The strong order, by Milstein's theorem; for a symbolic eta as `weak_order`."""
-    local = Fraction(path_defects(tableau, rates)[0].power, 2)
-    means = (
-        defect.power
-        for power in range(1, LIMIT + 1)
-        for defect in weak_defects(tableau, rates, power)
-        if len(defect.forest) == 1
+    return max(_strong_order_by(binding_defects(tableau, rates)["strong"]), Fraction(0))
+
+
+def _strong_order_by(defect: Defect) -> Fraction:
+    """The strong order that a defect allows, if no other is larger."""
+    return Fraction(defect.power - 1, 2 if defect.kind == "path" else 1)
+
+
+def binding_defects(tableau: Tableau, rates: SemilinearForm | Rates) -> dict[str, Defect]:
+    """Which violated condition bounds the strong order, and which the weak order.
+
+    The former is in the mean square ("path") or in the mean of x itself.
+    """
+    of = rates_of(rates)
+    power = weak_order(tableau, of) + 1
+    mean = next(
+        (
+            d
+            for n in range(1, LIMIT + 1)
+            for d in weak_defects(tableau, of, n)
+            if len(d.forest) == 1
+        ),
+        None,
     )
-    return max(min(local - Fraction(1, 2), Fraction(next(means, LIMIT + 1) - 1)), Fraction(0))
+    candidates = [path_defects(tableau, of)[0], *([mean] if mean else [])]
+    weak = next(weak_defects(tableau, of, power))
+    return {"strong": min(candidates, key=_strong_order_by), "weak": weak}
+
+
+def explain(tableau: Tableau, form: SemilinearForm | Rates) -> str:
+    """The orders of a tableau and why they are not higher, in two lines; terms in LaTeX."""
+    orders = {"strong": strong_order(tableau, form), "weak": weak_order(tableau, form)}
+    senses = {"path": "in the mean square", "mean": "in the mean"}
+    return "\n".join(
+        f"{kind} order {orders[kind]}: {senses[d.kind]}, ${d.differential}$ is wrong at "
+        f"h^{d.power} by {d.value}"
+        for kind, d in binding_defects(tableau, form).items()
+    )
 
 
 @cache
-def ode_order(tableau: Tableau, rates: Rates) -> int:
+def ode_order(tableau: Tableau, rates: SemilinearForm | Rates) -> int:
     """The order at eta = 0: trees without noise."""
+    rates = rates_of(rates)
     rates = Rates(rates.drift.subs(eta, 0), rates.noise)
     for power in range(1, LIMIT + 1):
         reach = _reach(local_step(tableau, rates), power)

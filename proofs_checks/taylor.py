@@ -34,7 +34,7 @@ import sympy as sp
 from proofs_checks import trees
 from proofs_checks.trees import TIME, Forest, Tree
 from seeds_theory.errors import ParameterError, TableauError
-from seeds_theory.exact import SemilinearForm
+from seeds_theory.exact import SemilinearForm, eta
 from seeds_theory.noise import Functional, cuts, h
 from seeds_theory.phi import Phi, taylor
 from seeds_theory.tableau import Tableau, z
@@ -60,9 +60,15 @@ PLAIN = Rates(sp.Integer(0), sp.Integer(0))
 """An SDE without a linear part and with constant noise: the setting of classical methods."""
 
 
-def rates(form: SemilinearForm) -> Rates:
-    """The rates of a semilinear form."""
-    return Rates(form.drift_rate, form.noise_rate)
+def rates(form: SemilinearForm | Rates, eta_value: sp.Expr = eta) -> Rates:
+    """The rates of a semilinear form, for every eta or for one; rates are returned as they are."""
+    if isinstance(form, Rates):
+        return form
+    if not isinstance(form, SemilinearForm):
+        raise ParameterError(
+            f"orders are of a form, DATA or NOISE of seeds_theory.exact; got {form!r}"
+        )
+    return Rates(form.drift_rate.subs(eta, eta_value), form.noise_rate.subs(eta, eta_value))
 
 
 def series(expression: sp.Expr) -> Series:
@@ -70,8 +76,11 @@ def series(expression: sp.Expr) -> Series:
 
     Raises
     ------
-    ParameterError : the expression has no such series, as the root of h has none.
+    ParameterError : the expression has no such series, as the root of h has none, or it contains a
+        rounded number.
     """
+    if expression.has(sp.Float):
+        raise ParameterError(f"orders are decided in exact arithmetic; got {expression}")
     return _expanded(expression, TERMS - 1)
 
 
@@ -165,6 +174,10 @@ class LocalStep:
     """
 
     def __init__(self, tableau: Tableau, rates: Rates) -> None:
+        if not isinstance(tableau, Tableau):
+            raise TableauError(
+                f"orders are of a Tableau, as method('seeds-2') gives; got {tableau!r}"
+            )
         self.tableau, self.rates = tableau, rates
         self.nodes = (sp.Integer(0), *tableau.nodes, sp.Integer(1))
         self.end = len(self.nodes) - 1
@@ -194,7 +207,7 @@ class LocalStep:
     @cached_property
     def _kernels(self) -> tuple[dict[tuple[int, int], Series], ...]:
         """Row by row: the kernel of the noise on each (path, interval), polynomials in x."""
-        noises = self.tableau.noise(self.rates.noise, self.tableau.nodes)
+        noises = self.tableau.noises(self.rates.noise)
         times = self.nodes[1:]
         return ({}, *(self._kernel(n, c) for n, c in zip(noises, times, strict=True)))
 

@@ -90,8 +90,10 @@ def verify(
 
 def _table(records: Sequence[Record]) -> Table:
     table = Table()
-    for heading in ("claim", "verdict", "evidence", "s"):
-        table.add_column(heading, overflow="fold", justify="right" if heading == "s" else "left")
+    table.add_column("claim", no_wrap=True)  # to be copied
+    table.add_column("verdict", overflow="fold")
+    table.add_column("evidence", overflow="fold")
+    table.add_column("s", justify="right")
     for record in records:
         verdict = record.verdict.value
         if not record.as_expected:

@@ -143,7 +143,7 @@ def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], 
     TableauError : the method's noise is not made of values of the path at its nodes.
     """
     lengths = interval_lengths(tableau.nodes)
-    noises = tableau.noise(form.noise_rate, tableau.nodes)
+    noises = tableau.noises(form.noise_rate)
     normals = {
         Moment(form.noise_rate, 0, interval, path): sp.Integer(0)
         for path in paths(tableau, form)
@@ -180,7 +180,7 @@ def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], 
 @cache
 def paths(tableau: Tableau, form: SemilinearForm) -> tuple[int, ...]:
     """The Brownian paths that a method's noise is made of: 0 alone for all of SEEDS."""
-    noises = tableau.noise(form.noise_rate, tableau.nodes)
+    noises = tableau.noises(form.noise_rate)
     return tuple(sorted({moment.path for noise in noises for moment in noise.terms}))
 
 

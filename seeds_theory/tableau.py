@@ -23,7 +23,7 @@ from fractions import Fraction
 import sympy as sp
 
 from seeds_theory.errors import TableauError
-from seeds_theory.noise import NoiseRule, path_values
+from seeds_theory.noise import Functional, NoiseRule, path_values
 from seeds_theory.phi import Phi
 
 z = sp.Symbol("z", real=True)
@@ -70,8 +70,23 @@ class Tableau:
     row_sums: tuple[sp.Expr, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", tuple(map(sp.nsimplify, self.nodes)))  # 0.5 means 1/2
+        try:
+            object.__setattr__(self, "nodes", _exact(self.nodes))
+            object.__setattr__(self, "stages", tuple(map(_exact, self.stages)))
+            object.__setattr__(self, "weights", _exact(self.weights))
+            object.__setattr__(self, "row_sums", _exact(self.row_sums))
+        except (TypeError, sp.SympifyError):
+            raise TableauError(
+                f"nodes, weights and row sums of {self.name!r} are sequences of numbers or sympy "
+                "expressions, stages a sequence of such sequences"
+            ) from None
         require_nodes(self.nodes)
+        entries = (*self.weights, *self.row_sums, *(w for row in self.stages for w in row))
+        if any(symbol.name == z.name and symbol != z for e in entries for symbol in e.free_symbols):
+            raise TableauError(
+                f"a weight of {self.name!r} has a symbol z of its own: import z from "
+                "seeds_theory.tableau"
+            )
         if [len(row) for row in self.stages] != list(range(len(self.nodes))):
             raise TableauError(
                 f"stage j of {self.name!r} needs j - 2 weights (explicit, first column implied); "
@@ -91,6 +106,16 @@ class Tableau:
         """Model calls per step."""
         return 1 + len(self.nodes)
 
+    def noises(self, rate: sp.Expr) -> tuple[Functional, ...]:
+        """The noise of each stage and of the step, by the method's rule, for a form's noise rate."""
+        found = tuple(self.noise(rate, self.nodes))
+        if len(found) != self.calls or not all(isinstance(n, Functional) for n in found):
+            raise TableauError(
+                f"the noise rule of {self.name!r} returns a Functional for each of {self.calls} rows; "
+                f"got {found!r}"
+            )
+        return found
+
     @property
     def rows(self) -> tuple[tuple[sp.Expr, tuple[sp.Expr, ...]], ...]:
         """Each stage and the step itself: (node, weights of F_1, ..., first column included)."""
@@ -101,6 +126,11 @@ class Tableau:
             (node, (total - sp.Add(*weights), *weights))
             for node, total, weights in zip(times, totals, later, strict=True)
         )
+
+
+def _exact(entries: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
+    """Numbers made exact: 0.5 means 1/2."""
+    return tuple(sp.nsimplify(entry, rational=True) for entry in entries)
 
 
 def require_nodes(nodes: Sequence[sp.Expr]) -> None:

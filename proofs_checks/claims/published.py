@@ -40,8 +40,7 @@ from proofs_checks.published import (
     sign_moment,
     with_reversed_intervals,
 )
-from proofs_checks.taylor import Rates
-from proofs_checks.taylor import rates as rates_of
+from proofs_checks.taylor import rates
 from seeds_theory import make_plan, sample, uniform_log_snr
 from seeds_theory.exact import (
     DATA,
@@ -275,7 +274,7 @@ def _() -> Evidence:
     ]
     for node in (sp.Rational(1, 5), sp.Rational(4, 5), sp.Integer(1)):
         tableau = with_reversed_intervals(seeds_2a(node), Fraction(0))
-        defects = list(weak_defects(tableau, _at_one(NOISE), 2))
+        defects = list(weak_defects(tableau, rates(NOISE, sp.Integer(1)), 2))
         identities += [(sp.Integer(len(defects)), sp.Integer(1))]
         identities += [(defects[0].value, stated.subs(c2, node))]
     return prove(identities, "for a symbolic node; the engine agrees at three nodes")
@@ -290,7 +289,7 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     node = sp.Rational(7, 10)
-    tableau, at = seeds_2_reread(node), _at_one(NOISE)
+    tableau, at = seeds_2_reread(node), rates(NOISE, sp.Integer(1))
     identities = [
         (strong_order(tableau, at), sp.Integer(1)),
         (weak_order(tableau, at), sp.Integer(1)),
@@ -374,16 +373,11 @@ VARIANTS = {
 """The members of `PUBLISHED` in the order of the chapter, at eta = 1."""
 
 
-def _at_one(form: SemilinearForm) -> Rates:
-    """The rates of a form at eta = 1."""
-    return Rates(form.drift_rate.subs(eta, 1), form.noise_rate.subs(eta, 1))
-
-
 def _orders_are_decided(name: str) -> Evidence:
     tableau, stated = PUBLISHED[name], VARIANTS[name]
     identities = []
     for form in stated.forms:
-        at = _at_one(form)
+        at = rates(form, sp.Integer(1))
         first = next(weak_defects(tableau, at, stated.power))
         lower = [
             defect
@@ -393,7 +387,7 @@ def _orders_are_decided(name: str) -> Evidence:
         identities += [
             (strong_order(tableau, at), tableau.orders.strong),
             (weak_order(tableau, at), tableau.orders.weak),
-            (ode_order(tableau, rates_of(form)), tableau.orders.ode),
+            (ode_order(tableau, rates(form)), tableau.orders.ode),
             (sp.Integer(len(lower)), sp.Integer(0)),
             (first.value, stated.value),
             (sp.Integer(first.differential == stated.differential), sp.Integer(1)),
@@ -423,7 +417,7 @@ for _name, _variant in VARIANTS.items():
     expected=Verdict.refuted,
 )
 def _() -> Evidence:
-    first = next(weak_defects(PUBLISHED["phi"], _at_one(DATA), 2))
+    first = next(weak_defects(PUBLISHED["phi"], rates(DATA, sp.Integer(1)), 2))
     return prove([(first.value, sp.Integer(0))], "the first condition at h^2")
 
 
@@ -517,7 +511,7 @@ def _() -> Evidence:
     identities = []
     for name, form in (("last-line", DATA), ("independent", NOISE), ("rule-2", DATA)):
         tableau = PUBLISHED[name]
-        first = next(weak_defects(tableau, _at_one(form), 2))
+        first = next(weak_defects(tableau, rates(form, sp.Integer(1)), 2))
         *lower, last = local_defect(tableau, form)
         identities += [(coefficient, sp.Integer(0)) for coefficient in lower]
         once = sp.Rational(trees.multiplicity(first.forest))
@@ -544,7 +538,10 @@ def _decided_defect_is(name: str) -> Evidence:
     """By what the variant violates beyond the exact SEEDS-3, whose own defect is orders-defect-*."""
     form, stated = _LEADING[name]
     found, exact = (
-        {defect.differential: defect.value for defect in weak_defects(tableau, _at_one(form), 3)}
+        {
+            defect.differential: defect.value
+            for defect in weak_defects(tableau, rates(form, sp.Integer(1)), 3)
+        }
         for tableau in (PUBLISHED[name], method("seeds-3"))
     )
     # The second derivative of an affine f is zero, so this condition does not matter.

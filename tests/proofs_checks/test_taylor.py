@@ -7,6 +7,7 @@ import sympy as sp
 from proofs_checks import trees
 from proofs_checks.order_conditions import (
     decided_orders,
+    explain,
     ode_order,
     path_defects,
     stiff_order,
@@ -189,3 +190,25 @@ def test_an_order_beyond_the_examined_powers_is_an_error_not_a_guess(monkeypatch
     monkeypatch.setattr("proofs_checks.order_conditions.LIMIT", 2)
     with pytest.raises(ParameterError, match=r"all conditions up to h\^2"):
         weak_order(replace(method("seeds-2"), name="examined to 2"), rates(DATA))
+
+
+def test_the_explanation_names_the_condition_that_binds():
+    lines = explain(method("seeds-2"), DATA).splitlines()
+    assert lines[0] == "strong order 1: in the mean square, $f'(e_a)$ is wrong at h^3 by 1/12"
+    assert lines[1].startswith("weak order 2: in the mean, ")
+    inconsistent = replace(method("seeds-1"), row_sums=(Phi(1, z) * sp.Rational(9, 10),))
+    assert explain(inconsistent, DATA).startswith("strong order 0: in the mean, $\\varphi'(f)$")
+
+
+def test_rounded_numbers_and_other_things_than_forms_are_refused():
+    with pytest.raises(ParameterError, match="exact arithmetic"):
+        series(1.5 * h)
+    with pytest.raises(ParameterError, match="orders are of a form, DATA or NOISE"):
+        decided_orders(method("seeds-2"), "data")
+    with pytest.raises(TableauError, match="orders are of a Tableau"):
+        decided_orders("seeds-2", DATA)
+
+
+def test_an_order_at_one_eta_only():
+    assert rates(DATA, sp.Integer(1)).drift == -2
+    assert weak_order(method("seeds-2"), rates(DATA, sp.Integer(1))) == 2

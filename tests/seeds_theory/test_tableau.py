@@ -210,3 +210,29 @@ def test_a_method_at_symbolic_nodes_becomes_the_method_at_numbers() -> None:
     at = dict(zip(general.nodes, special.nodes, strict=True))
     for (_, ours), (_, theirs) in zip(general.rows, special.rows, strict=True):
         assert all(sp.simplify(a.subs(at) - b) == 0 for a, b in zip(ours, theirs, strict=True))
+
+
+def test_rounded_weights_become_the_exact_numbers_they_mean() -> None:
+    tableau = build((0.7,), ((),), (Phi(1, z) / (2 * 0.7),))
+    assert tableau.weights == (Phi(1, z) * sp.Rational(5, 7),)
+    assert build((0.5,), ((),), (1,)).weights == (sp.Integer(1),)
+
+
+@pytest.mark.parametrize(
+    ("parts", "offence"),
+    [
+        ((sp.Rational(1, 2), ((),), (z,)), "are sequences of numbers or sympy expressions"),
+        (((0.5,), ((),), z), "are sequences of numbers or sympy expressions"),
+        (((0.5,), ((),), (sp.Symbol("z"),)), "a symbol z of its own: import z"),
+    ],
+)
+def test_entries_of_the_wrong_kind_are_refused(parts: tuple, offence: str) -> None:
+    with pytest.raises(TableauError, match=offence):
+        build(*parts)
+
+
+@pytest.mark.parametrize("rule", [lambda rate, nodes: (), lambda rate, nodes: (1, 2)])
+def test_a_noise_rule_gives_every_row_a_functional(rule) -> None:
+    tableau = Tableau("odd", (0.5,), ((),), (z,), ORDERS, "a test", noise=rule)
+    with pytest.raises(TableauError, match="returns a Functional for each of 2 rows"):
+        tableau.noises(sp.Integer(1))
