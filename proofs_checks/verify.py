@@ -35,7 +35,8 @@ def run(ids: Sequence[str] = (), *, jobs: int = 2, progress: bool = False) -> li
     # Fresh processes: forking one that has threads, as a notebook or torch has, can lock up.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=_one_thread) as pool:
-        return list(tqdm(pool.map(_decide_by_id, names), **bar))
+        # In chunks: neighbours in the ledger often share what they compute.
+        return list(tqdm(pool.map(_decide_by_id, names, chunksize=4), **bar))
 
 
 def ledger(path: Path) -> list[dict[str, Any]]:
