@@ -56,6 +56,10 @@ class Response:
     weights: Tensor
     intervals: tuple[Interval, ...]
 
+    def variance(self, start: Tensor | float) -> Tensor:
+        """The final variance (d,), for independent noises, from initial states of variance `start`."""
+        return self.gain.square() * start + self.weights.square().sum(0)
+
     @property
     def foreign(self) -> Tensor:
         """The variance (d,) from noise that is independent of the solution's own path."""
@@ -200,8 +204,7 @@ def weak_errors(response: Response, gaussian: Gaussian, sigma: float, sigma_next
 
     One per eigen-coordinate, (d,): their Euclidean norm is the W2 distance in R^d.
     """
-    start = gaussian.variances + sigma**2
-    spread = (response.gain.square() * start + response.weights.square().sum(0)).sqrt()
+    spread = response.variance(gaussian.variances + sigma**2).sqrt()
     difference = spread - (gaussian.variances + sigma_next**2).sqrt()
     mean = response.offset + (response.gain - 1) * gaussian.mean
     return (difference.square() + mean.square()).sqrt()

@@ -47,7 +47,6 @@ from toy_models.convergence import plan_response
 from toy_models.gaussian import Gaussian
 from toy_models.mixture import GaussianMixture
 from toy_models.order import CURVED
-from toy_models.response import Response
 
 HERE = "this project"
 c, v = variance, level
@@ -576,7 +575,7 @@ def _() -> Evidence:
             plan = make_plan(name, grid, eta=rate, prediction=form.name)
             response = plan_response(plan, data)
             ours = numbers(np.array(variances), sigma**2, length, rate)
-            theirs = response.gain.numpy(), response.weights.square().sum(0).numpy()
+            theirs = response.gain.numpy(), response.variance(0.0).numpy()
             differences += [
                 float((np.abs(a - b) / np.maximum(1, np.abs(b).max())).max())
                 for a, b in zip(ours, theirs, strict=True)
@@ -591,15 +590,9 @@ RANGE = (80.0, 0.002)
 def _few_steps(name: str, prediction: str, steps: int, expected: float, within: float) -> Evidence:
     data = Gaussian.scalar(0.25)
     plan = make_plan(name, uniform_log_snr(*RANGE, steps), prediction=prediction)
-    exact = 0.25 + RANGE[1] ** 2
-    error = float(_variance(plan_response(plan, data), data, RANGE[0])) / exact - 1
+    start, exact = (0.25 + sigma**2 for sigma in RANGE)
+    error = float(plan_response(plan, data).variance(start)) / exact - 1
     return measure(error, 0.0, expected, within, f"relative error of the variance, {steps} steps")
-
-
-def _variance(response: Response, data: Gaussian, sigma: float) -> torch.Tensor:
-    """The final variances of a sampler that starts from the marginal at that noise level."""
-    start = data.marginal(sigma).variances
-    return response.gain.square() * start + response.weights.square().sum(0)
 
 
 for _name, _prediction, _steps, _error, _within in (
@@ -920,7 +913,8 @@ def _() -> Evidence:
         def shift(steps: int, rate: float = rate) -> np.ndarray:
             plan = _plan(steps, rate)
             ends = (wrong.response(plan), plan_response(plan, _DATA_SET))
-            first, second = (_variance(response, _DATA_SET, SPAN[0]) for response in ends)
+            start = _DATA_SET.marginal(SPAN[0]).variances
+            first, second = (response.variance(start) for response in ends)
             return (first - second).numpy()
 
         stated = wrong.variance_errors(*SPAN, rate)
@@ -944,8 +938,8 @@ def _() -> Evidence:
         def shift(steps: int, rate: float = rate) -> np.ndarray:
             plan = make_plan("seeds-3", uniform_log_snr(sigma, end, steps), eta=rate)
             response = plan_response(plan, data)
-            spread = response.gain.square() * sigma**2 + response.weights.square().sum(0)
-            return torch.stack([response.offset - data.mean, spread - exact]).numpy()
+            spread = response.variance(sigma**2) - exact
+            return torch.stack([response.offset - data.mean, spread]).numpy()
 
         factor = data.propagator(sigma, end, rate)
         stated = torch.stack([-factor * data.mean, -factor.square() * data.variances]).numpy()

@@ -214,7 +214,7 @@ def _ratios(name: str, form: SemilinearForm) -> list[torch.Tensor]:
     start, end = DATA_SET.variances + START**2, DATA_SET.variances + STOP**2
     ratios = []
     for steps, response in zip(STEPS[-3:], responses(name, form.name)[-3:], strict=True):
-        error = response.gain**2 * start + response.weights.square().sum(0) - end
+        error = response.variance(start) - end
         length = math.log(START / STOP) / steps
         ratios.append(error / (constants * length**tableau.orders.weak))
     return ratios

@@ -612,8 +612,7 @@ def variance_errors(row: str) -> tuple[float, ...]:
     for steps in TABLE_STEPS:
         sigmas = uniform_log_snr(80.0, 0.002, steps)
         response = plan_response(make_plan(tableau, sigmas, prediction=prediction), data)
-        reached = response.gain**2 * (0.25 + 80.0**2) + response.weights.square().sum(0)
-        found.append(float(reached) / (0.25 + 0.002**2) - 1)
+        found.append(float(response.variance(0.25 + 80.0**2)) / (0.25 + 0.002**2) - 1)
     return tuple(found)
 
 
