@@ -20,6 +20,7 @@ from seeds_theory.methods import seeds_1, seeds_2a, seeds_3a
 from seeds_theory.noise import (
     Functional,
     Moment,
+    NoiseRule,
     cuts,
     h,
     interval_lengths,
@@ -140,18 +141,28 @@ def seeds_3_published_noise() -> Tableau:
     return replace(exact, name="seeds-3 (published noise)", noise=swapped_thirds, reference=_CODE)
 
 
-def with_reversed_intervals(method: Tableau, strong: Fraction) -> Tableau:
-    """A method with the published noise rule, at nodes that are not equidistant.
+def with_noise(
+    method: Tableau, rule: NoiseRule, label: str, strong: Fraction = Fraction(1)
+) -> Tableau:
+    """A method with a rule under which a stage noise and the step's have a wrong covariance: weak order 1.
 
-    strong : 0, unless the intervals are symmetric, where the step's own noise is right.
+    strong : 0 where the step's own noise is not the path's either.
     """
     return replace(
         method,
-        name=f"{method.name} (published noise rule)",
-        noise=reversed_intervals,
+        name=f"{method.name} ({label})",
+        noise=rule,
         orders=Orders(strong, 1, method.orders.ode),
         reference=_CODE,
     )
+
+
+def with_published_rule(method: Tableau, strong: Fraction = Fraction(0)) -> Tableau:
+    """A method with the published noise rule, at nodes that are not equidistant.
+
+    strong : 1 where the intervals are symmetric, so that the step's own noise is right.
+    """
+    return with_noise(method, reversed_intervals, "published noise rule", strong)
 
 
 def seeds_2_reread(c2: sp.Expr) -> Tableau:
@@ -167,29 +178,6 @@ def seeds_2_reread(c2: sp.Expr) -> Tableau:
         orders=Orders(Fraction(1), 1, exact.orders.ode),
         reference=_CODE,
         noise=reread_intervals,
-        row_sums=(),
-    )
-
-
-def with_independent_stages(method: Tableau) -> Tableau:
-    """The ablation: stage noises independent of the step's and of each other."""
-    return replace(
-        method,
-        name=f"{method.name} (independent noise)",
-        noise=independent_stages,
-        orders=Orders(Fraction(1), 1, method.orders.ode),
-        reference=_CODE + ", a parked variant",
-    )
-
-
-def with_last_stage_noise(method: Tableau) -> Tableau:
-    """The ablation: noise in the last line only."""
-    return replace(
-        method,
-        name=f"{method.name} (noise in the last line)",
-        noise=last_stage_only,
-        orders=Orders(Fraction(1), 1, method.orders.ode),
-        reference=_CODE + ", a parked variant",
     )
 
 
@@ -302,12 +290,12 @@ def etd_3() -> Tableau:
 PUBLISHED: dict[str, Tableau] = {
     "phi": seeds_3_published_phi(),
     "noise": seeds_3_published_noise(),
-    "rule-2": with_reversed_intervals(seeds_2a(sp.Rational(7, 10)), Fraction(0)),
-    "rule-2-end": with_reversed_intervals(seeds_2a(sp.Integer(1)), Fraction(0)),
-    "rule-3": with_reversed_intervals(seeds_3a(sp.Rational(1, 4), sp.Rational(3, 4)), Fraction(1)),
-    "rule-3-skew": with_reversed_intervals(seeds_3a(sp.Rational(1, 4), 2 * _third), Fraction(0)),
-    "independent": with_independent_stages(seeds_2a(_half)),
-    "last-line": with_last_stage_noise(seeds_2a(_half)),
+    "rule-2": with_published_rule(seeds_2a(sp.Rational(7, 10))),
+    "rule-2-end": with_published_rule(seeds_2a(sp.Integer(1))),
+    "rule-3": with_published_rule(seeds_3a(sp.Rational(1, 4), sp.Rational(3, 4)), Fraction(1)),
+    "rule-3-skew": with_published_rule(seeds_3a(sp.Rational(1, 4), 2 * _third)),
+    "independent": with_noise(seeds_2a(_half), independent_stages, "independent noise"),
+    "last-line": with_noise(seeds_2a(_half), last_stage_only, "noise in the last line"),
     "lawson": lawson_2(_half),
 }
 """Published variants and ablations by a short name."""

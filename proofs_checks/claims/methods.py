@@ -19,7 +19,8 @@ c2, c3 = sp.symbols("c_2 c_3", positive=True)
 HERE = "this project"
 
 
-def _expm1(argument: sp.Expr) -> sp.Expr:
+def expm1(argument: sp.Expr) -> sp.Expr:
+    """The E(u) = e^u - 1 of the published formulas."""
     return sp.exp(argument) - 1
 
 
@@ -27,18 +28,18 @@ def _published(form: SemilinearForm) -> dict[str, list[tuple[sp.Expr, ...]]]:
     """Weights of (F_1, F_2 - F_1, F_3 - F_1), row by row, at eta = 1 and alpha = 1, as published."""
     t, two, three = (sp.exp(-lam_s - c * h) for c in (1, c2, c3))
     if form is NOISE:
-        stage_2 = (-2 * two * _expm1(c2 * h),)
-        bend = -2 * (c3 / c2) * three * (_expm1(c3 * h) / (c3 * h) - 1)
-        stage_3 = (-2 * three * _expm1(c3 * h), bend)
-        constant = -2 * t * _expm1(h)
-        linear = -2 * t * (_expm1(h) / h - 1)
+        stage_2 = (-2 * two * expm1(c2 * h),)
+        bend = -2 * (c3 / c2) * three * (expm1(c3 * h) / (c3 * h) - 1)
+        stage_3 = (-2 * three * expm1(c3 * h), bend)
+        constant = -2 * t * expm1(h)
+        linear = -2 * t * (expm1(h) / h - 1)
         scale, u = -2 * t * h, h
     else:
-        stage_2 = (-_expm1(-2 * c2 * h),)
-        bend = (c3 / c2) * (_expm1(-2 * c3 * h) / (2 * c3 * h) + 1)
-        stage_3 = (-_expm1(-2 * c3 * h), bend)
-        constant = -_expm1(-2 * h)
-        linear = _expm1(-2 * h) / (2 * h) + 1
+        stage_2 = (-expm1(-2 * c2 * h),)
+        bend = (c3 / c2) * (expm1(-2 * c3 * h) / (2 * c3 * h) + 1)
+        stage_3 = (-expm1(-2 * c3 * h), bend)
+        constant = -expm1(-2 * h)
+        linear = expm1(-2 * h) / (2 * h) + 1
         scale, u = 2 * h, -2 * h
     # 3b, at thirds: slope 6 (F_2 - F_1) - 3/2 (F_3 - F_1), curvature 9 (F_3 - F_1) - 18 (F_2 - F_1).
     slope, curvature = scale * Phi(2, u).doit(), scale * Phi(3, u).doit()

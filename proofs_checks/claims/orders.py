@@ -26,6 +26,7 @@ from proofs_checks.measured import (
 from seeds_theory import make_plan, uniform_log_snr
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, variance
 from seeds_theory.methods import METHODS, method
+from seeds_theory.tableau import Tableau
 from toy_models.convergence import gaussian_study, plan_response
 from toy_models.gaussian import Gaussian
 from toy_models.order import CURVED
@@ -119,7 +120,12 @@ _DEFECTS: dict[tuple[str, SemilinearForm], sp.Expr] = {
 
 
 def _defect_is(name: str, form: SemilinearForm, stated: sp.Expr) -> Evidence:
-    *lower, last = local_defect(method(name), form)
+    return defect_is(method(name), form, stated)
+
+
+def defect_is(tableau: Tableau, form: SemilinearForm, stated: sp.Expr) -> Evidence:
+    """Whether a step errs in the variance of Gaussian data by this d(v), and by nothing at lower powers."""
+    *lower, last = local_defect(tableau, form)
     identities = [*((coefficient, sp.Integer(0)) for coefficient in lower), (last, stated)]
     return prove(identities, "expanded for symbolic c and v, lower orders vanish")
 

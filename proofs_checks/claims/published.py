@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -11,6 +10,8 @@ import torch
 from torch import Tensor
 
 from proofs_checks import trees
+from proofs_checks.claims.methods import expm1
+from proofs_checks.claims.orders import defect_is
 from proofs_checks.leading import level, local_defect
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from proofs_checks.measured import (
@@ -38,7 +39,7 @@ from proofs_checks.published import (
     reversed_intervals,
     seeds_2_reread,
     sign_moment,
-    with_reversed_intervals,
+    with_published_rule,
 )
 from proofs_checks.taylor import rates
 from seeds_theory import make_plan, sample, uniform_log_snr
@@ -74,18 +75,14 @@ _half, _third = sp.Rational(1, 2), sp.Rational(1, 3)
 # The tableaux are the code -----------------------------------------------------------------------
 
 
-def _expm1(argument: sp.Expr) -> sp.Expr:
-    return sp.exp(argument) - 1
-
-
 def published_phi() -> sp.Expr:
     """The factor of F_2 - F_1 in the third stage, over c3/c2, as the code has it: eta = 1."""
-    return _expm1(-2 * c2 * h) / (c2 * h) + 1
+    return expm1(-2 * c2 * h) / (c2 * h) + 1
 
 
 def exact_phi() -> sp.Expr:
     """The same factor of the exact method."""
-    return _expm1(-2 * c3 * h) / (2 * c3 * h) + 1
+    return expm1(-2 * c3 * h) / (2 * c3 * h) + 1
 
 
 @claim(
@@ -135,12 +132,12 @@ def _pairs(ours: list[list[sp.Expr]], stated: list[list[sp.Expr]]) -> list[tuple
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    psi = _expm1(2 * h / 3)
+    psi = expm1(2 * h / 3)
     early, late = sp.exp(2 * h / 3), sp.exp(4 * h / 3)
     back = sp.exp(-2 * h / 3)  # sigma_t^2 over sigma_3^2
     stated = [[psi], [back * psi * early, back * psi], [psi * early, psi * late, psi]]
     ours = _squares(PUBLISHED["noise"], NOISE)
-    identities = [*_pairs(ours, stated), (sp.Add(*ours[-1]), _expm1(2 * h))]
+    identities = [*_pairs(ours, stated), (sp.Add(*ours[-1]), expm1(2 * h))]
     return prove(identities, "squares of positive weights, for symbolic h")
 
 
@@ -153,16 +150,16 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     def data(length: sp.Expr) -> sp.Expr:
-        return -_expm1(-2 * h * length)
+        return -expm1(-2 * h * length)
 
     def noise(length: sp.Expr) -> sp.Expr:
-        return _expm1(2 * h * length)
+        return expm1(2 * h * length)
 
     def later(sign: int, node: sp.Expr) -> sp.Expr:
         return sp.exp(2 * sign * node * h)
 
-    two = with_reversed_intervals(seeds_2a(c2), Fraction(0))
-    three = with_reversed_intervals(seeds_3a(c2, 2 * _third), Fraction(0))
+    two = with_published_rule(seeds_2a(c2))
+    three = with_published_rule(seeds_3a(c2, 2 * _third))
     identities = []
     for form, psi, sign in ((DATA, data, -1), (NOISE, noise, 1)):
         last = [later(sign, c2) * psi(1 - c2), psi(c2)]
@@ -273,7 +270,7 @@ def _() -> Evidence:
         ((stated * 2 * c2 + c2) ** 2 - c2**2, c2 * (1 - 2 * c2)),
     ]
     for node in (sp.Rational(1, 5), sp.Rational(4, 5), sp.Integer(1)):
-        tableau = with_reversed_intervals(seeds_2a(node), Fraction(0))
+        tableau = with_published_rule(seeds_2a(node))
         defects = list(weak_defects(tableau, rates(NOISE, sp.Integer(1)), 2))
         identities += [(sp.Integer(len(defects)), sp.Integer(1))]
         identities += [(defects[0].value, stated.subs(c2, node))]
@@ -527,22 +524,14 @@ LEADING = {name: defect for name, (_, defect) in _LEADING.items()}
 """The leading defect d(v) of the variance, of the departures that are not one wrong covariance."""
 
 
-def _expanded_defect_is(name: str) -> Evidence:
-    form, stated = _LEADING[name]
-    *lower, last = local_defect(PUBLISHED[name], form)
-    identities = [*((coefficient, sp.Integer(0)) for coefficient in lower), (last, stated)]
-    return prove(identities, "expanded for symbolic c and v, lower orders vanish")
-
-
-def _decided_defect_is(name: str) -> Evidence:
+def _decided_defect_is(tableau: Tableau, form: SemilinearForm, stated: sp.Expr) -> Evidence:
     """By what the variant violates beyond the exact SEEDS-3, whose own defect is orders-defect-*."""
-    form, stated = _LEADING[name]
     found, exact = (
         {
             defect.differential: defect.value
-            for defect in weak_defects(tableau, rates(form, sp.Integer(1)), 3)
+            for defect in weak_defects(compared, rates(form, sp.Integer(1)), 3)
         }
-        for tableau in (PUBLISHED[name], method("seeds-3"))
+        for compared in (tableau, method("seeds-3"))
     )
     # The second derivative of an affine f is zero, so this condition does not matter.
     curved = r"\varphi'(f''(e_a, e_a))"
@@ -564,7 +553,11 @@ for _name, (_form, _defect) in _LEADING.items():
         rf"${sp.latex(_defect)}\,h^{{{_power}}} + \dots$ a step ($\eta = 1$, $v = \sigma^2$).",
         source=HERE,
         expected=Verdict.proved,
-    )(partial(_decided_defect_is if _name == "noise" else _expanded_defect_is, _name))
+    )(
+        partial(
+            _decided_defect_is if _name == "noise" else defect_is, PUBLISHED[_name], _form, _defect
+        )
+    )
 
 
 def _whole_range(defect: sp.Expr) -> sp.Expr:
