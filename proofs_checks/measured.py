@@ -62,7 +62,10 @@ def measure_order(fits: Sequence[Fit], expected: float, what: str) -> Evidence:
 
 
 def measure_limit(ratios: Iterable[Sequence[Tensor]], within: float) -> Evidence:
-    """Whether ratios (d,) at the last three `STEPS` tend to 1: extrapolated twice, with the last change."""
+    """Whether ratios (d,), each at half the last one's step, tend to 1: extrapolated, with the last change.
+
+    Three of each, for two extrapolations.
+    """
     pairs: list[tuple[float, float]] = []
     for first, second, third in ratios:
         coarse, fine = 2 * second - first, 2 * third - second

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from unittest.mock import patch
@@ -134,31 +134,33 @@ def _with_entry(tableau: Tableau, place: str, value: sp.Expr) -> Tableau:
 def _scaled(rule: NoiseRule, row: int, term: int, factor: sp.Expr) -> NoiseRule:
     """The rule with one weight of one row multiplied."""
 
-    def scaled(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
-        noises = list(rule(rate, nodes))
-        terms = dict(noises[row].terms)
-        moments = list(terms)
-        if term < len(moments):  # fewer, if two nodes coincide with the end
-            terms[moments[term]] *= factor
-        noises[row] = Functional(terms)
-        return tuple(noises)
+    def scaled(weights: list[sp.Expr]) -> None:
+        if term < len(weights):  # fewer, if two nodes coincide with the end
+            weights[term] *= factor
 
-    return scaled
+    return _with_row(rule, row, scaled)
 
 
 def _exchanged(rule: NoiseRule, row: int) -> NoiseRule:
     """The rule with the first two weights of one row exchanged."""
 
-    def exchanged(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+    def exchanged(weights: list[sp.Expr]) -> None:
+        weights[:2] = reversed(weights[:2])
+
+    return _with_row(rule, row, exchanged)
+
+
+def _with_row(rule: NoiseRule, row: int, change: Callable[[list[sp.Expr]], None]) -> NoiseRule:
+    """The rule with the weights of one row changed in place."""
+
+    def changed(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
         noises = list(rule(rate, nodes))
-        terms = dict(noises[row].terms)
-        if len(terms) > 1:
-            one, two, *_ = terms
-            terms[one], terms[two] = terms[two], terms[one]
-        noises[row] = Functional(terms)
+        weights = list(noises[row].terms.values())
+        change(weights)
+        noises[row] = Functional(dict(zip(noises[row].terms, weights, strict=True)))
         return tuple(noises)
 
-    return exchanged
+    return changed
 
 
 def killer(mutant: Mutant) -> str | None:

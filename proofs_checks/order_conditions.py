@@ -29,10 +29,8 @@ from proofs_checks.taylor import (
     LocalStep,
     Rates,
     Series,
-    add,
-    exact_weight,
     mean_square_defect,
-    method_weight,
+    weight_defect,
 )
 from proofs_checks.taylor import rates as rates_of
 from proofs_checks.trees import Forest
@@ -74,10 +72,12 @@ def local_step(tableau: Tableau, rates: Rates) -> LocalStep:
 
 @cache
 def _defect(forest: Forest, tableau: Tableau, rates: Rates, limit: int) -> Series:
-    step = local_step(tableau, rates)
-    minus = {n: -c for n, c in exact_weight(forest, rates.noise, limit).items()}
-    found = add([method_weight(forest, step, limit), minus])
-    return {n: value for n, c in found.items() if (value := _reduced(c)) != 0}
+    return _nonzero(weight_defect(forest, local_step(tableau, rates), limit))
+
+
+def _nonzero(terms: Series) -> Series:
+    """The terms that do not vanish, in canonical form."""
+    return {n: value for n, c in terms.items() if (value := _reduced(c)) != 0}
 
 
 def _reduced(expression: sp.Expr) -> sp.Expr:
@@ -120,11 +120,10 @@ def path_defects(tableau: Tableau, rates: SemilinearForm | Rates) -> tuple[Defec
     for tree in candidates:
         lowest = int(2 * trees.grade((tree,)))
         for limit in dict.fromkeys((lowest, LIMIT)):  # higher powers only where the first agrees
-            defect = mean_square_defect(tree, step, limit)
-            wrong = {n: value for n, c in sorted(defect.items()) if (value := _reduced(c)) != 0}
+            wrong = _nonzero(mean_square_defect(tree, step, limit))
             if wrong:
-                power, value = next(iter(wrong.items()))
-                found.append(Defect("path", (tree,), power, value))
+                power = min(wrong)
+                found.append(Defect("path", (tree,), power, wrong[power]))
                 break
     return tuple(sorted(found, key=lambda defect: defect.power))
 

@@ -343,6 +343,12 @@ def method_weight(forest: Forest, step: LocalStep, limit: int) -> Series:
     return add(terms)
 
 
+def weight_defect(forest: Forest, step: LocalStep, limit: int) -> Series:
+    """What one step gets wrong in the mean of a forest: method minus exact."""
+    exact = exact_weight(forest, step.rates.noise, limit)
+    return add([method_weight(forest, step, limit), {n: -c for n, c in exact.items()}])
+
+
 NESTED: Tree = ((trees.NOISE,),)
 """f'(f'(e_a)): what a stage with a singular weight makes of the noise of an earlier one."""
 
@@ -359,8 +365,7 @@ def mean_square_defect(tree: Tree, step: LocalStep, limit: int) -> Series:
         own = method_weight((NESTED, NESTED), step, limit)
         return {n: c for n, c in own.items() if n < 2 * trees.grade((NESTED,))}
     if not leaves:
-        exact = exact_weight((tree,), step.rates.noise, limit)
-        defect = add([method_weight((tree,), step, limit), _negative(exact)])
+        defect = weight_defect((tree,), step, limit)
         return product((defect, defect), limit)
     times = tree.count(TIME) if isinstance(tree, tuple) else 0
     copy = (*(TIME,) * times, *leaves) if isinstance(tree, tuple) else 1
@@ -384,7 +389,3 @@ def _cross_covariance(node: bool, times: int, leaves: int, step: LocalStep, limi
             integral = {n: _definite(c, start, stop) for n, c in integrand.items()}
             terms.append(product(({0: step.nodes[stage] ** times}, weight, integral), limit))
     return add(terms)
-
-
-def _negative(term: Series) -> Series:
-    return {power: -c for power, c in term.items()}
