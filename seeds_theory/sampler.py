@@ -66,7 +66,7 @@ def sample(
     DenoiserError, NoiseError : the model or the source broke its protocol; names the step.
     ParameterError : x is not a floating-point tensor, or plan is not a `Plan`.
     """
-    _require_state(x)
+    require_state(x)
     if not isinstance(plan, Plan):
         raise ParameterError(f"a plan comes from make_plan(method, sigmas); got {plan!r}")
     if noise is not None and not callable(noise):
@@ -83,7 +83,7 @@ def _follow(
     callback: Callback | None,
     progress: bool,
 ) -> Tensor:
-    watch = _FiniteWatch(immediate=x.device.type == "cpu")
+    watch = FiniteWatch(immediate=x.device.type == "cpu")
     steps = tqdm(plan.steps, desc=plan.tableau.name, unit="step", disable=not progress)
     for index, step in enumerate(steps):
         normals = _draw(source, step, x, index)
@@ -92,7 +92,7 @@ def _follow(
         integrands: list[Tensor] = []
         for row, (skip, out) in zip(step.rows, step.integrands, strict=True):
             estimate = denoiser(state, level)
-            _require_like(estimate, x, index, level)
+            require_estimate(estimate, x, index, level)
             watch.add(estimate, f"step {index}, sigma {level:g}", given=state)
             estimates.append(estimate)
             integrands.append(
@@ -107,7 +107,7 @@ def _follow(
     return x
 
 
-class _FiniteWatch:
+class FiniteWatch:
     """Notices values that are not finite: at once on the CPU, at the end on an accelerator.
 
     There, reading a flag at every call would make the host wait for the device.
@@ -157,13 +157,15 @@ def _draw(source: NoiseSource, step: Step, x: Tensor, index: int) -> Tensor:
     return require_normals(normals, len(step.intervals), x, f"step {index}")
 
 
-def _require_state(x: object) -> None:
+def require_state(x: object) -> None:
+    """States are a floating-point tensor (batch, *event)."""
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 1:
         given = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise ParameterError(f"states are a floating-point tensor (batch, *event); got {given}")
 
 
-def _require_like(estimate: object, x: Tensor, index: int, level: float) -> None:
+def require_estimate(estimate: object, x: Tensor, index: int, level: float) -> None:
+    """A denoiser's estimate is a tensor of the shape and the dtype of the states x."""
     if not isinstance(estimate, Tensor):
         raise DenoiserError(
             f"step {index}, sigma {level:g}: a denoiser returns a tensor; got {type(estimate).__name__}"

@@ -1,0 +1,222 @@
+r"""What every baseline shares: the conventions of `seeds_theory.sample`, around a loop of its own.
+
+A baseline is an algorithm ``f(run, **options)`` that fits on a screen and repeats the symbols of its
+paper. The `Run` gives it the grid, the checked denoiser, the noise of each stretch and the callback:
+
+.. code-block:: python
+
+    def euler(run):
+        x = run.x
+        for s, t in run.steps:
+            D = run.denoise(x, s)
+            x = run.step(x + (t - s) * (x - D) / s, s, t, D)
+        return run.to_zero(x)
+
+States are in the frame x / alpha, so every formula is in its variance-exploding form; a noise level is
+the only coordinate, and log(s / t) is the step in log-SNR. ``eta`` always is that of the reverse SDE (1)
+and the probability-flow ODE (0); an algorithm with a parameter of its own says how it depends on eta.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import numbers
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from seeds_theory.denoiser import Denoiser
+from seeds_theory.errors import GridError, NoiseError, ParameterError
+from seeds_theory.exact import DATA
+from seeds_theory.grids import require_grid
+from seeds_theory.plan import Interval
+from seeds_theory.sampler import (
+    Callback,
+    FiniteWatch,
+    StepInfo,
+    require_estimate,
+    require_state,
+)
+from seeds_theory.sources import GeneratorNoise, NoiseSource, require_normals
+
+
+class Run:
+    """One run of a baseline: what it starts from, and what it may ask for.
+
+    Attributes
+    ----------
+    x : the initial states; an algorithm never changes them in place.
+    sigmas : the grid, descending, as floats.
+    eta : the SDE's eta.
+    calls : number of model calls so far.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        sigmas: Sequence[float],
+        eta: float,
+        source: NoiseSource,
+        callback: Callback | None,
+        progress: bool,
+        name: str,
+    ) -> None:
+        self.x, self.sigmas, self.eta, self.calls = x, tuple(sigmas), eta, 0
+        self._denoiser, self._source, self._callback = denoiser, source, callback
+        self._progress, self._name, self._index = progress, name, 0
+        self._watch = FiniteWatch(immediate=x.device.type == "cpu")
+
+    @property
+    def steps(self) -> Iterator[tuple[float, float]]:
+        """The steps (s, t) from one noise level down to the next, t > 0."""
+        levels = [sigma for sigma in self.sigmas if sigma > 0]
+        pairs = list(itertools.pairwise(levels))
+        yield from tqdm(pairs, desc=self._name, unit="step", disable=not self._progress)
+
+    def denoise(self, x: Tensor, sigma: float) -> Tensor:
+        """The model's estimate of the data."""
+        self.calls += 1
+        estimate = self._denoiser(x, sigma)
+        require_estimate(estimate, x, self._index, sigma)
+        self._watch.add(estimate, f"step {self._index}, sigma {sigma:g}", given=x)
+        return estimate
+
+    def normals(self, *levels: float, path: int = 0) -> tuple[Tensor, ...]:
+        """Standard normals, one for each stretch between consecutive levels, descending.
+
+        They belong to the path that drives the solution; another `path` is independent of it. At
+        eta = 0 they are zero, and the source is not asked.
+        """
+        pairs = list(itertools.pairwise(levels))
+        if self.eta == 0:
+            return tuple(torch.zeros_like(self.x) for _ in pairs)
+        intervals = tuple(Interval(a, b, DATA, self.eta, path) for a, b in pairs)
+        drawn = self._source(intervals, self.x)
+        return tuple(require_normals(drawn, len(intervals), self.x, f"step {self._index}"))
+
+    def step(self, x: Tensor, s: float, t: float, denoised: Tensor) -> Tensor:
+        """Call the callback at the end of a step; returns x."""
+        self._watch.add(x, f"step {self._index}, sigma {s:g} to {t:g}")
+        if self._callback is not None:
+            self._callback(StepInfo(self._index, s, t, x, denoised))
+        self._index += 1
+        return x
+
+    def to_zero(self, x: Tensor) -> Tensor:
+        """The last step if the grid ends at 0: there the limit of every method is the estimate itself."""
+        if self.sigmas[-1] == 0:
+            s = self.sigmas[-2]
+            denoised = self.denoise(x, s)
+            x = self.step(denoised, s, 0.0, denoised)
+        self._watch.check()
+        return x
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Orders a baseline declares: strong and weak for eta > 0, and of the ODE, eta = 0.
+
+    None where it has no such mode, or converges to something else; then the reference says so.
+    """
+
+    strong: float | None
+    weak: float | None
+    ode: float | None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A published sampler outside the family, run like `seeds_theory.sample`.
+
+    Parameters
+    ----------
+    name : its name in `BASELINES`.
+    algorithm : ``f(run, **options)``, returns the final states.
+    declared : its orders, confirmed by the audit.
+    reference : where the formula is from.
+    eta : the default.
+    stochastic : False for an algorithm that has eta = 0 only.
+    """
+
+    name: str
+    algorithm: Callable[..., Tensor]
+    declared: Declared
+    reference: str
+    eta: float = 1.0
+    stochastic: bool = True
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        sigmas: Sequence[float] | np.ndarray,
+        noise: NoiseSource | None = None,
+        *,
+        eta: float | None = None,
+        callback: Callback | None = None,
+        progress: bool = False,
+        **options: Any,
+    ) -> Tensor:
+        """Sample from the states x at ``sigmas[0]``; arguments as of `seeds_theory.sample`.
+
+        Returns
+        -------
+        The states at ``sigmas[-1]``, shaped like x.
+
+        Raises
+        ------
+        ParameterError : eta < 0 or not for this method, an unknown option, x not floating point.
+        GridError : a grid that is not descending, or infinite at its start.
+        DenoiserError, NoiseError : the model or the source broke its protocol.
+        """
+        return self._start(denoiser, x, sigmas, noise, eta, callback, progress, options)[0]
+
+    def nfe(
+        self, sigmas: Sequence[float] | np.ndarray, *, eta: float | None = None, **options: Any
+    ) -> int:
+        """Number of model calls of one run on that grid, counted on a model that returns 0."""
+        zero = torch.zeros(1, 1, dtype=torch.float64)
+        arguments = (lambda x, sigma: torch.zeros_like(x), zero, sigmas, None, eta, None, False)
+        return self._start(*arguments, options)[1]
+
+    def _start(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        sigmas: Sequence[float] | np.ndarray,
+        noise: NoiseSource | None,
+        eta: float | None,
+        callback: Callback | None,
+        progress: bool,
+        options: dict[str, Any],
+    ) -> tuple[Tensor, int]:
+        require_state(x)
+        grid = require_grid(sigmas)
+        if math.isinf(grid[0]):
+            raise GridError(
+                f"{self.name!r} starts at a finite noise level: drop the infinite one, or use seeds-1"
+            )
+        if noise is not None and not callable(noise):
+            raise NoiseError(f"noise is a source, such as SeededNoise([seed, ...]); got {noise!r}")
+        value = self.eta if eta is None else eta
+        if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+            raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
+        if value > 0 and not self.stochastic:
+            raise ParameterError(f"{self.name!r} is deterministic: eta = 0; got {eta!r}")
+        known = [p for p in inspect.signature(self.algorithm).parameters if p != "run"]
+        for option in options:
+            if option not in known:
+                listed = ", ".join(known) or "none"
+                raise ParameterError(f"{self.name!r} has no option {option!r}; known: {listed}")
+        source = noise or GeneratorNoise()
+        run = Run(denoiser, x, grid.tolist(), float(value), source, callback, progress, self.name)
+        with torch.no_grad():
+            return self.algorithm(run, **options), run.calls
