@@ -89,18 +89,36 @@ class Run:
         self._watch.add(estimate, f"step {self._index}, sigma {sigma:g}", given=x)
         return estimate
 
-    def normals(self, *levels: float, path: int = 0) -> tuple[Tensor, ...]:
+    def normals(
+        self, *levels: float, path: int = 0, eta: float | None = None
+    ) -> tuple[Tensor, ...]:
         """Standard normals, one for each stretch between consecutive levels, descending.
 
         They belong to the path that drives the solution; another `path` is independent of it. At
-        eta = 0 they are zero, and the source is not asked.
+        eta = 0, and on a stretch of no length, they are zero, and the source is not asked. `eta` is the
+        run's, except where an algorithm has an option of its own for the amount of noise.
         """
+        eta = self.eta if eta is None else eta
         pairs = list(itertools.pairwise(levels))
-        if self.eta == 0:
+        intervals = [Interval(a, b, DATA, eta, path) for a, b in pairs if eta > 0 and a > b]
+        if not intervals:
             return tuple(torch.zeros_like(self.x) for _ in pairs)
-        intervals = tuple(Interval(a, b, DATA, self.eta, path) for a, b in pairs)
         drawn = self._source(intervals, self.x)
-        return tuple(require_normals(drawn, len(intervals), self.x, f"step {self._index}"))
+        found = iter(require_normals(drawn, len(intervals), self.x, f"step {self._index}"))
+        return tuple(next(found) if a > b else torch.zeros_like(self.x) for a, b in pairs)
+
+    def noises(self, *levels: float) -> tuple[Tensor, ...]:
+        r"""The exact noise of data prediction that starts at the first level, at each of the others.
+
+        .. math::  N_t = e^{-(1+\eta) h} N_m + t \sqrt{1 - e^{-2 \eta h}}\,z, \qquad h = \log(m/t) .
+        """
+        noise, values = torch.zeros_like(self.x), []
+        for (m, t), z in zip(itertools.pairwise(levels), self.normals(*levels), strict=True):
+            h = log_ratio(m, t)
+            decay, spread = math.exp(-(1 + self.eta) * h), math.sqrt(-math.expm1(-2 * self.eta * h))
+            noise = decay * noise + t * spread * z
+            values.append(noise)
+        return tuple(values)
 
     def step(self, x: Tensor, s: float, t: float, denoised: Tensor) -> Tensor:
         """Call the callback at the end of a step; returns x."""
@@ -110,14 +128,37 @@ class Run:
         self._index += 1
         return x
 
-    def to_zero(self, x: Tensor) -> Tensor:
-        """The last step if the grid ends at 0: there the limit of every method is the estimate itself."""
+    def to_zero(self, x: Tensor, level: float | None = None) -> Tensor:
+        """The last step if the grid ends at 0: there the limit of every method is the estimate itself.
+
+        level : that of x, for an algorithm that has raised it above the grid's.
+        """
         if self.sigmas[-1] == 0:
             s = self.sigmas[-2]
-            denoised = self.denoise(x, s)
+            denoised = self.denoise(x, s if level is None else level)
             x = self.step(denoised, s, 0.0, denoised)
         self._watch.check()
         return x
+
+
+def log_ratio(s: float, t: float) -> float:
+    """The step h = log(s / t) in log-SNR, as accurate for close levels: their difference is exact."""
+    return math.log1p((s - t) / t)
+
+
+def require_option(
+    name: str, value: object, low: float, high: float = math.inf, *, closed: bool = False
+) -> None:
+    """An algorithm's option is a number in (low, high], or in [low, high] if closed.
+
+    Raises
+    ------
+    ParameterError : it is not.
+    """
+    if isinstance(value, numbers.Real) and (low < value <= high or (closed and value == low)):
+        return
+    sign = "<=" if closed else "<"
+    raise ParameterError(f"{name} is a number, {low:g} {sign} {name} <= {high:g}; got {value!r}")
 
 
 @dataclass(frozen=True)
