@@ -95,8 +95,8 @@ def mixture_study(
             squares[b, i] = (end - exact).square().sum(-1).mean()
             if on_line:
                 shifts[b, i] = (end[:, 0].sort().values - exact[:, 0].sort().values).numpy()
-    strong = _Jackknife(squares.mean(0), (squares.sum(0) - squares) / (design.batches - 1))
-    weak = _squared_shift(shifts) if on_line else None
+    strong = Jackknife(squares.mean(0), (squares.sum(0) - squares) / (design.batches - 1))
+    weak = squared_shift(shifts) if on_line else None
     return Study(
         tableau=plans[0].tableau,
         prediction=prediction,
@@ -126,7 +126,7 @@ def coupled_ends(
 
 
 @dataclass(frozen=True)
-class _Jackknife:
+class Jackknife:
     """Squared errors, per grid, and their values with each batch left out: (batches, grids)."""
 
     squares: np.ndarray
@@ -166,7 +166,7 @@ class _Jackknife:
         return Fit(order, float(half_width), tuple(steps[i] for i in used))
 
 
-def _squared_shift(shifts: np.ndarray) -> _Jackknife:
+def squared_shift(shifts: np.ndarray) -> Jackknife:
     """W2 squared from the sorted differences (batches, grids, size), by products of distinct batches."""
     count = len(shifts)
     total, squares = shifts.sum(0), np.square(shifts)
@@ -177,4 +177,4 @@ def _squared_shift(shifts: np.ndarray) -> _Jackknife:
     left_out = [
         unbiased(total - shifts[b], squares.sum(0) - squares[b], count - 1) for b in range(count)
     ]
-    return _Jackknife(unbiased(total, squares.sum(0), count), np.stack(left_out))
+    return Jackknife(unbiased(total, squares.sum(0), count), np.stack(left_out))

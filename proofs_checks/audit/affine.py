@@ -11,7 +11,7 @@ between consecutive levels. Nothing is random, and nothing is known of the metho
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -24,6 +24,10 @@ from proofs_checks.audit.protocol import SamplerFailure, Target, call
 
 _AFFINE = 1e-6
 """Tolerated misfit of a combination, for samplers that work in single precision inside."""
+
+
+_ROUNDING = 1e-9
+"""Relative difference of noise levels that are computed to be the same."""
 
 
 class NotAffine(SamplerFailure):
@@ -56,6 +60,23 @@ class LinearModel:
         gain = self.variances / (self.variances + level.reshape(-1, 1).square())
         mean = self.means.to(x.dtype).reshape(1, -1, 1, 1)
         return mean + gain.to(x.dtype)[..., None, None] * (x - mean)
+
+
+class Levels:
+    """Distinct noise levels, descending; two that differ by rounding only are one."""
+
+    def __init__(self, levels: Iterable[float]) -> None:
+        ordered = sorted(levels, reverse=True)
+        kept = ordered[:1] + [b for a, b in itertools.pairwise(ordered) if a - b > _ROUNDING * a]
+        self.values = np.asarray(kept)
+
+    def index(self, sigma: float) -> int | None:
+        """The position of a level; None if it is not one of them."""
+        position = int(np.searchsorted(-self.values, -sigma))
+        for i in (position - 1, position):
+            if 0 <= i < len(self.values) and abs(self.values[i] - sigma) <= 2 * _ROUNDING * sigma:
+                return i
+        return None
 
 
 @dataclass(frozen=True)
@@ -100,9 +121,7 @@ class AffineMap:
         levels = np.asarray(sigmas)
         density = self.other.numpy() / np.sqrt(-np.diff(levels))[:, None]
         none = torch.zeros(0, len(self.gain), dtype=torch.float64)
-        return AffineMap(
-            self.offset, self.gain, levels, density, none, self.stretches, self.calls
-        )
+        return AffineMap(self.offset, self.gain, levels, density, none, self.stretches, self.calls)
 
 
 class _Recorder:
@@ -131,9 +150,8 @@ class _Rows:
         self.injects, self._source, self._combined = recorder.injects, source, combined
         self._shape, self._asked = shape, 0
         on_path = recorder.stretches if source is Source.BROWNIAN else []
-        self.levels = sorted({level for pair in on_path for level in pair}, reverse=True)
-        self._position = {level: i for i, level in enumerate(self.levels)}
-        self.pieces = max(len(self.levels) - 1, 0)
+        self.levels = Levels(level for pair in on_path for level in pair)
+        self.pieces = max(len(self.levels.values) - 1, 0)
         self._fresh = 0 if on_path else len(recorder.stretches)
 
     def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
@@ -142,11 +160,11 @@ class _Rows:
             if self._asked > self._fresh:
                 raise NotAffine("asks for more noise when the states differ")
             return self._unit(self._asked - 1, like)
-        try:
-            first, last = sorted((self._position[sigma], self._position[sigma_next]))
-        except KeyError:
-            raise NotAffine("asks for noise at other levels when the states differ") from None
-        lengths = -np.diff(self.levels[first : last + 1])
+        start, stop = self.levels.index(sigma), self.levels.index(sigma_next)
+        if start is None or stop is None:
+            raise NotAffine("asks for noise at other levels when the states differ")
+        first, last = sorted((start, stop))
+        lengths = -np.diff(self.levels.values[first : last + 1])
         weights = torch.from_numpy(np.sqrt(lengths / lengths.sum()))[:, None]
         if sigma < sigma_next:
             weights = -weights
@@ -195,7 +213,8 @@ def probe(
     call(target, model, zero, grid.clone(), recorder, **options)
     on_path = source is Source.BROWNIAN
     stretches = recorder.stretches
-    pieces = max(len({level for pair in stretches for level in pair}) - 1, 0) if on_path else 0
+    levels = Levels(level for pair in stretches for level in pair if on_path).values
+    pieces = max(len(levels) - 1, 0)
     count = (pieces if on_path else len(stretches)) + recorder.draws
     # Multiples of 1/8: exact in any precision that the sampler may draw in.
     generator = torch.Generator().manual_seed(0)
@@ -216,7 +235,6 @@ def probe(
             f"{misfit:.1g}: adaptive steps, thresholding, or noise that is not Gaussian"
         )
     weights = linear[1:]
-    levels = np.asarray(rows.levels)
     density = weights[:pieces].numpy() / np.sqrt(-np.diff(levels))[:, None]
     return AffineMap(
         offset=offset,

@@ -154,7 +154,10 @@ def _guarded(run: Callable[[], Tensor], seconds: float) -> Tensor:
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TimeUp` after that many seconds, where the system has an alarm (Unix, main thread)."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
         yield
         return
 

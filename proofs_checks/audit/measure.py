@@ -1,0 +1,243 @@
+r"""What a sampler converges to and how fast, on Gaussian data of five variances at once, without sampling.
+
+Kept apart, as they should be: the order at which the sampler approaches *its own* limit (strong, from
+the distances of consecutive grids on one path), the error against the *exact* law (weak), and whether
+that limit is the law and the path of the SDE, at which eta.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proofs_checks.audit.affine import AffineMap, LinearModel, Source, path_distance, probe
+from proofs_checks.audit.protocol import SamplerFailure, Target
+from seeds_theory.grids import uniform_log_snr
+from toy_models.convergence import Fit, fit_exact
+
+VARIANCES = torch.tensor([0.01, 0.1, 1.0, 10.0, 100.0], dtype=torch.float64)
+"""Of the data: from nearly a point to wider than most noise levels, so that no scale decides alone."""
+
+MEANS = torch.tensor([0.1, -0.3, 1.0, -3.0, 10.0], dtype=torch.float64)
+"""Of the data, one standard deviation each."""
+
+SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
+STEPS = (16, 32, 64, 128, 256, 512)
+SHIPPED_STEPS = (8, 16, 32)
+"""Fewer for a sampler's own noise source: a Brownian tree draws tens of numbers a step."""
+
+_ROUGH = 1e-5  # below this an error may be rounding of single-precision coefficients
+_SETTLED = 0.1
+_ALIKE = 1e-9  # relative: two ways to draw noise give one law
+
+
+def grid(steps: int) -> list[float]:
+    """Equal steps in log-SNR between the audit's ends."""
+    return uniform_log_snr(SIGMA_MAX, SIGMA_MIN, steps).tolist()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Errors over steps, and the order that they show."""
+
+    steps: tuple[int, ...]
+    errors: tuple[float, ...]
+    fit: Fit
+
+    @property
+    def slopes(self) -> tuple[float, ...]:
+        """The local orders between consecutive grids."""
+        pairs = itertools.pairwise(zip(self.steps, self.errors, strict=True))
+        return tuple(
+            float(np.log(a / b) / np.log(m / n)) if a > 0 and b > 0 else float("nan")
+            for (n, a), (m, b) in pairs
+        )
+
+    @property
+    def sag(self) -> float:
+        """How far the local order falls below its largest value, where errors are well above rounding."""
+        usable = [
+            slope
+            for slope, error in zip(self.slopes[1:], self.errors[2:], strict=True)
+            if error > _ROUGH
+        ]
+        return max(usable) - usable[-1] if usable else 0.0
+
+
+def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
+    """Fit the order; points at the end that no longer follow it, below 1e-5, are taken as rounding."""
+    kept = list(zip(steps, errors, strict=True))
+    fit = fit_exact(steps, errors)
+    while len(kept) > 4 and kept[-1][1] < _ROUGH and not (fit.uncertainty or 0.0) < _SETTLED:
+        kept.pop()
+        fit = fit_exact(*zip(*kept, strict=True))
+    return Curve(tuple(steps), tuple(errors), fit)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What the sampler tends to as the steps shrink.
+
+    law_error : extrapolated relative error of the final standard deviations and means, the largest.
+    law : whether that is 0 as far as can be told. eta : of the SDE whose gain it has, at all variances;
+    None if there is no one eta. etas : the value at each variance. path_error : extrapolated distance to
+    that SDE's solution on the same path, relative; None where no path is known. path : whether it is 0.
+    """
+
+    law_error: float
+    law: bool
+    eta: float | None
+    etas: tuple[float, ...]
+    path_error: float | None
+    path: bool | None
+
+    def __str__(self) -> str:
+        if not self.law:
+            return f"another law, off by {self.law_error:.1e}"
+        if self.eta is None:
+            return f"right law; eta varies, {min(self.etas):.2f} to {max(self.etas):.2f}"
+        if self.eta == 0:
+            return "ODE"
+        path = {True: "", False: "; not on its path", None: ""}[self.path]
+        return f"SDE, eta {self.eta:g}{path}"
+
+
+class Measurement:
+    """The affine maps of one sampler, found when first needed, and what follows from them."""
+
+    def __init__(self, target: Target, steps: Sequence[int] = STEPS) -> None:
+        self.target, self.steps = target, tuple(steps)
+        self._maps: dict[tuple[int, Source], AffineMap] = {}
+
+    @property
+    def source(self) -> Source:
+        """The source whose paths can be shared by different grids, if the sampler lets it be given."""
+        return Source.BROWNIAN if self.target.takes_noise_sampler else Source.OWN
+
+    def map(self, steps: int, source: Source | None = None) -> AffineMap:
+        """The affine map on a grid of that many steps."""
+        key = steps, source or self.source
+        if key not in self._maps:
+            self._maps[key] = probe(self.target, MEANS, VARIANCES, grid(steps), key[1])
+        return self._maps[key]
+
+    def law_errors(self, response: AffineMap) -> Tensor:
+        """Relative errors of the final law: of the deviations and of the means, (2, d)."""
+        exact = (VARIANCES + SIGMA_MIN**2).sqrt()
+        variance = response.gain.square() * (VARIANCES + SIGMA_MAX**2) + response.noise_variance
+        mean = response.offset + (response.gain - 1) * MEANS
+        return torch.stack([variance.sqrt() / exact - 1, mean / exact])
+
+    def weak(self, source: Source | None = None, steps: Sequence[int] | None = None) -> Curve:
+        """Relative W2 distances of the final law to the exact one, norm over the variances."""
+        counts = steps or self.steps
+        return curve(counts, [float(self.law_errors(self.map(n, source)).norm()) for n in counts])
+
+    @cached_property
+    def weak_curve(self) -> Curve:
+        """With noise on one path, or the sampler's own where none can be given."""
+        return self.weak()
+
+    @cached_property
+    def independent_curve(self) -> Curve:
+        """With a noise sampler that draws afresh at every call."""
+        if not self.target.takes_noise_sampler or not self.map(self.steps[-1]).overlapping():
+            return self.weak_curve
+        return self.weak(Source.INDEPENDENT)
+
+    def on_path(self, steps: int) -> AffineMap | None:
+        """The map on a path; None if the draws cannot be put on one."""
+        return self.map(steps).along(grid(steps))
+
+    @cached_property
+    def strong_curve(self) -> Curve | None:
+        """Distances of consecutive grids on one path, relative; None where no path is known."""
+        maps = [self.on_path(n) for n in self.steps]
+        if any(found is None for found in maps):
+            return None
+        distances = [self._distance(a, b) for a, b in itertools.pairwise(maps) if a and b]
+        return curve(self.steps[:-1], distances)
+
+    def _distance(self, first: AffineMap, second: AffineMap) -> float:
+        distance = path_distance(first, second, MEANS, VARIANCES + SIGMA_MAX**2)
+        return float((distance / (VARIANCES + SIGMA_MIN**2).sqrt()).norm())
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether noise has no effect."""
+        return self.map(self.steps[-1]).deterministic
+
+    @cached_property
+    def nfe_per_step(self) -> float:
+        """Model calls added by each further step."""
+        few, many = self.steps[1], self.steps[2]
+        return (len(self.map(many).calls) - len(self.map(few).calls)) / (many - few)
+
+    @cached_property
+    def limit(self) -> Limit:
+        """See `Limit`."""
+        maps = [self.map(n) for n in self.steps[-3:]]
+        errors = [self.law_errors(response) for response in maps]
+        last = float(errors[-1].abs().max())
+        law_error = float(_extrapolated(errors).abs().max())
+        law = law_error < max(0.3 * last, _ROUGH)
+        etas = _extrapolated([self._etas(response) for response in maps])
+        spread = float(etas.max() - etas.min())
+        eta = round(float(etas.mean()), 2) + 0.0 if law and spread < 0.02 else None
+        path_error = path = None
+        if eta and self.on_path(self.steps[-1]) is not None:
+            distances = [self._to_solution(self.on_path(n), eta) for n in self.steps[-3:]]
+            path_error = float(_extrapolated([torch.tensor(d) for d in distances]).abs())
+            path = path_error < max(0.3 * distances[-1], _ROUGH)
+        return Limit(law_error, law, eta, tuple(etas.tolist()), path_error, path)
+
+    def _etas(self, response: AffineMap) -> Tensor:
+        """The eta whose SDE has this gain, at each variance: gain = ((c + t^2)/(c + s^2))^((1+eta)/2)."""
+        ratio = (VARIANCES + SIGMA_MIN**2) / (VARIANCES + SIGMA_MAX**2)
+        return 2 * response.gain.abs().log() / ratio.log() - 1
+
+    def _to_solution(self, response: AffineMap | None, eta: float) -> float:
+        """The relative RMS distance to the exact solution of the SDE on the same path."""
+        assert response is not None
+        nodes, weights = np.polynomial.legendre.leggauss(8)
+        edges = response.levels
+        middle, half = 0.5 * (edges[:-1] + edges[1:]), -0.5 * np.diff(edges)
+        points = middle[:, None] + half[:, None] * nodes
+        c = VARIANCES.numpy()
+        power = 0.5 * (1 + eta)
+        flow = ((c + SIGMA_MIN**2) / (c + points[..., None] ** 2)) ** power
+        exact = flow * np.sqrt(2 * eta * points)[..., None]
+        # The path's sign is a convention of the sampler: take the nearer one.
+        squares = [
+            np.einsum(
+                "pn,pnd->d",
+                half[:, None] * weights,
+                (sign * response.density[:, None] - exact) ** 2,
+            )
+            for sign in (1, -1)
+        ]
+        exact_gain = ((VARIANCES + SIGMA_MIN**2) / (VARIANCES + SIGMA_MAX**2)) ** power
+        gain = (response.gain - exact_gain).square() * (VARIANCES + SIGMA_MAX**2)
+        return min(
+            float(((torch.from_numpy(s) + gain) / (VARIANCES + SIGMA_MIN**2)).sum().sqrt())
+            for s in squares
+        )
+
+
+def _extrapolated(values: Sequence[Tensor]) -> Tensor:
+    """Aitken's limit of the last three of a geometrically converging sequence; the last if it has settled."""
+    first, second, third = values
+    change, before = third - second, second - first
+    ratio = (change / before).nan_to_num(1.0)
+    converging = (ratio > 0.05) & (ratio < 0.8)
+    step = torch.where(converging, change * ratio / (1 - ratio), torch.zeros_like(change))
+    return third + step
+
+
+__all__ = ["Curve", "LinearModel", "Limit", "Measurement", "SamplerFailure", "curve", "grid"]
