@@ -14,12 +14,14 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.draws import RefusedDraw
+from proofs_checks.audit.draws import USED, RefusedDraw
+from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.protocol import SamplerFailure, Target, call
 
 _AFFINE = 1e-6
@@ -32,6 +34,8 @@ _ROUNDING = 1e-9
 
 class NotAffine(SamplerFailure):
     """A sampler that is not affine in state and noise has no exact errors."""
+
+    severity = Severity.warning
 
 
 class Source(StrEnum):
@@ -179,6 +183,8 @@ class _Rows:
                 f"draws noise of shape {tuple(like.shape)} for states {tuple(self._shape)}: its "
                 "samples share noise"
             )
+        if number == USED:
+            raise RefusedDraw("draws again the numbers that made the initial state")
         index = self.pieces + self._fresh + number
         if index >= len(self._combined):
             raise NotAffine("draws more noise when the states differ")
@@ -197,7 +203,7 @@ def probe(
     variances: Tensor,
     sigmas: Sequence[float],
     source: Source = Source.BROWNIAN,
-    **options: object,
+    **options: Any,
 ) -> AffineMap:
     """Find the affine map of a sampler on a grid.
 

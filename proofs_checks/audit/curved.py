@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,17 +24,26 @@ from toy_models.mixture import GaussianMixture
 from toy_models.order import CURVED
 from toy_models.paths import Jackknife, squared_shift
 
-GROUPS, SIZE = 16, 1024
+GROUPS, SIZE = 16, 2048
 STEPS = (8, 16, 32, 64, 128)
 SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
 
 
 @dataclass(frozen=True)
 class CurvedStudy:
-    """Orders with 95 % confidence half-widths; strong is None where draws cannot be put on a path."""
+    """Orders on the mixture, with 95 % confidence half-widths."""
 
     strong: Fit
     weak: Fit
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in a report."""
+        return {
+            "strong_order": self.strong.order,
+            "strong_order_uncertainty": self.strong.uncertainty,
+            "weak_order": self.weak.order,
+            "weak_order_uncertainty": self.weak.uncertainty,
+        }
 
 
 @dataclass(frozen=True)
@@ -64,8 +74,7 @@ class _Recorder:
 
 
 class _Paths:
-    """Brownian paths in the clock sigma at given levels, for a sampler that asks for stretches or draws
-    once a step."""
+    """Brownian paths in the clock sigma, for a sampler that asks for stretches or draws once a step."""
 
     injects = True
 

@@ -19,6 +19,9 @@ from torch.overrides import TorchFunctionMode
 Answer = Callable[[int, Tensor], Tensor]
 """Given the number of a draw and a tensor of its shape, dtype and device, its values."""
 
+USED = -1
+"""The number of the draw that made the initial states."""
+
 _STANDARD = (torch.randn, torch.randn_like)
 _SCALED = (torch.normal, Tensor.normal_)
 
@@ -27,25 +30,36 @@ class RefusedDraw(Exception):
     """A draw that no source of noise for these states can answer; says why."""
 
 
-class _Interception(TorchFunctionMode):
-    def __init__(self, answer: Answer) -> None:
+class Interception(TorchFunctionMode):
+    """The mode; see the module."""
+
+    def __init__(self, answer: Answer, used: bytes) -> None:
         super().__init__()
         self._answer = answer
-        self._known: dict[bytes, int] = {}
+        self._known: dict[bytes, int] = {used: USED}
+        self._paused = False
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let torch draw for itself in this block."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func not in _STANDARD + _SCALED:
+        if self._paused or func not in _STANDARD + _SCALED:
             return func(*args, **kwargs)
         generator = kwargs.get("generator") or torch.default_generator
         state = generator.get_state()
-        number = self._known.setdefault(state.numpy().tobytes(), len(self._known))
+        number = self._known.setdefault(state.numpy().tobytes(), len(self._known) - 1)
         drawn = func(*args, **kwargs)
-        # Move on by a fixed amount: a run with more samples then meets the same states.
         generator.set_state(state)
-        torch.empty(16, device=generator.device).normal_(generator=generator)
+        _advance(generator)
         values = self._answer(number, drawn)
         if func in _SCALED:
             given = [*args[func is Tensor.normal_ :], 0.0, 1.0][:2] if args else [0.0, 1.0]
@@ -54,8 +68,21 @@ class _Interception(TorchFunctionMode):
         return drawn.copy_(values) if func is Tensor.normal_ else values
 
 
+def _advance(generator: torch.Generator) -> None:
+    """Move on by a fixed amount, so that a run with more samples meets the same states."""
+    torch.empty(16, device=generator.device).normal_(generator=generator)
+
+
 @contextlib.contextmanager
-def intercepted_draws(answer: Answer) -> Iterator[None]:
-    """Answer all normal draws of torch in this block."""
-    with _Interception(answer):
-        yield
+def intercepted_draws(answer: Answer, seed: int) -> Iterator[Interception]:
+    """Answer all normal draws of torch in this block, as after drawing initial states with that seed.
+
+    Torch's global generator is seeded, and restored at the end. A draw that repeats the numbers of the
+    initial states has the number `USED`.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        used = torch.default_generator.get_state().numpy().tobytes()
+        _advance(torch.default_generator)
+        with Interception(answer, used) as mode:
+            yield mode

@@ -11,13 +11,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.affine import AffineMap, LinearModel, Source, path_distance, probe
-from proofs_checks.audit.protocol import SamplerFailure, Target
+from proofs_checks.audit.affine import AffineMap, Source, path_distance, probe
+from proofs_checks.audit.protocol import Target
 from seeds_theory.grids import uniform_log_snr
 from toy_models.convergence import Fit, fit_exact
 
@@ -34,7 +35,6 @@ SHIPPED_STEPS = (8, 16, 32)
 
 _ROUGH = 1e-5  # below this an error may be rounding of single-precision coefficients
 _SETTLED = 0.1
-_ALIKE = 1e-9  # relative: two ways to draw noise give one law
 
 
 def grid(steps: int) -> list[float]:
@@ -71,13 +71,18 @@ class Curve:
 
 
 def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
-    """Fit the order; points at the end that no longer follow it, below 1e-5, are taken as rounding."""
-    kept = list(zip(steps, errors, strict=True))
-    fit = fit_exact(steps, errors)
-    while len(kept) > 4 and kept[-1][1] < _ROUGH and not (fit.uncertainty or 0.0) < _SETTLED:
-        kept.pop()
-        fit = fit_exact(*zip(*kept, strict=True))
+    """Fit the order; points at the end that follow none, below 1e-5, are taken as rounding."""
+    fit, last = fit_exact(steps, errors), len(errors)
+    while not _settled(fit) and last > 3 and errors[last - 1] < _ROUGH:
+        last -= 1
+        fit = fit_exact(steps[:last], errors[:last])
+    if fit.order is not None and fit.order < 0 and errors[last - 1] < _ROUGH:
+        fit = Fit(None, None, ())  # nothing but rounding
     return Curve(tuple(steps), tuple(errors), fit)
+
+
+def _settled(fit: Fit) -> bool:
+    return fit.order is not None and (fit.uncertainty or 0.0) < _SETTLED and fit.order > 0
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,18 @@ class Limit:
             return f"right law; eta varies, {min(self.etas):.2f} to {max(self.etas):.2f}"
         if self.eta == 0:
             return "ODE"
-        path = {True: "", False: "; not on its path", None: ""}[self.path]
+        path = "; not on its path" if self.path is False else ""
         return f"SDE, eta {self.eta:g}{path}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in a report."""
+        return {
+            "text": str(self),
+            "law": self.law,
+            "law_error": self.law_error,
+            "eta": self.eta,
+            "path": self.path,
+        }
 
 
 class Measurement:
@@ -238,6 +253,3 @@ def _extrapolated(values: Sequence[Tensor]) -> Tensor:
     converging = (ratio > 0.05) & (ratio < 0.8)
     step = torch.where(converging, change * ratio / (1 - ratio), torch.zeros_like(change))
     return third + step
-
-
-__all__ = ["Curve", "LinearModel", "Limit", "Measurement", "SamplerFailure", "curve", "grid"]

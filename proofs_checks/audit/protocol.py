@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.draws import RefusedDraw, intercepted_draws
+from proofs_checks.audit.findings import Severity
 from seeds_theory.baselines.run import Declared
 from seeds_theory.errors import ParameterError
 
@@ -32,6 +33,8 @@ Model = Callable[..., Tensor]
 
 class SamplerFailure(Exception):
     """What a sampler under audit did instead of returning states; the audit reports it."""
+
+    severity = Severity.error
 
 
 class TimeUp(BaseException):
@@ -86,6 +89,10 @@ class Target:
         return float(value) if isinstance(value, int | float) else None
 
 
+SEED = 1234
+"""What torch is seeded with before each run, where a user would draw the initial states."""
+
+
 class Noise(Protocol):
     """Who answers the draws of one run."""
 
@@ -121,11 +128,15 @@ def call(
     """
     keywords: dict[str, Any] = {"disable": True, "callback": callback, "extra_args": extra_args}
     keywords = {name: value for name, value in keywords.items() if name in target.keywords}
-    if noise.injects and target.takes_noise_sampler:
-        keywords["noise_sampler"] = lambda s, t: noise.stretch(float(s), float(t), x)
     keywords |= {**target.options, **options}
-    with torch.no_grad(), torch.random.fork_rng(), intercepted_draws(noise.draw):
-        torch.manual_seed(0)
+    with torch.no_grad(), intercepted_draws(noise.draw, SEED) as interception:
+        if noise.injects and target.takes_noise_sampler:
+
+            def noise_sampler(sigma: Any, sigma_next: Any) -> Tensor:
+                with interception.paused():
+                    return noise.stretch(float(sigma), float(sigma_next), x)
+
+            keywords["noise_sampler"] = noise_sampler
         result = _guarded(lambda: target.sampler(model, x, sigmas, **keywords), seconds)
     if not isinstance(result, Tensor) or result.shape != x.shape:
         shape = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
@@ -135,10 +146,12 @@ def call(
     return result
 
 
-def _guarded(run: Callable[[], Tensor], seconds: float) -> Tensor:
+def _guarded(run: Callable[[], object], seconds: float) -> object:
     try:
         with time_limit(seconds):
             return run()
+    except SamplerFailure:
+        raise
     except TimeUp:
         raise SamplerFailure(f"does not return within {seconds:g} s") from None
     except RefusedDraw as refusal:

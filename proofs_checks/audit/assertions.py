@@ -1,0 +1,44 @@
+"""For other people's tests: three lines that fail when a sampler loses its order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proofs_checks.audit.checks import audit
+from proofs_checks.audit.findings import Severity
+from proofs_checks.audit.protocol import Sampler
+from proofs_checks.audit.subject import Expectation
+
+
+def assert_order(
+    sampler: str | Sampler,
+    *,
+    weak: float | None = None,
+    strong: float | None = None,
+    ode: float | None = None,
+    fail_on: str = "error",
+    **options: Any,
+) -> None:
+    """Audit a sampler and raise if it has a finding.
+
+    >>> from proofs_checks.audit import assert_order
+    >>> def test_order():
+    ...     assert_order(my_package.sample_mine, weak=2, strong=1)
+
+    Parameters
+    ----------
+    sampler : a function with the k-diffusion signature, or a name as `seeds-audit` takes it.
+    weak, strong, ode : orders it must have; ode is for a deterministic sampler.
+    fail_on : the least severity that fails: "error", "warning" or "note".
+    options : keyword arguments for every call of the function.
+
+    Raises
+    ------
+    AssertionError : lists the findings.
+    """
+    __tracebackhide__ = True
+    report = audit(sampler, expect=Expectation(weak, strong, ode), **options)
+    findings = report.above(Severity(fail_on))
+    if findings:
+        listed = "\n".join(f"  {finding}" for finding in findings)
+        raise AssertionError(f"{report.target}:\n{listed}")

@@ -1,0 +1,305 @@
+"""Checks of how a sampler behaves: grids, dtypes, batches, seeds, callbacks, inputs.
+
+Each runs the sampler a few times on Gaussian data, with noise from a table: the same number of a draw
+and the same sample always get the same noise, whatever the batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proofs_checks.audit.affine import LinearModel, probe
+from proofs_checks.audit.draws import USED
+from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.measure import MEANS, SIGMA_MAX, SIGMA_MIN, VARIANCES, grid
+from proofs_checks.audit.protocol import SEED, SamplerFailure, Target, call
+from proofs_checks.audit.subject import Subject
+from seeds_theory.grids import uniform_log_snr
+from seeds_theory.sources import seeded_generator
+
+_STEPS = 12
+_BATCH = 3
+
+
+class TableNoise:
+    """Noise from a table of draws: of a batch of `of`, the given samples."""
+
+    def __init__(
+        self, samples: slice = slice(None), of: int = _BATCH, injects: bool = True
+    ) -> None:
+        self.injects = injects
+        self._samples, self._of, self._asked = samples, of, 0
+
+    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        """The next row of the table."""
+        self._asked += 1
+        return self._entry(0, self._asked, like)
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        """The row of that number."""
+        return self._entry(1, number, like)
+
+    def _entry(self, table: int, number: int, like: Tensor) -> Tensor:
+        generator = seeded_generator(number, table)
+        shape = (self._of, *like.shape[1:])
+        values = torch.randn(shape, generator=generator, dtype=torch.float64)[self._samples]
+        return values.to(like) if values.shape == like.shape else torch.zeros_like(like)
+
+
+def _start(batch: int = _BATCH, seed: int = 1) -> Tensor:
+    unit = torch.randn(batch, len(MEANS), 1, 1, generator=seeded_generator(seed, 2)).double()
+    deviation = (VARIANCES + SIGMA_MAX**2).sqrt()
+    return MEANS[:, None, None] + deviation[:, None, None] * unit
+
+
+def _run(
+    target: Target,
+    x: Tensor,
+    sigmas: list[float] | Tensor,
+    noise: TableNoise | None = None,
+    **more: Any,
+) -> Tensor:
+    levels = torch.as_tensor(sigmas, dtype=x.dtype)
+    return call(target, LinearModel(MEANS, VARIANCES), x, levels, noise or TableNoise(), **more)
+
+
+def _scale(sigma: float) -> Tensor:
+    """The exact standard deviations at a noise level, beside (batch, d, 1, 1)."""
+    return (VARIANCES + sigma**2).sqrt()[:, None, None]
+
+
+def runs(subject: Subject) -> Iterator[Finding]:
+    """That it returns finite states of the right shape; a failure is reported by the audit itself."""
+    x = _start()
+    result = _run(subject.target, x, grid(_STEPS))
+    if result.dtype != x.dtype:
+        yield subject.finding(
+            Severity.warning, f"states of {x.dtype}, as given", f"states of {result.dtype}"
+        )
+
+
+def short_grids(subject: Subject) -> Iterator[Finding]:
+    """One step and two, and grids that end at 0."""
+    grids = {
+        "one step": [SIGMA_MAX, SIGMA_MIN],
+        "two steps": [SIGMA_MAX, 1.0, SIGMA_MIN],
+        "one step to 0": [SIGMA_MAX, 0.0],
+        "two steps to 0": [SIGMA_MAX, 1.0, 0.0],
+    }
+    for name, sigmas in grids.items():
+        try:
+            _run(subject.target, _start(), sigmas)
+        except SamplerFailure as failure:
+            yield subject.finding(Severity.error, f"a result for {name}", str(failure))
+
+
+def grid_to_zero(subject: Subject) -> Iterator[Finding]:
+    """A grid that ends at 0 gives the data's own law, as nearly as one that ends just above it."""
+    steps = 128
+    levels = [*grid(steps), 0.0]
+    response = probe(subject.target, MEANS, VARIANCES, levels, subject.measurement.source)
+    start = VARIANCES + SIGMA_MAX**2
+    deviation = (response.gain.square() * start + response.noise_variance).sqrt()
+    wide = VARIANCES > 0.05  # on narrower data the last estimate itself is narrower than the data
+    off = float((deviation / VARIANCES.sqrt() - 1)[wide].abs().max())
+    usual = float(subject.measurement.law_errors(subject.measurement.map(steps)).abs().max())
+    if off > 2 * usual + 0.01:
+        yield subject.finding(
+            Severity.error,
+            f"the data's law from a grid that ends at 0, to {2 * usual + 0.01:.2g}",
+            f"deviations off by {off:.2g}",
+            off,
+        )
+
+
+def last_level(subject: Subject) -> Iterator[Finding]:
+    """The state returned is at the last level: on data at a point its variance says at which it is."""
+    levels = uniform_log_snr(SIGMA_MAX, 2.0, 64).tolist()
+    point = torch.full_like(VARIANCES, 1e-12)
+    response = probe(subject.target, MEANS, point, levels, subject.measurement.source)
+    variance = response.gain.square() * SIGMA_MAX**2 + response.noise_variance
+    reached = float(variance.sqrt().mean())
+    gap = levels[-2] - levels[-1]
+    if abs(reached - levels[-2]) < 0.1 * gap:
+        yield subject.finding(
+            Severity.error,
+            f"the state at the last level, sigma {levels[-1]:.4g}",
+            f"the state of one level before, sigma {reached:.4g}: a step is missing at the end",
+            reached,
+        )
+
+
+def first_call(subject: Subject) -> Iterator[Finding]:
+    """The model is first asked about the state it starts from, at its own level."""
+    levels = grid(_STEPS)
+    model = LinearModel(MEANS, VARIANCES)
+    call(subject.target, model, _start(), torch.tensor(levels, dtype=torch.float64), TableNoise())
+    if model.levels and abs(model.levels[0] / levels[0] - 1) > 1e-3:
+        yield subject.finding(
+            Severity.warning,
+            f"the first model call at the first level, sigma {levels[0]:.4g}",
+            f"it is at sigma {model.levels[0]:.4g}",
+            model.levels[0],
+        )
+
+
+def single_precision(subject: Subject) -> Iterator[Finding]:
+    """float32 states stay float32 and end where float64 states do, on the same noise."""
+    wide = _run(subject.target, _start(), grid(_STEPS))
+    narrow = _run(subject.target, _start().float(), grid(_STEPS))
+    if narrow.dtype != torch.float32:
+        yield subject.finding(
+            Severity.warning, "float32 states from float32 states", f"states of {narrow.dtype}"
+        )
+    off = float(((narrow.double() - wide) / _scale(SIGMA_MIN)).abs().max())
+    if off > 1e-3:
+        yield subject.finding(
+            Severity.error, "float32 and float64 to agree to 1e-3", f"they differ by {off:.2g}", off
+        )
+
+
+def batch(subject: Subject) -> Iterator[Finding]:
+    """A sample does not depend on the others in its batch."""
+    together = _run(subject.target, _start(), grid(_STEPS))
+    for i in range(_BATCH):
+        row = slice(i, i + 1)
+        alone = _run(subject.target, _start()[row], grid(_STEPS), TableNoise(row))
+        off = float(((alone - together[row]) / _scale(SIGMA_MIN)).abs().max())
+        if off > 1e-9:
+            yield subject.finding(
+                Severity.error,
+                "the same sample alone and in a batch, on the same noise",
+                f"a difference of {off:.2g} deviations",
+                off,
+            )
+            return
+
+
+class _Watched(TableNoise):
+    """Notes whether the numbers that made the initial state are drawn again."""
+
+    repeats = False
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        """The row of that number."""
+        self.repeats |= number == USED
+        return super().draw(abs(number), like)
+
+
+def initial_noise(subject: Subject) -> Iterator[Finding]:
+    """The sampler's own noise is not that of the initial state, also if it is told the seed."""
+    noise = _Watched(injects=False)
+    _run(subject.target, _start(), grid(_STEPS), noise, extra_args={"seed": SEED})
+    if noise.repeats:
+        yield subject.finding(
+            Severity.error,
+            "noise independent of the initial state",
+            "a generator seeded like the one that drew the initial state: its numbers come again",
+        )
+
+
+@contextlib.contextmanager
+def _other_generators(seed: int) -> Iterator[None]:
+    """Seed the global generators that are not torch's, and restore them."""
+    before = np.random.get_state(), random.getstate()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before[0])  # noqa: NPY002
+        random.setstate(before[1])
+
+
+def hidden_randomness(subject: Subject) -> Iterator[Finding]:
+    """All random numbers are torch's or the noise sampler's: no others change the result."""
+    results = []
+    for seed in (1, 2):
+        with _other_generators(seed):
+            results.append(_run(subject.target, _start(), grid(_STEPS)))
+    off = float(((results[0] - results[1]) / _scale(SIGMA_MIN)).abs().max())
+    if off > 1e-9:
+        yield subject.finding(
+            Severity.error,
+            "the same states from the same noise",
+            f"states that differ by {off:.2g} deviations: it draws numbers outside torch",
+            off,
+        )
+
+
+def seeds(subject: Subject) -> Iterator[Finding]:
+    """A stochastic sampler lets its noise be given, so that each sample can have a seed of its own."""
+    if not subject.measurement.deterministic and not subject.target.takes_noise_sampler:
+        yield subject.finding(
+            Severity.note,
+            "a noise_sampler parameter",
+            "none: no seed per sample, no path shared by step sizes",
+        )
+
+
+def eta_zero(subject: Subject) -> Iterator[Finding]:
+    """At eta = 0 noise has no effect."""
+    if "eta" not in subject.target.keywords:
+        return
+    source = subject.measurement.source
+    response = probe(subject.target, MEANS, VARIANCES, grid(_STEPS), source, eta=0.0)
+    share = float((response.noise_variance / (VARIANCES + SIGMA_MIN**2)).max())
+    if share > 0:
+        yield subject.finding(
+            Severity.error, "no noise at eta = 0", f"noise is {share:.2g} of the variance", share
+        )
+
+
+_KEYS = ("x", "i", "sigma", "sigma_hat", "denoised")
+
+
+def callback(subject: Subject) -> Iterator[Finding]:
+    """The callback is called once a step, in order, with x, i, sigma, sigma_hat and denoised."""
+    if "callback" not in subject.target.keywords:
+        yield subject.finding(Severity.note, "a callback parameter", "none: no previews")
+        return
+    seen: list[dict[str, Any]] = []
+    x, levels = _start(), grid(_STEPS)
+    _run(subject.target, x, levels, callback=seen.append)
+    if len(seen) != _STEPS or [call["i"] for call in seen if "i" in call] != list(range(_STEPS)):
+        indices = [call.get("i") for call in seen]
+        yield subject.finding(
+            Severity.warning,
+            f"{_STEPS} calls of the callback, i = 0 to {_STEPS - 1}",
+            f"{len(seen)} calls, i = {', '.join(map(str, indices[:4]))} ...",
+            len(seen),
+        )
+        return
+    missing = [key for key in _KEYS if key not in seen[0]]
+    if missing:
+        yield subject.finding(
+            Severity.warning, f"a dictionary with {', '.join(_KEYS)}", f"no {', '.join(missing)}"
+        )
+    if "sigma" in seen[0] and any(
+        abs(float(call["sigma"]) - level) > 1e-3 * level
+        for call, level in zip(seen, levels, strict=False)
+    ):
+        yield subject.finding(Severity.warning, "sigma of each step's start", "other levels")
+
+
+def inputs(subject: Subject) -> Iterator[Finding]:
+    """The states, the grid and extra_args are not changed."""
+    x, sigmas = _start(), torch.tensor(grid(_STEPS), dtype=torch.float64)
+    extra: dict[str, Any] = {"seed": SEED}
+    given = {"x": x, "sigmas": sigmas}
+    before = {name: value.clone() for name, value in given.items()}
+    _run(subject.target, x, sigmas, extra_args=extra)
+    changed = [name for name, value in given.items() if not torch.equal(value, before[name])]
+    if extra != {"seed": SEED}:
+        changed.append("extra_args")
+    if changed:
+        yield subject.finding(
+            Severity.error, "inputs left as they are", f"changes {', '.join(changed)} in place"
+        )

@@ -1,0 +1,119 @@
+"""The audit: every check in turn, each guarded, so that a sampler that breaks one meets the others too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from proofs_checks.audit import behaviour_checks as behaviour
+from proofs_checks.audit import convergence_checks as convergence
+from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.protocol import Sampler, SamplerFailure, Target
+from proofs_checks.audit.report import Report
+from proofs_checks.audit.subject import Expectation, Subject
+from proofs_checks.audit.targets import find_target
+from seeds_theory.errors import UnknownNameError
+
+Check = Callable[[Subject], Iterator[Finding]]
+
+CHECKS: dict[str, Check] = {
+    "runs": behaviour.runs,
+    "short-grids": behaviour.short_grids,
+    "weak-order": convergence.weak_order,
+    "sagging-order": convergence.sagging_order,
+    "noise-source": convergence.noise_source,
+    "strong-order": convergence.strong_order,
+    "limit": convergence.limit,
+    "curved": convergence.curved,
+    "grid-to-zero": behaviour.grid_to_zero,
+    "last-level": behaviour.last_level,
+    "first-call": behaviour.first_call,
+    "single-precision": behaviour.single_precision,
+    "batch": behaviour.batch,
+    "initial-noise": behaviour.initial_noise,
+    "hidden-randomness": behaviour.hidden_randomness,
+    "seeds": behaviour.seeds,
+    "eta-zero": behaviour.eta_zero,
+    "callback": behaviour.callback,
+    "inputs": behaviour.inputs,
+}
+"""The registry: id of a finding to the check that finds it, in the order of the audit."""
+
+
+def audit(
+    sampler: str | Sampler,
+    *,
+    expect: Expectation | None = None,
+    progress: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Report:
+    """Audit a sampler: a name as `seeds-audit` takes it, or a function with the k-diffusion signature.
+
+    Parameters
+    ----------
+    sampler : runs unmodified, with its noise injected or its draws intercepted.
+    expect : orders; one that is lower is an error.
+    progress : called with the name of each check before it.
+    options : keyword arguments for every call of a function.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError : no such target, or not a sampler.
+    """
+    subject = _subject(sampler, expect, options)
+    findings: list[Finding] = []
+    for name in CHECKS:
+        if progress:
+            progress(name)
+        found = _guarded(subject, name)
+        findings.extend(found)
+        if name == "runs" and any(f.severity is Severity.error for f in found):
+            return Report(subject.target.name, findings=tuple(findings))
+    return _report(subject, tuple(findings))
+
+
+def check(sampler: str | Sampler, name: str, **options: Any) -> list[Finding]:
+    """The findings of one check, by its id."""
+    if name not in CHECKS:
+        raise UnknownNameError(f"unknown check {name!r}; known: {', '.join(CHECKS)}")
+    return _guarded(_subject(sampler, None, options), name)
+
+
+def _subject(
+    sampler: str | Sampler, expect: Expectation | None, options: dict[str, Any]
+) -> Subject:
+    if isinstance(sampler, str):
+        target = find_target(sampler, options)
+    else:
+        target = Target(getattr(sampler, "__qualname__", repr(sampler)), sampler, options)
+    return Subject(target, expect or Expectation())
+
+
+def _guarded(subject: Subject, name: str) -> list[Finding]:
+    subject.check = name
+    try:
+        return list(CHECKS[name](subject))
+    except SamplerFailure as failure:
+        text = str(failure)
+        if any(text == seen for seen in subject.failures):
+            return []  # told once
+        subject.failures.append(text)
+        return [subject.finding(failure.severity, "a sampler that can be measured here", text)]
+
+
+def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:
+    measured, name = subject.measurement, subject.target.name
+    try:
+        return Report(
+            target=name,
+            nfe_per_step=measured.nfe_per_step,
+            deterministic=measured.deterministic,
+            weak=measured.weak_curve,
+            independent=measured.independent_curve,
+            strong=measured.strong_curve,
+            limit=measured.limit,
+            curved=subject.curved,
+            findings=findings,
+        )
+    except SamplerFailure:
+        return Report(name, findings=findings)

@@ -1,0 +1,54 @@
+"""A finding: one thing about a sampler that is not as expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How bad: a note is a fact to know, a warning may hurt, an error gives wrong samples or none."""
+
+    note = "note"
+    warning = "warning"
+    error = "error"
+
+    @property
+    def rank(self) -> int:
+        """0, 1, 2."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as expected.
+
+    id : the name of the check that found it. figure : the number in question, if there is one.
+    """
+
+    id: str
+    severity: Severity
+    expected: str
+    found: str
+    figure: float | None = None
+
+    def reproduction(self, target: str) -> str:
+        """Two lines of Python that show it."""
+        return (
+            "from proofs_checks.audit import check\n"
+            f'print(*check("{target}", "{self.id}"), sep="\\n")'
+        )
+
+    def __str__(self) -> str:
+        return f"{self.severity} {self.id}: {self.found}; expected {self.expected}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The record that `seeds-audit --json` writes."""
+        return {
+            "id": self.id,
+            "severity": self.severity.value,
+            "expected": self.expected,
+            "found": self.found,
+            "figure": self.figure,
+        }

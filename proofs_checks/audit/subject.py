@@ -1,0 +1,73 @@
+"""The sampler under audit, with what has been measured of it and what is expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from proofs_checks.audit.curved import CurvedStudy, curved_study
+from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.measure import Measurement
+from proofs_checks.audit.protocol import Target
+from seeds_theory.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Orders that a user expects; None where nothing is said. ode is for a deterministic sampler."""
+
+    weak: float | None = None
+    strong: float | None = None
+    ode: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Expectation:
+        """From ``weak=2,strong=1``."""
+        try:
+            pairs = dict(part.split("=") for part in text.replace(" ", "").split(","))
+            return cls(**{name: float(value) for name, value in pairs.items()})
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"expected orders are written as weak=2,strong=1 or ode=3; got {text!r}"
+            ) from None
+
+
+@dataclass
+class Subject:
+    """A target, its measurement, and the check that is at work."""
+
+    target: Target
+    expectation: Expectation = field(default_factory=Expectation)
+    check: str = ""
+    failures: list[str] = field(default_factory=list)
+
+    @cached_property
+    def measurement(self) -> Measurement:
+        """What the sampler does on Gaussian data."""
+        return Measurement(self.target)
+
+    @cached_property
+    def curved(self) -> CurvedStudy | None:
+        """What it does on a mixture."""
+        return curved_study(self.target)
+
+    @property
+    def expected_weak(self) -> float | None:
+        """The order expected of the law: what the user says, or what the sampler declares."""
+        declared = self.target.declared
+        if self.measurement.deterministic:
+            said = self.expectation.ode or self.expectation.weak
+            return said or (declared.ode if declared else None)
+        return self.expectation.weak or (declared.weak if declared else None)
+
+    @property
+    def expected_strong(self) -> float | None:
+        """The strong order expected."""
+        declared = self.target.declared
+        return self.expectation.strong or (declared.strong if declared else None)
+
+    def finding(
+        self, severity: Severity, expected: str, found: str, figure: float | None = None
+    ) -> Finding:
+        """A finding of the check at work."""
+        return Finding(self.check, severity, expected, found, figure)

@@ -1,0 +1,174 @@
+"""Every method and baseline with the signature of k-diffusion's samplers, for code that calls those.
+
+``sampler(model, x, sigmas, extra_args=None, callback=None, disable=None, eta=..., noise_sampler=None)``:
+``model(x, sigma, **extra_args)``, sigma of shape (batch,), returns the denoised x; ``noise_sampler(sigma,
+sigma_next)`` returns unit-variance noise for that stretch, and is asked once for each stretch of a step,
+in time order; ``callback`` is given a dictionary with x, i, sigma, sigma_hat and denoised.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seeds_theory.baselines import BASELINES, Declared
+from seeds_theory.denoiser import Denoiser
+from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.methods import METHODS, method
+from seeds_theory.plan import Interval, make_plan
+from seeds_theory.sampler import Callback, StepInfo, sample
+from seeds_theory.sources import NoiseSource
+
+NoiseSampler = Callable[[float, float], Tensor]
+
+
+@dataclass(frozen=True)
+class KDiffusionSampler:
+    """A method or baseline behind k-diffusion's signature; see the module.
+
+    name : of a method, nodes allowed, or of a baseline. options : for `make_plan`, or of the baseline.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in BASELINES and self.name.partition("@")[0] not in METHODS:
+            raise UnknownNameError(
+                f"unknown sampler {self.name!r}; known: {', '.join([*METHODS, *BASELINES])}"
+            )
+        self._follow(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], None, self.eta, None)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether it draws noise at some eta; if not, it takes no eta and no noise sampler."""
+        return self.name not in BASELINES or BASELINES[self.name].stochastic
+
+    @property
+    def eta(self) -> float:
+        """The default eta."""
+        default = BASELINES[self.name].eta if self.name in BASELINES else 1.0
+        return self.options.get("eta", default)
+
+    @property
+    def declared(self) -> Declared:
+        """The orders it declares."""
+        if self.name in BASELINES:
+            return BASELINES[self.name].declared
+        orders = method(self.name).orders
+        return Declared(float(orders.strong), orders.weak, orders.ode)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        optional: dict[str, Any] = dict.fromkeys(("extra_args", "callback", "disable"))
+        if self.stochastic:
+            optional |= {"eta": self.eta, "noise_sampler": None}
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature(
+            [inspect.Parameter(name, kind) for name in ("model", "x", "sigmas")]
+            + [inspect.Parameter(name, kind, default=value) for name, value in optional.items()]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Sample; arguments as in the signature.
+
+        Raises
+        ------
+        ParameterError, GridError, DenoiserError, NoiseError : as from `seeds_theory.sample`.
+        """
+        try:
+            given = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ParameterError(f"{self.name}: {error}") from None
+        given.apply_defaults()
+        values = given.arguments
+        x, extra_args = values["x"], values["extra_args"] or {}
+        sigmas = torch.as_tensor(values["sigmas"]).detach().cpu().double().tolist()
+        wide = torch.promote_types(x.dtype, torch.float32)
+
+        def denoiser(x: Tensor, sigma: float) -> Tensor:
+            levels = torch.full((len(x),), sigma, dtype=wide, device=x.device)
+            return values["model"](x, levels, **extra_args)
+
+        callback = values["callback"]
+        return self._follow(
+            denoiser,
+            x,
+            sigmas,
+            _StretchNoise(values["noise_sampler"]) if values.get("noise_sampler") else None,
+            values.get("eta", 0.0),
+            _Reporter(callback, x) if callback else None,
+        )
+
+    def _follow(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        sigmas: Sequence[float],
+        noise: NoiseSource | None,
+        eta: float,
+        callback: Callback | None,
+    ) -> Tensor:
+        options = {name: value for name, value in self.options.items() if name != "eta"}
+        if self.name in BASELINES:
+            baseline = BASELINES[self.name]
+            return baseline(denoiser, x, sigmas, noise, eta=eta, callback=callback, **options)
+        unknown = [name for name in options if name != "prediction"]
+        if unknown:
+            raise ParameterError(
+                f"{self.name!r} has no option {unknown[0]!r}; known: eta, prediction"
+            )
+        plan = make_plan(self.name, sigmas, eta=eta, **options)
+        return sample(denoiser, x, plan, noise, callback=callback)
+
+
+def as_k_diffusion(name: str, **options: Any) -> KDiffusionSampler:
+    """A method or baseline by name, with its options, behind k-diffusion's signature.
+
+    >>> sampler = as_k_diffusion("seeds-3", eta=0.5)
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, TableauError : each lists what is known.
+    """
+    return KDiffusionSampler(name, options)
+
+
+class _StretchNoise:
+    """A noise source that asks a noise sampler; noise off the solution's path is drawn by torch."""
+
+    def __init__(self, noise_sampler: NoiseSampler) -> None:
+        self._noise_sampler = noise_sampler
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        drawn = [
+            self._noise_sampler(interval.sigma, interval.sigma_next)
+            if interval.path == 0
+            else torch.randn_like(like)
+            for interval in intervals
+        ]
+        return torch.stack(drawn).to(like)
+
+
+class _Reporter:
+    """Calls back with the dictionary of k-diffusion, whose x is the state at the step's start."""
+
+    def __init__(self, callback: Callable[[dict[str, Any]], None], x: Tensor) -> None:
+        self._callback, self._x = callback, x
+
+    def __call__(self, step: StepInfo) -> None:
+        self._callback(
+            {
+                "x": self._x,
+                "i": step.index,
+                "sigma": step.sigma,
+                "sigma_hat": step.sigma,
+                "denoised": step.denoised,
+            }
+        )
+        self._x = step.x
