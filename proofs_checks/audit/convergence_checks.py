@@ -11,6 +11,7 @@ from proofs_checks.audit.affine import Source
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.measure import SHIPPED_STEPS, Curve
 from proofs_checks.audit.subject import Subject
+from toy_models.convergence import ROUNDING_FLOOR
 
 _WITHIN = 0.05
 """An exactly measured order lower than expected by more than this, and its uncertainty, is lower."""
@@ -29,25 +30,31 @@ def _falls_short(curve: Curve, expected: float) -> bool:
 def weak_order(subject: Subject) -> Iterator[Finding]:
     """The weak order (of a deterministic sampler: the order) against what is expected of it."""
     measured, curve = subject.measurement, subject.measurement.weak_curve
-    if curve.fit.order is None:
-        return
     kind = "order" if measured.deterministic else "weak order"
     expected = subject.expected_weak
-    if expected is not None:
+    if curve.fit.order is None and curve.errors[-1] > ROUNDING_FLOOR:
+        yield subject.finding(
+            Severity.warning,
+            f"errors that follow {kind} {expected:g}"
+            if expected
+            else "errors that follow an order",
+            f"errors {', '.join(f'{error:.1e}' for error in curve.errors)}",
+        )
+    elif expected is not None:
         if _falls_short(curve, expected):
             yield subject.finding(
                 Severity.error, f"{kind} {expected:g}", f"{kind} {curve.fit}", curve.fit.order
             )
-        return
-    calls = round(measured.nfe_per_step)
-    possible = min(calls, 4 if measured.deterministic else 2)
-    if _falls_short(curve, possible):
-        yield subject.finding(
-            Severity.warning,
-            f"{kind} {possible}, which {calls} calls a step can give",
-            f"{kind} {curve.fit}",
-            curve.fit.order,
-        )
+    else:
+        calls = round(measured.nfe_per_step)
+        possible = min(calls, 4 if measured.deterministic else 2)
+        if _falls_short(curve, possible):
+            yield subject.finding(
+                Severity.warning,
+                f"{kind} {possible}, which {calls} calls a step can give",
+                f"{kind} {curve.fit}",
+                curve.fit.order,
+            )
 
 
 def sagging_order(subject: Subject) -> Iterator[Finding]:

@@ -24,8 +24,8 @@ from toy_models.mixture import GaussianMixture
 from toy_models.order import CURVED
 from toy_models.paths import Jackknife, squared_shift
 
-GROUPS, SIZE = 16, 2048
-STEPS = (8, 16, 32, 64, 128)
+GROUPS, SIZE = 16, 1024
+STEPS = (16, 32, 64, 128, 256)
 SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
 
 

@@ -34,7 +34,7 @@ SHIPPED_STEPS = (8, 16, 32)
 """Fewer for a sampler's own noise source: a Brownian tree draws tens of numbers a step."""
 
 _ROUGH = 1e-5  # below this an error may be rounding of single-precision coefficients
-_SETTLED = 0.1
+_SETTLED, _ERRATIC = 0.1, 0.5  # uncertainties of an order
 
 
 def grid(steps: int) -> list[float]:
@@ -76,8 +76,8 @@ def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
     while not _settled(fit) and last > 3 and errors[last - 1] < _ROUGH:
         last -= 1
         fit = fit_exact(steps[:last], errors[:last])
-    if fit.order is not None and fit.order < 0 and errors[last - 1] < _ROUGH:
-        fit = Fit(None, None, ())  # nothing but rounding
+    if fit.order is not None and (fit.uncertainty or 0.0) > _ERRATIC:
+        fit = Fit(None, None, ())  # nothing but rounding, or errors that follow no order
     return Curve(tuple(steps), tuple(errors), fit)
 
 

@@ -155,8 +155,10 @@ def require_option(
     ------
     ParameterError : it is not.
     """
-    if isinstance(value, numbers.Real) and (low < value <= high or (closed and value == low)):
-        return
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        if low < number <= high or (closed and number == low):
+            return
     sign = "<=" if closed else "<"
     raise ParameterError(f"{name} is a number, {low:g} {sign} {name} <= {high:g}; got {value!r}")
 

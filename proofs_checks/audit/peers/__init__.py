@@ -151,3 +151,16 @@ def report(callback: Any, index: int, x: Tensor, sigma: Tensor, denoised: Tensor
     """Call k-diffusion's callback, if there is one: the state and the estimate at the start of a step."""
     if callback is not None:
         callback({"x": x, "i": index, "sigma": sigma, "sigma_hat": sigma, "denoised": denoised})
+
+
+class LogTime:
+    """The time l = -log sigma, on a grid of levels > 0: its time at each level, and back."""
+
+    def __init__(self, sigmas: Tensor) -> None:
+        self.times = -sigmas.log()
+        self._levels = dict(zip(self.times.tolist(), sigmas.unbind(), strict=True))
+
+    def level(self, t: Tensor | float) -> Tensor:
+        """The sigma of a time: on the grid, just the one that was given."""
+        time = torch.as_tensor(t, dtype=self.times.dtype)
+        return self._levels.get(float(time), torch.exp(-time))

@@ -7,28 +7,29 @@ r"""diffusers: its schedulers, each in the loop that its own pipelines run.
         output = network(scheduler.scale_model_input(sample, t), t)
         sample = scheduler.step(output, t, sample).prev_sample
 
-**The grid** becomes the scheduler's own noise levels. No two classes agree on how levels are asked for,
-and all round them to single precision, so the tables that ``set_timesteps`` leaves behind are replaced by
-the given levels in double precision. Data only: all code that runs is the library's.
+**The grid** becomes the scheduler's own noise levels. Its classes do not agree on how levels are asked for,
+and all round them to single precision; so the tables that ``set_timesteps`` leaves are replaced by the
+given levels in double precision. Only data is replaced: all code that runs is the library's.
 
-**The network** is made from the denoiser, at the level where the scheduler says it is, as whatever
-its ``prediction_type`` expects: the audit judges the solver, not the rounding of timesteps to integers.
-With :math:`s = \alpha x`, :math:`\alpha = (1 + \sigma^2)^{-1/2}`, or :math:`(1 + \sigma)^{-1}` for a flow,
+**The network** is made from the denoiser, at the level where the scheduler says it is, and returns what the
+``prediction_type`` asks for: the audit judges the solver, not the rounding of timesteps to integers. With
+the sample :math:`s = \alpha x`, where :math:`\alpha = (1 + \sigma^2)^{-1/2}` or, for a flow,
+:math:`(1 + \sigma)^{-1}`,
 
-.. math::  \varepsilon = \frac{x - D}{\sigma}, \qquad v = \frac{\alpha s - D}{\alpha\sigma}, \qquad
+.. math::  \epsilon = \frac{x - D}{\sigma}, \qquad v = \frac{\alpha s - D}{\alpha\sigma}, \qquad
            u = \frac{s - D}{\alpha\sigma}.
 
-**Rounding that stays**: some steps cast the state to single precision, and the middle levels of the
-K-DPM-2 pair and the ends of a Brownian tree are rounded in ``set_timesteps``, 1e-7 of them.
+**Rounding that stays**: some steps cast the state, or the noise, to single precision; the middle levels of
+the K-DPM-2 pair are rounded in ``set_timesteps``.
 
 An option goes to the constructor or, where ``step`` takes it, to every step.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import torch
@@ -47,10 +48,7 @@ from proofs_checks.audit.peers import (
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.errors import ParameterError, UnknownNameError
 
-INSTALL = "diffusers"
-
-
-# ----------------------------------------------------------------------------- how a state is scaled
+# ------------------------------------------------------------- alpha of a state alpha x, given sigma
 
 
 def _preserving(sigma: Tensor) -> Tensor:
@@ -61,7 +59,7 @@ def _flow(sigma: Tensor) -> Tensor:
     return 1 / (1 + sigma)
 
 
-def _unscaled(sigma: Tensor) -> Tensor:
+def _one(sigma: Tensor) -> Tensor:
     return torch.ones_like(sigma)
 
 
@@ -69,72 +67,48 @@ def _unscaled(sigma: Tensor) -> Tensor:
 
 
 def _table(scheduler: Any, levels: Tensor) -> None:
-    """One level a step."""
     scheduler.set_timesteps(len(levels) - 1)
     scheduler.sigmas = levels
 
 
-def _flow_table(scheduler: Any, levels: Tensor) -> None:
-    """Levels of the flow x_t = (1 - t) x_0 + t z."""
-    _table(scheduler, levels / (1 + levels))
-
-
-def _table_or_flow_table(scheduler: Any, levels: Tensor) -> None:
-    flow = scheduler.config.get("use_flow_sigmas", False)
-    (_flow_table if flow else _table)(scheduler, levels)
-
-
-def _edm_table(scheduler: Any, levels: Tensor) -> None:
-    _table(scheduler, levels)
-    scheduler.timesteps = scheduler.precondition_noise(levels[:-1])
-
-
 def _table_of_stages(scheduler: Any, levels: Tensor) -> None:
-    """Inner levels twice: the second stage of a step stands at the first of the next."""
+    """An inner level stands twice: for the second stage of a step, and for the first of the next."""
     scheduler.set_timesteps(len(levels) - 1)
     scheduler.sigmas = torch.cat([levels[:1], levels[1:-1].repeat_interleave(2), levels[-1:]])
 
 
-def _flow_table_of_stages(scheduler: Any, levels: Tensor) -> None:
-    _table_of_stages(scheduler, levels / (1 + levels))
-
-
 def _table_with_midpoints(scheduler: Any, levels: Tensor) -> None:
-    """set_timesteps derives the middle levels: give it a training schedule of just these levels."""
+    """set_timesteps derives the middle levels from the training schedule, which is made of the levels."""
     count = len(levels) - 1
-    _schedule(scheduler, levels[:-1])
+    scheduler.alphas_cumprod = _preserving(levels[:-1].flip(0)) ** 2
     scheduler.set_timesteps(count, num_train_timesteps=count)
     scheduler.sigmas = torch.cat([levels[:1], levels[1:].repeat_interleave(2), levels[-1:]])
 
 
-def _training_schedule(scheduler: Any, levels: Tensor) -> None:
-    """Every training step a level; the step after the last goes to 0."""
-    _schedule(scheduler, levels[:-1])
-    scheduler.set_timesteps(len(levels) - 1)
+def _training_steps(scheduler: Any, levels: Tensor) -> None:
+    """Each training step a level; the last inference step goes to 0."""
+    rising = levels[:-1].flip(0)
+    stride = 1
+    if not scheduler.config.get("skip_prk_steps", True):
+        # PNDM's first, Runge-Kutta steps have a stage at the training step between two levels. There
+        # is none above the first level, and its place stays unvisited.
+        middle = torch.cat([(rising[:-1] * rising[1:]).sqrt(), rising[-1:]])
+        rising, stride = torch.stack([rising, middle], dim=1).flatten(), 2
+    scheduler.register_to_config(num_train_timesteps=len(rising))
+    scheduler.alphas_cumprod = _preserving(rising) ** 2
+    scheduler.set_timesteps(len(rising) // stride)
 
 
-def _training_schedule_with_midpoints(scheduler: Any, levels: Tensor) -> None:
-    """PNDM starts by Runge-Kutta steps, whose middle stage is a training step between two levels."""
-    if scheduler.config.skip_prk_steps:
-        return _training_schedule(scheduler, levels)
-    inner = levels[:-1]
-    between = (inner[:-1] * inner[1:]).sqrt()
-    # In time order from 0: level, midpoint, ..., level, and one above the first, which is not visited.
-    steps = torch.stack([inner.flip(0), torch.cat([inner[:1], between]).flip(0)], dim=1)
-    _schedule(scheduler, steps.flatten().flip(0))
-    scheduler.set_timesteps(len(inner))
-    return None
-
-
-def _ipndm_table(scheduler: Any, levels: Tensor) -> None:
-    """Here betas and alphas are sigma and alpha themselves."""
+def _table_of_coefficients(scheduler: Any, levels: Tensor) -> None:
+    """What IPNDM calls alphas and betas are alpha and alpha sigma."""
     scheduler.set_timesteps(len(levels) - 1)
     scheduler.alphas = _preserving(levels)
     scheduler.betas = levels * scheduler.alphas
 
 
-def _schedule(scheduler: Any, levels: Tensor) -> None:
-    scheduler.alphas_cumprod = 1 / (1 + levels.flip(0) ** 2)
+def _in_flow_time(impose: Callable[[Any, Tensor], None]) -> Callable[[Any, Tensor], None]:
+    """The table holds the t of x_t = (1 - t) x_0 + t z."""
+    return lambda scheduler, levels: impose(scheduler, levels / (1 + levels))
 
 
 # -------------------------------------------------------------- the level where a scheduler says it is
@@ -145,24 +119,291 @@ def _index(scheduler: Any) -> int:
 
 
 def _tabulated(scheduler: Any, t: Tensor) -> Tensor:
-    """The level of its current step; a flow's table holds t of sigma = t / (1 - t)."""
-    level = scheduler.sigmas[_index(scheduler)]
-    flow = type(scheduler).__name__.startswith(("Flow", "LTX"))
-    flow |= scheduler.config.get("use_flow_sigmas", False)
-    return level / (1 - level) if flow else level
+    return scheduler.sigmas[_index(scheduler)]
+
+
+def _flow_tabulated(scheduler: Any, t: Tensor) -> Tensor:
+    time = _tabulated(scheduler, t)
+    return time / (1 - time)
 
 
 def _from_input_scale(scheduler: Any, t: Tensor) -> Tensor:
-    """The level by which it scales the network's input, 1 / sqrt(1 + sigma^2), also inside of a step."""
+    """It scales the network's input by 1 / sqrt(1 + sigma^2), in the middle of a step too."""
     scale = scheduler.scale_model_input(torch.ones(1, dtype=torch.float64), t)[0]
     return (scale**-2 - 1).sqrt()
 
 
-def _scheduled(scheduler: Any, t: Tensor) -> Tensor:
-    cumprod = scheduler.alphas_cumprod[t]
-    return ((1 - cumprod) / cumprod).sqrt()
+def _training_level(scheduler: Any, t: Tensor) -> Tensor:
+    square = scheduler.alphas_cumprod[t]
+    return ((1 - square) / square).sqrt()
 
 
-def _ipndm_level(scheduler: Any, t: Tensor) -> Tensor:
+def _level_of_coefficients(scheduler: Any, t: Tensor) -> Tensor:
     index = _index(scheduler)
     return scheduler.betas[index] / scheduler.alphas[index]
+
+
+# --------------------------------------------------------------------------- what the network returns
+
+
+def _by_prediction_type(
+    scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor
+) -> Tensor:
+    return PREDICTIONS[scheduler.config.prediction_type](x, D, sigma, alpha)
+
+
+def _velocity(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
+    return PREDICTIONS["v_prediction"](x, D, sigma, alpha)
+
+
+def _flow_velocity(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
+    return PREDICTIONS["flow_prediction"](x, D, sigma, alpha)
+
+
+def _preconditioned(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
+    """EDM's F: the scheduler's own map to D, which is affine in F, inverted."""
+    zero, one = x.new_zeros(()), x.new_ones(())
+    c_out = scheduler.precondition_outputs(zero, one, sigma)
+    return (D - scheduler.precondition_outputs(x, zero, sigma)) / c_out
+
+
+PREDICTIONS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
+    "epsilon": lambda x, D, sigma, alpha: (x - D) / sigma,
+    "sample": lambda x, D, sigma, alpha: D,
+    "v_prediction": lambda x, D, sigma, alpha: (alpha**2 * x - D) / (alpha * sigma),
+    "flow_prediction": lambda x, D, sigma, alpha: (alpha * x - D) / (alpha * sigma),
+}
+"""The network's output by prediction_type, from the state x, the estimate D, and the level."""
+
+
+# ------------------------------------------------------------------------------------- the schedulers
+
+
+class Ending(Enum):
+    """What a scheduler's last step goes to."""
+
+    GIVEN = "the last of its levels, 0 or not"
+    ZERO = "always 0: on any other grid, the run stops before that step"
+    POSITIVE = "never 0: there, the run ends with the estimate at the last positive level"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a scheduler is driven.
+
+    Parameters
+    ----------
+    impose : ``(scheduler, levels)``, sets its timesteps and makes the levels its own.
+    level : ``(scheduler, t)``, the sigma where it believes to be.
+    alpha : of sigma, in the formulas of its predictions.
+    state_alpha : of sigma; its states are state_alpha x.
+    output : what the network returns.
+    ending : what its last step goes to.
+    begin : number of model calls before step i.
+    """
+
+    impose: Callable[[Any, Tensor], None] = _table
+    level: Callable[[Any, Tensor], Tensor] = _tabulated
+    alpha: Callable[[Tensor], Tensor] = _preserving
+    state_alpha: Callable[[Tensor], Tensor] = _preserving
+    output: Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor] = _by_prediction_type
+    ending: Ending = Ending.GIVEN
+    begin: Callable[[int], int] = lambda i: i
+
+
+def _twice(i: int) -> int:
+    return 2 * i
+
+
+def _plms(i: int) -> int:
+    return i + 1 if i else 0  # the first step is a Heun step
+
+
+def _prk(i: int) -> int:
+    return min(4 * i, i + 9)  # the first three steps are Runge-Kutta steps of four stages
+
+
+_PRESERVING = Kind()
+_EXPLODING = Kind(state_alpha=_one)
+_TWO_STAGES = replace(_EXPLODING, impose=_table_of_stages, ending=Ending.ZERO, begin=_twice)
+_MIDPOINTS = replace(_TWO_STAGES, impose=_table_with_midpoints, level=_from_input_scale)
+_TRAINED = Kind(impose=_training_steps, level=_training_level, ending=Ending.ZERO)
+_EDM = replace(_EXPLODING, output=_preconditioned)
+_FLOW = Kind(
+    impose=_in_flow_time(_table),
+    level=_flow_tabulated,
+    alpha=_flow,
+    state_alpha=_flow,
+    output=_flow_velocity,
+)
+
+KINDS: dict[str, Kind] = {
+    "DDPMScheduler": _TRAINED,
+    "DDIMScheduler": _TRAINED,
+    "PNDMScheduler": _TRAINED,
+    "IPNDMScheduler": Kind(_table_of_coefficients, _level_of_coefficients, output=_velocity),
+    "EulerDiscreteScheduler": _EXPLODING,
+    "EulerAncestralDiscreteScheduler": _EXPLODING,
+    "LMSDiscreteScheduler": _EXPLODING,
+    "HeunDiscreteScheduler": _TWO_STAGES,
+    "KDPM2DiscreteScheduler": _MIDPOINTS,
+    "KDPM2AncestralDiscreteScheduler": _MIDPOINTS,
+    "DPMSolverSDEScheduler": replace(_TWO_STAGES, level=_from_input_scale),
+    "DPMSolverMultistepScheduler": _PRESERVING,
+    "DPMSolverSinglestepScheduler": _PRESERVING,
+    "UniPCMultistepScheduler": _PRESERVING,
+    "DEISMultistepScheduler": replace(_PRESERVING, ending=Ending.POSITIVE),
+    "SASolverScheduler": replace(_PRESERVING, ending=Ending.POSITIVE),
+    "EDMEulerScheduler": _EDM,
+    "EDMDPMSolverMultistepScheduler": _EDM,
+    "CosineDPMSolverMultistepScheduler": _EDM,
+    "FlowMatchEulerDiscreteScheduler": _FLOW,
+    "FlowMatchHeunDiscreteScheduler": replace(
+        _FLOW, impose=_in_flow_time(_table_of_stages), ending=Ending.ZERO, begin=_twice
+    ),
+    "LTXEulerAncestralRFScheduler": _FLOW,
+}
+"""The schedulers that follow a reverse SDE or ODE, and how each is driven."""
+
+_CONSISTENCY = "for consistency models, whose output is no denoiser's"
+_TOKENS = "for discrete tokens"
+_INVERSE = "runs from data to noise"
+
+LEFT_OUT: dict[str, str] = {
+    "AmusedScheduler": _TOKENS,
+    "BlockRefinementScheduler": _TOKENS,
+    "CMStochasticIterativeScheduler": _CONSISTENCY,
+    "ConsistencyDecoderScheduler": _CONSISTENCY,
+    "DDIMInverseScheduler": _INVERSE,
+    "DDIMParallelScheduler": "the steps of DDIMScheduler",
+    "DDPMParallelScheduler": "the steps of DDPMScheduler",
+    "DiscreteDDIMScheduler": _TOKENS,
+    "DPMSolverMultistepInverseScheduler": _INVERSE,
+    "EntropyBoundScheduler": _TOKENS,
+    "FlowMatchLCMScheduler": _CONSISTENCY,
+    "KarrasVeScheduler": "has two kinds of step, and is no longer maintained",
+    "LCMScheduler": _CONSISTENCY,
+    "RePaintScheduler": "goes back up to noise, for inpainting",
+    "SCMScheduler": _CONSISTENCY,
+    "ScoreSdeVeScheduler": "has no step: its predictor and corrector are driven one by one",
+    "ScoreSdeVpScheduler": "has no step, and is no longer maintained",
+    "TCDScheduler": _CONSISTENCY,
+    "VQDiffusionScheduler": _TOKENS,
+}
+"""Schedulers that are not audited, and why; those that serve a single model are not listed."""
+
+_OF_THE_GRID = (
+    *("num_train_timesteps", "trained_betas", "beta_start", "beta_end", "beta_schedule"),
+    *("timestep_spacing", "timestep_type", "steps_offset", "rescale_betas_zero_snr"),
+    *("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas"),
+    *("sigma_min", "sigma_max", "sigma_schedule", "rho", "final_sigmas_type", "set_alpha_to_one"),
+    *("lambda_min_clipped", "interpolation_type", "shift", "flow_shift", "shift_terminal"),
+    *("base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "invert_sigmas"),
+    *("use_dynamic_shifting", "time_shift_type"),
+)
+"""Constructor arguments that choose noise levels, which the audit does."""
+
+_NOT_OPTIONS = ("return_dict", "variance_noise", "pred_original_sample", "per_token_timesteps")
+
+
+def names() -> tuple[str, ...]:
+    """All schedulers that can be loaded, by the names of their classes."""
+    _library()
+    return tuple(KINDS)
+
+
+def load(name: str, options: Mapping[str, Any]) -> Sampler:
+    """A scheduler by the name of its class, with options of its constructor and of its ``step``.
+
+    Clipping of the estimate, which is on by default in two classes, is off unless an option asks for it.
+
+    Raises
+    ------
+    LibraryError, UnknownNameError : with the reason, if the scheduler is left out on purpose.
+    ParameterError : an option that it does not have, or that chooses noise levels.
+    """
+    if name in LEFT_OUT:
+        raise UnknownNameError(f"{name} is not audited: {LEFT_OUT[name]}")
+    require_known(name, names(), "scheduler of diffusers")
+    scheduler = getattr(_library(), name)
+    of_constructor = defaults(scheduler.__init__, without=_OF_THE_GRID)
+    of_step = defaults(scheduler.step, without=_NOT_OPTIONS)
+    require_options(name, options, (*of_constructor, *of_step))
+    kind = _kind(name, {**of_constructor, **options})
+    constructor = {n: value for n, value in options.items() if n in of_constructor}
+    if "clip_sample" in of_constructor:
+        constructor.setdefault("clip_sample", False)
+    keywords = {n: options.get(n, value) for n, value in of_step.items()}
+    run = _driven(scheduler, kind, constructor)
+    if kind.ending is Ending.POSITIVE:
+        run = to_zero_by_estimate(run)
+    return Adapted(name, run, keywords)
+
+
+def _library() -> Any:
+    return imported("diffusers", "diffusers torchsde scipy")
+
+
+def _kind(name: str, options: Mapping[str, Any]) -> Kind:
+    prediction = options.get("prediction_type", "epsilon")
+    if prediction not in PREDICTIONS:
+        known = ", ".join(PREDICTIONS)
+        raise ParameterError(f"{name}: no prediction_type {prediction!r}; known: {known}")
+    kind = KINDS[name]
+    if options.get("use_flow_sigmas"):
+        return replace(_FLOW, output=kind.output, ending=kind.ending)
+    if "skip_prk_steps" in options:
+        return replace(kind, begin=_plms if options["skip_prk_steps"] else _prk)
+    return kind
+
+
+def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sampler:
+    """The pipelines' loop, between states x / alpha and on given levels."""
+
+    def run(
+        model: Model,
+        x: Tensor,
+        sigmas: Tensor,
+        extra_args: Any,
+        callback: Any,
+        disable: Any,
+        **of_step: Any,
+    ) -> Tensor:
+        levels, steps = sigmas, len(sigmas) - 1
+        stops_early = kind.ending is Ending.ZERO and sigmas[-1] > 0
+        if stops_early:
+            levels = torch.cat([sigmas, sigmas.new_zeros(1)])
+        scheduler = scheduler_class(**_about(levels, scheduler_class), **options)
+        kind.impose(scheduler, levels)
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(0)
+        calls = scheduler.timesteps[: kind.begin(steps)] if stops_early else scheduler.timesteps
+        step_at = {kind.begin(i): i for i in range(steps)}
+        sample = kind.state_alpha(sigmas[0]) * x
+        for call, t in enumerate(calls):
+            if hasattr(scheduler, "scale_model_input"):
+                scheduler.scale_model_input(
+                    sample, t
+                )  # must be called; the denoiser scales by itself
+            sigma = kind.level(scheduler, t)
+            state = sample / kind.state_alpha(sigma)
+            denoised = at_level(model, state, sigma, extra_args)
+            if call in step_at:
+                report(callback, step_at[call], state, sigma, denoised)
+            output = kind.output(scheduler, state, denoised, sigma, kind.alpha(sigma))
+            sample = scheduler.step(output, t, sample, **of_step).prev_sample
+        return sample / kind.state_alpha(sigmas[-1])
+
+    return run
+
+
+def _about(levels: Tensor, scheduler_class: Any) -> dict[str, Any]:
+    """What a constructor wants to know about the levels."""
+    told = {
+        "sigma_min": float(levels[levels > 0][-1]),
+        "sigma_max": float(levels[0]),
+        "final_sigmas_type": "sigma_min" if levels[-1] > 0 else "zero",
+        "set_alpha_to_one": True,
+    }
+    takes = defaults(scheduler_class.__init__)
+    return {name: value for name, value in told.items() if name in takes}
