@@ -10,4 +10,5 @@ CHAPTERS = (
     "convergence",
     "behaviour",
     "published",
+    "audit",
 )
