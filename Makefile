@@ -8,6 +8,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HTML  := book/_build/html/index.html
 JSON  := book/_build/ledger.json
+PEERS := $(VENV)/.peers
 
 # Caches of matplotlib and IPython stay inside .venv: a first build neither writes to the home
 # folder nor prints "building the font cache" into a notebook, which would fail the book. The
@@ -20,7 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test bench verify check format clean distclean
+.PHONY: help setup peers book test bench verify survey check format clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -52,6 +53,9 @@ bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
 verify: $(STAMP) ## check every claim of the ledger and print its verdict
 	@$(BIN)/seeds-verify
 
+survey: $(PEERS) ## audit the samplers of other libraries, which it installs, and write book/survey.json
+	$(BIN)/python -m proofs_checks.audit.survey book/survey.json
+
 check: $(STAMP) ## lint, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -68,6 +72,8 @@ clean: ## remove the built book and all caches; keep .venv
 distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV)
 
+peers: $(PEERS) ## install the other libraries that the audit knows
+
 setup: $(STAMP) ## set up .venv (the other targets do it by themselves)
 
 $(STAMP): pyproject.toml constraints.txt
@@ -83,4 +89,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@mkdir -p $(IPYTHONDIR)/profile_default
 	@echo 'c.IPKernelApp.log_level = "CRITICAL"' > $(IPYTHONDIR)/profile_default/ipython_kernel_config.py
 	@$(BIN)/python -c 'import matplotlib.pyplot' 2>/dev/null
+	@touch $@
+
+# k-diffusion and azula ask for torchvision, which their samplers do not need.
+$(PEERS): $(STAMP)
+	@echo "==> installing diffusers, torchsde, diffrax, k-diffusion and azula in $(VENV)"
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --no-deps k-diffusion azula
 	@touch $@
