@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+
+import torch
+from tqdm import tqdm
 
 from proofs_checks.audit import behaviour_checks as behaviour
 from proofs_checks.audit import convergence_checks as convergence
@@ -44,7 +49,6 @@ def audit(
     sampler: str | Sampler,
     *,
     expect: Expectation | None = None,
-    progress: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Report:
     """Audit a sampler: a name as `seeds-audit` takes it, or a function with the k-diffusion signature.
@@ -53,7 +57,6 @@ def audit(
     ----------
     sampler : runs unmodified, with its noise injected or its draws intercepted.
     expect : orders; one that is lower is an error.
-    progress : called with the name of each check before it.
     options : keyword arguments for every call of a function.
 
     Raises
@@ -63,13 +66,35 @@ def audit(
     subject = _subject(sampler, expect, options)
     findings: list[Finding] = []
     for name in CHECKS:
-        if progress:
-            progress(name)
         found = _guarded(subject, name)
         findings.extend(found)
         if name == "runs" and any(f.severity is Severity.error for f in found):
             return Report(subject.target.name, findings=tuple(findings))
     return _report(subject, tuple(findings))
+
+
+def audit_all(
+    names: Sequence[str],
+    expectations: Sequence[Expectation | None],
+    *,
+    jobs: int = 1,
+    progress: bool = False,
+) -> list[Report]:
+    """Audit samplers by name, on that many processes."""
+    bar = {"total": len(names), "desc": "samplers", "disable": not progress, "leave": False}
+    pairs = list(zip(names, expectations, strict=True))
+    if jobs == 1 or len(names) == 1:
+        return [_audit_by_name(pair) for pair in tqdm(pairs, **bar)]
+    # Fresh processes: forking one that has threads, as a notebook or torch has, can lock up.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        jobs, context, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        return list(tqdm(pool.map(_audit_by_name, pairs), **bar))
+
+
+def _audit_by_name(pair: tuple[str, Expectation | None]) -> Report:
+    return audit(pair[0], expect=pair[1])
 
 
 def check(sampler: str | Sampler, name: str, **options: Any) -> list[Finding]:

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from tqdm import tqdm
 
-from proofs_checks.audit.checks import CHECKS, audit
+from proofs_checks.audit.checks import audit_all
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.peers import LIBRARIES, library
-from proofs_checks.audit.report import Report, figure, render
+from proofs_checks.audit.report import figure, render
 from proofs_checks.audit.subject import Expectation
 from proofs_checks.audit.targets import find_target
 from seeds_theory.baselines import BASELINES
@@ -48,6 +47,7 @@ def seeds_audit(
     fail_on: Annotated[
         Severity, typer.Option(help="Exit with 1 if there is a finding this bad or worse.")
     ] = Severity.error,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = 2,
     list_: Annotated[bool, typer.Option("--list", help="List known samplers and leave.")] = False,
 ) -> None:
     """Say of any sampler what it converges to, how fast, and how it behaves.
@@ -68,7 +68,8 @@ def seeds_audit(
         raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {plot}")
     for name in targets:
         find_target(name)  # a wrong name ends here, not after the work on the right ones
-    reports = _audit_all(targets, expectation)
+    show = sys.stderr.isatty()
+    reports = audit_all(targets, [expectation] * len(targets), jobs=jobs, progress=show)
     Console(stderr=json_file == "-").print(render(reports), end="")
     if json_file:
         write_json([report.to_json() for report in reports], json_file)
@@ -78,26 +79,12 @@ def seeds_audit(
         raise typer.Exit(1)
 
 
-def _audit_all(targets: list[str], expectation: Expectation | None) -> list[Report]:
-    reports = []
-    total = len(targets) * len(CHECKS)
-    with tqdm(total=total, unit="check", disable=not sys.stderr.isatty(), leave=False) as bar:
-        for number, name in enumerate(targets, start=1):
-
-            def show(check: str, name: str = name) -> None:
-                bar.set_description(f"{name}: {check}")
-                bar.update()
-
-            reports.append(audit(name, expect=expectation, progress=show))
-            bar.update(number * len(CHECKS) - bar.n)
-    return reports
-
-
 def _list(console: Console) -> None:
     console.print(f"this library: {', '.join([*METHODS, *BASELINES])}")
     for name in LIBRARIES:
         try:
-            console.print(f"{name}: {', '.join(library(name).names())}", highlight=False)
+            names = ", ".join(f"{name}:{sampler}" for sampler in library(name).names())
+            console.print(names, highlight=False)
         except SeedsError as error:
             console.print(f"{name}: {error}", highlight=False)
     console.print("anything else: module:function")

@@ -20,7 +20,8 @@ the sample :math:`s = \alpha x`, where :math:`\alpha = (1 + \sigma^2)^{-1/2}` or
            u = \frac{s - D}{\alpha\sigma}.
 
 **Rounding that stays**: some steps cast the state, or the noise, to single precision; the middle levels of
-the K-DPM-2 pair are rounded in ``set_timesteps``.
+the K-DPM-2 pair are rounded in ``set_timesteps``. SASolver's default ``tau_func`` is a window of timesteps,
+which here are the default ones: give another to choose where there is noise.
 
 An option goes to the constructor or, where ``step`` takes it, to every step.
 """
@@ -373,7 +374,7 @@ def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sam
         stops_early = kind.ending is Ending.ZERO and sigmas[-1] > 0
         if stops_early:
             levels = torch.cat([sigmas, sigmas.new_zeros(1)])
-        scheduler = scheduler_class(**_about(levels, scheduler_class), **options)
+        scheduler = scheduler_class(**_about(levels, kind, scheduler_class), **options)
         kind.impose(scheduler, levels)
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(0)
@@ -382,9 +383,7 @@ def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sam
         sample = kind.state_alpha(sigmas[0]) * x
         for call, t in enumerate(calls):
             if hasattr(scheduler, "scale_model_input"):
-                scheduler.scale_model_input(
-                    sample, t
-                )  # must be called; the denoiser scales by itself
+                scheduler.scale_model_input(sample, t)  # pipelines must; a denoiser takes x itself
             sigma = kind.level(scheduler, t)
             state = sample / kind.state_alpha(sigma)
             denoised = at_level(model, state, sigma, extra_args)
@@ -397,13 +396,16 @@ def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sam
     return run
 
 
-def _about(levels: Tensor, scheduler_class: Any) -> dict[str, Any]:
+def _about(levels: Tensor, kind: Kind, scheduler_class: Any) -> dict[str, Any]:
     """What a constructor wants to know about the levels."""
-    told = {
+    told: dict[str, Any] = {
         "sigma_min": float(levels[levels > 0][-1]),
         "sigma_max": float(levels[0]),
         "final_sigmas_type": "sigma_min" if levels[-1] > 0 else "zero",
         "set_alpha_to_one": True,
     }
+    if kind.ending is Ending.ZERO:
+        # Of no effect, but by default they set up a thousand steps, one at a time.
+        told["num_train_timesteps"] = len(levels) - 1
     takes = defaults(scheduler_class.__init__)
     return {name: value for name, value in told.items() if name in takes}
