@@ -67,7 +67,9 @@ class KDiffusionSampler:
     def __signature__(self) -> inspect.Signature:
         optional: dict[str, Any] = dict.fromkeys(("extra_args", "callback", "disable"))
         if self.stochastic:
-            optional |= {"eta": self.eta, "noise_sampler": None}
+            optional["eta"] = self.eta
+        if self.stochastic and self.declared.strong is not None:
+            optional["noise_sampler"] = None  # else its noise is not of one path
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         return inspect.Signature(
             [inspect.Parameter(name, kind) for name in ("model", "x", "sigmas")]

@@ -148,7 +148,9 @@ def limit(subject: Subject) -> Iterator[Finding]:
             found.law_error,
         )
         return
-    eta = None if measured.deterministic else measured.target.eta
+    declared = measured.target.declared
+    follows_sde = not measured.deterministic and (declared is None or declared.strong is not None)
+    eta = measured.target.eta if follows_sde else None
     # An ancestral step's eta is the root of the SDE's.
     if eta is not None and not any(_near(found.eta, value) for value in (eta, eta**2)):
         yield subject.finding(

@@ -9,7 +9,7 @@ that recomputes a node from its seed, or a sampler that seeds its generator twic
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -33,10 +33,11 @@ class RefusedDraw(Exception):
 class Interception(TorchFunctionMode):
     """The mode; see the module."""
 
-    def __init__(self, answer: Answer, used: bytes) -> None:
+    def __init__(self, answer: Answer, used: bytes, shape: Sequence[int] | None) -> None:
         super().__init__()
         self._answer = answer
-        self._known: dict[bytes, int] = {used: USED}
+        self._shape = None if shape is None else torch.Size(shape)
+        self._known: dict[tuple[bytes, int], int] = {(used, 0): USED}
         self._paused = False
 
     @contextlib.contextmanager
@@ -48,6 +49,16 @@ class Interception(TorchFunctionMode):
         finally:
             self._paused = False
 
+    def _values(self, state: bytes, drawn: Tensor) -> Tensor:
+        """The answer to one draw, or to several drawn at once, beside each other in front."""
+        if drawn.shape[1:] != self._shape:
+            return self._answer(self._number(state, 0), drawn)
+        answers = [self._answer(self._number(state, i), each) for i, each in enumerate(drawn)]
+        return torch.stack(answers)
+
+    def _number(self, state: bytes, index: int) -> int:
+        return self._known.setdefault((state, index), len(self._known) - 1)
+
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
@@ -56,11 +67,10 @@ class Interception(TorchFunctionMode):
             return func(*args, **kwargs)
         generator = kwargs.get("generator") or torch.default_generator
         state = generator.get_state()
-        number = self._known.setdefault(state.numpy().tobytes(), len(self._known) - 1)
         drawn = func(*args, **kwargs)
         generator.set_state(state)
         _advance(generator)
-        values = self._answer(number, drawn)
+        values = self._values(state.numpy().tobytes(), drawn)
         if func in _SCALED:
             given = [*args[func is Tensor.normal_ :], 0.0, 1.0][:2] if args else [0.0, 1.0]
             mean, deviation = kwargs.get("mean", given[0]), kwargs.get("std", given[1])
@@ -74,15 +84,18 @@ def _advance(generator: torch.Generator) -> None:
 
 
 @contextlib.contextmanager
-def intercepted_draws(answer: Answer, seed: int) -> Iterator[Interception]:
+def intercepted_draws(
+    answer: Answer, seed: int, shape: Sequence[int] | None = None
+) -> Iterator[Interception]:
     """Answer all normal draws of torch in this block, as after drawing initial states with that seed.
 
     Torch's global generator is seeded, and restored at the end. A draw that repeats the numbers of the
-    initial states has the number `USED`.
+    initial states has the number `USED`. With the `shape` of the states, several of that shape drawn at
+    once are several draws.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         used = torch.default_generator.get_state().numpy().tobytes()
         _advance(torch.default_generator)
-        with Interception(answer, used) as mode:
+        with Interception(answer, used, shape) as mode:
             yield mode

@@ -129,7 +129,7 @@ def call(
     keywords: dict[str, Any] = {"disable": True, "callback": callback, "extra_args": extra_args}
     keywords = {name: value for name, value in keywords.items() if name in target.keywords}
     keywords |= {**target.options, **options}
-    with torch.no_grad(), intercepted_draws(noise.draw, SEED) as interception:
+    with torch.no_grad(), intercepted_draws(noise.draw, SEED, x.shape) as interception:
         if noise.injects and target.takes_noise_sampler:
 
             def noise_sampler(sigma: Any, sigma_next: Any) -> Tensor:
