@@ -50,6 +50,12 @@ class KDiffusionSampler:
         return self.name not in BASELINES or BASELINES[self.name].stochastic
 
     @property
+    def _sets_noise(self) -> bool:
+        """Whether an option sets the amount of noise itself, so that eta has no effect."""
+        baseline = BASELINES.get(self.name)
+        return baseline is not None and any(name in self.options for name in baseline.noise_options)
+
+    @property
     def eta(self) -> float:
         """The default eta."""
         default = BASELINES[self.name].eta if self.name in BASELINES else 1.0
@@ -66,7 +72,7 @@ class KDiffusionSampler:
     @property
     def __signature__(self) -> inspect.Signature:
         optional: dict[str, Any] = dict.fromkeys(("extra_args", "callback", "disable"))
-        if self.stochastic:
+        if self.stochastic and not self._sets_noise:
             optional["eta"] = self.eta
         if self.stochastic and self.declared.strong is not None:
             optional["noise_sampler"] = None  # else its noise is not of one path
@@ -103,7 +109,7 @@ class KDiffusionSampler:
             x,
             sigmas,
             _StretchNoise(values["noise_sampler"]) if values.get("noise_sampler") else None,
-            values.get("eta", 0.0),
+            values.get("eta", self.eta),
             _Reporter(callback, x) if callback else None,
         )
 

@@ -92,5 +92,10 @@ def edm(
 
 
 EDM_HEUN = Baseline(
-    "edm-heun", edm, Declared(1, 2, 2), "Karras et al. 2022, arXiv 2206.00364", eta=0.0
+    "edm-heun",
+    edm,
+    Declared(1, 2, 2),
+    "Karras et al. 2022, arXiv 2206.00364",
+    eta=0.0,
+    noise_options=("churn",),
 )

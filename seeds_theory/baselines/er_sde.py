@@ -132,6 +132,12 @@ _LONGEST = 0.5  # of a piece, in log-SNR: the quadrature's error is then below r
 
 _REFERENCE = "Cui et al. 2023, arXiv 2309.06169"
 
-ER_SDE_1 = Baseline("er-sde-1", partial(er_sde, 1), Declared(1, 1, 1), _REFERENCE)
-ER_SDE_2 = Baseline("er-sde-2", partial(er_sde, 2), Declared(1, 2, 2), _REFERENCE)
-ER_SDE_3 = Baseline("er-sde-3", partial(er_sde, 3), Declared(1, 2, 2), _REFERENCE)
+ER_SDE_1 = Baseline(
+    "er-sde-1", partial(er_sde, 1), Declared(1, 1, 1), _REFERENCE, noise_options=("noise_scale",)
+)
+ER_SDE_2 = Baseline(
+    "er-sde-2", partial(er_sde, 2), Declared(1, 2, 2), _REFERENCE, noise_options=("noise_scale",)
+)
+ER_SDE_3 = Baseline(
+    "er-sde-3", partial(er_sde, 3), Declared(1, 2, 2), _REFERENCE, noise_options=("noise_scale",)
+)

@@ -77,4 +77,5 @@ PREDICTOR_CORRECTOR = Baseline(
     predictor_corrector,
     Declared(1, 1, 1),
     "Song et al. 2021, arXiv 2011.13456",
+    noise_options=("snr",),
 )

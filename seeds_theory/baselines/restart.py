@@ -64,4 +64,10 @@ def restart(
     return run.to_zero(x)
 
 
-RESTART = Baseline("restart", restart, Declared(None, 2, 2), "Xu et al. 2023, arXiv 2306.14878")
+RESTART = Baseline(
+    "restart",
+    restart,
+    Declared(None, 2, 2),
+    "Xu et al. 2023, arXiv 2306.14878",
+    noise_options=("repeats",),
+)

@@ -187,6 +187,7 @@ class Baseline:
     reference : where the formula is from.
     eta : the default.
     stochastic : False for an algorithm that has eta = 0 only.
+    noise_options : the options that set the amount of noise themselves; eta then has no effect.
     """
 
     name: str
@@ -195,6 +196,7 @@ class Baseline:
     reference: str
     eta: float = 1.0
     stochastic: bool = True
+    noise_options: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -227,8 +229,14 @@ class Baseline:
     ) -> int:
         """Number of model calls of one run on that grid, counted on a model that returns 0."""
         zero = torch.zeros(1, 1, dtype=torch.float64)
-        arguments = (lambda x, sigma: torch.zeros_like(x), zero, sigmas, None, eta, None, False)
-        return self._start(*arguments, options)[1]
+
+        def still(x: Tensor, sigma: float) -> Tensor:
+            return torch.zeros_like(x)
+
+        def silent(intervals: Sequence[Interval], like: Tensor) -> Tensor:
+            return like.new_zeros((len(intervals), *like.shape))
+
+        return self._start(still, zero, sigmas, silent, eta, None, False, options)[1]
 
     def _start(
         self,
