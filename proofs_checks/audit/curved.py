@@ -98,7 +98,7 @@ class _Paths:
         return self.stretch(self.grid[number], self.grid[number + 1], like)
 
 
-def curved_study(target: Target, seed: int = 0, seconds: float = 60.0) -> CurvedStudy | None:
+def curved_study(target: Target, seed: int = 0) -> CurvedStudy | None:
     """Measure both orders; None if the sampler's draws cannot be put on a path (more than one a step)."""
     grids = [uniform_log_snr(SIGMA_MAX, SIGMA_MIN, n).tolist() for n in STEPS]
     model, levels = _Model(CURVED), {level for grid in grids for level in grid}
@@ -116,7 +116,7 @@ def curved_study(target: Target, seed: int = 0, seconds: float = 60.0) -> Curved
     for grid in grids:
         paths.grid = grid
         sigmas = torch.tensor(grid, dtype=torch.float64)
-        end = call(target, model, start[..., None, None].clone(), sigmas, paths, seconds=seconds)
+        end = call(target, model, start[..., None, None].clone(), sigmas, paths)
         ends.append(end.double().reshape(GROUPS, SIZE))
     pairs = list(itertools.pairwise(ends))
     squares = torch.stack([(a - b).square().mean(1) for a, b in pairs], dim=1).numpy()

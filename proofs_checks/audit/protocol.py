@@ -117,7 +117,7 @@ def call(
     *,
     callback: Callable[[dict[str, Any]], None] | None = None,
     extra_args: dict[str, Any] | None = None,
-    seconds: float = 60.0,
+    seconds: float = 30.0,
     **options: Any,
 ) -> Tensor:
     """Run a sampler once, with all its randomness answered by `noise`.
