@@ -104,9 +104,7 @@ def curved_study(target: Target, seed: int = 0) -> CurvedStudy | None:
     model, levels = _Model(CURVED), {level for grid in grids for level in grid}
     for grid in grids:
         recorder, zero = _Recorder(), torch.zeros(2, 1, 1, 1, dtype=torch.float64)
-        call(
-            target, model, zero, torch.tensor(grid, dtype=torch.float64), recorder, seconds=seconds
-        )
+        call(target, model, zero, torch.tensor(grid, dtype=torch.float64), recorder)
         levels |= recorder.levels
         if recorder.draws not in (0, len(grid) - 1) or (recorder.draws and recorder.levels):
             return None
