@@ -10,5 +10,6 @@ CHAPTERS = (
     "convergence",
     "behaviour",
     "published",
+    "baselines",
     "audit",
 )
