@@ -1,0 +1,168 @@
+r"""The code of a baseline, run on symbols instead of floats and tensors.
+
+With sympy's functions in place of those of `math`, and exact numbers in place of float constants, the very
+code that samples returns its step as an expression. So an identity proved of it is one of the code, not of
+a formula copied from a paper.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from types import CodeType, FunctionType, SimpleNamespace
+from typing import Any
+
+import sympy as sp
+
+from seeds_theory.baselines import BASELINES, Run
+from seeds_theory.exact import lam_s
+from seeds_theory.noise import h
+from seeds_theory.phi import Phi
+
+
+def _log_ratio(s: sp.Expr, t: sp.Expr) -> sp.Expr:
+    return sp.expand_log(sp.log(s / t), force=True)
+
+
+def _solve(matrix: list[list[sp.Expr]], right: list[sp.Expr]) -> SimpleNamespace:
+    A = sp.Matrix(matrix)
+    solution = A.adjugate() * sp.Matrix(right) / A.det()
+    return SimpleNamespace(tolist=lambda: list(solution))
+
+
+_SYMBOLIC: dict[str, Any] = {
+    "math": SimpleNamespace(
+        exp=sp.exp,
+        expm1=lambda u: sp.exp(u) - 1,
+        factorial=sp.factorial,
+        inf=sp.oo,
+        log1p=lambda u: sp.log(1 + u),
+        sqrt=sp.sqrt,
+    ),
+    "np": SimpleNamespace(linalg=SimpleNamespace(solve=_solve)),
+    "torch": SimpleNamespace(add=operator.add, zeros_like=lambda x: sp.Integer(0)),
+    "phi": Phi,
+    "log_ratio": _log_ratio,
+    "require_option": lambda *args, **options: None,
+    "float": lambda number: number,
+    # Cut-offs such as DDIM's min(1, up) are not reached: the bound comes first, and is passed over.
+    "min": lambda bound, value: value if isinstance(value, sp.Expr) else min(bound, value),
+    "max": lambda bound, value: value if isinstance(value, sp.Expr) else max(bound, value),
+}
+"""What stands in for the names of numbers and tensors."""
+
+
+@cache
+def _names(module: str) -> dict[str, Any]:
+    """The names of a module of baselines, its functions and those it imports in symbols."""
+    names = {**vars(importlib.import_module(module)), **_SYMBOLIC}
+    package = Run.__module__.rpartition(".")[0]
+    for name, value in list(names.items()):
+        if name not in _SYMBOLIC and inspect.isfunction(value):
+            if value.__module__ == module:
+                names[name] = _rebound(value, names)
+            elif value.__module__.startswith(package):
+                names[name] = in_symbols(value)
+    return names
+
+
+def _rebound(function: FunctionType, names: dict[str, Any]) -> FunctionType:
+    code, defaults = _exact(function.__code__), _exact(function.__defaults__)
+    bound = FunctionType(code, names, function.__name__, defaults, function.__closure__)
+    bound.__kwdefaults__ = function.__kwdefaults__
+    return bound
+
+
+def _exact(value: Any) -> Any:
+    """The same, code and tuples included, with exact numbers for floats: 0.5 means 1/2."""
+    if isinstance(value, CodeType):
+        return value.replace(co_consts=_exact(value.co_consts))
+    if isinstance(value, tuple):
+        return tuple(map(_exact, value))
+    return sp.nsimplify(value, rational=True) if isinstance(value, float) else value
+
+
+def in_symbols(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `seeds_theory.baselines`, the same code, for sympy expressions."""
+    if isinstance(function, partial):
+        return partial(in_symbols(function.func), *function.args)
+    assert isinstance(function, FunctionType)
+    return _rebound(function, _names(function.__module__))
+
+
+x = sp.Symbol("x")
+"""The state a trace starts from."""
+
+
+class Trace:
+    r"""A `Run` in symbols: the model answers D_0, D_1, ..., the normals are z_0, z_1, ...
+
+    Attributes
+    ----------
+    calls : state and level of each model call. states : the state after each step.
+    D, z : the symbols given out so far.
+    """
+
+    def __init__(self, levels: Sequence[sp.Expr], rate: sp.Expr) -> None:
+        self.x, self.sigmas, self.eta = x, tuple(levels), rate
+        self.calls: list[tuple[sp.Expr, sp.Expr]] = []
+        self.states: list[sp.Expr] = []
+        self.D: list[sp.Symbol] = []
+        self.z: list[sp.Symbol] = []
+
+    @property
+    def steps(self) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+        """The steps (s, t)."""
+        return itertools.pairwise(self.sigmas)
+
+    def denoise(self, state: sp.Expr, level: sp.Expr) -> sp.Symbol:
+        """A new symbol for the estimate."""
+        self.calls.append((state, level))
+        self.D.append(sp.Symbol(f"D_{len(self.D)}"))
+        return self.D[-1]
+
+    def normals(
+        self, *levels: sp.Expr, path: int = 0, eta: sp.Expr | None = None
+    ) -> tuple[sp.Expr, ...]:
+        """New symbols for the stretches; 0 at eta = 0."""
+        count = len(levels) - 1
+        if (self.eta if eta is None else eta) == 0:
+            return (sp.Integer(0),) * count
+        new = [sp.Symbol(f"z_{len(self.z) + i}") for i in range(count)]
+        self.z += new
+        return tuple(new)
+
+    noises = in_symbols(Run.noises)
+
+    def step(self, state: sp.Expr, s: sp.Expr, t: sp.Expr, denoised: sp.Expr) -> sp.Expr:
+        """Note the state."""
+        self.states.append(state)
+        return state
+
+    def to_zero(self, state: sp.Expr, level: sp.Expr | None = None) -> sp.Expr:
+        """No trace ends at 0."""
+        return state
+
+
+rate = sp.Symbol("eta", positive=True)
+"""An eta > 0, by which code may branch."""
+
+lengths = sp.symbols("h_2 h_1", positive=True)
+"""Of the steps before the last, the earliest first."""
+
+
+def log_snr_levels(before: int = 0) -> list[sp.Expr]:
+    """Levels of a step of length h from lambda_s, and of as many steps before it, at most 2."""
+    earlier = [sum(lengths[i:], sp.Integer(0)) for i in range(2 - before, 2)]
+    return [sp.exp(-(lam_s - back)) for back in earlier] + [sp.exp(-lam_s), sp.exp(-lam_s - h)]
+
+
+def trace(name: str, at: sp.Expr, levels: Sequence[sp.Expr] = (), **options: Any) -> Trace:
+    """The code of a baseline on these levels (one step by default) at eta = `at`."""
+    run = Trace(levels or log_snr_levels(), sp.sympify(at))
+    in_symbols(BASELINES[name].algorithm)(run, **options)
+    return run
