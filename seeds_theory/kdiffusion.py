@@ -42,7 +42,9 @@ class KDiffusionSampler:
             raise UnknownNameError(
                 f"unknown sampler {self.name!r}; known: {', '.join([*METHODS, *BASELINES])}"
             )
-        self._follow(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], None, self.eta, None)
+        # A trial step: wrong options end here. It draws nothing.
+        silent = lambda intervals, like: like.new_zeros((len(intervals), *like.shape))
+        self._follow(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent, self.eta, None)
 
     @property
     def stochastic(self) -> bool:
@@ -96,7 +98,7 @@ class KDiffusionSampler:
         given.apply_defaults()
         values = given.arguments
         x, extra_args = values["x"], values["extra_args"] or {}
-        sigmas = torch.as_tensor(values["sigmas"]).detach().cpu().double().tolist()
+        sigmas = torch.as_tensor(values["sigmas"], dtype=torch.float64).tolist()
         wide = torch.promote_types(x.dtype, torch.float32)
 
         def denoiser(x: Tensor, sigma: float) -> Tensor:

@@ -114,7 +114,9 @@ class AffineMap:
     def overlapping(self) -> bool:
         """Whether two stretches have an interior point in common: then their joint law matters."""
         ordered = sorted((min(pair), max(pair)) for pair in self.stretches)
-        return any(second[0] < first[1] for first, second in itertools.pairwise(ordered))
+        return any(
+            second[0] < first[1] * (1 - _ROUNDING) for first, second in itertools.pairwise(ordered)
+        )
 
     def along(self, sigmas: Sequence[float]) -> AffineMap | None:
         """The same map with its draws put on a path, if there is one draw a step; None if not."""
@@ -186,7 +188,7 @@ class _Rows:
         if number == USED:
             raise RefusedDraw("draws again the numbers that made the initial state")
         index = self.pieces + self._fresh + number
-        if index >= len(self._combined):
+        if index >= len(self._combined) - 1:  # the last is the state's
             raise NotAffine("draws more noise when the states differ")
         return self._unit(index, like)
 

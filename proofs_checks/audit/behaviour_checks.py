@@ -44,9 +44,10 @@ class TableNoise:
 
     def draw(self, number: int, like: Tensor) -> Tensor:
         """The row of that number."""
-        return self._entry(1, number, like)
+        return self._entry(1, number - USED, like)
 
     def _entry(self, table: int, number: int, like: Tensor) -> Tensor:
+        # A draw of another shape is refused where the sampler is probed; here it does no harm.
         generator = seeded_generator(number, table)
         shape = (self._of, *like.shape[1:])
         values = torch.randn(shape, generator=generator, dtype=torch.float64)[self._samples]
@@ -118,6 +119,20 @@ def grid_to_zero(subject: Subject) -> Iterator[Finding]:
             off,
         )
 
+    # One step from a level far above 0: what is not taken there leaves its noise.
+    point = torch.full_like(VARIANCES, 1e-12)
+    response = probe(
+        subject.target, MEANS, point, [SIGMA_MAX, 1.0, 0.0], subject.measurement.source
+    )
+    left = float((response.gain.square() * SIGMA_MAX**2 + response.noise_variance).sqrt().max())
+    if left > 0.1:
+        yield subject.finding(
+            Severity.error,
+            "no noise left at level 0",
+            f"noise of {left:.2g} left from the level 1 before it",
+            left,
+        )
+
 
 def last_level(subject: Subject) -> Iterator[Finding]:
     """The state returned is at the last level: on data at a point its variance says at which it is."""
@@ -150,8 +165,36 @@ def first_call(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def model_calls(subject: Subject) -> Iterator[Finding]:
+    """The model is given sigma of shape (batch,) and, each time, all of extra_args."""
+    extra, linear = {"seed": SEED, "condition": object()}, LinearModel(MEANS, VARIANCES)
+    shapes: set[tuple[int, ...]] = set()
+    handed_on = []
+
+    def model(x: Tensor, sigma: Tensor, **given: object) -> Tensor:
+        shapes.add(tuple(torch.as_tensor(sigma).shape))
+        handed_on.append(given == extra)
+        return linear(x, sigma)
+
+    levels = torch.tensor(grid(_STEPS), dtype=torch.float64)
+    call(subject.target, model, _start(), levels, TableNoise(), extra_args=dict(extra))
+    if "extra_args" in subject.target.keywords and not all(handed_on):
+        yield subject.finding(
+            Severity.error,
+            "a model that is given extra_args in every call",
+            f"extra_args reach {sum(handed_on)} of {len(handed_on)} calls",
+            sum(handed_on),
+        )
+    if shapes - {(_BATCH,)}:
+        yield subject.finding(
+            Severity.warning,
+            f"sigma of shape {(_BATCH,)} for the model, one a sample",
+            f"sigma of shape {', '.join(map(str, sorted(shapes)))}",
+        )
+
+
 def single_precision(subject: Subject) -> Iterator[Finding]:
-    """float32 states stay float32 and end where float64 states do, on the same noise."""
+    """float32 states stay float32 and end where float64 states do, to 1e-4, on the same noise."""
     wide = _run(subject.target, _start(), grid(_STEPS))
     narrow = _run(subject.target, _start().float(), grid(_STEPS))
     if narrow.dtype != torch.float32:
@@ -159,27 +202,36 @@ def single_precision(subject: Subject) -> Iterator[Finding]:
             Severity.warning, "float32 states from float32 states", f"states of {narrow.dtype}"
         )
     off = float(((narrow.double() - wide) / _scale(SIGMA_MIN)).abs().max())
-    if off > 1e-3:
+    if off > 1e-4:
         yield subject.finding(
-            Severity.error, "float32 and float64 to agree to 1e-3", f"they differ by {off:.2g}", off
+            Severity.error, "float32 and float64 to agree to 1e-4", f"they differ by {off:.2g}", off
+        )
+    if torch.equal(_run(subject.target, _start().float().double(), grid(_STEPS)), wide):
+        yield subject.finding(
+            Severity.note,
+            "float64 states worked on in float64",
+            "the result of states rounded to float32: single precision inside",
         )
 
 
 def batch(subject: Subject) -> Iterator[Finding]:
     """A sample does not depend on the others in its batch."""
-    together = _run(subject.target, _start(), grid(_STEPS))
-    for i in range(_BATCH):
-        row = slice(i, i + 1)
-        alone = _run(subject.target, _start()[row], grid(_STEPS), TableNoise(row))
-        off = float(((alone - together[row]) / _scale(SIGMA_MIN)).abs().max())
-        if off > 1e-9:
-            yield subject.finding(
-                Severity.error,
-                "the same sample alone and in a batch, on the same noise",
-                f"a difference of {off:.2g} deviations",
-                off,
-            )
-            return
+    sizes = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64).reshape(_BATCH, 1, 1, 1)
+    x = sizes * _start()  # far apart, so that a choice made for all shows
+    for injects in (True, False) if subject.target.takes_noise_sampler else (False,):
+        together = _run(subject.target, x, grid(_STEPS), TableNoise(injects=injects))
+        for i in range(_BATCH):
+            row = slice(i, i + 1)
+            alone = _run(subject.target, x[row], grid(_STEPS), TableNoise(row, injects=injects))
+            off = float(((alone - together[row]) / _scale(SIGMA_MIN)).abs().max())
+            if off > 1e-9:
+                yield subject.finding(
+                    Severity.error,
+                    "the same sample alone and in a batch, on the same noise",
+                    f"a difference of {off:.2g} deviations",
+                    off,
+                )
+                return
 
 
 class _Watched(TableNoise):
@@ -190,7 +242,7 @@ class _Watched(TableNoise):
     def draw(self, number: int, like: Tensor) -> Tensor:
         """The row of that number."""
         self.repeats |= number == USED
-        return super().draw(abs(number), like)
+        return super().draw(number, like)
 
 
 def initial_noise(subject: Subject) -> Iterator[Finding]:
@@ -219,18 +271,56 @@ def _other_generators(seed: int) -> Iterator[None]:
 
 
 def hidden_randomness(subject: Subject) -> Iterator[Finding]:
-    """All random numbers are torch's or the noise sampler's: no others change the result."""
-    results = []
-    for seed in (1, 2):
-        with _other_generators(seed):
-            results.append(_run(subject.target, _start(), grid(_STEPS)))
-    off = float(((results[0] - results[1]) / _scale(SIGMA_MIN)).abs().max())
-    if off > 1e-9:
+    """All random numbers are torch's normals or the noise sampler's: no others change the result."""
+    for injects in (True, False):
+        results = []
+        for seed in (1, 2):
+            with _other_generators(seed):
+                noise = TableNoise(injects=injects)
+                results.append(_run(subject.target, _start(), grid(_STEPS), noise, seed=seed))
+        off = float(((results[0] - results[1]) / _scale(SIGMA_MIN)).abs().max())
+        if off > 1e-9:
+            yield subject.finding(
+                Severity.error,
+                "the same states from the same normals",
+                f"states that differ by {off:.2g} deviations: it draws numbers that are not normals "
+                "of torch",
+                off,
+            )
+            return
+
+
+class _TorchNoise:
+    """Lets torch's own numbers through."""
+
+    injects = False
+
+    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        raise NotImplementedError  # none is injected
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        return like
+
+
+def repeated_noise(subject: Subject) -> Iterator[Finding]:
+    """Two runs have different noise: no generator is seeded with a constant."""
+    levels = torch.tensor(grid(_STEPS), dtype=torch.float64)
+    first, second = (
+        call(
+            subject.target,
+            LinearModel(MEANS, VARIANCES),
+            _start(),
+            levels,
+            _TorchNoise(),
+            seed=seed,
+        )
+        for seed in (1, 2)
+    )
+    if not subject.measurement.deterministic and torch.equal(first, second):
         yield subject.finding(
             Severity.error,
-            "the same states from the same noise",
-            f"states that differ by {off:.2g} deviations: it draws numbers outside torch",
-            off,
+            "other noise after another seed of torch",
+            "the same: its generator is seeded with a constant, so all batches share their noise",
         )
 
 
@@ -268,8 +358,13 @@ def callback(subject: Subject) -> Iterator[Finding]:
     seen: list[dict[str, Any]] = []
     x, levels = _start(), grid(_STEPS)
     _run(subject.target, x, levels, callback=seen.append)
-    if len(seen) != _STEPS or [call["i"] for call in seen if "i" in call] != list(range(_STEPS)):
-        indices = [call.get("i") for call in seen]
+    if not all(isinstance(call, dict) for call in seen):
+        yield subject.finding(
+            Severity.warning, f"a dictionary with {', '.join(_KEYS)}", f"{type(seen[0]).__name__}"
+        )
+        return
+    indices = [call.get("i") for call in seen]
+    if indices != list(range(_STEPS)):
         yield subject.finding(
             Severity.warning,
             f"{_STEPS} calls of the callback, i = 0 to {_STEPS - 1}",
@@ -282,11 +377,29 @@ def callback(subject: Subject) -> Iterator[Finding]:
         yield subject.finding(
             Severity.warning, f"a dictionary with {', '.join(_KEYS)}", f"no {', '.join(missing)}"
         )
-    if "sigma" in seen[0] and any(
-        abs(float(call["sigma"]) - level) > 1e-3 * level
-        for call, level in zip(seen, levels, strict=False)
-    ):
+        return
+    wrong = [
+        level
+        for call, level in zip(seen, levels[:-1], strict=True)
+        if (_double(call["sigma"]) - level).abs().max() > 1e-3 * level
+    ]
+    if wrong:
         yield subject.finding(Severity.warning, "sigma of each step's start", "other levels")
+    model = LinearModel(MEANS, VARIANCES)
+    expected = [model(_double(call["x"]), _double(call["sigma_hat"])) for call in seen]
+    if not all(
+        torch.allclose(_double(call["denoised"]), estimate)
+        for call, estimate in zip(seen, expected, strict=True)
+    ):
+        yield subject.finding(
+            Severity.warning,
+            "denoised to be the model's estimate for x at sigma_hat",
+            "denoised is another one",
+        )
+
+
+def _double(value: Any) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64)
 
 
 def inputs(subject: Subject) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ CHECKS: dict[str, Check] = {
     "short-grids": behaviour.short_grids,
     "weak-order": convergence.weak_order,
     "sagging-order": convergence.sagging_order,
+    "uneven-steps": convergence.uneven_steps,
     "noise-source": convergence.noise_source,
     "strong-order": convergence.strong_order,
     "limit": convergence.limit,
@@ -33,10 +34,12 @@ CHECKS: dict[str, Check] = {
     "grid-to-zero": behaviour.grid_to_zero,
     "last-level": behaviour.last_level,
     "first-call": behaviour.first_call,
+    "model-calls": behaviour.model_calls,
     "single-precision": behaviour.single_precision,
     "batch": behaviour.batch,
     "initial-noise": behaviour.initial_noise,
     "hidden-randomness": behaviour.hidden_randomness,
+    "repeated-noise": behaviour.repeated_noise,
     "seeds": behaviour.seeds,
     "eta-zero": behaviour.eta_zero,
     "callback": behaviour.callback,
@@ -97,11 +100,13 @@ def _audit_by_name(pair: tuple[str, Expectation | None]) -> Report:
     return audit(pair[0], expect=pair[1])
 
 
-def check(sampler: str | Sampler, name: str, **options: Any) -> list[Finding]:
+def check(
+    sampler: str | Sampler, name: str, *, expect: Expectation | None = None, **options: Any
+) -> list[Finding]:
     """The findings of one check, by its id."""
     if name not in CHECKS:
         raise UnknownNameError(f"unknown check {name!r}; known: {', '.join(CHECKS)}")
-    return _guarded(_subject(sampler, None, options), name)
+    return _guarded(_subject(sampler, expect, options), name)
 
 
 def _subject(
@@ -110,8 +115,15 @@ def _subject(
     if isinstance(sampler, str):
         target = find_target(sampler, options)
     else:
-        target = Target(getattr(sampler, "__qualname__", repr(sampler)), sampler, options)
+        target = Target(_name(sampler), sampler, options)
     return Subject(target, expect or Expectation())
+
+
+def _name(sampler: Sampler) -> str:
+    """As `find_target` takes it, if it is a function of a module."""
+    if hasattr(sampler, "__qualname__"):
+        return f"{sampler.__module__}:{sampler.__qualname__}"
+    return repr(sampler)
 
 
 def _guarded(subject: Subject, name: str) -> list[Finding]:
@@ -127,18 +139,22 @@ def _guarded(subject: Subject, name: str) -> list[Finding]:
 
 
 def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:
-    measured, name = subject.measurement, subject.target.name
-    try:
-        return Report(
-            target=name,
-            nfe_per_step=measured.nfe_per_step,
-            deterministic=measured.deterministic,
-            weak=measured.weak_curve,
-            independent=measured.independent_curve,
-            strong=measured.strong_curve,
-            limit=measured.limit,
-            curved=subject.curved,
-            findings=findings,
-        )
-    except SamplerFailure:
-        return Report(name, findings=findings)
+    measured = subject.measurement
+
+    def known(value: Callable[[], Any]) -> Any:
+        try:
+            return value()
+        except SamplerFailure:  # a finding says so
+            return None
+
+    return Report(
+        target=subject.target.name,
+        nfe_per_step=known(lambda: measured.nfe_per_step),
+        deterministic=known(lambda: measured.deterministic),
+        weak=known(lambda: measured.weak_curve),
+        independent=known(lambda: measured.independent_curve),
+        strong=known(lambda: measured.strong_curve),
+        limit=known(lambda: measured.limit),
+        curved=known(lambda: subject.curved),
+        findings=findings,
+    )

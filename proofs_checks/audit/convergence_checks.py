@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proofs_checks.audit.affine import Source
+from proofs_checks.audit.affine import NotAffine, Source
 from proofs_checks.audit.findings import Finding, Severity
-from proofs_checks.audit.measure import SHIPPED_STEPS, Curve
+from proofs_checks.audit.measure import (
+    SHIPPED_STEPS,
+    UNEVEN_STEPS,
+    Curve,
+    Measurement,
+    uneven_grid,
+)
 from proofs_checks.audit.subject import Subject
 from toy_models.convergence import ROUNDING_FLOOR
 
@@ -29,12 +35,23 @@ def _falls_short(curve: Curve, expected: float) -> bool:
 
 def weak_order(subject: Subject) -> Iterator[Finding]:
     """The weak order (of a deterministic sampler: the order) against what is expected of it."""
-    measured, curve = subject.measurement, subject.measurement.weak_curve
+    measured = subject.measurement
+    try:
+        curve = measured.weak_curve
+    except NotAffine as failure:
+        yield subject.finding(subject.grave, "a sampler whose order can be measured", str(failure))
+        return
     kind = "order" if measured.deterministic else "weak order"
     expected = subject.expected_weak
+    if subject.expectation.ode and not measured.deterministic:
+        yield subject.finding(
+            Severity.error,
+            "a deterministic sampler, for the order of its ODE",
+            "noise in its results: for a sampler with eta, give eta=0",
+        )
     if curve.fit.order is None and curve.errors[-1] > ROUNDING_FLOOR:
         yield subject.finding(
-            Severity.warning,
+            subject.grave,
             f"errors that follow {kind} {expected:g}"
             if expected
             else "errors that follow an order",
@@ -72,12 +89,37 @@ def sagging_order(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def uneven_steps(subject: Subject) -> Iterator[Finding]:
+    """The order on steps h, 2h, h, 2h, ... in log-SNR: equal ones hide a wrong ratio of steps."""
+    even = subject.measurement.weak_curve.fit
+    uneven = Measurement(subject.target, UNEVEN_STEPS, uneven_grid).weak_curve.fit
+    if even.order is None or uneven.order is None:
+        return
+    if uneven.order + (uneven.uncertainty or 0.0) < even.order - 0.3:
+        yield subject.finding(
+            Severity.warning,
+            f"order {even.order:.2f} on steps of two lengths, as on equal ones",
+            f"order {uneven.order:.2f}: a ratio of steps is wrong",
+            uneven.order,
+        )
+
+
 def strong_order(subject: Subject) -> Iterator[Finding]:
     """The order of the distance between consecutive grids on one path."""
-    curve, expected = subject.measurement.strong_curve, subject.expected_strong
-    if subject.measurement.deterministic or curve is None or expected is None:
+    measured, expected = subject.measurement, subject.expected_strong
+    if expected is None or (measured.deterministic and not subject.expectation.strong):
         return
-    if _falls_short(curve, expected):
+    curve = measured.strong_curve
+    if measured.deterministic or curve is None or curve.fit.order is None:
+        if subject.expectation.strong:
+            reason = "deterministic" if measured.deterministic else "noise that no path can carry"
+            erratic = "distances that follow no order"
+            yield subject.finding(
+                Severity.error,
+                f"strong order {expected:g}",
+                f"no strong order: {erratic if curve and not measured.deterministic else reason}",
+            )
+    elif _falls_short(curve, expected):
         yield subject.finding(
             Severity.error,
             f"strong order {expected:g}",
@@ -97,18 +139,18 @@ def noise_source(subject: Subject) -> Iterator[Finding]:
             "all noise from the noise_sampler it is given",
             "draws noise of its own beside it: no seed per sample, no path shared by step sizes",
         )
-    if not measured.map(measured.steps[-1]).overlapping():
-        return
-    joint, independent = measured.weak_curve.fit, measured.independent_curve.fit
-    if joint.order is None or independent.order is None:
+    if measured.deterministic:
         return
     shipped = _shipped_law(subject)
+    joint, independent = measured.weak_curve.fit, measured.independent_curve.fit
     if shipped == "neither":
         yield subject.finding(
             Severity.error,
             "its own noise to have the law of one Brownian path, or of independent draws",
             "its own noise has neither law",
         )
+    elif joint.order is None or independent.order is None:
+        return
     elif independent.order < joint.order - 0.5:
         worse = shipped == "independent"
         yield subject.finding(
@@ -149,13 +191,12 @@ def limit(subject: Subject) -> Iterator[Finding]:
         )
         return
     declared = measured.target.declared
-    follows_sde = not measured.deterministic and (declared is None or declared.strong is not None)
+    follows_sde = declared is None or declared.strong is not None
     eta = measured.target.eta if follows_sde else None
     # An ancestral step's eta is the root of the SDE's.
     if eta is not None and not any(_near(found.eta, value) for value in (eta, eta**2)):
-        yield subject.finding(
-            Severity.error, f"the SDE of eta {eta:g} or {eta**2:g}", str(found), found.eta
-        )
+        values = " or ".join(dict.fromkeys((f"{eta:g}", f"{eta**2:g}")))
+        yield subject.finding(Severity.error, f"the SDE of eta {values}", str(found), found.eta)
     if found.path is False:
         yield subject.finding(
             Severity.warning,

@@ -72,8 +72,10 @@ class Interception(TorchFunctionMode):
         _advance(generator)
         values = self._values(state.numpy().tobytes(), drawn)
         if func in _SCALED:
-            given = [*args[func is Tensor.normal_ :], 0.0, 1.0][:2] if args else [0.0, 1.0]
-            mean, deviation = kwargs.get("mean", given[0]), kwargs.get("std", given[1])
+            given = (
+                dict(zip(("mean", "std"), args[func is Tensor.normal_ :], strict=False)) | kwargs
+            )
+            mean, deviation = given.get("mean", 0.0), given.get("std", 1.0)
             values = mean + deviation * values
         return drawn.copy_(values) if func is Tensor.normal_ else values
 

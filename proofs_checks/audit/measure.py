@@ -8,7 +8,7 @@ that limit is the law and the path of the SDE, at which eta.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,15 @@ def grid(steps: int) -> list[float]:
     return uniform_log_snr(SIGMA_MAX, SIGMA_MIN, steps).tolist()
 
 
+UNEVEN_STEPS = (16, 32, 64, 128)
+
+
+def uneven_grid(steps: int) -> list[float]:
+    """Steps h, 2h, h, 2h, ... in log-SNR between the same ends, an even number of them."""
+    parts = np.cumsum([0.0, *([1.0, 2.0] * (steps // 2))]) / (3 * (steps // 2))
+    return [float(s) for s in SIGMA_MAX * (SIGMA_MIN / SIGMA_MAX) ** parts]
+
+
 @dataclass(frozen=True)
 class Curve:
     """Errors over steps, and the order that they show."""
@@ -59,21 +68,11 @@ class Curve:
             for (n, a), (m, b) in pairs
         )
 
-    @property
-    def sag(self) -> float:
-        """How far the local order falls below its largest value, where errors are well above rounding."""
-        usable = [
-            slope
-            for slope, error in zip(self.slopes[1:], self.errors[2:], strict=True)
-            if error > _ROUGH
-        ]
-        return max(usable) - usable[-1] if usable else 0.0
-
 
 def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
     """Fit the order; points at the end that follow none, below 1e-5, are taken as rounding."""
     fit, last = fit_exact(steps, errors), len(errors)
-    while not _settled(fit) and last > 3 and errors[last - 1] < _ROUGH:
+    while not _settled(fit) and last > 4 and errors[last - 1] < _ROUGH:
         last -= 1
         fit = fit_exact(steps[:last], errors[:last])
     if fit.order is not None and (fit.uncertainty or 0.0) > _ERRATIC:
@@ -126,8 +125,13 @@ class Limit:
 class Measurement:
     """The affine maps of one sampler, found when first needed, and what follows from them."""
 
-    def __init__(self, target: Target, steps: Sequence[int] = STEPS) -> None:
-        self.target, self.steps = target, tuple(steps)
+    def __init__(
+        self,
+        target: Target,
+        steps: Sequence[int] = STEPS,
+        levels: Callable[[int], list[float]] = grid,
+    ) -> None:
+        self.target, self.steps, self._grid = target, tuple(steps), levels
         self._maps: dict[tuple[int, Source], AffineMap] = {}
 
     @property
@@ -139,7 +143,7 @@ class Measurement:
         """The affine map on a grid of that many steps."""
         key = steps, source or self.source
         if key not in self._maps:
-            self._maps[key] = probe(self.target, MEANS, VARIANCES, grid(steps), key[1])
+            self._maps[key] = probe(self.target, MEANS, VARIANCES, self._grid(steps), key[1])
         return self._maps[key]
 
     def law_errors(self, response: AffineMap) -> Tensor:
@@ -168,7 +172,7 @@ class Measurement:
 
     def on_path(self, steps: int) -> AffineMap | None:
         """The map on a path; None if the draws cannot be put on one."""
-        return self.map(steps).along(grid(steps))
+        return self.map(steps).along(self._grid(steps))
 
     @cached_property
     def strong_curve(self) -> Curve | None:
@@ -197,19 +201,18 @@ class Measurement:
     @cached_property
     def limit(self) -> Limit:
         """See `Limit`."""
-        maps = [self.map(n) for n in self.steps[-3:]]
+        maps = [self.map(n) for n in self.steps[-4:]]
         errors = [self.law_errors(response) for response in maps]
-        last = float(errors[-1].abs().max())
-        law_error = float(_extrapolated(errors).abs().max())
-        law = law_error < max(0.3 * last, _ROUGH)
-        etas = _extrapolated([self._etas(response) for response in maps])
+        law_error, doubt = _distance_from_zero(errors)
+        law = law_error < max(doubt, _ROUGH)
+        etas = _extrapolated([self._etas(response) for response in maps[1:]])
         spread = float(etas.max() - etas.min())
         eta = round(float(etas.mean()), 2) + 0.0 if law and spread < 0.02 else None
         path_error = path = None
         if eta and self.on_path(self.steps[-1]) is not None:
-            distances = [self._to_solution(self.on_path(n), eta) for n in self.steps[-3:]]
-            path_error = float(_extrapolated([torch.tensor(d) for d in distances]).abs())
-            path = path_error < max(0.3 * distances[-1], _ROUGH)
+            distances = [self._to_solution(self.on_path(n), eta) for n in self.steps[-4:]]
+            path_error, doubt = _distance_from_zero([torch.tensor(d) for d in distances])
+            path = path_error < max(doubt, _ROUGH)
         return Limit(law_error, law, eta, tuple(etas.tolist()), path_error, path)
 
     def _etas(self, response: AffineMap) -> Tensor:
@@ -243,6 +246,16 @@ class Measurement:
             float(((torch.from_numpy(s) + gain) / (VARIANCES + SIGMA_MIN**2)).sum().sqrt())
             for s in squares
         )
+
+
+def _distance_from_zero(values: Sequence[Tensor]) -> tuple[float, float]:
+    """How far the limit of four values is from 0, and how well that is known.
+
+    The doubt is how much the extrapolation still moves with the last value, or 2 % of that value.
+    """
+    before, limit = _extrapolated(values[:-1]), _extrapolated(values[1:])
+    doubt = max(float((limit - before).abs().max()), 0.02 * float(values[-1].abs().max()))
+    return float(limit.abs().max()), doubt
 
 
 def _extrapolated(values: Sequence[Tensor]) -> Tensor:

@@ -118,9 +118,10 @@ def call(
     callback: Callable[[dict[str, Any]], None] | None = None,
     extra_args: dict[str, Any] | None = None,
     seconds: float = 30.0,
+    seed: int = SEED,
     **options: Any,
 ) -> Tensor:
-    """Run a sampler once, with all its randomness answered by `noise`.
+    """Run a sampler once, with all its normals answered by `noise`; torch is seeded with `seed`.
 
     Raises
     ------
@@ -129,7 +130,7 @@ def call(
     keywords: dict[str, Any] = {"disable": True, "callback": callback, "extra_args": extra_args}
     keywords = {name: value for name, value in keywords.items() if name in target.keywords}
     keywords |= {**target.options, **options}
-    with torch.no_grad(), intercepted_draws(noise.draw, SEED, x.shape) as interception:
+    with torch.no_grad(), intercepted_draws(noise.draw, seed, x.shape) as interception:
         if noise.injects and target.takes_noise_sampler:
 
             def noise_sampler(sigma: Any, sigma_next: Any) -> Tensor:
@@ -178,7 +179,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeUp
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, if a bare except swallowed it
     try:
         yield
     finally:

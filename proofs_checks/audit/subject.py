@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,7 +26,10 @@ class Expectation:
         """From ``weak=2,strong=1``."""
         try:
             pairs = dict(part.split("=") for part in text.replace(" ", "").split(","))
-            return cls(**{name: float(value) for name, value in pairs.items()})
+            orders = {name: float(value) for name, value in pairs.items()}
+            if len(pairs) <= text.count(",") or not all(0 < o < math.inf for o in orders.values()):
+                raise ValueError
+            return cls(**orders)
         except (TypeError, ValueError):
             raise ParameterError(
                 f"expected orders are written as weak=2,strong=1 or ode=3; got {text!r}"
@@ -65,6 +69,12 @@ class Subject:
         """The strong order expected."""
         declared = self.target.declared
         return self.expectation.strong or (declared.strong if declared else None)
+
+    @property
+    def grave(self) -> Severity:
+        """How bad it is that an order cannot be told: an error where the user expects one."""
+        expected = self.expectation != Expectation()
+        return Severity.error if expected else Severity.warning
 
     def finding(
         self, severity: Severity, expected: str, found: str, figure: float | None = None

@@ -13,7 +13,7 @@ from proofs_checks.audit.peers import LIBRARIES, library
 from proofs_checks.audit.protocol import Target
 from seeds_theory.baselines import BASELINES
 from seeds_theory.errors import ParameterError, UnknownNameError
-from seeds_theory.kdiffusion import as_k_diffusion
+from seeds_theory.kdiffusion import KDiffusionSampler
 from seeds_theory.methods import METHODS
 
 
@@ -58,7 +58,7 @@ def _own(text: str, name: str, options: dict[str, Any]) -> Target:
             f"unknown sampler {text!r}; write module:function, {':..., '.join(LIBRARIES)}:..., or "
             f"one of this library: {known}"
         )
-    sampler = as_k_diffusion(name, **options)
+    sampler = KDiffusionSampler(name, options)
     return Target(text, sampler, declared=sampler.declared)
 
 
@@ -68,9 +68,10 @@ def _function(module: str, name: str) -> Any:
         sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:  # it may be half written, or no name of a module
+        reason = str(error) or type(error).__name__
         raise UnknownNameError(
-            f"cannot import {module!r}: {error}; run in the folder of a file of your own, or install "
+            f"cannot import {module!r}: {reason}; run in the folder of a file of your own, or install "
             "the package"
         ) from None
     for part in name.split("."):
