@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.draws import USED, RefusedDraw
-from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.protocol import SamplerFailure, Target, call
 
 _AFFINE = 1e-6
@@ -34,8 +33,6 @@ _ROUNDING = 1e-9
 
 class NotAffine(SamplerFailure):
     """A sampler that is not affine in state and noise has no exact errors."""
-
-    severity = Severity.warning
 
 
 class Source(StrEnum):

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from proofs_checks.audit import behaviour_checks as behaviour
 from proofs_checks.audit import convergence_checks as convergence
+from proofs_checks.audit.affine import NotAffine
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.protocol import Sampler, SamplerFailure, Target
 from proofs_checks.audit.report import Report
@@ -132,10 +133,11 @@ def _guarded(subject: Subject, name: str) -> list[Finding]:
         return list(CHECKS[name](subject))
     except SamplerFailure as failure:
         text = str(failure)
-        if any(text == seen for seen in subject.failures):
+        if text in subject.failures:
             return []  # told once
         subject.failures.append(text)
-        return [subject.finding(failure.severity, "a sampler that can be measured here", text)]
+        severity = subject.grave if isinstance(failure, NotAffine) else Severity.error
+        return [subject.finding(severity, "a sampler that can be measured here", text)]
 
 
 def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proofs_checks.audit.affine import NotAffine, Source
+from proofs_checks.audit.affine import Source
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.measure import (
     SHIPPED_STEPS,
@@ -35,12 +35,7 @@ def _falls_short(curve: Curve, expected: float) -> bool:
 
 def weak_order(subject: Subject) -> Iterator[Finding]:
     """The weak order (of a deterministic sampler: the order) against what is expected of it."""
-    measured = subject.measurement
-    try:
-        curve = measured.weak_curve
-    except NotAffine as failure:
-        yield subject.finding(subject.grave, "a sampler whose order can be measured", str(failure))
-        return
+    measured, curve = subject.measurement, subject.measurement.weak_curve
     kind = "order" if measured.deterministic else "weak order"
     expected = subject.expected_weak
     if subject.expectation.ode and not measured.deterministic:

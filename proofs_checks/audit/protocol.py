@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.draws import RefusedDraw, intercepted_draws
-from proofs_checks.audit.findings import Severity
 from seeds_theory.baselines.run import Declared
 from seeds_theory.errors import ParameterError
 
@@ -33,8 +32,6 @@ Model = Callable[..., Tensor]
 
 class SamplerFailure(Exception):
     """What a sampler under audit did instead of returning states; the audit reports it."""
-
-    severity = Severity.error
 
 
 class TimeUp(BaseException):

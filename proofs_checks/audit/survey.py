@@ -11,14 +11,20 @@ import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
+import runpy
 import sys
+import unittest.mock
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
+import torch
 import typer
 from torch import Tensor
 
@@ -26,6 +32,7 @@ from proofs_checks.audit.checks import audit_all
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.peers import library
 from proofs_checks.audit.peers.diffrax import BY_AREA, BY_INCREMENT, OF_THE_ODE
+from proofs_checks.audit.peers.kdiffusion import _sampling
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Expectation
 from seeds_theory.command import require_writable, run_command
@@ -39,6 +46,9 @@ PACKAGES = {
     "diffrax": "diffrax",
 }
 """The adapter's name to the name of the distribution."""
+
+SCRIPTS = Path(__file__).parents[2] / "book" / "_static" / "reports"
+"""The reproductions in the reports, each self-contained; the record keeps what they print."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ def sa_solver(
     tau: float = 1.0,
     order: int = 2,
 ) -> Tensor:
-    """Diffusers' SASolver with one tau at all times, which a target's name can hold; its option is a function."""
+    """SASolver of diffusers with one tau at all times, as its own option, a function, is in no name."""
     options = {
         "tau_func": lambda t: tau,
         "predictor_order": order,
@@ -140,6 +150,8 @@ def _k_diffusion() -> list[Entry]:
 
 
 def _diffusers() -> list[Entry]:
+    """Without DPMSolverSDE and CosineDPMSolverMultistep: a tree of their own takes minutes here."""
+
     def d(name: str, claims: Expectation | None, **options: object) -> Entry:
         return _of("diffusers", f"{name}Scheduler", claims, **options)
 
@@ -159,11 +171,10 @@ def _diffusers() -> list[Entry]:
         d("EulerDiscrete", _ode(1)),
         d("EulerDiscrete", None, s_churn=10),
         d("EulerAncestralDiscrete", _sde(1)),
-        d("LMSDiscrete", None),
+        d("LMSDiscrete", _ode(2), order=2),
         d("HeunDiscrete", _ode(2)),
         d("KDPM2Discrete", _ode(2)),
         d("KDPM2AncestralDiscrete", _sde(2)),
-        d("DPMSolverSDE", None),
         *_both_modes(multistep),
         *_by_order(multistep, (2, 3), algorithm_type="dpmsolver"),
         _of("diffusers", multistep, _sde(2), algorithm_type="sde-dpmsolver"),
@@ -183,7 +194,6 @@ def _diffusers() -> list[Entry]:
         d("EDMEuler", _ode(1)),
         d("EDMEuler", None, s_churn=10),
         *_both_modes("EDMDPMSolverMultistepScheduler"),
-        d("CosineDPMSolverMultistep", _sde(2)),
         d("FlowMatchEulerDiscrete", _ode(1)),
         d("FlowMatchEulerDiscrete", None, stochastic_sampling=True),
         d("FlowMatchEulerDiscrete", None, s_churn=10),
@@ -277,16 +287,34 @@ def _quiet_workers() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def reproduce(script: Path) -> str:
+    """What one of the scripts of the reports prints; k_diffusion imports in it as it does here."""
+    sampling, package = _sampling(), ModuleType("k_diffusion")
+    vars(package).update(sampling=sampling, __path__=[])
+    modules = {"k_diffusion": package, "k_diffusion.sampling": sampling}
+    printed = io.StringIO()
+    with (
+        torch.random.fork_rng(),
+        warnings.catch_warnings(action="ignore"),
+        unittest.mock.patch.dict(sys.modules, modules),
+        contextlib.redirect_stdout(printed),
+    ):
+        runpy.run_path(str(script), run_name="__main__")
+    return printed.getvalue()
+
+
 def make(path: Path, *, jobs: int = 2, progress: bool = False) -> dict[str, Any]:
     """Audit all entries and write the record, strict JSON."""
     targets, claims = [e.target for e in ENTRIES], [e.claims for e in ENTRIES]
     start = {"versions": versions(), "audit": fingerprint()}  # before the work, which takes minutes
     with _quiet_workers():
         reports = audit_all(targets, claims, jobs=jobs, progress=progress)
+        outputs = {script.stem: reproduce(script) for script in sorted(SCRIPTS.glob("*.py"))}
     record = {
         "command": "make survey",
         "date": datetime.date.today().isoformat(),
         **start,
+        "reproductions": outputs,
         "reports": [_row(*pair) for pair in zip(ENTRIES, reports, strict=True)],
     }
     path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
