@@ -70,7 +70,7 @@ def audit(
     subject = _subject(sampler, expect, options)
     findings: list[Finding] = []
     for name in CHECKS:
-        found = _guarded(subject, name)
+        found = run_check(subject, name)
         findings.extend(found)
         if name == "runs" and any(f.severity is Severity.error for f in found):
             return Report(subject.target.name, findings=tuple(findings))
@@ -107,7 +107,7 @@ def check(
     """The findings of one check, by its id."""
     if name not in CHECKS:
         raise UnknownNameError(f"unknown check {name!r}; known: {', '.join(CHECKS)}")
-    return _guarded(_subject(sampler, expect, options), name)
+    return run_check(_subject(sampler, expect, options), name)
 
 
 def _subject(
@@ -127,7 +127,8 @@ def _name(sampler: Sampler) -> str:
     return repr(sampler)
 
 
-def _guarded(subject: Subject, name: str) -> list[Finding]:
+def run_check(subject: Subject, name: str) -> list[Finding]:
+    """The findings of one check; a failure of the sampler is one, told once a subject."""
     subject.check = name
     try:
         return list(CHECKS[name](subject))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from proofs_checks.audit.checks import CHECKS
+from proofs_checks.audit.checks import run_check
 from proofs_checks.audit.findings import Finding
 from proofs_checks.audit.measure import STEPS, Measurement
-from proofs_checks.audit.protocol import SamplerFailure, Target
+from proofs_checks.audit.protocol import Target
 from proofs_checks.audit.subject import Expectation, Subject
 
 Findings = Callable[..., list[Finding]]
@@ -43,10 +43,7 @@ def findings_of() -> Findings:
         **options: Any,
     ) -> list[Finding]:
         subject = _subject(sampler, expect, frozenset(options.items()), steps)
-        subject.check = check
-        try:
-            return list(CHECKS[check](subject))
-        except SamplerFailure as failure:
-            return [subject.finding(failure.severity, "a measurement", str(failure))]
+        subject.failures.clear()
+        return run_check(subject, check)
 
     return findings
