@@ -47,37 +47,30 @@ class KDiffusionSampler:
         self._follow(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent, self.eta, None)
 
     @property
-    def stochastic(self) -> bool:
-        """Whether it draws noise at some eta; if not, it takes no eta and no noise sampler."""
-        return self.name not in BASELINES or BASELINES[self.name].stochastic
-
-    @property
-    def _sets_noise(self) -> bool:
-        """Whether an option sets the amount of noise itself, so that eta has no effect."""
-        baseline = BASELINES.get(self.name)
-        return baseline is not None and any(name in self.options for name in baseline.noise_options)
-
-    @property
     def eta(self) -> float:
         """The default eta."""
         default = BASELINES[self.name].eta if self.name in BASELINES else 1.0
         return self.options.get("eta", default)
 
     @property
-    def declared(self) -> Declared:
-        """The orders it declares."""
+    def declared(self) -> Declared | None:
+        """The orders it declares; None if an option changes them."""
         if self.name in BASELINES:
-            return BASELINES[self.name].declared
+            baseline = BASELINES[self.name]
+            changed = any(name in self.options for name in baseline.order_options)
+            return None if changed else baseline.declared
         orders = method(self.name).orders
-        return Declared(float(orders.strong), orders.weak, orders.ode)
+        return Declared(strong=float(orders.strong), weak=orders.weak, ode=orders.ode)
 
     @property
     def __signature__(self) -> inspect.Signature:
         optional: dict[str, Any] = dict.fromkeys(("extra_args", "callback", "disable"))
-        if self.stochastic and not self._sets_noise:
+        baseline = BASELINES.get(self.name)
+        sets_noise = baseline and any(name in self.options for name in baseline.noise_options)
+        if baseline is None or (baseline.only_eta is None and not sets_noise):
             optional["eta"] = self.eta
-        if self.stochastic and self.declared.strong is not None:
-            optional["noise_sampler"] = None  # else its noise is not of one path
+        if baseline is None or (baseline.stochastic and baseline.declared.strong is not None):
+            optional["noise_sampler"] = None  # else there is no noise, or none of one path
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         return inspect.Signature(
             [inspect.Parameter(name, kind) for name in ("model", "x", "sigmas")]
@@ -101,18 +94,22 @@ class KDiffusionSampler:
         sigmas = torch.as_tensor(values["sigmas"], dtype=torch.float64).tolist()
         wide = torch.promote_types(x.dtype, torch.float32)
 
+        callback = values["callback"]
+        reporter = _Reporter(callback) if callback else None
+
         def denoiser(x: Tensor, sigma: float) -> Tensor:
+            if reporter:
+                reporter.calls.append((x, sigma))
             levels = torch.full((len(x),), sigma, dtype=wide, device=x.device)
             return values["model"](x, levels, **extra_args)
 
-        callback = values["callback"]
         return self._follow(
             denoiser,
             x,
             sigmas,
             _StretchNoise(values["noise_sampler"]) if values.get("noise_sampler") else None,
             values.get("eta", self.eta),
-            _Reporter(callback, x) if callback else None,
+            reporter,
         )
 
     def _follow(
@@ -166,19 +163,21 @@ class _StretchNoise:
 
 
 class _Reporter:
-    """Calls back with the dictionary of k-diffusion, whose x is the state at the step's start."""
+    """Calls back with the dictionary of k-diffusion: x and sigma_hat are those of the first model call."""
 
-    def __init__(self, callback: Callable[[dict[str, Any]], None], x: Tensor) -> None:
-        self._callback, self._x = callback, x
+    def __init__(self, callback: Callable[[dict[str, Any]], None]) -> None:
+        self._callback = callback
+        self.calls: list[tuple[Tensor, float]] = []
 
     def __call__(self, step: StepInfo) -> None:
+        x, sigma_hat = self.calls[0]
+        self.calls.clear()
         self._callback(
             {
-                "x": self._x,
+                "x": x,
                 "i": step.index,
                 "sigma": step.sigma,
-                "sigma_hat": step.sigma,
+                "sigma_hat": sigma_hat,
                 "denoised": step.denoised,
             }
         )
-        self._x = step.x

@@ -8,6 +8,7 @@ from proofs_checks.audit.checks import audit
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.protocol import Sampler
 from proofs_checks.audit.subject import Expectation
+from seeds_theory.errors import ParameterError
 
 
 def assert_order(
@@ -35,8 +36,12 @@ def assert_order(
     Raises
     ------
     AssertionError : lists the findings.
+    ParameterError, UnknownNameError : a wrong call.
     """
     __tracebackhide__ = True
+    if fail_on not in list(Severity):
+        known = ", ".join(Severity)
+        raise ParameterError(f"fail_on is one of {known}; got {fail_on!r}")
     report = audit(sampler, expect=Expectation(weak, strong, ode), **options)
     findings = report.above(Severity(fail_on))
     if findings:

@@ -21,7 +21,6 @@ from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.measure import MEANS, SIGMA_MAX, SIGMA_MIN, VARIANCES, grid
 from proofs_checks.audit.protocol import SEED, SamplerFailure, Target, call
 from proofs_checks.audit.subject import Subject
-from seeds_theory.grids import uniform_log_snr
 from seeds_theory.sources import seeded_generator
 
 _STEPS = 12
@@ -135,19 +134,14 @@ def grid_to_zero(subject: Subject) -> Iterator[Finding]:
 
 
 def last_level(subject: Subject) -> Iterator[Finding]:
-    """The state returned is at the last level: on data at a point its variance says at which it is."""
-    levels = uniform_log_snr(SIGMA_MAX, 2.0, 64).tolist()
-    point = torch.full_like(VARIANCES, 1e-12)
-    response = probe(subject.target, MEANS, point, levels, subject.measurement.source)
-    variance = response.gain.square() * SIGMA_MAX**2 + response.noise_variance
-    reached = float(variance.sqrt().mean())
-    gap = levels[-2] - levels[-1]
-    if abs(reached - levels[-2]) < 0.1 * gap:
+    """The state returned is at the last level: another last level gives another state."""
+    *levels, last = grid(_STEPS)
+    ends = [_run(subject.target, _start(), [*levels, level]) for level in (last, 0.5 * last)]
+    if torch.equal(*ends):
         yield subject.finding(
             Severity.error,
-            f"the state at the last level, sigma {levels[-1]:.4g}",
-            f"the state of one level before, sigma {reached:.4g}: a step is missing at the end",
-            reached,
+            f"the state at the last level, sigma {last:.4g}",
+            "a state that does not depend on it: a step is missing at the end",
         )
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None if it is none that JSON can hold."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 class Severity(StrEnum):
@@ -50,5 +56,5 @@ class Finding:
             "severity": self.severity.value,
             "expected": self.expected,
             "found": self.found,
-            "figure": self.figure,
+            "figure": finite(self.figure),
         }

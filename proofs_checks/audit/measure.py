@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.affine import AffineMap, Source, path_distance, probe
+from proofs_checks.audit.findings import finite
 from proofs_checks.audit.protocol import Target
 from seeds_theory.grids import uniform_log_snr
 from toy_models.convergence import Fit, fit_exact
@@ -109,14 +110,14 @@ class Limit:
         if self.eta == 0:
             return "ODE"
         path = "; not on its path" if self.path is False else ""
-        return f"SDE, eta {self.eta:g}{path}"
+        return f"SDE, eta {self.eta:.3g}{path}"
 
     def to_json(self) -> dict[str, Any]:
         """The record in a report."""
         return {
             "text": str(self),
             "law": self.law,
-            "law_error": self.law_error,
+            "law_error": finite(self.law_error),
             "eta": self.eta,
             "path": self.path,
         }
@@ -201,18 +202,18 @@ class Measurement:
     @cached_property
     def limit(self) -> Limit:
         """See `Limit`."""
-        maps = [self.map(n) for n in self.steps[-4:]]
-        errors = [self.law_errors(response) for response in maps]
-        law_error, doubt = _distance_from_zero(errors)
-        law = law_error < max(doubt, _ROUGH)
-        etas = _extrapolated([self._etas(response) for response in maps[1:]])
+        counts = self.steps[-4:]
+        maps = [self.map(n) for n in counts]
+        law_error, law = _vanishes([self.law_errors(response) for response in maps])
+        etas, doubt = _extrapolated([self._etas(response) for response in maps])
         spread = float(etas.max() - etas.min())
-        eta = round(float(etas.mean()), 2) + 0.0 if law and spread < 0.02 else None
+        eta = None
+        if law and spread < max(0.02, 3 * float(doubt.max())):
+            eta = round(float(etas[doubt.argmin()]), 4) + 0.0
         path_error = path = None
-        if eta and self.on_path(self.steps[-1]) is not None:
-            distances = [self._to_solution(self.on_path(n), eta) for n in self.steps[-4:]]
-            path_error, doubt = _distance_from_zero([torch.tensor(d) for d in distances])
-            path = path_error < max(doubt, _ROUGH)
+        if eta and self.on_path(counts[-1]) is not None:
+            distances = [self._to_solution(self.on_path(n), eta) for n in counts]
+            path_error, path = _vanishes([torch.tensor(d) for d in distances], share=0.25)
         return Limit(law_error, law, eta, tuple(etas.tolist()), path_error, path)
 
     def _etas(self, response: AffineMap) -> Tensor:
@@ -248,21 +249,22 @@ class Measurement:
         )
 
 
-def _distance_from_zero(values: Sequence[Tensor]) -> tuple[float, float]:
-    """How far the limit of four values is from 0, and how well that is known.
+def _extrapolated(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Richardson's limit of values on grids of n, 2n, 4n, ... steps, and how well it is known.
 
-    The doubt is how much the extrapolation still moves with the last value, or 2 % of that value.
+    Polynomial in the step through all of them; the doubt is what the first of them changes.
     """
-    before, limit = _extrapolated(values[:-1]), _extrapolated(values[1:])
-    doubt = max(float((limit - before).abs().max()), 0.02 * float(values[-1].abs().max()))
-    return float(limit.abs().max()), doubt
+    rows = [list(values)]
+    for k in range(1, len(values)):
+        rows.append([(2**k * b - a) / (2**k - 1) for a, b in itertools.pairwise(rows[-1])])
+    return rows[-1][0], (rows[-1][0] - rows[-2][1]).abs()
 
 
-def _extrapolated(values: Sequence[Tensor]) -> Tensor:
-    """Aitken's limit of the last three of a geometrically converging sequence; the last if it has settled."""
-    first, second, third = values
-    change, before = third - second, second - first
-    ratio = (change / before).nan_to_num(1.0)
-    converging = (ratio > 0.05) & (ratio < 0.8)
-    step = torch.where(converging, change * ratio / (1 - ratio), torch.zeros_like(change))
-    return third + step
+def _vanishes(values: Sequence[Tensor], share: float = 0.005) -> tuple[float, bool]:
+    """The limit of values, its largest entry, and whether it is 0.
+
+    That is not told apart from a share of the last value, three times the doubt, or rounding.
+    """
+    limit, doubt = _extrapolated(values)
+    largest, last = float(limit.abs().max()), float(values[-1].abs().max())
+    return largest, largest < max(3 * float(doubt.max()), share * last, _ROUGH)

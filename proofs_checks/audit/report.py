@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.text import Text
 
 from proofs_checks.audit.curved import CurvedStudy
-from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.findings import Finding, Severity, finite
 from proofs_checks.audit.measure import Curve, Limit
 from toy_models.convergence import Fit
 from toy_models.plots import style
@@ -52,7 +52,10 @@ class Report:
             "curved": self.curved and self.curved.to_json(),
             "errors": None
             if self.weak is None
-            else {"steps": list(self.weak.steps), "weak": list(self.weak.errors)},
+            else {
+                "steps": list(self.weak.steps),
+                "weak": [finite(error) for error in self.weak.errors],
+            },
             "findings": [
                 finding.to_json() | {"reproduction": finding.reproduction(self.target)}
                 for finding in self.findings
@@ -94,7 +97,10 @@ def _summary(report: Report) -> str:
 
 
 def _fit(fit: Fit | None) -> str:
-    return "unknown" if fit is None or fit.order is None else f"{fit.order:.2f}"
+    """The order, with its uncertainty where that shows in the second digit."""
+    if fit is None or fit.order is None:
+        return "unknown"
+    return str(fit) if (fit.uncertainty or 0.0) >= 0.02 else f"{fit.order:.2f}"
 
 
 def figure(reports: Sequence[Report]) -> Figure:

@@ -30,7 +30,6 @@ import math
 from torch import Tensor
 
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
-from seeds_theory.errors import ParameterError
 
 
 def ddim(run: Run) -> Tensor:
@@ -48,14 +47,7 @@ def ddim(run: Run) -> Tensor:
 
 
 def ddpm(run: Run) -> Tensor:
-    """Ancestral sampling with the posterior variance: eta is 1.
-
-    Raises
-    ------
-    ParameterError : another eta.
-    """
-    if run.eta != 1:
-        raise ParameterError(f"'ddpm' has eta = 1; got {run.eta:g}: for others, use 'ddim'")
+    """Ancestral sampling with the posterior variance, at eta = 1."""
     x = run.x
     for s, t in run.steps:
         kept = -math.expm1(-2 * log_ratio(s, t))  # 1 - t^2/s^2
@@ -66,5 +58,13 @@ def ddpm(run: Run) -> Tensor:
     return run.to_zero(x)
 
 
-DDIM = Baseline("ddim", ddim, Declared(1, 1, 1), "Song et al. 2021, arXiv 2010.02502", eta=0.0)
-DDPM = Baseline("ddpm", ddpm, Declared(1, 1, None), "Ho et al. 2020, arXiv 2006.11239")
+DDIM = Baseline(
+    "ddim", ddim, Declared(strong=1, weak=1, ode=1), "Song et al. 2021, arXiv 2010.02502", eta=0.0
+)
+DDPM = Baseline(
+    "ddpm",
+    ddpm,
+    Declared(strong=1, weak=1, ode=None),
+    "Ho et al. 2020, arXiv 2006.11239",
+    only_eta=1.0,
+)

@@ -67,16 +67,14 @@ _REFERENCE = "Zhang and Chen 2022, arXiv 2204.13902"
 DEIS_TAB2 = Baseline(
     "deis-tab2",
     partial(deis_tab, 2),
-    Declared(None, None, 3),
+    Declared(strong=None, weak=None, ode=3),
     _REFERENCE,
-    eta=0.0,
-    stochastic=False,
+    only_eta=0.0,
 )
 DEIS_TAB3 = Baseline(
     "deis-tab3",
     partial(deis_tab, 3),
-    Declared(None, None, 4),
+    Declared(strong=None, weak=None, ode=4),
     _REFERENCE,
-    eta=0.0,
-    stochastic=False,
+    only_eta=0.0,
 )

@@ -95,22 +95,25 @@ _REFERENCE = "Lu et al. 2022, arXiv 2211.01095"
 DPM_SOLVER_PP_2M = Baseline(
     "dpm-solver++-2m",
     dpm_solver_pp_2m,
-    Declared(None, None, 2),
+    Declared(strong=None, weak=None, ode=2),
     _REFERENCE,
-    eta=0.0,
-    stochastic=False,
+    only_eta=0.0,
 )
 DPM_SOLVER_PP_3M = Baseline(
     "dpm-solver++-3m",
     dpm_solver_pp_3m,
-    Declared(None, None, 3),
+    Declared(strong=None, weak=None, ode=3),
     _REFERENCE,
-    eta=0.0,
-    stochastic=False,
+    only_eta=0.0,
+    order_options=("as_published",),
 )
 SDE_DPM_SOLVER_PP_2M = Baseline(
-    "sde-dpm-solver++-2m", dpm_solver_pp_2m, Declared(1, 2, 2), _REFERENCE
+    "sde-dpm-solver++-2m", dpm_solver_pp_2m, Declared(strong=1, weak=2, ode=2), _REFERENCE
 )
 SDE_DPM_SOLVER_PP_3M = Baseline(
-    "sde-dpm-solver++-3m", dpm_solver_pp_3m, Declared(1, 2, 3), _REFERENCE
+    "sde-dpm-solver++-3m",
+    dpm_solver_pp_3m,
+    Declared(strong=1, weak=2, ode=3),
+    _REFERENCE,
+    order_options=("as_published",),
 )

@@ -103,13 +103,17 @@ def node(s: float, t: float, r: float) -> float:
 _DPM, _DPM_PP = "Lu et al. 2022, arXiv 2206.00927", "Lu et al. 2022, arXiv 2211.01095"
 
 DPM_SOLVER_2 = Baseline(
-    "dpm-solver-2", dpm_solver_2, Declared(None, None, 2), _DPM, eta=0.0, stochastic=False
+    "dpm-solver-2", dpm_solver_2, Declared(strong=None, weak=None, ode=2), _DPM, only_eta=0.0
 )
 DPM_SOLVER_3 = Baseline(
-    "dpm-solver-3", dpm_solver_3, Declared(None, None, 3), _DPM, eta=0.0, stochastic=False
+    "dpm-solver-3", dpm_solver_3, Declared(strong=None, weak=None, ode=3), _DPM, only_eta=0.0
 )
 DPM_SOLVER_PP_2S = Baseline(
-    "dpm-solver++-2s", dpm_solver_2s, Declared(None, None, 2), _DPM_PP, eta=0.0, stochastic=False
+    "dpm-solver++-2s", dpm_solver_2s, Declared(strong=None, weak=None, ode=2), _DPM_PP, only_eta=0.0
 )
-SDE_DPM_SOLVER_PP_1 = Baseline("sde-dpm-solver++-1", sde_dpm_solver_1, Declared(1, 1, 1), _DPM_PP)
-SDE_DPM_SOLVER_PP_2S = Baseline("sde-dpm-solver++-2s", dpm_solver_2s, Declared(1, 2, 2), _DPM_PP)
+SDE_DPM_SOLVER_PP_1 = Baseline(
+    "sde-dpm-solver++-1", sde_dpm_solver_1, Declared(strong=1, weak=1, ode=1), _DPM_PP
+)
+SDE_DPM_SOLVER_PP_2S = Baseline(
+    "sde-dpm-solver++-2s", dpm_solver_2s, Declared(strong=1, weak=2, ode=2), _DPM_PP
+)

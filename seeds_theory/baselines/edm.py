@@ -94,8 +94,8 @@ def edm(
 EDM_HEUN = Baseline(
     "edm-heun",
     edm,
-    Declared(1, 2, 2),
+    Declared(strong=1, weak=2, ode=2),
     "Karras et al. 2022, arXiv 2206.00364",
     eta=0.0,
-    noise_options=("churn",),
+    noise_options=("churn", "s_min", "s_max", "s_noise"),
 )

@@ -86,7 +86,7 @@ def _noise_scale(name: str, eta: float) -> tuple[Excess, Taylor]:
         return partial(eta_excess, eta), partial(eta_taylor, eta)
     if name != "er-sde-5":
         raise ParameterError(f"noise scales are 'eta' and 'er-sde-5'; got {name!r}")
-    if eta == 0:
+    if eta != 1:
         raise ParameterError("the noise scale 'er-sde-5' has an eta of its own: leave eta = 1")
     return er_sde_5_excess, partial(quadrature, er_sde_5_excess)
 
@@ -133,11 +133,23 @@ _LONGEST = 0.5  # of a piece, in log-SNR: the quadrature's error is then below r
 _REFERENCE = "Cui et al. 2023, arXiv 2309.06169"
 
 ER_SDE_1 = Baseline(
-    "er-sde-1", partial(er_sde, 1), Declared(1, 1, 1), _REFERENCE, noise_options=("noise_scale",)
+    "er-sde-1",
+    partial(er_sde, 1),
+    Declared(strong=1, weak=1, ode=1),
+    _REFERENCE,
+    noise_options=("noise_scale",),
 )
 ER_SDE_2 = Baseline(
-    "er-sde-2", partial(er_sde, 2), Declared(1, 2, 2), _REFERENCE, noise_options=("noise_scale",)
+    "er-sde-2",
+    partial(er_sde, 2),
+    Declared(strong=1, weak=2, ode=2),
+    _REFERENCE,
+    noise_options=("noise_scale",),
 )
 ER_SDE_3 = Baseline(
-    "er-sde-3", partial(er_sde, 3), Declared(1, 2, 2), _REFERENCE, noise_options=("noise_scale",)
+    "er-sde-3",
+    partial(er_sde, 3),
+    Declared(strong=1, weak=2, ode=2),
+    _REFERENCE,
+    noise_options=("noise_scale",),
 )

@@ -47,13 +47,15 @@ def euler(run: Run) -> Tensor:
 
 
 EULER_MARUYAMA = Baseline(
-    "euler-maruyama", euler_maruyama, Declared(1, 1, 1), "Song et al. 2021, arXiv 2011.13456"
+    "euler-maruyama",
+    euler_maruyama,
+    Declared(strong=1, weak=1, ode=1),
+    "Song et al. 2021, arXiv 2011.13456",
 )
 EULER = Baseline(
     "euler",
     euler,
-    Declared(None, None, 1),
+    Declared(strong=None, weak=None, ode=1),
     "Karras et al. 2022, arXiv 2206.00364",
-    eta=0.0,
-    stochastic=False,
+    only_eta=0.0,
 )

@@ -41,4 +41,6 @@ def gddim(run: Run) -> Tensor:
     return run.to_zero(x)
 
 
-GDDIM = Baseline("gddim", gddim, Declared(1, 1, 1), "Zhang et al. 2023, arXiv 2206.05564")
+GDDIM = Baseline(
+    "gddim", gddim, Declared(strong=1, weak=1, ode=1), "Zhang et al. 2023, arXiv 2206.05564"
+)

@@ -75,7 +75,7 @@ def predictor_corrector(run: Run, corrector: float = 0.5, snr: float | None = No
 PREDICTOR_CORRECTOR = Baseline(
     "predictor-corrector",
     predictor_corrector,
-    Declared(1, 1, 1),
+    Declared(strong=1, weak=1, ode=1),
     "Song et al. 2021, arXiv 2011.13456",
     noise_options=("snr",),
 )

@@ -76,8 +76,8 @@ def lawson_rk4(run: Run) -> Tensor:
 
 _LAWSON = "Lawson (1967)"
 
-LAWSON_EULER = Baseline("lawson-euler", lawson_euler, Declared(1, 1, 1), _LAWSON)
-LAWSON_2 = Baseline("lawson-2", lawson_2, Declared(1, 2, 2), _LAWSON)
+LAWSON_EULER = Baseline("lawson-euler", lawson_euler, Declared(strong=1, weak=1, ode=1), _LAWSON)
+LAWSON_2 = Baseline("lawson-2", lawson_2, Declared(strong=1, weak=2, ode=2), _LAWSON)
 LAWSON_RK4 = Baseline(
-    "lawson-rk4", lawson_rk4, Declared(None, None, 4), _LAWSON, eta=0.0, stochastic=False
+    "lawson-rk4", lawson_rk4, Declared(strong=None, weak=None, ode=4), _LAWSON, only_eta=0.0
 )

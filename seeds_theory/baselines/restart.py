@@ -67,7 +67,7 @@ def restart(
 RESTART = Baseline(
     "restart",
     restart,
-    Declared(None, 2, 2),
+    Declared(strong=None, weak=2, ode=2),
     "Xu et al. 2023, arXiv 2306.14878",
     noise_options=("repeats",),
 )

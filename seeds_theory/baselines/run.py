@@ -186,8 +186,9 @@ class Baseline:
     declared : its orders, confirmed by the audit.
     reference : where the formula is from.
     eta : the default.
-    stochastic : False for an algorithm that has eta = 0 only.
-    noise_options : the options that set the amount of noise themselves; eta then has no effect.
+    only_eta : the only eta it has, if so: 0 for an algorithm without noise.
+    noise_options : options that set themselves where and how much noise there is.
+    order_options : options with which it has other orders than declared.
     """
 
     name: str
@@ -195,8 +196,18 @@ class Baseline:
     declared: Declared
     reference: str
     eta: float = 1.0
-    stochastic: bool = True
+    only_eta: float | None = None
     noise_options: tuple[str, ...] = ()
+    order_options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.only_eta is not None:
+            object.__setattr__(self, "eta", self.only_eta)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether it draws noise at some eta."""
+        return self.only_eta != 0
 
     def __call__(
         self,
@@ -260,8 +271,8 @@ class Baseline:
         value = self.eta if eta is None else eta
         if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
             raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
-        if value > 0 and not self.stochastic:
-            raise ParameterError(f"{self.name!r} is deterministic: eta = 0; got {eta!r}")
+        if self.only_eta is not None and value != self.only_eta:
+            raise ParameterError(f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}")
         known = [p for p in inspect.signature(self.algorithm).parameters if p != "run"]
         for option in options:
             if option not in known:

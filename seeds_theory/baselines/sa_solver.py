@@ -59,4 +59,10 @@ def _integral(kappa: float, s: float, t: float, known: Values) -> Tensor:
     return combine(b, [D for _, D in known])
 
 
-SA_SOLVER = Baseline("sa-solver", sa_solver, Declared(1, 2, 3), "Xue et al. 2023, arXiv 2309.05019")
+SA_SOLVER = Baseline(
+    "sa-solver",
+    sa_solver,
+    Declared(strong=1, weak=2, ode=3),
+    "Xue et al. 2023, arXiv 2309.05019",
+    order_options=("predictor_steps", "corrector_steps"),
+)

@@ -40,5 +40,8 @@ def stochastic_heun(run: Run) -> Tensor:
 
 
 STOCHASTIC_HEUN = Baseline(
-    "stochastic-heun", stochastic_heun, Declared(1, 2, 2), "Song et al. 2021, arXiv 2011.13456"
+    "stochastic-heun",
+    stochastic_heun,
+    Declared(strong=1, weak=2, ode=2),
+    "Song et al. 2021, arXiv 2011.13456",
 )

@@ -79,16 +79,14 @@ _REFERENCE = "Zhao et al. 2023, arXiv 2302.04867"
 UNIPC_2 = Baseline(
     "unipc-2",
     partial(unipc, 2),
-    Declared(None, None, 3),
+    Declared(strong=None, weak=None, ode=3),
     _REFERENCE,
-    eta=0.0,
-    stochastic=False,
+    only_eta=0.0,
 )
 UNIPC_3 = Baseline(
     "unipc-3",
     partial(unipc, 3),
-    Declared(None, None, 3),
+    Declared(strong=None, weak=None, ode=3),
     _REFERENCE,
-    eta=0.0,
-    stochastic=False,
+    only_eta=0.0,
 )
