@@ -12,9 +12,8 @@ from tqdm import tqdm
 
 from proofs_checks.audit import behaviour_checks as behaviour
 from proofs_checks.audit import convergence_checks as convergence
-from proofs_checks.audit.affine import NotAffine
 from proofs_checks.audit.findings import Finding, Severity
-from proofs_checks.audit.protocol import Sampler, SamplerFailure, Target
+from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure, Target
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Expectation, Subject
 from proofs_checks.audit.targets import find_target
@@ -70,9 +69,8 @@ def audit(
     subject = _subject(sampler, expect, options)
     findings: list[Finding] = []
     for name in CHECKS:
-        found = run_check(subject, name)
-        findings.extend(found)
-        if name == "runs" and any(f.severity is Severity.error for f in found):
+        findings.extend(run_check(subject, name))
+        if name == "runs" and subject.failures:  # nothing else can be told
             return Report(subject.target.name, findings=tuple(findings))
     return _report(subject, tuple(findings))
 
@@ -133,12 +131,11 @@ def run_check(subject: Subject, name: str) -> list[Finding]:
     try:
         return list(CHECKS[name](subject))
     except SamplerFailure as failure:
-        text = str(failure)
-        if text in subject.failures:
+        if failure.kind in subject.failures:
             return []  # told once
-        subject.failures.append(text)
+        subject.failures.append(failure.kind)
         severity = subject.grave if isinstance(failure, NotAffine) else Severity.error
-        return [subject.finding(severity, "a sampler that can be measured here", text)]
+        return [subject.finding(severity, "a sampler that can be measured here", str(failure))]
 
 
 def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:

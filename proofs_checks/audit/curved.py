@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.affine import Levels, NotAffine
-from proofs_checks.audit.protocol import Target, call
+from proofs_checks.audit.affine import Levels
+from proofs_checks.audit.draws import require_answerable
+from proofs_checks.audit.protocol import NotAffine, Target, call
 from seeds_theory.grids import uniform_log_snr
 from seeds_theory.sources import seeded_generator
 from toy_models.convergence import Fit
@@ -81,6 +82,7 @@ class _Paths:
     def __init__(self, levels: Iterable[float], paths: int, generator: torch.Generator) -> None:
         self._levels = Levels(levels)
         lengths = torch.from_numpy(-np.diff(self._levels.values))[:, None]
+        self._states = torch.Size((paths, 1, 1, 1))
         shape = len(lengths), paths
         increments = torch.randn(shape, generator=generator, dtype=torch.float64) * lengths.sqrt()
         start = torch.zeros(1, paths, dtype=torch.float64)
@@ -95,6 +97,9 @@ class _Paths:
         return (change / abs(sigma - sigma_next) ** 0.5).reshape(like.shape).to(like)
 
     def draw(self, number: int, like: Tensor) -> Tensor:
+        require_answerable(number, like, self._states)
+        if number + 1 >= len(self.grid):
+            raise NotAffine("draws more noise when the states differ")
         return self.stretch(self.grid[number], self.grid[number + 1], like)
 
 

@@ -3,7 +3,8 @@
 Code that takes no noise sampler is examined unmodified: while the mode is on, ``torch.randn``,
 ``randn_like``, ``normal`` and ``normal_`` ask a function for their values. A draw is known by the state of
 its generator, so two draws from one state are the same random number, as they are in truth: a tree
-that recomputes a node from its seed, or a sampler that seeds its generator twice.
+that recomputes a node from its seed, or a sampler that seeds its generator twice. Numbers of other laws
+are refused, but for a few integers: they may seed a tree.
 """
 
 from __future__ import annotations
@@ -24,10 +25,41 @@ USED = -1
 
 _STANDARD = (torch.randn, torch.randn_like)
 _SCALED = (torch.normal, Tensor.normal_)
+_INTEGERS = (torch.randint, torch.randint_like, Tensor.random_)
+_OTHER_LAWS = (
+    torch.rand,
+    torch.rand_like,
+    torch.bernoulli,
+    Tensor.bernoulli,
+    Tensor.bernoulli_,
+    Tensor.uniform_,
+    Tensor.exponential_,
+)
 
 
 class RefusedDraw(Exception):
-    """A draw that no source of noise for these states can answer; says why."""
+    """A draw that no sound sampler makes; says why."""
+
+
+class UnansweredDraw(RefusedDraw):
+    """A draw that may be sound, but that no source of noise for these states can answer."""
+
+
+def require_answerable(number: int, drawn: Tensor, shape: torch.Size) -> None:
+    """Refuse a draw that is not new noise for states of that shape.
+
+    Raises
+    ------
+    RefusedDraw : the numbers of the initial states again, or fewer numbers than the states have.
+    UnansweredDraw : more numbers; which of them go to which state is not known.
+    """
+    if number == USED:
+        raise RefusedDraw("draws again the numbers that made the initial state")
+    text = f"draws noise of shape {tuple(drawn.shape)} for states {tuple(shape)}"
+    if drawn.numel() < shape.numel():
+        raise RefusedDraw(f"{text}: its samples share noise")
+    if drawn.shape != shape:
+        raise UnansweredDraw(f"{text}, which the audit does not answer")
 
 
 class Interception(TorchFunctionMode):
@@ -50,11 +82,20 @@ class Interception(TorchFunctionMode):
             self._paused = False
 
     def _values(self, state: bytes, drawn: Tensor) -> Tensor:
-        """The answer to one draw, or to several drawn at once, beside each other in front."""
-        if drawn.shape[1:] != self._shape:
+        """The answer to one draw, in any layout, or to several drawn at once, beside each other in front."""
+        shape = self._shape
+        if shape is None or (drawn.shape[1:] != shape and drawn.numel() != shape.numel()):
             return self._answer(self._number(state, 0), drawn)
-        answers = [self._answer(self._number(state, i), each) for i, each in enumerate(drawn)]
-        return torch.stack(answers)
+        several = drawn.reshape(-1, *shape)
+        answers = [self._answer(self._number(state, i), each) for i, each in enumerate(several)]
+        return torch.stack(answers).reshape(drawn.shape)
+
+    def _refuse_other_laws(self, func: Any, drawn: Tensor) -> None:
+        few = self._shape is None or drawn.numel() < self._shape.numel()
+        if func in _OTHER_LAWS or not few:
+            raise UnansweredDraw(
+                f"draws numbers by {func.__name__}; the audit answers normal ones only"
+            )
 
     def _number(self, state: bytes, index: int) -> int:
         return self._known.setdefault((state, index), len(self._known) - 1)
@@ -63,6 +104,10 @@ class Interception(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if not self._paused and func in _OTHER_LAWS + _INTEGERS:
+            drawn = func(*args, **kwargs)
+            self._refuse_other_laws(func, drawn)
+            return drawn
         if self._paused or func not in _STANDARD + _SCALED:
             return func(*args, **kwargs)
         generator = kwargs.get("generator") or torch.default_generator
@@ -72,12 +117,11 @@ class Interception(TorchFunctionMode):
         _advance(generator)
         values = self._values(state.numpy().tobytes(), drawn)
         if func in _SCALED:
-            given = (
-                dict(zip(("mean", "std"), args[func is Tensor.normal_ :], strict=False)) | kwargs
-            )
-            mean, deviation = given.get("mean", 0.0), given.get("std", 1.0)
+            law = dict(zip(("mean", "std"), args[func is Tensor.normal_ :], strict=False)) | kwargs
+            mean, deviation = law.get("mean", 0.0), law.get("std", 1.0)
             values = mean + deviation * values
-        return drawn.copy_(values) if func is Tensor.normal_ else values
+        given = func is Tensor.normal_ or kwargs.get("out") is not None
+        return drawn.copy_(values) if given else values
 
 
 def _advance(generator: torch.Generator) -> None:

@@ -3,7 +3,8 @@
 ``sampler(model, x, sigmas, extra_args=None, callback=None, disable=None, ...)`` takes states x / alpha at
 ``sigmas[0]`` to ``sigmas[-1]``. ``model(x, sigma, **extra_args)``, sigma of shape (batch,), returns the
 denoised x. Optional keywords: ``eta``, ``s_noise`` and ``noise_sampler(sigma, sigma_next)``, which
-returns unit-variance noise for that stretch.
+returns unit-variance noise for that stretch. A sampler that takes any keywords (``**keywords``) is given
+extra_args, callback and disable; eta and noise_sampler only if its signature names them.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import re
 import signal
+import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.draws import RefusedDraw, intercepted_draws
+from proofs_checks.audit.draws import RefusedDraw, UnansweredDraw, intercepted_draws
 from seeds_theory.baselines.run import Declared
 from seeds_theory.errors import ParameterError
 
@@ -29,13 +34,38 @@ Sampler = Callable[..., Tensor]
 NoiseSampler = Callable[[Any, Any], Tensor]
 Model = Callable[..., Tensor]
 
+_FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
+_NOT_OF_A_SAMPLER = tuple(Path(file).parent for file in (__file__, torch.__file__))
+_ALWAYS_GIVEN = ("extra_args", "callback", "disable")
+_NO_OPTIONS = ("model", "x", "sigmas", "noise_sampler", *_ALWAYS_GIVEN)
+
 
 class SamplerFailure(Exception):
     """What a sampler under audit did instead of returning states; the audit reports it."""
 
+    @property
+    def kind(self) -> str:
+        """Its class and its text without figures: failures of one kind are told once."""
+        return f"{type(self).__name__}: {_FIGURE.sub('#', str(self))}"
+
+
+class NotAffine(SamplerFailure):
+    """A sampler that may be sound, but is not affine in state and normal noise: it has no exact errors."""
+
 
 class TimeUp(BaseException):
-    """Raised in a sampler that takes too long; not an Exception, so that none may swallow it."""
+    """Raised in a sampler that takes too long.
+
+    No Exception, as many samplers catch those; a bare except catches it too, therefore it is raised again
+    every second.
+    """
+
+
+def refuse_protocol_names(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ParameterError if an option is an argument that the audit itself gives."""
+    taken = [option for option in options if option in _NO_OPTIONS]
+    if taken:
+        raise ParameterError(f"{name}: {taken[0]} is given by the audit and cannot be an option")
 
 
 @dataclass(frozen=True)
@@ -58,19 +88,29 @@ class Target:
     def __post_init__(self) -> None:
         if not callable(self.sampler):
             raise ParameterError(f"{self.name}: a sampler is a function; got {self.sampler!r}")
+        if inspect.isclass(self.sampler):
+            raise ParameterError(
+                f"{self.name}: a sampler is a function; this is a class: make an instance or a "
+                "function of it"
+            )
+        refuse_protocol_names(self.name, self.options)
         required = ("model", "x", "sigmas")
         try:
             inspect.signature(self.sampler).bind(*required, **self.options)
         except (TypeError, ValueError) as error:
+            hint = ": give it a default of None" if "'noise_sampler'" in str(error) else ""
             raise ParameterError(
                 f"{self.name}: a sampler is called as sampler(model, x, sigmas, extra_args=None, "
-                f"callback=None, disable=None, ...) with its options; {error}"
+                f"callback=None, disable=None, ...) with its options; {error}{hint}"
             ) from None
 
     @functools.cached_property
     def keywords(self) -> frozenset[str]:
-        """The keyword parameters it takes."""
-        return frozenset(inspect.signature(self.sampler).parameters)
+        """The keyword parameters it takes: those named, and three if it takes any."""
+        parameters = inspect.signature(self.sampler).parameters.values()
+        named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        return frozenset(named.union(_ALWAYS_GIVEN if takes_any else ()))
 
     @property
     def takes_noise_sampler(self) -> bool:
@@ -120,19 +160,22 @@ def call(
 ) -> Tensor:
     """Run a sampler once, with all its normals answered by `noise`; torch is seeded with `seed`.
 
+    What it prints goes to stderr, where it does not mix with a report.
+
     Raises
     ------
     SamplerFailure : it raised, took longer than `seconds`, or returned something that is not states.
+    NotAffine : it draws what no noise can answer.
     """
     keywords: dict[str, Any] = {"disable": True, "callback": callback, "extra_args": extra_args}
-    keywords = {name: value for name, value in keywords.items() if name in target.keywords}
+    keywords = {name: keywords[name] for name in _ALWAYS_GIVEN if name in target.keywords}
     keywords |= {**target.options, **options}
     with torch.no_grad(), intercepted_draws(noise.draw, seed, x.shape) as interception:
         if noise.injects and target.takes_noise_sampler:
 
             def noise_sampler(sigma: Any, sigma_next: Any) -> Tensor:
                 with interception.paused():
-                    return noise.stretch(float(sigma), float(sigma_next), x)
+                    return noise.stretch(_level(sigma), _level(sigma_next), x)
 
             keywords["noise_sampler"] = noise_sampler
         result = _guarded(lambda: target.sampler(model, x, sigmas, **keywords), seconds)
@@ -144,27 +187,50 @@ def call(
     return result
 
 
+def _level(sigma: Any) -> float:
+    """A noise level that is given as a number, or as one for each sample."""
+    levels = torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)
+    if not len(levels) or (levels != levels[0]).any():
+        raise RefusedDraw("asks for noise at several levels in one call of the noise sampler")
+    return float(levels[0])
+
+
 def _guarded(run: Callable[[], object], seconds: float) -> object:
     try:
-        with time_limit(seconds):
+        with contextlib.redirect_stdout(sys.stderr), time_limit(seconds):
             return run()
     except SamplerFailure:
         raise
     except TimeUp:
         raise SamplerFailure(f"does not return within {seconds:g} s") from None
+    except UnansweredDraw as refusal:
+        raise NotAffine(str(refusal)) from None
     except RefusedDraw as refusal:
         raise SamplerFailure(str(refusal)) from None
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        line = str(error).splitlines()[0] if str(error) else ""
-        raise SamplerFailure(
-            f"raises {type(error).__name__}: {line[:200]} ({last.name}, line {last.lineno})"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise SamplerFailure(f"raises {summary(error)} ({_place(error)})") from error
+
+
+def summary(error: BaseException) -> str:
+    """The class of an error and the first line of its text."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """Where the sampler's own code was when it failed: the last line that is neither torch's nor ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not any(map(Path(f.filename).is_relative_to, _NOT_OF_A_SAMPLER))]
+    last = (own or frames)[-1]
+    return f"{last.name}, line {last.lineno}"
 
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeUp` after that many seconds, where the system has an alarm (Unix, main thread)."""
+    """Raise `TimeUp` after that many seconds; an alarm that was set before still rings.
+
+    There is no limit on Windows and outside the main thread, where no alarm can be set.
+    """
     if (
         not hasattr(signal, "setitimer")
         or threading.current_thread() is not threading.main_thread()
@@ -176,9 +242,13 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TimeUp
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, if a bare except swallowed it
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    start = time.monotonic()
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left:
+            due = max(left - (time.monotonic() - start), 1e-3)
+            signal.setitimer(signal.ITIMER_REAL, due, interval)

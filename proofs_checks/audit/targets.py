@@ -1,16 +1,22 @@
-"""Names of samplers: ``module:function``, ``diffusers:Class?option=value&...``, or one of this library."""
+"""Names of samplers: ``module:function``, ``diffusers:Class?option=value&...``, or one of this library.
+
+An option ends its name at the first ``=``. Its value is a Python literal or a word, in which ``%26`` writes
+``&`` and ``%25`` writes ``%``, as in any URL.
+"""
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import sys
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from proofs_checks.audit.peers import LIBRARIES, library
-from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
 from seeds_theory.baselines import BASELINES
 from seeds_theory.errors import ParameterError, UnknownNameError
 from seeds_theory.kdiffusion import KDiffusionSampler
@@ -27,6 +33,7 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
     """
     base, _, query = text.partition("?")
     chosen = _parse(query, text) | dict(options or {})
+    refuse_protocol_names(text, chosen)
     module, colon, name = base.partition(":")
     if not colon:
         return _own(text, base, chosen)
@@ -41,7 +48,7 @@ def _parse(query: str, text: str) -> dict[str, Any]:
     pairs = [part.partition("=") for part in query.split("&") if part]
     if any(not name or not equals for name, equals, _ in pairs):
         raise ParameterError(f"options are written as name=value&name=value; got {text!r}")
-    return {name: _literal(value) for name, _, value in pairs}
+    return {name: _literal(urllib.parse.unquote(value)) for name, _, value in pairs}
 
 
 def _literal(value: str) -> Any:
@@ -63,16 +70,22 @@ def _own(text: str, name: str, options: dict[str, Any]) -> Target:
 
 
 def _function(module: str, name: str) -> Any:
-    here = str(Path.cwd())
-    if here not in sys.path:  # a console script does not look there
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:  # it may be half written, or no name of a module
-        reason = str(error) or type(error).__name__
+    if not module or module.startswith(".") or "/" in module or module.endswith(".py"):
         raise UnknownNameError(
-            f"cannot import {module!r}: {reason}; run in the folder of a file of your own, or install "
+            f"{module!r} is no name of a module; of a file my_sampler.py write my_sampler:sample, and "
+            "run in its folder"
+        )
+    try:
+        with _current_folder_first(), contextlib.redirect_stdout(sys.stderr):
+            found: Any = importlib.import_module(module)
+    except ImportError as error:
+        raise UnknownNameError(
+            f"cannot import {module!r}: {error}; run in the folder of a file of your own, or install "
             "the package"
+        ) from None
+    except (Exception, SystemExit) as error:  # it may be half written, or a script
+        raise UnknownNameError(
+            f"importing {module!r} raises {summary(error)}; python -c 'import {module}' shows where"
         ) from None
     for part in name.split("."):
         if not hasattr(found, part):
@@ -81,3 +94,20 @@ def _function(module: str, name: str) -> Any:
             raise UnknownNameError(f"{module} has no {name!r}{hint}")
         found = getattr(found, part)
     return found
+
+
+@contextlib.contextmanager
+def _current_folder_first() -> Iterator[None]:
+    """Look for modules in the current folder, where a console script does not look.
+
+    Afterwards it stays at the end of the path: a sampler may import from its own folder when it is called,
+    and what the rest of the process imports is found where it was.
+    """
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+        if here not in sys.path:
+            sys.path.append(here)

@@ -10,7 +10,6 @@ import samplers as s
 import torch
 
 from proofs_checks.audit import curved
-from proofs_checks.audit.affine import NotAffine
 from proofs_checks.audit.curved import CurvedStudy, curved_study
 from proofs_checks.audit.protocol import Target
 

@@ -78,9 +78,9 @@ def test_in_place_draws_change_the_tensor_itself() -> None:
 def test_other_functions_are_left_alone() -> None:
     with intercepted_draws(numbers, SEED):
         torch.manual_seed(0)
-        found = torch.rand(3), torch.randint(9, (3,)), torch.ones(3).mul(2)
+        found = torch.randint(9, (3,)), torch.randperm(3), torch.ones(3).mul(2)
     torch.manual_seed(0)
-    for value, expected in zip(found, (torch.rand(3), torch.randint(9, (3,)), 2), strict=True):
+    for value, expected in zip(found, (torch.randint(9, (3,)), torch.randperm(3), 2), strict=True):
         assert (value == expected).all()
 
 
@@ -126,7 +126,7 @@ def test_the_global_generator_is_restored() -> None:
     with intercepted_draws(numbers, SEED):
         torch.randn(3)
         torch.manual_seed(77)
-        torch.rand(3)
+        torch.randint(9, (3,))
     assert torch.equal(torch.get_rng_state(), before)
 
     with pytest.raises(KeyError), intercepted_draws(numbers, SEED):
