@@ -138,10 +138,12 @@ class Jackknife:
 
     @property
     def errors(self) -> tuple[float, ...]:
+        """The errors, per grid."""
         return tuple(np.sqrt(self.squares.clip(min=0)).tolist())
 
     @property
     def standard_errors(self) -> tuple[float, ...]:
+        """Their standard errors."""
         # d sqrt(s) = ds / (2 sqrt(s)); where s is lost in noise, the noise itself.
         spread = self._deviation(self.replicates)
         return tuple((spread / np.sqrt(4 * np.maximum(self.squares, spread / 4))).tolist())

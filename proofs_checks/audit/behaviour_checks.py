@@ -19,7 +19,7 @@ from proofs_checks.audit.affine import LinearModel, probe
 from proofs_checks.audit.draws import USED
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.measure import MEANS, SIGMA_MAX, SIGMA_MIN, VARIANCES, grid
-from proofs_checks.audit.protocol import SEED, SamplerFailure, Target, call
+from proofs_checks.audit.protocol import SEED, NotAffine, SamplerFailure, Target, call
 from proofs_checks.audit.subject import Subject
 from seeds_theory.sources import seeded_generator
 
@@ -96,6 +96,8 @@ def short_grids(subject: Subject) -> Iterator[Finding]:
     for name, sigmas in grids.items():
         try:
             _run(subject.target, _start(), sigmas)
+        except NotAffine:
+            raise
         except SamplerFailure as failure:
             yield subject.finding(Severity.error, f"a result for {name}", str(failure))
 

@@ -26,7 +26,7 @@ from toy_models.order import CURVED
 from toy_models.paths import Jackknife, squared_shift
 
 GROUPS, SIZE = 16, 1024
-STEPS = (16, 32, 64, 128, 256)
+STEPS = (32, 64, 128, 256, 512)
 SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
 
 

@@ -208,7 +208,7 @@ class Measurement:
         etas, doubt = _extrapolated([self._etas(response) for response in maps])
         spread = float(etas.max() - etas.min())
         eta = None
-        if law and spread < max(0.02, 3 * float(doubt.max())):
+        if law and spread < max(0.02, float(doubt.max())):
             eta = round(float(etas[doubt.argmin()]), 4) + 0.0
         path_error = path = None
         if eta and self.on_path(counts[-1]) is not None:
@@ -252,19 +252,22 @@ class Measurement:
 def _extrapolated(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Richardson's limit of values on grids of n, 2n, 4n, ... steps, and how well it is known.
 
-    Polynomial in the step through all of them; the doubt is what the first of them changes.
+    Polynomial in the step through all of them. The doubt is three times what the first of them changes,
+    or what the first two change together if that is more.
     """
     rows = [list(values)]
     for k in range(1, len(values)):
         rows.append([(2**k * b - a) / (2**k - 1) for a, b in itertools.pairwise(rows[-1])])
-    return rows[-1][0], (rows[-1][0] - rows[-2][1]).abs()
+    limit, without_first, without_two = rows[-1][0], rows[-2][1], rows[-3][2]
+    doubt = torch.maximum(3 * (limit - without_first).abs(), (limit - without_two).abs())
+    return limit, doubt
 
 
 def _vanishes(values: Sequence[Tensor], share: float = 0.005) -> tuple[float, bool]:
     """The limit of values, its largest entry, and whether it is 0.
 
-    That is not told apart from a share of the last value, three times the doubt, or rounding.
+    That is not told apart from a share of the last value, the doubt, or rounding.
     """
     limit, doubt = _extrapolated(values)
     largest, last = float(limit.abs().max()), float(values[-1].abs().max())
-    return largest, largest < max(3 * float(doubt.max()), share * last, _ROUGH)
+    return largest, largest < max(float(doubt.max()), share * last, _ROUGH)

@@ -97,13 +97,14 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         if not 0 <= eta < math.inf:
             raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
         clock, compiled = LogTime(sigmas), _compiled(name)
+        given, x = x, x.double()
         estimates: list[tuple[float, Tensor]] = []
 
         def estimate(t: float, y: np.ndarray) -> np.ndarray:
             state = torch.from_numpy(y).view_as(x)
             denoised = at_level(model, state, clock.level(t), extra_args).detach()
             estimates.append((t, denoised))
-            return denoised.numpy().ravel()
+            return denoised.double().numpy().ravel()
 
         def normals(a: float, b: float) -> tuple[Tensor, Tensor]:
             if eta == 0:
@@ -121,7 +122,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
             at_start = [denoised for t, denoised in (*estimates, *before) if t == a]
             report(callback, i, state, sigmas[i], at_start[0])
             state = torch.tensor(np.asarray(y)).view_as(x)
-        return state
+        return state.to(given.dtype)
 
     return Adapted(name, to_zero_by_estimate(solve), keywords)
 

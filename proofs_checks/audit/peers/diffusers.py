@@ -19,8 +19,9 @@ the sample :math:`s = \alpha x`, where :math:`\alpha = (1 + \sigma^2)^{-1/2}` or
 .. math::  \epsilon = \frac{x - D}{\sigma}, \qquad v = \frac{\alpha s - D}{\alpha\sigma}, \qquad
            u = \frac{s - D}{\alpha\sigma}.
 
-**Rounding that stays**: some steps cast the state, or the noise, to single precision; the middle levels of
-the K-DPM-2 pair are rounded in ``set_timesteps``. SASolver's default ``tau_func`` is a window of timesteps,
+**Single precision**: where a step casts the state or the noise to single precision, states in double
+precision are left as they are, or an order would end in rounding. The middle levels of the K-DPM-2 pair
+stay rounded, in ``set_timesteps``. SASolver's default ``tau_func`` is a window of timesteps,
 which here are the default ones: give another to choose where there is noise.
 
 An option goes to the constructor or, where ``step`` takes it, to every step.
@@ -35,6 +36,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from proofs_checks.audit.peers import (
     Adapted,
@@ -178,6 +180,21 @@ PREDICTIONS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
 
 
 # ------------------------------------------------------------------------------------- the schedulers
+
+
+class _InDouble(TorchFunctionMode):
+    """Turns casts of double-precision tensors to single precision into none."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (Tensor.to, Tensor.float) and args[0].dtype is torch.float64:
+            if func is Tensor.float:
+                return args[0]
+            args = tuple(torch.float64 if a is torch.float32 else a for a in args)
+            kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
+        return func(*args, **kwargs)
 
 
 class Ending(Enum):
@@ -390,7 +407,8 @@ def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sam
             if call in step_at:
                 report(callback, step_at[call], state, sigma, denoised)
             output = kind.output(scheduler, state, denoised, sigma, kind.alpha(sigma))
-            sample = scheduler.step(output, t, sample, **of_step).prev_sample
+            with _InDouble():
+                sample = scheduler.step(output, t, sample, **of_step).prev_sample
         return sample / kind.state_alpha(sigmas[-1])
 
     return run

@@ -151,19 +151,24 @@ def test_only_keywords_that_a_sampler_has_are_given() -> None:
     def bare(model, x, sigmas):
         return x
 
-    def full(model, x, sigmas, extra_args, callback, disable, noise_sampler, eta):
+    def full(
+        model,
+        x,
+        sigmas,
+        extra_args=None,
+        callback=None,
+        disable=None,
+        noise_sampler=None,
+        eta=1.0,
+    ):
         assert (extra_args, callback, disable, eta) == ({"a": 1}, print, True, 0.5)
         assert noise_sampler(2.0, 1.0).shape == x.shape
         return x
 
     assert torch.equal(run(bare), STATES)
-    options = {"extra_args": {"a": 1}, "callback": print}
-    # Options of the target win over those of the call; its noise sampler never does.
-    target = Target(
-        "sampler", full, {"eta": 0.5, **options, "disable": True, "noise_sampler": None}
-    )
-    model = LinearModel(MEANS, VARIANCES)
-    assert torch.equal(call(target, model, STATES, LEVELS, TableNoise()), STATES)
+    target, model = Target("sampler", full, {"eta": 0.5}), LinearModel(MEANS, VARIANCES)
+    given = {"extra_args": {"a": 1}, "callback": print}
+    assert torch.equal(call(target, model, STATES, LEVELS, TableNoise(), **given), STATES)
 
 
 # ----------------------------------------------------------------------------------------- callbacks

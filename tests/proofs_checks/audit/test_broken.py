@@ -210,7 +210,6 @@ NOISE = [
         "noise of signs by default",
         s.with_noise(s.sign_noise, False),
         "noise-source",
-        "warning",
         says="affine",
     ),
     around(

@@ -11,7 +11,7 @@ import torch
 
 from proofs_checks.audit import curved
 from proofs_checks.audit.curved import CurvedStudy, curved_study
-from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.protocol import NotAffine, Target
 
 
 @pytest.fixture(scope="module", autouse=True)
