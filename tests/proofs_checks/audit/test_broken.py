@@ -40,13 +40,6 @@ def name_of(value: object) -> str:
     return getattr(value, "__name__", str(value))
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sampler that hangs does so for two seconds, not for a minute."""
-    assert call.__kwdefaults__
-    monkeypatch.setitem(call.__kwdefaults__, "seconds", 2.0)
-
-
 # ---------------------------------------------------------------------------------------------- sound
 
 
@@ -285,7 +278,6 @@ RESULTS = [
     around("single precision inside", s.single_inside, "single-precision", "note"),
     around("another shape", s.drops_dimensions, "runs", says="(3, 5) for states (3, 5, 1, 1)"),
     around("None", s.returns_none, "runs", says="NoneType"),
-    around("hangs", s.hangs, "runs", says="does not return within 2 s"),
 ]
 
 MEASURED = [*ORDERS, *UNEVEN, *LIMITS]
@@ -303,6 +295,14 @@ def test_a_fault_is_found_and_its_sound_twin_has_none(fault: Fault, findings_of)
     assert any(fault.says in finding.found for finding in found), found
     of_twin = findings_of(fault.sound, *arguments, **options)
     assert fault.severity not in [finding.severity for finding in of_twin], of_twin
+
+
+def test_a_sampler_that_hangs_is_found(findings_of, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call.__kwdefaults__
+    monkeypatch.setitem(call.__kwdefaults__, "seconds", 0.5)
+    (found,) = findings_of(s.hangs(s.euler_ancestral), "runs")
+    assert found.severity is Severity.error
+    assert "does not return within 0.5 s" in found.found
 
 
 def test_every_check_but_two_is_shown_to_find_something() -> None:
