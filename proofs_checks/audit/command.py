@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 
@@ -68,6 +69,7 @@ def seeds_audit(
         raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {plot}")
     for name in targets:
         find_target(name)  # a wrong name ends here, not after the work on the right ones
+    torch.set_num_threads(1)  # its tensors are small: more threads only wait for each other
     show = sys.stderr.isatty()
     reports = audit_all(targets, [expectation] * len(targets), jobs=jobs, progress=show)
     Console(stderr=json_file == "-").print(render(reports), end="")
