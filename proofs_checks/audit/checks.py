@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -125,11 +126,23 @@ def _name(sampler: Sampler) -> str:
     return repr(sampler)
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """The tensors here are small: more threads only wait for each other, and for other processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def run_check(subject: Subject, name: str) -> list[Finding]:
     """The findings of one check; a failure of the sampler is one, told once a subject."""
     subject.check = name
     try:
-        return list(CHECKS[name](subject))
+        with _one_thread():
+            return list(CHECKS[name](subject))
     except SamplerFailure as failure:
         if failure.kind in subject.failures:
             return []  # told once

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 
@@ -53,8 +52,9 @@ def seeds_audit(
 ) -> None:
     """Say of any sampler what it converges to, how fast, and how it behaves.
 
-    It runs unmodified on Gaussian data, where its errors are exact and take no sampling, and on a
-    mixture. Exit status: 0 no finding, 1 findings, 2 a wrong call.
+    It runs unmodified, on Gaussian data, where its errors are exact and take no sampling, and on a mixture.
+
+    Exit status: 0 no finding as bad as --fail-on, 1 findings, 2 a wrong call.
 
     Example: [bold]seeds-audit k_diffusion.sampling:sample_dpmpp_sde seeds-2 --plot audit.png[/bold]
     """
@@ -69,7 +69,6 @@ def seeds_audit(
         raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {plot}")
     for name in targets:
         find_target(name)  # a wrong name ends here, not after the work on the right ones
-    torch.set_num_threads(1)  # its tensors are small: more threads only wait for each other
     show = sys.stderr.isatty()
     reports = audit_all(targets, [expectation] * len(targets), jobs=jobs, progress=show)
     Console(stderr=json_file == "-").print(render(reports), end="")
