@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from tqdm import tqdm
 
 import proofs_checks
 import seeds_theory
 import toy_models
 from proofs_checks.ledger import Record, decide, select
-from seeds_theory.command import require_writable, run_command, write_json
+from seeds_theory.command import in_processes, require_writable, run_command, write_json
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -29,14 +25,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 def run(ids: Sequence[str] = (), *, jobs: int = 2, progress: bool = False) -> list[Record]:
     """Decide the claims of these ids (all for none), on that many processes, in the ledger's order."""
     names = [claim.id for claim in select(ids)]
-    bar = {"total": len(names), "desc": "claims", "disable": not progress, "leave": False}
-    if jobs == 1 or len(names) == 1:
-        return [_decide_by_id(name) for name in tqdm(names, **bar)]
-    # Fresh processes: forking one that has threads, as a notebook or torch has, can lock up.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_one_thread) as pool:
-        # In chunks: neighbours in the ledger often share what they compute.
-        return list(tqdm(pool.map(_decide_by_id, names, chunksize=4), **bar))
+    # In chunks: neighbours in the ledger often share what they compute.
+    return in_processes(_decide_by_id, names, jobs=jobs, label="claims", progress=progress, chunk=4)
 
 
 def ledger(path: Path) -> list[dict[str, Any]]:
@@ -55,10 +45,6 @@ def ledger(path: Path) -> list[dict[str, Any]]:
 
 def _decide_by_id(name: str) -> Record:
     return decide(next(claim for claim in select([name]) if claim.id == name))
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @app.command()

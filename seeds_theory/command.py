@@ -1,15 +1,23 @@
-"""What the project's commands share: JSON output, early checks, errors as one line and status 2."""
+"""What the commands share: JSON output, early checks, processes, errors as one line and status 2."""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 import typer
+from tqdm import tqdm
 
 from seeds_theory.errors import ParameterError, SeedsError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def run_command(app: typer.Typer, name: str) -> None:
@@ -32,8 +40,35 @@ def require_writable(*targets: str | Path | None) -> None:
             raise ParameterError(f"{target or chr(39) * 2} is a folder: name a file in it")
 
 
-def write_json(records: list[dict[str, Any]], target: str) -> None:
-    """Write records to a file, or to stdout for "-"."""
+def require_picture(target: Path | None) -> None:
+    """Before any work: a plot goes to a file of a kind that can be drawn. None passes."""
+    if target and target.suffix not in (".png", ".svg", ".pdf"):
+        raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {target}")
+
+
+def in_processes(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    jobs: int,
+    label: str,
+    progress: bool,
+    chunk: int = 1,
+) -> list[Result]:
+    """The function of each item, in order, on that many processes of one thread each; with a bar."""
+    bar = {"total": len(items), "desc": label, "disable": not progress, "leave": False}
+    if jobs == 1 or len(items) == 1:
+        return [function(item) for item in tqdm(items, **bar)]
+    # Fresh processes: forking one that has threads, as a notebook or torch has, can lock up.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        jobs, context, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        return list(tqdm(pool.map(function, items, chunksize=chunk), **bar))
+
+
+def write_json(records: list[dict[str, Any]] | dict[str, Any], target: str) -> None:
+    """Write a record or several to a file, or to stdout for "-"."""
     text = json.dumps(records, indent=1, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)

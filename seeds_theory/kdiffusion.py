@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from seeds_theory.baselines import BASELINES, Declared
+from seeds_theory.baselines.run import require_options
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, UnknownNameError
 from seeds_theory.methods import METHODS, method
 from seeds_theory.plan import Interval, make_plan
 from seeds_theory.sampler import Callback, StepInfo, sample
-from seeds_theory.sources import NoiseSource
+from seeds_theory.sources import NoiseSource, silent
 
 NoiseSampler = Callable[[float, float], Tensor]
 
@@ -43,7 +44,6 @@ class KDiffusionSampler:
                 f"unknown sampler {self.name!r}; known: {', '.join([*METHODS, *BASELINES])}"
             )
         # A trial step: wrong options end here. It draws nothing.
-        silent = lambda intervals, like: like.new_zeros((len(intervals), *like.shape))
         self._follow(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent, self.eta, None)
 
     @property
@@ -125,11 +125,7 @@ class KDiffusionSampler:
         if self.name in BASELINES:
             baseline = BASELINES[self.name]
             return baseline(denoiser, x, sigmas, noise, eta=eta, callback=callback, **options)
-        unknown = [name for name in options if name != "prediction"]
-        if unknown:
-            raise ParameterError(
-                f"{self.name!r} has no option {unknown[0]!r}; known: eta, prediction"
-            )
+        require_options(self.name, options, ("eta", "prediction"))
         plan = make_plan(self.name, sigmas, eta=eta, **options)
         return sample(denoiser, x, plan, noise, callback=callback)
 

@@ -229,8 +229,7 @@ def make_plan(
         raise UnknownNameError(
             f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"
         )
-    if not isinstance(eta, numbers.Real) or not 0 <= eta < math.inf:
-        raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
+    require_eta(eta)
     grid = require_grid(sigmas)
     form = FORMS[prediction]
     steps: list[Step] = []
@@ -241,6 +240,13 @@ def make_plan(
     if grid[-1] == 0:
         steps.append(_step_to_zero(float(inner[-1])))
     return Plan(tableau, form, float(eta), tuple(grid.tolist()), tuple(steps))
+
+
+def require_eta(eta: float) -> float:
+    """A finite number >= 0; raises ParameterError for anything else."""
+    if not isinstance(eta, numbers.Real) or not 0 <= eta < math.inf:
+        raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
+    return float(eta)
 
 
 def _finite_steps(

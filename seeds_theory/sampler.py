@@ -12,7 +12,7 @@ from tqdm import tqdm
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, NoiseError, ParameterError
 from seeds_theory.plan import Plan, Row, Step
-from seeds_theory.sources import GeneratorNoise, NoiseSource, require_normals
+from seeds_theory.sources import NoiseSource, require_normals, require_source
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,9 @@ def sample(
     require_state(x)
     if not isinstance(plan, Plan):
         raise ParameterError(f"a plan comes from make_plan(method, sigmas); got {plan!r}")
-    if noise is not None and not callable(noise):
-        raise NoiseError(f"noise is a source, such as SeededNoise([seed, ...]); got {noise!r}")
+    source = require_source(noise)
     with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
-        return _follow(plan, denoiser, x, noise or GeneratorNoise(), callback, progress)
+        return _follow(plan, denoiser, x, source, callback, progress)
 
 
 def _follow(

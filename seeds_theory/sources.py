@@ -28,6 +28,11 @@ class NoiseSource(Protocol):
         ...
 
 
+def silent(intervals: Sequence[Interval], like: Tensor) -> Tensor:
+    """A source without noise: zeros, and no generator moves on."""
+    return like.new_zeros((len(intervals), *like.shape))
+
+
 class GeneratorNoise:
     """Independent normals from one generator, or from torch's global one.
 
@@ -113,6 +118,13 @@ class InjectedNoise:
                 "plan.normals of them, and a second run a source of its own"
             )
         return self.rows[start : self._used].to(like)
+
+
+def require_source(noise: NoiseSource | None) -> NoiseSource:
+    """The source given, or torch's global generator for None; raises NoiseError for anything else."""
+    if noise is not None and not callable(noise):
+        raise NoiseError(f"noise is a source, such as SeededNoise([seed, ...]); got {noise!r}")
+    return noise or GeneratorNoise()
 
 
 def require_normals(normals: object, count: int, like: Tensor, where: str) -> Tensor:

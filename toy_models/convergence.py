@@ -20,7 +20,7 @@ from seeds_theory import Tableau, make_plan, sample, uniform_log_snr
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
-from toy_models.plots import style
+from toy_models.plots import ErrorCurve, error_panels
 from toy_models.response import Response, probe, strong_errors, weak_errors
 
 _SETTLED = 0.05  # an order whose last change is smaller, or that is this near, is taken as it is
@@ -223,16 +223,16 @@ def _with_error(value: float, error: float) -> str:
 
 def figure(studies: Sequence[Study]) -> Figure:
     """Strong and weak errors against model calls, log-log, with the fitted orders in the legend."""
-    with style():
-        result = Figure(figsize=(10, 4.2 + 0.26 * len(studies)))
-        panels = result.subplots(1, 2)
-        for axes, kind in zip(panels, ("strong", "weak"), strict=True):
-            for study in studies:
-                errors = getattr(study, kind)
-                if errors:
-                    label = f"{study.method}, {study.prediction}: {getattr(study, f'{kind}_fit')}"
-                    axes.errorbar(study.nfe, errors, yerr=getattr(study, f"{kind}_se"), label=label)
-            axes.set(xscale="log", yscale="log", xlabel="model calls", ylabel=f"{kind} error")
-            if axes.has_data():  # below the axes, where it covers no curve
-                axes.legend(title="fitted order", loc="upper left", bbox_to_anchor=(0, -0.16))
-    return result
+    panels = {}
+    for kind in ("strong", "weak"):
+        panels[f"{kind} error"] = [
+            ErrorCurve(
+                f"{study.method}, {study.prediction}: {getattr(study, f'{kind}_fit')}",
+                study.nfe,
+                getattr(study, kind),
+                getattr(study, f"{kind}_se"),
+            )
+            for study in studies
+            if getattr(study, kind)
+        ]
+    return error_panels(panels)

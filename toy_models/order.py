@@ -13,7 +13,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from seeds_theory import METHODS, ParameterError, method
-from seeds_theory.command import require_writable, run_command, write_json
+from seeds_theory.command import require_picture, require_writable, run_command, write_json
 from toy_models.convergence import Study, figure, gaussian_study, table
 from toy_models.gaussian import Gaussian
 from toy_models.images import fashion_mnist
@@ -96,8 +96,7 @@ def order(
     if variance is not None and target is not Target.gaussian:
         raise ParameterError(f"--variance is for --target gaussian; got it with {target.value}")
     require_writable(json_file, plot)
-    if plot and plot.suffix not in (".png", ".svg", ".pdf"):
-        raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {plot}")
+    require_picture(plot)
     counts = _counts(steps or _STEPS[target])
     studies = []
     for name in tqdm(methods, desc="methods", disable=not sys.stderr.isatty(), leave=False):

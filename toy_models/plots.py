@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -123,6 +124,32 @@ def image_grid(
         axes.set_xticks(across if column_labels else [], column_labels)
         axes.set_yticks(down if row_labels else [], row_labels)
         figure.draw_without_rendering()
+    return figure
+
+
+@dataclass(frozen=True)
+class ErrorCurve:
+    """Errors of one method over its model calls; spread is their standard error, if they have one."""
+
+    label: str
+    calls: Sequence[float]
+    errors: Sequence[float]
+    spread: Sequence[float] | None = None
+
+
+def error_panels(panels: Mapping[str, Sequence[ErrorCurve]]) -> Figure:
+    """Errors against model calls, log-log, a panel for each kind of error, orders in the legends."""
+    longest = max((len(curves) for curves in panels.values()), default=0)
+    with style():
+        figure = Figure(figsize=(10, 4.2 + 0.26 * longest))
+        for axes, (kind, curves) in zip(
+            figure.subplots(1, len(panels)), panels.items(), strict=True
+        ):
+            for curve in curves:
+                axes.errorbar(curve.calls, curve.errors, yerr=curve.spread, label=curve.label)
+            axes.set(xscale="log", yscale="log", xlabel="model calls", ylabel=kind)
+            if axes.has_data():  # below the axes, where it covers no curve
+                axes.legend(title="fitted order", loc="upper left", bbox_to_anchor=(0, -0.16))
     return figure
 
 

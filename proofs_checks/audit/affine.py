@@ -126,35 +126,45 @@ class AffineMap:
         return AffineMap(self.offset, self.gain, levels, density, none, self.stretches, self.calls)
 
 
-class _Recorder:
+class Recorder:
     """Answers every draw with zero, and writes down what was asked."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source = Source.BROWNIAN) -> None:
         self.injects = source is not Source.OWN
         self.stretches: list[tuple[float, float]] = []
         self.draws = 0
 
     def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        """Zero; a stretch has a length."""
         if sigma == sigma_next:
             raise RefusedDraw(f"asks for noise over an empty stretch, at sigma {sigma:g}")
         self.stretches.append((sigma, sigma_next))
         return torch.zeros_like(like)
 
     def draw(self, number: int, like: Tensor) -> Tensor:
+        """Zero."""
         self.draws = max(self.draws, number + 1)
         return torch.zeros_like(like)
 
 
 class _Rows:
-    """Answers draws with basis vectors: rows 2, 3, ... of the batch, and a combination in the last."""
+    """Answers draws with basis vectors: rows 2, 3, ... of the batch, and a combination in the last.
 
-    def __init__(self, recorder: _Recorder, source: Source, combined: Tensor, shape: torch.Size):
-        self.injects, self._source, self._combined = recorder.injects, source, combined
-        self._shape, self._asked = shape, 0
+    x : the states to start from. combined : the numbers that the last row combines with, the state's last.
+    """
+
+    def __init__(self, recorder: Recorder, source: Source, d: int) -> None:
+        self.injects, self._source, self._asked = recorder.injects, source, 0
         on_path = recorder.stretches if source is Source.BROWNIAN else []
         self.levels = Levels(level for pair in on_path for level in pair)
         self.pieces = max(len(self.levels.values) - 1, 0)
         self._fresh = 0 if on_path else len(recorder.stretches)
+        count = self.pieces + self._fresh + recorder.draws
+        # Multiples of 1/8: exact in any precision that the sampler may draw in.
+        generator = torch.Generator().manual_seed(0)
+        self.combined = torch.randint(-8, 9, (count + 1, d), generator=generator).double() / 8
+        self.x = torch.zeros(count + 3, d, 1, 1, dtype=torch.float64)
+        self.x[1], self.x[-1] = 1.0, self.combined[-1][:, None, None]
 
     def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
         self._asked += 1
@@ -172,20 +182,20 @@ class _Rows:
             weights = -weights
         answer = torch.zeros_like(like)
         answer[2 + first : 2 + last] = weights[..., None, None].to(like)
-        answer[-1] = (weights * self._combined[first:last]).sum(0)[:, None, None].to(like)
+        answer[-1] = (weights * self.combined[first:last]).sum(0)[:, None, None].to(like)
         return answer
 
     def draw(self, number: int, like: Tensor) -> Tensor:
-        require_answerable(number, like, self._shape)
+        require_answerable(number, like, self.x.shape)
         index = self.pieces + self._fresh + number
-        if index >= len(self._combined) - 1:  # the last is the state's
+        if index >= len(self.combined) - 1:  # the last is the state's
             raise NotAffine("draws more noise when the states differ")
         return self._unit(index, like)
 
     def _unit(self, index: int, like: Tensor) -> Tensor:
         answer = torch.zeros_like(like)
         answer[2 + index] = 1.0
-        answer[-1] = self._combined[index][:, None, None].to(like)
+        answer[-1] = self.combined[index][:, None, None].to(like)
         return answer
 
 
@@ -206,24 +216,15 @@ def probe(
     """
     grid = torch.tensor(sigmas, dtype=torch.float64)
     d = len(variances)
-    recorder, model = _Recorder(source), LinearModel(means, variances)
+    recorder, model = Recorder(source), LinearModel(means, variances)
     zero = torch.zeros(2, d, 1, 1, dtype=torch.float64)
     call(target, model, zero, grid.clone(), recorder, **options)
-    on_path = source is Source.BROWNIAN
-    stretches = recorder.stretches
-    levels = Levels(level for pair in stretches for level in pair if on_path).values
-    pieces = max(len(levels) - 1, 0)
-    count = (pieces if on_path else len(stretches)) + recorder.draws
-    # Multiples of 1/8: exact in any precision that the sampler may draw in.
-    generator = torch.Generator().manual_seed(0)
-    combined = torch.randint(-8, 9, (count + 1, d), generator=generator).double() / 8
-    x = torch.zeros(count + 3, d, 1, 1, dtype=torch.float64)
-    x[1], x[-1] = 1.0, combined[-1][:, None, None]
-    rows = _Rows(recorder, source, combined, x.shape)
-    result = call(target, LinearModel(means, variances), x, grid.clone(), rows, **options)
+    rows = _Rows(recorder, source, d)
+    result = call(target, LinearModel(means, variances), rows.x, grid.clone(), rows, **options)
     result = result.double()[..., 0, 0]
     offset = result[0]
     linear = result[1:-1] - offset
+    combined = rows.combined
     predicted = offset + combined[-1] * linear[0] + (combined[:-1] * linear[1:]).sum(0)
     size = offset.abs() + linear.abs().sum(0) + 1.0
     misfit = float(((predicted - result[-1]).abs() / size).max())
@@ -233,15 +234,15 @@ def probe(
             f"{misfit:.1g}: adaptive steps, thresholding, noise that is not Gaussian, or numbers that "
             "come neither from torch nor from the noise sampler"
         )
-    weights = linear[1:]
-    density = weights[:pieces].numpy() / np.sqrt(-np.diff(levels))[:, None]
+    weights, levels = linear[1:], rows.levels.values
+    density = weights[: rows.pieces].numpy() / np.sqrt(-np.diff(levels))[:, None]
     return AffineMap(
         offset=offset,
         gain=linear[0],
         levels=levels,
         density=density,
-        other=weights[pieces:],
-        stretches=tuple(stretches),
+        other=weights[rows.pieces :],
+        stretches=tuple(recorder.stretches),
         calls=tuple(model.levels),
     )
 

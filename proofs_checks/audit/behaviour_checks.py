@@ -19,7 +19,7 @@ from proofs_checks.audit.affine import LinearModel, probe
 from proofs_checks.audit.draws import USED
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.measure import MEANS, SIGMA_MAX, SIGMA_MIN, VARIANCES, grid
-from proofs_checks.audit.protocol import SEED, NotAffine, SamplerFailure, Target, call
+from proofs_checks.audit.protocol import SEED, Model, Noise, NotAffine, SamplerFailure, Target, call
 from proofs_checks.audit.subject import Subject
 from seeds_theory.sources import seeded_generator
 
@@ -63,16 +63,19 @@ def _run(
     target: Target,
     x: Tensor,
     sigmas: list[float] | Tensor,
-    noise: TableNoise | None = None,
+    noise: Noise | None = None,
+    model: Model | None = None,
     **more: Any,
 ) -> Tensor:
     levels = torch.as_tensor(sigmas, dtype=x.dtype)
-    return call(target, LinearModel(MEANS, VARIANCES), x, levels, noise or TableNoise(), **more)
+    given = model or LinearModel(MEANS, VARIANCES)
+    return call(target, given, x, levels, noise or TableNoise(), **more)
 
 
-def _scale(sigma: float) -> Tensor:
-    """The exact standard deviations at a noise level, beside (batch, d, 1, 1)."""
-    return (VARIANCES + sigma**2).sqrt()[:, None, None]
+def _apart(first: Tensor, second: Tensor) -> float:
+    """The largest difference of final states, in their exact standard deviations."""
+    deviations = (VARIANCES + SIGMA_MIN**2).sqrt()[:, None, None]
+    return float(((first - second) / deviations).abs().max())
 
 
 def runs(subject: Subject) -> Iterator[Finding]:
@@ -151,7 +154,7 @@ def first_call(subject: Subject) -> Iterator[Finding]:
     """The model is first asked about the state it starts from, at its own level."""
     levels = grid(_STEPS)
     model = LinearModel(MEANS, VARIANCES)
-    call(subject.target, model, _start(), torch.tensor(levels, dtype=torch.float64), TableNoise())
+    _run(subject.target, _start(), levels, model=model)
     if model.levels and model.levels[0] < levels[0] * (1 - 1e-3):  # churn starts above it
         yield subject.finding(
             Severity.warning,
@@ -172,8 +175,7 @@ def model_calls(subject: Subject) -> Iterator[Finding]:
         handed_on.append(given == extra)
         return linear(x, sigma)
 
-    levels = torch.tensor(grid(_STEPS), dtype=torch.float64)
-    call(subject.target, model, _start(), levels, TableNoise(), extra_args=dict(extra))
+    _run(subject.target, _start(), grid(_STEPS), model=model, extra_args=dict(extra))
     if "extra_args" in subject.target.keywords and not all(handed_on):
         yield subject.finding(
             Severity.error,
@@ -197,7 +199,7 @@ def single_precision(subject: Subject) -> Iterator[Finding]:
         yield subject.finding(
             Severity.warning, "float32 states from float32 states", f"states of {narrow.dtype}"
         )
-    off = float(((narrow.double() - wide) / _scale(SIGMA_MIN)).abs().max())
+    off = _apart(narrow.double(), wide)
     if off > 1e-4:
         yield subject.finding(
             Severity.error, "float32 and float64 to agree to 1e-4", f"they differ by {off:.2g}", off
@@ -219,7 +221,7 @@ def batch(subject: Subject) -> Iterator[Finding]:
         for i in range(_BATCH):
             row = slice(i, i + 1)
             alone = _run(subject.target, x[row], grid(_STEPS), TableNoise(row, injects=injects))
-            off = float(((alone - together[row]) / _scale(SIGMA_MIN)).abs().max())
+            off = _apart(alone, together[row])
             if off > 1e-9:
                 yield subject.finding(
                     Severity.error,
@@ -274,7 +276,7 @@ def hidden_randomness(subject: Subject) -> Iterator[Finding]:
             with _other_generators(seed):
                 noise = TableNoise(injects=injects)
                 results.append(_run(subject.target, _start(), grid(_STEPS), noise, seed=seed))
-        off = float(((results[0] - results[1]) / _scale(SIGMA_MIN)).abs().max())
+        off = _apart(*results)
         if off > 1e-9:
             yield subject.finding(
                 Severity.error,
@@ -300,17 +302,8 @@ class _TorchNoise:
 
 def repeated_noise(subject: Subject) -> Iterator[Finding]:
     """Two runs have different noise: no generator is seeded with a constant."""
-    levels = torch.tensor(grid(_STEPS), dtype=torch.float64)
     first, second = (
-        call(
-            subject.target,
-            LinearModel(MEANS, VARIANCES),
-            _start(),
-            levels,
-            _TorchNoise(),
-            seed=seed,
-        )
-        for seed in (1, 2)
+        _run(subject.target, _start(), grid(_STEPS), _TorchNoise(), seed=seed) for seed in (1, 2)
     )
     if not subject.measurement.deterministic and torch.equal(first, second):
         yield subject.finding(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from proofs_checks.audit import behaviour_checks as behaviour
 from proofs_checks.audit import convergence_checks as convergence
@@ -18,6 +15,7 @@ from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure, Tar
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Expectation, Subject
 from proofs_checks.audit.targets import find_target
+from seeds_theory.command import in_processes
 from seeds_theory.errors import UnknownNameError
 
 Check = Callable[[Subject], Iterator[Finding]]
@@ -84,16 +82,8 @@ def audit_all(
     progress: bool = False,
 ) -> list[Report]:
     """Audit samplers by name, on that many processes."""
-    bar = {"total": len(names), "desc": "samplers", "disable": not progress, "leave": False}
     pairs = list(zip(names, expectations, strict=True))
-    if jobs == 1 or len(names) == 1:
-        return [_audit_by_name(pair) for pair in tqdm(pairs, **bar)]
-    # Fresh processes: forking one that has threads, as a notebook or torch has, can lock up.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        jobs, context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        return list(tqdm(pool.map(_audit_by_name, pairs), **bar))
+    return in_processes(_audit_by_name, pairs, jobs=jobs, label="samplers", progress=progress)
 
 
 def _audit_by_name(pair: tuple[str, Expectation | None]) -> Report:

@@ -16,7 +16,7 @@ from proofs_checks.audit.report import figure, render
 from proofs_checks.audit.subject import Expectation
 from proofs_checks.audit.targets import find_target
 from seeds_theory.baselines import BASELINES
-from seeds_theory.command import require_writable, run_command, write_json
+from seeds_theory.command import require_picture, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.methods import METHODS
 
@@ -65,8 +65,7 @@ def seeds_audit(
         raise ParameterError("name one or more samplers; see --list and --help")
     expectation = Expectation.parse(expect) if expect else None
     require_writable(json_file, plot)
-    if plot and plot.suffix not in (".png", ".svg", ".pdf"):
-        raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {plot}")
+    require_picture(plot)
     for name in targets:
         find_target(name)  # a wrong name ends here, not after the work on the right ones
     show = sys.stderr.isatty()

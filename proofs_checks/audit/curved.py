@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.affine import Levels
+from proofs_checks.audit.affine import Levels, Recorder
 from proofs_checks.audit.draws import require_answerable
 from proofs_checks.audit.protocol import NotAffine, Target, call
 from seeds_theory.grids import uniform_log_snr
@@ -56,24 +56,6 @@ class _Model:
         return self.mixture(x[..., 0, 0], level)[..., None, None]
 
 
-class _Recorder:
-    """Answers with zero; keeps the levels asked for and the number of draws."""
-
-    injects = True
-
-    def __init__(self) -> None:
-        self.levels: set[float] = set()
-        self.draws = 0
-
-    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
-        self.levels |= {sigma, sigma_next}
-        return torch.zeros_like(like)
-
-    def draw(self, number: int, like: Tensor) -> Tensor:
-        self.draws = max(self.draws, number + 1)
-        return torch.zeros_like(like)
-
-
 class _Paths:
     """Brownian paths in the clock sigma, for a sampler that asks for stretches or draws once a step."""
 
@@ -108,10 +90,10 @@ def curved_study(target: Target, seed: int = 0) -> CurvedStudy | None:
     grids = [uniform_log_snr(SIGMA_MAX, SIGMA_MIN, n).tolist() for n in STEPS]
     model, levels = _Model(CURVED), {level for grid in grids for level in grid}
     for grid in grids:
-        recorder, zero = _Recorder(), torch.zeros(2, 1, 1, 1, dtype=torch.float64)
+        recorder, zero = Recorder(), torch.zeros(2, 1, 1, 1, dtype=torch.float64)
         call(target, model, zero, torch.tensor(grid, dtype=torch.float64), recorder)
-        levels |= recorder.levels
-        if recorder.draws not in (0, len(grid) - 1) or (recorder.draws and recorder.levels):
+        levels |= {level for pair in recorder.stretches for level in pair}
+        if recorder.draws not in (0, len(grid) - 1) or (recorder.draws and recorder.stretches):
             return None
     paths = _Paths(levels, GROUPS * SIZE, seeded_generator(seed, 0))
     start = CURVED.marginal(SIGMA_MAX).sample(GROUPS * SIZE, seeded_generator(seed, 1))

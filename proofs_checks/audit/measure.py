@@ -19,7 +19,7 @@ from torch import Tensor
 
 from proofs_checks.audit.affine import AffineMap, Source, path_distance, probe
 from proofs_checks.audit.findings import finite
-from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.protocol import SamplerFailure, Target
 from seeds_theory.grids import uniform_log_snr
 from toy_models.convergence import Fit, fit_exact
 
@@ -133,7 +133,7 @@ class Measurement:
         levels: Callable[[int], list[float]] = grid,
     ) -> None:
         self.target, self.steps, self._grid = target, tuple(steps), levels
-        self._maps: dict[tuple[int, Source], AffineMap] = {}
+        self._maps: dict[tuple[int, Source], AffineMap | SamplerFailure] = {}
 
     @property
     def source(self) -> Source:
@@ -144,8 +144,16 @@ class Measurement:
         """The affine map on a grid of that many steps."""
         key = steps, source or self.source
         if key not in self._maps:
-            self._maps[key] = probe(self.target, MEANS, VARIANCES, self._grid(steps), key[1])
-        return self._maps[key]
+            try:
+                found = probe(self.target, MEANS, VARIANCES, self._grid(steps), key[1])
+            except SamplerFailure as failure:  # kept: to fail again may take until the time limit
+                self._maps[key] = failure
+                raise
+            self._maps[key] = found
+        known = self._maps[key]
+        if isinstance(known, SamplerFailure):
+            raise known
+        return known
 
     def law_errors(self, response: AffineMap) -> Tensor:
         """Relative errors of the final law: of the deviations and of the means, (2, d)."""
@@ -154,10 +162,10 @@ class Measurement:
         mean = response.offset + (response.gain - 1) * MEANS
         return torch.stack([variance.sqrt() / exact - 1, mean / exact])
 
-    def weak(self, source: Source | None = None, steps: Sequence[int] | None = None) -> Curve:
+    def weak(self, source: Source | None = None) -> Curve:
         """Relative W2 distances of the final law to the exact one, norm over the variances."""
-        counts = steps or self.steps
-        return curve(counts, [float(self.law_errors(self.map(n, source)).norm()) for n in counts])
+        errors = [float(self.law_errors(self.map(n, source)).norm()) for n in self.steps]
+        return curve(self.steps, errors)
 
     @cached_property
     def weak_curve(self) -> Curve:

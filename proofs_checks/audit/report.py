@@ -13,7 +13,7 @@ from proofs_checks.audit.curved import CurvedStudy
 from proofs_checks.audit.findings import Finding, Severity, finite
 from proofs_checks.audit.measure import Curve, Limit
 from toy_models.convergence import Fit
-from toy_models.plots import style
+from toy_models.plots import ErrorCurve, error_panels
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,18 @@ def _fit(fit: Fit | None) -> str:
 
 def figure(reports: Sequence[Report]) -> Figure:
     """Errors of the final law, and distances on one path, against model calls, log-log."""
-    with style():
-        result = Figure(figsize=(10, 4.2 + 0.26 * len(reports)))
-        panels = result.subplots(1, 2)
-        titles = ("error of the law", "distance to twice the steps")
-        for axes, kind, title in zip(panels, ("weak", "strong"), titles, strict=True):
-            for report in reports:
-                curve = getattr(report, kind)
-                if curve is not None and report.nfe_per_step:
-                    calls = [n * report.nfe_per_step for n in curve.steps]
-                    label = f"{report.target}: {_fit(curve.fit)}"
-                    axes.plot(calls, curve.errors, label=label)
-            axes.set(xscale="log", yscale="log", xlabel="model calls", ylabel=title)
-            if axes.has_data():
-                axes.legend(title="fitted order", loc="upper left", bbox_to_anchor=(0, -0.16))
-    return result
+    kinds = {"error of the law": "weak", "distance to twice the steps": "strong"}
+    return error_panels(
+        {
+            title: [
+                ErrorCurve(
+                    f"{report.target}: {_fit(curve.fit)}",
+                    [n * report.nfe_per_step for n in curve.steps],
+                    curve.errors,
+                )
+                for report in reports
+                if report.nfe_per_step and (curve := getattr(report, kind)) is not None
+            ]
+            for title, kind in kinds.items()
+        }
+    )

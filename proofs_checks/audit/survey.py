@@ -31,10 +31,10 @@ from torch import Tensor
 from proofs_checks.audit.checks import audit_all
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.peers import library
-from proofs_checks.audit.peers.kdiffusion import _sampling
+from proofs_checks.audit.peers.kdiffusion import sampling_module
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Expectation
-from seeds_theory.command import require_writable, run_command
+from seeds_theory.command import require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
 PACKAGES = {
@@ -308,7 +308,7 @@ def _importable_k_diffusion() -> Iterator[None]:
     if importlib.util.find_spec("k_diffusion") is None or "k_diffusion" in sys.modules:
         yield
         return
-    sampling, package = _sampling(), ModuleType("k_diffusion")
+    sampling, package = sampling_module(), ModuleType("k_diffusion")
     vars(package).update(sampling=sampling, __path__=[])
     modules = {"k_diffusion": package, "k_diffusion.sampling": sampling}
     sys.modules.update(modules)
@@ -333,7 +333,7 @@ def make(path: Path, *, jobs: int = 2, progress: bool = False) -> dict[str, Any]
         "reproductions": outputs,
         "reports": [_row(*pair) for pair in zip(ENTRIES, reports, strict=True)],
     }
-    path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_json(record, str(path))
     return record
 
 

@@ -23,7 +23,7 @@ import inspect
 import itertools
 import math
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import GridError, NoiseError, ParameterError
+from seeds_theory.errors import GridError, ParameterError
 from seeds_theory.exact import DATA
 from seeds_theory.grids import require_grid
-from seeds_theory.plan import Interval
+from seeds_theory.plan import Interval, require_eta
 from seeds_theory.sampler import (
     Callback,
     FiniteWatch,
@@ -44,7 +44,7 @@ from seeds_theory.sampler import (
     require_estimate,
     require_state,
 )
-from seeds_theory.sources import GeneratorNoise, NoiseSource, require_normals
+from seeds_theory.sources import NoiseSource, require_normals, require_source, silent
 
 
 class Run:
@@ -163,6 +163,14 @@ def require_option(
     raise ParameterError(f"{name} is a number, {low:g} {sign} {name} <= {high:g}; got {value!r}")
 
 
+def require_options(name: str, options: Iterable[str], known: Sequence[str]) -> None:
+    """All options are known ones; raises ParameterError for the first that is not, listing them."""
+    for option in options:
+        if option not in known:
+            listed = ", ".join(known) or "none"
+            raise ParameterError(f"{name!r} has no option {option!r}; known: {listed}")
+
+
 @dataclass(frozen=True)
 class Declared:
     """Orders a baseline declares: strong and weak for eta > 0, and of the ODE, eta = 0.
@@ -244,9 +252,6 @@ class Baseline:
         def still(x: Tensor, sigma: float) -> Tensor:
             return torch.zeros_like(x)
 
-        def silent(intervals: Sequence[Interval], like: Tensor) -> Tensor:
-            return like.new_zeros((len(intervals), *like.shape))
-
         return self._start(still, zero, sigmas, silent, eta, None, False, options)[1]
 
     def _start(
@@ -266,19 +271,12 @@ class Baseline:
             raise GridError(
                 f"{self.name!r} starts at a finite noise level: drop the infinite one, or use seeds-1"
             )
-        if noise is not None and not callable(noise):
-            raise NoiseError(f"noise is a source, such as SeededNoise([seed, ...]); got {noise!r}")
-        value = self.eta if eta is None else eta
-        if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
-            raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
+        source = require_source(noise)
+        value = require_eta(self.eta if eta is None else eta)
         if self.only_eta is not None and value != self.only_eta:
             raise ParameterError(f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}")
         known = [p for p in inspect.signature(self.algorithm).parameters if p != "run"]
-        for option in options:
-            if option not in known:
-                listed = ", ".join(known) or "none"
-                raise ParameterError(f"{self.name!r} has no option {option!r}; known: {listed}")
-        source = noise or GeneratorNoise()
-        run = Run(denoiser, x, grid.tolist(), float(value), source, callback, progress, self.name)
+        require_options(self.name, options, known)
+        run = Run(denoiser, x, grid.tolist(), value, source, callback, progress, self.name)
         with torch.no_grad():
             return self.algorithm(run, **options), run.calls

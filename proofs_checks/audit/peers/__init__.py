@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.protocol import Model, Sampler
-from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
+from seeds_theory.errors import SeedsError, UnknownNameError
 
 LIBRARIES = ("kdiffusion", "diffusers", "torchsde", "diffrax", "azula")
 """The modules of this package, named for their libraries."""
@@ -63,14 +63,6 @@ def require_known(name: str, known: Sequence[str], what: str) -> None:
     """Raise UnknownNameError for a name that is not in the list."""
     if name not in known:
         raise UnknownNameError(f"no {what} {name!r}; known: {', '.join(known)}")
-
-
-def require_options(name: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raise ParameterError for an option that is not in the list."""
-    for option in options:
-        if option not in known:
-            listed = ", ".join(known) or "none"
-            raise ParameterError(f"{name!r} has no option {option!r}; known: {listed}")
 
 
 def defaults(function: Callable[..., Any], *, without: Sequence[str] = ()) -> dict[str, Any]:

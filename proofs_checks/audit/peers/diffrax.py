@@ -31,11 +31,12 @@ from proofs_checks.audit.peers import (
     imported,
     report,
     require_known,
-    require_options,
     to_zero_by_estimate,
 )
 from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
-from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.baselines.run import require_options
+from seeds_theory.errors import UnknownNameError
+from seeds_theory.plan import require_eta
 
 BY_INCREMENT = ("Euler", "EulerHeun", "Heun", "Midpoint", "Ralston", "ReversibleHeun")
 """Solvers that use increments of the path only."""
@@ -94,8 +95,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         eta: float = 0.0,
         noise_sampler: NoiseSampler | None = None,
     ) -> Tensor:
-        if not 0 <= eta < math.inf:
-            raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
+        require_eta(eta)
         clock, compiled = LogTime(sigmas), _compiled(name)
         given, x = x, x.double()
         estimates: list[tuple[float, Tensor]] = []

@@ -45,10 +45,10 @@ from proofs_checks.audit.peers import (
     imported,
     report,
     require_known,
-    require_options,
     to_zero_by_estimate,
 )
 from proofs_checks.audit.protocol import Model, Sampler
+from seeds_theory.baselines.run import require_options
 from seeds_theory.errors import ParameterError, UnknownNameError
 
 # ------------------------------------------------------------- alpha of a state alpha x, given sigma

@@ -24,10 +24,10 @@ from proofs_checks.audit.peers import (
     LibraryError,
     defaults,
     require_known,
-    require_options,
     to_zero_by_estimate,
 )
 from proofs_checks.audit.protocol import Model, Sampler
+from seeds_theory.baselines.run import require_options
 
 INSTALL = "pip install torchsde torchdiffeq && pip install --no-deps k-diffusion"
 PREFIX = "sample_"
@@ -35,7 +35,7 @@ PREFIX = "sample_"
 
 def names() -> tuple[str, ...]:
     """All samplers, by the names of their functions."""
-    return tuple(name for name in vars(_sampling()) if name.startswith(PREFIX))
+    return tuple(name for name in vars(sampling_module()) if name.startswith(PREFIX))
 
 
 def load(name: str, options: Mapping[str, Any]) -> Sampler:
@@ -47,7 +47,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     """
     full = name if name.startswith(PREFIX) else PREFIX + name
     require_known(full, names(), "sampler of k-diffusion")
-    function = getattr(_sampling(), full)
+    function = getattr(sampling_module(), full)
     takes = inspect.signature(function).parameters
     # A second return value is no state.
     keywords = defaults(function, without=("extra_args", "callback", "disable", "return_info", "n"))
@@ -89,7 +89,7 @@ def _between_ends(function: Sampler, counts_calls: bool) -> Sampler:
 
 
 @functools.cache
-def _sampling() -> ModuleType:
+def sampling_module() -> ModuleType:
     """The module k_diffusion.sampling, also where the rest of the package lacks what it imports."""
     spec = importlib.util.find_spec("k_diffusion")  # does not execute the package
     if spec is None:

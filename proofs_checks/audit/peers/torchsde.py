@@ -13,7 +13,6 @@ no noise of a stretch determines: these two always draw their own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +27,12 @@ from proofs_checks.audit.peers import (
     imported,
     report,
     require_known,
-    require_options,
     to_zero_by_estimate,
 )
 from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
+from seeds_theory.baselines.run import require_options
 from seeds_theory.errors import ParameterError
+from seeds_theory.plan import require_eta
 
 CALCULUS = {
     "euler": "ito",
@@ -84,8 +84,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         eta: float,
         noise_sampler: NoiseSampler | None = None,
     ) -> Tensor:
-        if not 0 <= eta < math.inf:
-            raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
+        require_eta(eta)
         clock = LogTime(sigmas)
         steps = Steps(model, x, clock, extra_args, callback)
         sde = ReverseSDE(steps.estimate, eta, noise_type, sde_type)

@@ -328,7 +328,7 @@ def test_a_missing_library_is_said_with_its_command(monkeypatch, name, module):
 
 
 def test_k_diffusion_leaves_no_broken_modules_behind():
-    sampling = adapter("kdiffusion")._sampling
+    sampling = adapter("kdiffusion").sampling_module
     sampling.cache_clear()
     before = {m for m in sys.modules if m.split(".")[0] == "k_diffusion"}
     assert sampling().sample_euler.__name__ == "sample_euler"
