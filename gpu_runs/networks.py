@@ -1,0 +1,450 @@
+r"""The two U-Nets of EDM checkpoints, DDPM++ / NCSN++ (`SongUNet`) and ADM (`DhariwalUNet`).
+
+Both go down a ladder of resolutions and up again; each step down or up halves or doubles the resolution
+with a fixed filter, and the decoder is given every state of the encoder. A block is
+
+.. math::  h = \mathrm{conv}_0(\mathrm{silu}(\mathrm{norm}_0(x))), \quad
+           h = \mathrm{conv}_1(\mathrm{silu}(\mathrm{embed}(\mathrm{norm}_1, h, e))), \quad
+           y = (h + \mathrm{skip}(x))\,s,
+
+followed by attention where the resolution asks for it. The names of parameters are those of the files, so
+a state dict of a checkpoint fits as it is.
+
+References: Song et al., arXiv 2011.13456 (DDPM++, NCSN++); Dhariwal and Nichol, arXiv 2105.05233 (ADM);
+Karras et al., arXiv 2206.00364, Table 7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Conv(nn.Module):
+    """A convolution with zero padding, after a change of resolution by a factor of 2.
+
+    kernel : odd, or 0 for none: then only the resolution changes.
+    change : "up", "down" or None. taps : of the filter with which it changes.
+    fused : the fixed filter comes after the convolution, and both see the same zero padding.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        change: str | None = None,
+        taps: Sequence[float] = (1, 1),
+        fused: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.change, self.fused = kernel, change, fused
+        self.padding = kernel // 2
+        if kernel:
+            self.weight = nn.Parameter(torch.empty(c_out, c_in, kernel, kernel))
+            self.bias = nn.Parameter(torch.zeros(c_out))
+            nn.init.kaiming_uniform_(self.weight, a=math.sqrt(3))
+        if change:
+            row = torch.tensor(taps, dtype=torch.float32)
+            self.register_buffer(
+                "resample_filter", torch.outer(row, row)[None, None] / row.sum() ** 2
+            )
+        self.filter_padding = (len(taps) - 1) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c_in, n, n) to (batch, c_out, m, m), with m = n, n / 2 or 2 n."""
+        if self.fused:
+            x = functional.conv2d(x, self.weight, padding=self.padding + self.filter_padding)
+            return self._resample(x, padding=0) + self.bias[:, None, None]
+        if self.change:
+            x = self._resample(x, padding=self.filter_padding)
+        if not self.kernel:
+            return x
+        return functional.conv2d(x, self.weight, self.bias, padding=self.padding)
+
+    def _resample(self, x: Tensor, padding: int) -> Tensor:
+        channels = x.shape[1]
+        kernel = self.resample_filter.to(x.dtype).expand(channels, -1, -1, -1)
+        if self.change == "up":
+            return functional.conv_transpose2d(
+                x, 4 * kernel, stride=2, padding=padding, groups=channels
+            )
+        return functional.conv2d(x, kernel, stride=2, padding=padding, groups=channels)
+
+
+def group_norm(channels: int, eps: float) -> nn.GroupNorm:
+    """Groups of four channels or more, 32 groups at most."""
+    return nn.GroupNorm(min(32, channels // 4), channels, eps=eps)
+
+
+class UNetBlock(nn.Module):
+    """A residual block; see the module. The embedding shifts, and with `scales` also scales.
+
+    heads : of the attention; 0 for none. skip_scale : of the sum of a branch and what it bypasses.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        emb: int,
+        *,
+        change: str | None = None,
+        taps: Sequence[float] = (1, 1),
+        heads: int = 0,
+        scales: bool,
+        skip_scale: float,
+        eps: float,
+        dropout: float,
+        project_skip: bool,
+    ) -> None:
+        super().__init__()
+        self.heads, self.scales, self.skip_scale, self.dropout = heads, scales, skip_scale, dropout
+        self.norm0 = group_norm(c_in, eps)
+        self.conv0 = Conv(c_in, c_out, 3, change=change, taps=taps)
+        self.affine = nn.Linear(emb, 2 * c_out if scales else c_out)
+        self.norm1 = group_norm(c_out, eps)
+        self.conv1 = _starting_at_zero(Conv(c_out, c_out, 3))
+        self.skip: Conv | None = None
+        if change or c_in != c_out:
+            kernel = 1 if project_skip or c_in != c_out else 0
+            self.skip = Conv(c_in, c_out, kernel, change=change, taps=taps)
+        if heads:
+            self.norm2 = group_norm(c_out, eps)
+            self.qkv = Conv(c_out, 3 * c_out, 1)
+            self.proj = _starting_at_zero(Conv(c_out, c_out, 1))
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """States (batch, c_in, n, n) and embeddings (batch, emb) to (batch, c_out, m, m)."""
+        h = self.conv0(functional.silu(self.norm0(x)))
+        change = self.affine(e)[:, :, None, None]
+        if self.scales:
+            scale, shift = change.chunk(2, dim=1)
+            h = torch.addcmul(shift, self.norm1(h), scale + 1)
+        else:
+            h = self.norm1(h + change)
+        h = functional.dropout(functional.silu(h), self.dropout, self.training)
+        h = self.conv1(h)
+        h = (h + (x if self.skip is None else self.skip(x))) * self.skip_scale
+        if self.heads:
+            h = (self._attention(h) + h) * self.skip_scale
+        return h
+
+    def _attention(self, x: Tensor) -> Tensor:
+        batch, channels, *size = x.shape
+        # The files interleave q, k and v: they are the last index of the channels of a head.
+        qkv = self.qkv(self.norm2(x)).reshape(batch, self.heads, channels // self.heads, 3, -1)
+        q, k, v = qkv.transpose(2, 4).unbind(dim=3)  # each (batch, heads, pixels, channels)
+        y = functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(y.transpose(2, 3).reshape(batch, channels, *size))
+
+
+def _starting_at_zero(conv: Conv) -> Conv:
+    """A residual branch starts out as nothing: a new network is near the identity."""
+    nn.init.zeros_(conv.weight)
+    return conv
+
+
+class _Positional(nn.Module):
+    """cos and sin of the noise label at frequencies from 1 down to 1/10000, the latter included or not."""
+
+    def __init__(self, channels: int, endpoint: bool) -> None:
+        super().__init__()
+        half = channels // 2
+        steps = torch.arange(half, dtype=torch.float64) / (half - 1 if endpoint else half)
+        self.frequencies: list[float] = (1e-4**steps).tolist()
+
+    def forward(self, noise: Tensor) -> Tensor:
+        angles = torch.outer(noise, noise.new_tensor(self.frequencies))
+        return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class _Fourier(nn.Module):
+    """cos and sin of the noise label at random frequencies, which are part of the network."""
+
+    freqs: Tensor
+
+    def __init__(self, channels: int, scale: float = 16.0) -> None:
+        super().__init__()
+        self.register_buffer("freqs", torch.randn(channels // 2) * scale)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        angles = torch.outer(noise, 2 * math.pi * self.freqs.to(noise.dtype))
+        return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class UNet(nn.Module):
+    """What both networks share: the ladder of resolutions, and how states pass between its two sides."""
+
+    enc: nn.ModuleDict
+    dec: nn.ModuleDict
+
+    def __init__(self, resolution: int, levels: int, num_blocks: int) -> None:
+        super().__init__()
+        self.sizes = [f"{resolution >> level}x{resolution >> level}" for level in range(levels)]
+        self.num_blocks = num_blocks
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters."""
+        return next(self.parameters()).dtype
+
+    def _descend(self, x: Tensor, e: Tensor) -> list[Tensor]:
+        """The states of the encoder, in the order in which it made them."""
+        states, image = [], x  # `image`: the input, carried down beside the states
+        for level, size in enumerate(self.sizes):
+            if level == 0:
+                h = self.enc[f"{size}_conv"](x)
+            else:
+                h = self.enc[f"{size}_down"](h, e)
+                if f"{size}_aux_residual" in self.enc:
+                    h = image = (h + self.enc[f"{size}_aux_residual"](image)) * math.sqrt(0.5)
+                elif f"{size}_aux_skip" in self.enc:
+                    image = self.enc[f"{size}_aux_down"](image)
+                    h = h + self.enc[f"{size}_aux_skip"](image)
+            states.append(h)
+            for i in range(self.num_blocks):
+                h = self.enc[f"{size}_block{i}"](h, e)
+                states.append(h)
+        return states
+
+    def _ascend(self, states: list[Tensor], e: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The last state of the decoder, and the image that it wrote on its way, if it did."""
+        h, image = states[-1], None
+        for size in reversed(self.sizes):
+            if size == self.sizes[-1]:
+                h = self.dec[f"{size}_in1"](self.dec[f"{size}_in0"](h, e), e)
+            else:
+                h = self.dec[f"{size}_up"](h, e)
+            for i in range(self.num_blocks + 1):
+                h = self.dec[f"{size}_block{i}"](torch.cat([h, states.pop()], dim=1), e)
+            if f"{size}_aux_conv" in self.dec:
+                written = self.dec[f"{size}_aux_conv"](
+                    functional.silu(self.dec[f"{size}_aux_norm"](h))
+                )
+                image = written if image is None else self.dec[f"{size}_aux_up"](image) + written
+        return h, image
+
+
+class SongUNet(UNet):
+    """DDPM++ (positional embedding, standard encoder) and NCSN++ (Fourier, residual).
+
+    Parameters
+    ----------
+    img_resolution, in_channels, out_channels : of the images.
+    label_dim : number of classes, 0 for none. augment_dim : of labels used in training only.
+    model_channels, channel_mult : channels at each resolution are model_channels * channel_mult[level].
+    channel_mult_emb, channel_mult_noise : channels of the embedding and of the noise label.
+    num_blocks : blocks per resolution. attn_resolutions : those with attention.
+    dropout : in training.
+    embedding_type : "positional" or "fourier". encoder_type : "standard", "skip" or "residual".
+    decoder_type : "standard" or "skip". resample_filter : taps.
+    """
+
+    def __init__(
+        self,
+        img_resolution: int,
+        in_channels: int,
+        out_channels: int,
+        label_dim: int = 0,
+        augment_dim: int = 0,
+        model_channels: int = 128,
+        channel_mult: Sequence[int] = (1, 2, 2, 2),
+        channel_mult_emb: int = 4,
+        num_blocks: int = 4,
+        attn_resolutions: Sequence[int] = (16,),
+        dropout: float = 0.10,
+        embedding_type: str = "positional",
+        channel_mult_noise: int = 1,
+        encoder_type: str = "standard",
+        decoder_type: str = "standard",
+        resample_filter: Sequence[float] = (1, 1),
+    ) -> None:
+        super().__init__(img_resolution, len(channel_mult), num_blocks)
+        emb = model_channels * channel_mult_emb
+        noise = model_channels * channel_mult_noise
+        widths = [model_channels * mult for mult in channel_mult]
+        taps = resample_filter
+
+        def block(
+            c_in: int, c_out: int, change: str | None = None, attention: bool = False
+        ) -> UNetBlock:
+            return UNetBlock(
+                c_in,
+                c_out,
+                emb,
+                change=change,
+                taps=taps,
+                heads=int(attention),
+                scales=False,
+                skip_scale=math.sqrt(0.5),
+                eps=1e-6,
+                dropout=dropout,
+                project_skip=True,
+            )
+
+        self.map_noise = (
+            _Positional(noise, endpoint=True) if embedding_type == "positional" else _Fourier(noise)
+        )
+        self.map_label = nn.Linear(label_dim, noise) if label_dim else None
+        self.map_augment = nn.Linear(augment_dim, noise, bias=False) if augment_dim else None
+        self.map_layer0 = nn.Linear(noise, emb)
+        self.map_layer1 = nn.Linear(emb, emb)
+        self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
+        attends = [img_resolution >> level in attn_resolutions for level in range(len(widths))]
+        kept = []  # channels of the encoder's states
+        c, c_image = in_channels, in_channels
+        for level, (size, width) in enumerate(zip(self.sizes, widths, strict=True)):
+            if level == 0:
+                self.enc[f"{size}_conv"] = Conv(c, model_channels, 3)
+                c = model_channels
+            else:
+                self.enc[f"{size}_down"] = block(c, c, "down")
+                if encoder_type == "skip":
+                    self.enc[f"{size}_aux_down"] = Conv(
+                        c_image, c_image, 0, change="down", taps=taps
+                    )
+                    self.enc[f"{size}_aux_skip"] = Conv(c_image, c, 1)
+                elif encoder_type == "residual":
+                    self.enc[f"{size}_aux_residual"] = Conv(
+                        c_image, c, 3, change="down", taps=taps, fused=True
+                    )
+                    c_image = c
+            kept.append(c)
+            for i in range(num_blocks):
+                self.enc[f"{size}_block{i}"] = block(c, width, attention=attends[level])
+                c = width
+                kept.append(c)
+        for level, size in reversed(list(enumerate(self.sizes))):
+            if level == len(widths) - 1:
+                self.dec[f"{size}_in0"] = block(c, c, attention=True)
+                self.dec[f"{size}_in1"] = block(c, c)
+            else:
+                self.dec[f"{size}_up"] = block(c, c, "up")
+            for i in range(num_blocks + 1):
+                last = i == num_blocks
+                self.dec[f"{size}_block{i}"] = block(
+                    c + kept.pop(), widths[level], attention=attends[level] and last
+                )
+                c = widths[level]
+            if decoder_type == "skip" or level == 0:
+                if decoder_type == "skip" and level < len(widths) - 1:
+                    self.dec[f"{size}_aux_up"] = Conv(
+                        out_channels, out_channels, 0, change="up", taps=taps
+                    )
+                self.dec[f"{size}_aux_norm"] = group_norm(c, 1e-6)
+                self.dec[f"{size}_aux_conv"] = _starting_at_zero(Conv(c, out_channels, 3))
+
+    def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """States (batch, channels, n, n), noise labels (batch,), one-hot classes (batch, label_dim)."""
+        e = self.map_noise(noise)
+        cos, sin = e.chunk(2, dim=1)
+        e = torch.cat([sin, cos], dim=1).to(x.dtype)
+        if self.map_label is not None and labels is not None:
+            e = e + self.map_label(labels.to(x.dtype) * math.sqrt(labels.shape[1]))
+        e = functional.silu(self.map_layer1(functional.silu(self.map_layer0(e))))
+        _, image = self._ascend(self._descend(x, e), e)
+        assert image is not None
+        return image
+
+
+class DhariwalUNet(UNet):
+    """ADM: more channels at lower resolutions, attention with heads of 64 channels, scale and shift.
+
+    Parameters are as of `SongUNet`. Attention has channels // 64 heads, so narrow levels have none.
+    """
+
+    def __init__(
+        self,
+        img_resolution: int,
+        in_channels: int,
+        out_channels: int,
+        label_dim: int = 0,
+        augment_dim: int = 0,
+        model_channels: int = 192,
+        channel_mult: Sequence[int] = (1, 2, 3, 4),
+        channel_mult_emb: int = 4,
+        num_blocks: int = 3,
+        attn_resolutions: Sequence[int] = (32, 16, 8),
+        dropout: float = 0.10,
+    ) -> None:
+        super().__init__(img_resolution, len(channel_mult), num_blocks)
+        emb = model_channels * channel_mult_emb
+        widths = [model_channels * mult for mult in channel_mult]
+
+        def block(
+            c_in: int, c_out: int, change: str | None = None, attention: bool = False
+        ) -> UNetBlock:
+            return UNetBlock(
+                c_in,
+                c_out,
+                emb,
+                change=change,
+                heads=c_out // 64 if attention else 0,
+                scales=True,
+                skip_scale=1.0,
+                eps=1e-5,
+                dropout=dropout,
+                project_skip=False,
+            )
+
+        self.map_noise = _Positional(model_channels, endpoint=False)
+        self.map_augment = (
+            nn.Linear(augment_dim, model_channels, bias=False) if augment_dim else None
+        )
+        self.map_layer0 = nn.Linear(model_channels, emb)
+        self.map_layer1 = nn.Linear(emb, emb)
+        self.map_label = nn.Linear(label_dim, emb, bias=False) if label_dim else None
+        self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
+        attends = [img_resolution >> level in attn_resolutions for level in range(len(widths))]
+        kept = []
+        c = in_channels
+        for level, (size, width) in enumerate(zip(self.sizes, widths, strict=True)):
+            if level == 0:
+                self.enc[f"{size}_conv"] = Conv(c, width, 3)
+                c = width
+            else:
+                self.enc[f"{size}_down"] = block(c, c, "down")
+            kept.append(c)
+            for i in range(num_blocks):
+                self.enc[f"{size}_block{i}"] = block(c, width, attention=attends[level])
+                c = width
+                kept.append(c)
+        for level, size in reversed(list(enumerate(self.sizes))):
+            if level == len(widths) - 1:
+                self.dec[f"{size}_in0"] = block(c, c, attention=True)
+                self.dec[f"{size}_in1"] = block(c, c)
+            else:
+                self.dec[f"{size}_up"] = block(c, c, "up")
+            for i in range(num_blocks + 1):
+                self.dec[f"{size}_block{i}"] = block(
+                    c + kept.pop(), widths[level], attention=attends[level]
+                )
+                c = widths[level]
+        self.out_norm = group_norm(c, 1e-5)
+        self.out_conv = _starting_at_zero(Conv(c, out_channels, 3))
+
+    def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As of `SongUNet.forward`."""
+        e = self.map_noise(noise).to(x.dtype)
+        e = self.map_layer1(functional.silu(self.map_layer0(e)))
+        if self.map_label is not None and labels is not None:
+            e = e + self.map_label(labels.to(x.dtype))
+        h, _ = self._ascend(self._descend(x, functional.silu(e)), functional.silu(e))
+        return self.out_conv(functional.silu(self.out_norm(h)))
+
+
+NETWORKS: dict[str, type[SongUNet] | type[DhariwalUNet]] = {
+    "SongUNet": SongUNet,
+    "DhariwalUNet": DhariwalUNet,
+}
+"""Class name in a checkpoint to network."""
