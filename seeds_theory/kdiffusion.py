@@ -10,65 +10,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seeds_theory.baselines import BASELINES, Declared
-from seeds_theory.baselines.run import require_options
-from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import ParameterError, UnknownNameError
-from seeds_theory.methods import METHODS, method
-from seeds_theory.plan import Interval, make_plan
-from seeds_theory.sampler import Callback, StepInfo, sample
-from seeds_theory.sources import NoiseSource, silent
+from seeds_theory.errors import ParameterError
+from seeds_theory.plan import Interval
+from seeds_theory.sampler import StepInfo
+from seeds_theory.solver import Solver
 
 NoiseSampler = Callable[[float, float], Tensor]
 
 
 @dataclass(frozen=True)
 class KDiffusionSampler:
-    """A method or baseline behind k-diffusion's signature; see the module.
+    """A solver behind k-diffusion's signature; see the module."""
 
-    name : of a method, nodes allowed, or of a baseline. options : for `make_plan`, or of the baseline.
-    """
-
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.name not in BASELINES and self.name.partition("@")[0] not in METHODS:
-            raise UnknownNameError(
-                f"unknown sampler {self.name!r}; known: {', '.join([*METHODS, *BASELINES])}"
-            )
-        # A trial step: wrong options end here. It draws nothing.
-        self._follow(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent, self.eta, None)
-
-    @property
-    def eta(self) -> float:
-        """The default eta."""
-        default = BASELINES[self.name].eta if self.name in BASELINES else 1.0
-        return self.options.get("eta", default)
-
-    @property
-    def declared(self) -> Declared | None:
-        """The orders it declares; None if an option changes them."""
-        if self.name in BASELINES:
-            baseline = BASELINES[self.name]
-            changed = any(name in self.options for name in baseline.order_options)
-            return None if changed else baseline.declared
-        orders = method(self.name).orders
-        return Declared(strong=float(orders.strong), weak=orders.weak, ode=orders.ode)
+    solver: Solver
 
     @property
     def __signature__(self) -> inspect.Signature:
         optional: dict[str, Any] = dict.fromkeys(("extra_args", "callback", "disable"))
-        baseline = BASELINES.get(self.name)
-        sets_noise = baseline and any(name in self.options for name in baseline.noise_options)
+        solver, baseline = self.solver, self.solver.baseline
+        sets_noise = baseline and any(name in solver.options for name in baseline.noise_options)
         if baseline is None or (baseline.only_eta is None and not sets_noise):
-            optional["eta"] = self.eta
+            optional["eta"] = solver.eta
         if baseline is None or (baseline.stochastic and baseline.declared.strong is not None):
             optional["noise_sampler"] = None  # else there is no noise, or none of one path
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -87,7 +55,7 @@ class KDiffusionSampler:
         try:
             given = self.__signature__.bind(*args, **kwargs)
         except TypeError as error:
-            raise ParameterError(f"{self.name}: {error}") from None
+            raise ParameterError(f"{self.solver.name}: {error}") from None
         given.apply_defaults()
         values = given.arguments
         x, extra_args = values["x"], values["extra_args"] or {}
@@ -103,31 +71,15 @@ class KDiffusionSampler:
             levels = torch.full((len(x),), sigma, dtype=wide, device=x.device)
             return values["model"](x, levels, **extra_args)
 
-        return self._follow(
+        noise_sampler = values.get("noise_sampler")
+        return self.solver(
             denoiser,
             x,
             sigmas,
-            _StretchNoise(values["noise_sampler"]) if values.get("noise_sampler") else None,
-            values.get("eta", self.eta),
-            reporter,
+            _StretchNoise(noise_sampler) if noise_sampler else None,
+            eta=values.get("eta"),
+            callback=reporter,
         )
-
-    def _follow(
-        self,
-        denoiser: Denoiser,
-        x: Tensor,
-        sigmas: Sequence[float],
-        noise: NoiseSource | None,
-        eta: float,
-        callback: Callback | None,
-    ) -> Tensor:
-        options = {name: value for name, value in self.options.items() if name != "eta"}
-        if self.name in BASELINES:
-            baseline = BASELINES[self.name]
-            return baseline(denoiser, x, sigmas, noise, eta=eta, callback=callback, **options)
-        require_options(self.name, options, ("eta", "prediction"))
-        plan = make_plan(self.name, sigmas, eta=eta, **options)
-        return sample(denoiser, x, plan, noise, callback=callback)
 
 
 def as_k_diffusion(name: str, **options: Any) -> KDiffusionSampler:
@@ -139,7 +91,7 @@ def as_k_diffusion(name: str, **options: Any) -> KDiffusionSampler:
     ------
     UnknownNameError, ParameterError, TableauError : each lists what is known.
     """
-    return KDiffusionSampler(name, options)
+    return KDiffusionSampler(Solver(name, options))
 
 
 class _StretchNoise:

@@ -15,10 +15,9 @@ from proofs_checks.audit.peers import LIBRARIES, library
 from proofs_checks.audit.report import figure, render
 from proofs_checks.audit.subject import Expectation
 from proofs_checks.audit.targets import find_target
-from seeds_theory.baselines import BASELINES
 from seeds_theory.command import require_picture, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError, SeedsError
-from seeds_theory.methods import METHODS
+from seeds_theory.solver import SOLVERS
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -80,7 +79,7 @@ def seeds_audit(
 
 
 def _list(console: Console) -> None:
-    console.print(f"this library: {', '.join([*METHODS, *BASELINES])}")
+    console.print(f"this library: {', '.join(SOLVERS)}")
     for name in LIBRARIES:
         try:
             names = ", ".join(f"{name}:{sampler}" for sampler in library(name).names())

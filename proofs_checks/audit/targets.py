@@ -17,10 +17,9 @@ from typing import Any
 
 from proofs_checks.audit.peers import LIBRARIES, library
 from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
-from seeds_theory.baselines import BASELINES
 from seeds_theory.errors import ParameterError, UnknownNameError
 from seeds_theory.kdiffusion import KDiffusionSampler
-from seeds_theory.methods import METHODS
+from seeds_theory.solver import SOLVERS, Solver
 
 
 def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
@@ -59,14 +58,13 @@ def _literal(value: str) -> Any:
 
 
 def _own(text: str, name: str, options: dict[str, Any]) -> Target:
-    if name.partition("@")[0] not in METHODS and name not in BASELINES:
-        known = ", ".join([*METHODS, *BASELINES])
+    if name.partition("@")[0] not in SOLVERS:
         raise UnknownNameError(
             f"unknown sampler {text!r}; write module:function, {':..., '.join(LIBRARIES)}:..., or "
-            f"one of this library: {known}"
+            f"one of this library: {', '.join(SOLVERS)}"
         )
-    sampler = KDiffusionSampler(name, options)
-    return Target(text, sampler, declared=sampler.declared)
+    solver = Solver(name, options)
+    return Target(text, KDiffusionSampler(solver), declared=solver.declared)
 
 
 def _function(module: str, name: str) -> Any:

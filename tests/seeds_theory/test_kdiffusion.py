@@ -117,7 +117,7 @@ def test_to_wrap_a_sampler_draws_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in NAMES if as_k_diffusion(n).declared.strong is not None]
+    "name", [n for n in NAMES if as_k_diffusion(n).solver.declared.strong is not None]
 )
 def test_stretches_are_asked_for_in_time_order_and_cover_each_step(name: str) -> None:
     noises = Noises(start())
@@ -231,16 +231,16 @@ def test_the_signature_is_k_diffusions(name: str) -> None:
     assert names[:6] == ["model", "x", "sigmas", "extra_args", "callback", "disable"]
     assert set(names[6:]) <= {"eta", "noise_sampler"}
     assert ("eta" in names) == (name in METHODS or BASELINES[name].only_eta is None)
-    assert ("noise_sampler" in names) == (sampler.declared.strong is not None)
-    assert isinstance(sampler.declared, Declared)
+    assert ("noise_sampler" in names) == (sampler.solver.declared.strong is not None)
+    assert isinstance(sampler.solver.declared, Declared)
     found = sampler(curved, start(), TO_ZERO, {}, None, True)
     assert found.shape == (3, 2)
 
 
 def test_a_method_declares_the_orders_of_its_tableau() -> None:
-    assert as_k_diffusion("seeds-3").declared == Declared(1, 2, 3)
-    assert as_k_diffusion("seeds-1").declared == Declared(1, 1, 1)
-    assert as_k_diffusion("euler").declared == BASELINES["euler"].declared
+    assert as_k_diffusion("seeds-3").solver.declared == Declared(1, 2, 3)
+    assert as_k_diffusion("seeds-1").solver.declared == Declared(1, 1, 1)
+    assert as_k_diffusion("euler").solver.declared == BASELINES["euler"].declared
 
 
 @pytest.mark.parametrize(

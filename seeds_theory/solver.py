@@ -1,0 +1,117 @@
+"""Any sampler of the library by its name: methods, which are plans, and baselines, which are loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seeds_theory.baselines import BASELINES, Baseline, Declared
+from seeds_theory.baselines.run import require_options
+from seeds_theory.denoiser import Denoiser
+from seeds_theory.errors import UnknownNameError
+from seeds_theory.methods import METHODS, method
+from seeds_theory.plan import Plan, make_plan
+from seeds_theory.sampler import Callback, sample
+from seeds_theory.sources import NoiseSource, silent
+
+SOLVERS: tuple[str, ...] = (*METHODS, *BASELINES)
+"""The names of all methods and baselines."""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A method or baseline, chosen by name, with its options.
+
+    >>> solver = Solver("seeds-3", {"eta": 0.5})
+
+    Parameters
+    ----------
+    name : one of `SOLVERS`; a method's may state its nodes, as ``"seeds-2@0.7"``.
+    options : ``eta`` and, for a method, ``prediction``, as of `make_plan`; for a baseline, its own.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, TableauError : the name or an option; each lists what is known.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in BASELINES and self.name.partition("@")[0] not in METHODS:
+            raise UnknownNameError(f"unknown sampler {self.name!r}; known: {', '.join(SOLVERS)}")
+        # A trial step: wrong options end here. It draws nothing.
+        self(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent)
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """The baseline; None for a method."""
+        return BASELINES.get(self.name)
+
+    @property
+    def eta(self) -> float:
+        """The default eta."""
+        return self.options.get("eta", self.baseline.eta if self.baseline else 1.0)
+
+    @property
+    def declared(self) -> Declared | None:
+        """The orders it declares; None if an option changes them."""
+        if self.baseline:
+            changed = any(name in self.options for name in self.baseline.order_options)
+            return None if changed else self.baseline.declared
+        orders = method(self.name).orders
+        return Declared(strong=float(orders.strong), weak=orders.weak, ode=orders.ode)
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        sigmas: Sequence[float] | np.ndarray,
+        noise: NoiseSource | None = None,
+        *,
+        eta: float | None = None,
+        callback: Callback | None = None,
+        progress: bool = False,
+    ) -> Tensor:
+        """Sample from the states x at ``sigmas[0]``; arguments and errors as of `seeds_theory.sample`.
+
+        eta : instead of the default.
+
+        Returns
+        -------
+        The states at ``sigmas[-1]``, shaped like x.
+        """
+        if self.baseline:
+            return self.baseline(
+                denoiser,
+                x,
+                sigmas,
+                noise,
+                eta=self.eta if eta is None else eta,
+                callback=callback,
+                progress=progress,
+                **self._own_options,
+            )
+        plan = self._plan(sigmas, eta)
+        return sample(denoiser, x, plan, noise, callback=callback, progress=progress)
+
+    def nfe(self, sigmas: Sequence[float] | np.ndarray) -> int:
+        """Number of model calls of one run on that grid."""
+        if self.baseline:
+            return self.baseline.nfe(sigmas, eta=self.eta, **self._own_options)
+        return self._plan(sigmas, None).nfe
+
+    def _plan(self, sigmas: Sequence[float] | np.ndarray, eta: float | None) -> Plan:
+        require_options(self.name, self.options, ("eta", "prediction"))
+        return make_plan(
+            self.name, sigmas, eta=self.eta if eta is None else eta, **self._own_options
+        )
+
+    @property
+    def _own_options(self) -> dict[str, Any]:
+        return {name: value for name, value in self.options.items() if name != "eta"}
