@@ -23,26 +23,57 @@ data, where :math:`d = a (x - m)` with :math:`a = \sigma/(c + \sigma^2)` and the
 
 :math:`S_{noise} \ne 1` changes the law that the sampler converges to.
 
-Reference: Karras et al., arXiv 2206.00364, Algorithms 1 (without noise) and 2.
+The paper compares this with Euler's method, and with steps in other times and of scaled states: the
+options `solver`, `schedule` and `scaled`.
+
+Reference: Karras et al., arXiv 2206.00364, Algorithms 1 (without noise), 2, and Table 2.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 
+from seeds_theory.baselines.coordinates import Coordinates, NoiseLevel, coordinates
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio, require_option
+from seeds_theory.errors import UnknownNameError
+
+SIGMA = NoiseLevel()
 
 
-def heun_step(run: Run, x: Tensor, s: float, t: float, alpha: float = 1.0) -> tuple[Tensor, Tensor]:
-    """One step of the ODE in sigma from s down to t; returns the state and the first estimate D."""
-    D = run.denoise(x, s)
-    d = (x - D) / s
-    t_1 = t if alpha == 1 else s + alpha * (t - s)
-    x_1 = x + alpha * (t - s) * d
-    d_1 = (x_1 - run.denoise(x_1, t_1)) / t_1
-    return x + (t - s) * ((1 - 0.5 / alpha) * d + 0.5 / alpha * d_1), D
+def heun_step(
+    run: Run, x: Tensor, s: float, t: float, alpha: float = 1.0, frame: Coordinates = SIGMA
+) -> tuple[Tensor, Tensor]:
+    """One step of the ODE from level s down to t > 0; returns the state and the first estimate D."""
+    time, end = frame.time(s), frame.time(t)
+    x, D, d = _slope(run, x, s, time, frame)
+    t_1 = t if alpha == 1 else frame.level(time + alpha * (end - time))
+    x_1 = (x + alpha * (end - time) * d) / frame.scale(t_1)
+    _, _, d_1 = _slope(run, x_1, t_1, time + alpha * (end - time), frame)
+    return (x + (end - time) * ((1 - 0.5 / alpha) * d + 0.5 / alpha * d_1)) / frame.scale(t), D
+
+
+def euler_step(
+    run: Run, x: Tensor, s: float, t: float, frame: Coordinates = SIGMA
+) -> tuple[Tensor, Tensor]:
+    """One step of Euler's method from level s down to t >= 0; returns as `heun_step`."""
+    time, end = frame.time(s), frame.time(t)
+    x, D, d = _slope(run, x, s, time, frame)
+    return (x + (end - time) * d) / frame.scale(t), D
+
+
+def _slope(
+    run: Run, y: Tensor, sigma: float, time: float, frame: Coordinates
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The scaled state x = s y, the estimate D, and dx/dt."""
+    D = run.denoise(y, sigma)
+    rate, scale = frame.rate(time, sigma), frame.scale(sigma)
+    d = rate / sigma * scale * (y - D)
+    if frame.scaled:
+        d = d + frame.scale_rate(sigma, rate) * scale * y
+    return scale * y, D, d
 
 
 def edm(
@@ -52,6 +83,10 @@ def edm(
     s_min: float = 0.0,
     s_max: float = math.inf,
     s_noise: float = 1.0,
+    solver: str = "heun",
+    schedule: str | Coordinates = "linear",
+    scaled: bool = False,
+    round_sigma: Callable[[float], float] | None = None,
 ) -> Tensor:
     """Heun with churn; a `churn` replaces eta.
 
@@ -60,22 +95,32 @@ def edm(
     alpha : node of the Runge-Kutta method, in (0, 1].
     churn : S_churn of the paper; by default the noise is eta's.
     s_min, s_max, s_noise : S_min, S_max, S_noise; they hold for either noise.
+    solver : "heun" or "euler".
+    schedule, scaled : coordinates of the ODE, see `seeds_theory.baselines.coordinates`.
+    round_sigma : to the noise levels that the model knows; churn goes up to one of these.
 
     Raises
     ------
-    ParameterError : an option outside its range.
+    ParameterError, UnknownNameError : an option outside its range.
     """
     require_option("alpha", alpha, 0, 1)
     for name, value in {"s_min": s_min, "s_max": s_max, "s_noise": s_noise}.items():
         require_option(name, value, 0, closed=True)
     if churn is not None:
         require_option("churn", churn, 0, closed=True)
+    if solver not in ("heun", "euler"):
+        raise UnknownNameError(f"EDM's solvers are 'heun' and 'euler'; got {solver!r}")
     most = 0.0 if churn is None else min(churn / (len(run.sigmas) - 1), math.sqrt(2) - 1)
+    positive = [level for level in run.sigmas if level > 0]
+    frame = coordinates(schedule, positive[0], positive[-1], scaled)
 
     def raised(x: Tensor, s: float, gamma: float, z: Tensor) -> tuple[Tensor, float]:
         if not s_min <= s <= s_max:
             return x, s
-        return x + s_noise * s * math.sqrt(gamma * (2 + gamma)) * z, s * (1 + gamma)
+        if round_sigma is None:
+            return x + s_noise * s * math.sqrt(gamma * (2 + gamma)) * z, s * (1 + gamma)
+        top = max(round_sigma(s * (1 + gamma)), s)
+        return x + s_noise * math.sqrt((top - s) * (top + s)) * z, top
 
     x = run.x
     for s, t in run.steps:
@@ -83,12 +128,18 @@ def edm(
         eta = run.eta if churn is None else math.log1p(most) / h
         (z,) = run.normals(s, t, eta=eta)
         x_hat, s_hat = raised(x, s, math.expm1(eta * h), z)
-        x, D = heun_step(run, x_hat, s_hat, t, alpha)
+        if solver == "heun":
+            x, D = heun_step(run, x_hat, s_hat, t, alpha, frame)
+        else:
+            x, D = euler_step(run, x_hat, s_hat, t, frame)
         x = run.step(x, s, t, D)
     s, end = run.sigmas[-2:]
     gamma = most if end == 0 else 0.0
     (z,) = run.normals(s * (1 + gamma), s, path=1, eta=1.0)
-    return run.to_zero(*raised(x, s, gamma, z))
+    x, s_hat = raised(x, s, gamma, z)
+    # In the time sigma Euler's step to 0 is the estimate itself.
+    last = None if frame == SIGMA else lambda x, s: euler_step(run, x, s, 0.0, frame)
+    return run.to_zero(x, s_hat, last)
 
 
 EDM_HEUN = Baseline(
@@ -98,4 +149,5 @@ EDM_HEUN = Baseline(
     "Karras et al. 2022, arXiv 2206.00364",
     eta=0.0,
     noise_options=("churn", "s_min", "s_max", "s_noise"),
+    order_options=("solver",),
 )

@@ -128,15 +128,25 @@ class Run:
         self._index += 1
         return x
 
-    def to_zero(self, x: Tensor, level: float | None = None) -> Tensor:
-        """The last step if the grid ends at 0: there the limit of every method is the estimate itself.
+    def to_zero(
+        self,
+        x: Tensor,
+        level: float | None = None,
+        last: Callable[[Tensor, float], tuple[Tensor, Tensor]] | None = None,
+    ) -> Tensor:
+        """The last step if the grid ends at 0: there the limit of most methods is the estimate itself.
 
         level : that of x, for an algorithm that has raised it above the grid's.
+        last : another last step, from x and its level to the result and the estimate.
         """
         if self.sigmas[-1] == 0:
             s = self.sigmas[-2]
-            denoised = self.denoise(x, s if level is None else level)
-            x = self.step(denoised, s, 0.0, denoised)
+            start = s if level is None else level
+            if last is None:
+                end = denoised = self.denoise(x, start)
+            else:
+                end, denoised = last(x, start)
+            x = self.step(end, s, 0.0, denoised)
         self._watch.check()
         return x
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from seeds_theory.baselines.coordinates import Coordinates, LinearBeta
 from seeds_theory.baselines.edm import EDM_HEUN
-from seeds_theory.baselines.euler import EULER
+from seeds_theory.errors import UnknownNameError
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.plan import Interval
 from seeds_theory.sources import InjectedNoise
@@ -57,10 +59,10 @@ def model(x: Tensor, sigma: float) -> Tensor:
     return MIXTURE(x.flatten(1), sigma).reshape(x.shape)
 
 
-def distance(name: str, grid: np.ndarray, baseline=EDM_HEUN, **options: Any) -> float:
+def distance(name: str, grid: np.ndarray, **options: Any) -> float:
     _, arrays = load(name)
     x = torch.tensor(arrays["latents"]).double() * grid[0]
-    end = baseline(model, x, grid, InjectedNoise(torch.tensor(arrays["noises"])), **options)
+    end = EDM_HEUN(model, x, grid, InjectedNoise(torch.tensor(arrays["noises"])), **options)
     expected = arrays["x_final64"]
     return float(np.abs(end.numpy() - expected).max() / np.abs(expected).max())
 
@@ -74,24 +76,104 @@ def test_the_published_sampler(name: str) -> None:
     assert distance(name, grid, **options) <= 1e-12
 
 
-@pytest.mark.parametrize("name", oracles("gmm_abl_heun_edm_linear_none*"))
-def test_the_published_second_order_methods(name: str) -> None:
+RANGES = {"ve": (100.0, 0.02), "iddpm": (81.0, 0.002), "edm": (80.0, 0.002)}
+
+
+def published_grid(kind: str, steps: int, t_min: float) -> tuple[np.ndarray, Coordinates]:
+    """The grid of that name, and the variance-preserving time for its range."""
+    if kind == "vp":
+        ends = [math.sqrt(math.expm1(0.5 * 19.9 * t**2 + 0.1 * t)) for t in (1.0, t_min)]
+        vp = LinearBeta(*ends, t_min)
+        levels = [vp.level(1 + i / (steps - 1) * (t_min - 1)) for i in range(steps)]
+        return np.append(levels, 0.0), vp
+    vp = LinearBeta(*RANGES[kind])
+    if kind == "ve":
+        levels = uniform_log_snr(*RANGES[kind], steps - 1).tolist()
+    elif kind == "iddpm":
+        known = IDDPM_LEVELS[(IDDPM_LEVELS >= 0.002) & (IDDPM_LEVELS <= 81)]
+        levels = [known[round((len(known) - 1) / (steps - 1) * i)] for i in range(steps)]
+    else:
+        levels = rho_grid(*RANGES[kind], steps, to_zero=True)[:-1].tolist()
+    return np.append(levels, 0.0), vp
+
+
+def iddpm_levels() -> np.ndarray:
+    """Improved DDPM's noise levels, descending: u_M = 0, and upwards by its recursion.
+
+    The published sampler computes the ratios in single precision and the rest in double.
+    """
+    j = torch.arange(1001)
+    bar = (0.5 * math.pi * j / 1000 / 1.008).sin() ** 2
+    ratios = (bar[:-1] / bar[1:]).clip(min=0.001).double().tolist()
+    levels = [0.0]
+    for ratio in reversed(ratios):
+        levels.append(math.sqrt((levels[-1] ** 2 + 1) / ratio - 1))
+    return np.array(levels[::-1])
+
+
+IDDPM_LEVELS = iddpm_levels()
+
+
+@pytest.mark.parametrize("name", oracles("gmm_abl_*"))
+def test_the_published_solvers_schedules_and_scalings(name: str) -> None:
     settings, _ = load(name)
-    grid = rho_grid(80.0, 0.002, settings["num_steps"], to_zero=True)
-    assert distance(name, grid, alpha=settings.get("alpha", 1.0)) <= 1e-12
+    kind, schedule = settings.get("discretization", "edm"), settings.get("schedule", "linear")
+    scaled = settings.get("scaling", "none") == "vp"
+    grid, vp = published_grid(kind, settings["num_steps"], settings.get("epsilon_s", 1e-3))
+    options = {ours: settings[name] for name, ours in OPTIONS.items() if name in settings}
+    found = distance(
+        name,
+        grid,
+        alpha=settings.get("alpha", 1.0),
+        solver=settings.get("solver", "heun"),
+        schedule=replace(vp, scaled=scaled) if schedule == "vp" else schedule,
+        scaled=scaled,
+        **options,
+    )
+    assert found <= 1e-10
 
 
-@pytest.mark.parametrize("kind", ["vp", "iddpm"])
-def test_heun_on_other_published_grids(kind: str) -> None:
-    name = f"gmm_abl_heun_{kind}_linear_none"
-    levels = load(name)[1]["eval_sigma64"]
-    assert distance(name, np.append(levels[::2], 0.0)) <= 1e-12
+def test_a_schedule_by_name_is_that_of_the_grids_range() -> None:
+    grid = rho_grid(80.0, 0.002, 6, to_zero=True)
+    x = torch.linspace(-80, 80, 8, dtype=torch.float64).reshape(2, 4)
+    by_name = EDM_HEUN(MIXTURE, x, grid, schedule="vp", scaled=True)
+    given = EDM_HEUN(MIXTURE, x, grid, schedule=LinearBeta(grid[0], grid[-2]))
+    assert torch.equal(by_name, given)
 
 
-def test_euler_on_a_published_grid() -> None:
-    name = "gmm_abl_euler_ve_linear_none"
-    grid = uniform_log_snr(100.0, 0.02, 6, to_zero=True)
-    assert distance(name, grid, EULER) <= 1e-12
+@pytest.mark.parametrize("wrong", [{"schedule": "cosine"}, {"solver": "rk4"}])
+def test_unknown_names_list_the_known(wrong: dict[str, str]) -> None:
+    x = torch.ones(1, 4, dtype=torch.float64)
+    with pytest.raises(UnknownNameError, match=r"are 'linear', 've' and 'vp'|'heun' and 'euler'"):
+        EDM_HEUN(MIXTURE, x, [2.0, 1.0], **wrong)
+
+
+@pytest.mark.parametrize("schedule", ["ve", "vp"])
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(("solver", "order"), [("heun", 2), ("euler", 1)])
+def test_orders_are_the_same_in_all_coordinates(
+    schedule: str, scaled: bool, solver: str, order: int
+) -> None:
+    data, ends = Gaussian(torch.tensor([1.0, -2.0]), torch.tensor([0.1, 10.0])), (2.0, 0.2)
+    options = {"schedule": schedule, "scaled": scaled, "solver": solver}
+    steps, errors = [128, 256, 512], []
+    for n in steps:
+        grid = uniform_log_snr(*ends, n)
+        response = probe(lambda D, x, noise, g=grid: EDM_HEUN(D, x, g, **options), data)
+        errors.append(float(weak_errors(response, data, *ends).norm()))
+    assert fit_exact(steps, errors).order == pytest.approx(order, abs=0.05)
+
+
+def test_churn_goes_up_to_levels_that_the_model_knows() -> None:
+    asked: list[float] = []
+
+    def asking(x: Tensor, sigma: float) -> Tensor:
+        asked.append(sigma)
+        return MIXTURE(x, sigma)
+
+    x = torch.ones(1, 4, dtype=torch.float64)
+    EDM_HEUN(asking, x, [3.0, 2.0, 1.0], solver="euler", churn=0.6, round_sigma=math.ceil)
+    assert asked == [4.0, 3.0]
 
 
 def test_churn_is_an_eta_on_a_uniform_grid() -> None:
