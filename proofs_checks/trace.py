@@ -143,7 +143,7 @@ class Trace:
         self.states.append(state)
         return state
 
-    def to_zero(self, state: sp.Expr, level: sp.Expr | None = None) -> sp.Expr:
+    def to_zero(self, state: sp.Expr, level: sp.Expr | None = None, last: Any = None) -> sp.Expr:
         """No trace ends at 0."""
         return state
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seeds_theory.errors import UnknownNameError
@@ -39,11 +40,11 @@ class Coordinates(ABC):
 
     def scale(self, sigma: float) -> float:
         """s, at a noise level."""
-        return 1 / math.sqrt(1 + sigma**2) if self.scaled else 1.0
+        return 1 / math.sqrt(1 + sigma**2) if self.scaled else 1
 
     def scale_rate(self, sigma: float, rate: float) -> float:
         """s'/s, at a noise level with that derivative."""
-        return -sigma * rate / (1 + sigma**2) if self.scaled else 0.0
+        return -sigma * rate / (1 + sigma**2) if self.scaled else 0
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class NoiseLevel(Coordinates):
         return t
 
     def rate(self, t: float, sigma: float) -> float:
-        """As of the base class."""
-        return 1.0
+        """As of the base class; an integer, as proofs run this on symbols."""
+        return 1
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,7 @@ class LinearBeta(Coordinates):
         return 0.5 * (self.beta_min + self.beta_d * t) * (sigma + 1 / sigma)
 
 
-def coordinates(
-    name: str | Coordinates, sigma_max: float, sigma_min: float, scaled: bool
-) -> Coordinates:
+def coordinates(name: str | Coordinates, sigmas: Sequence[float], scaled: bool) -> Coordinates:
     """Coordinates by name: "linear" (time is sigma), "ve" (its square) or "vp", for a grid's range.
 
     Raises
@@ -140,5 +139,5 @@ def coordinates(
     if name == "ve":
         return Variance(scaled)
     if name == "vp":
-        return LinearBeta(sigma_max, sigma_min, scaled=scaled)
+        return LinearBeta(sigmas[0], min(s for s in sigmas if s > 0), scaled=scaled)
     raise UnknownNameError(f"EDM's schedules are 'linear', 've' and 'vp'; got {name!r}")

@@ -111,8 +111,7 @@ def edm(
     if solver not in ("heun", "euler"):
         raise UnknownNameError(f"EDM's solvers are 'heun' and 'euler'; got {solver!r}")
     most = 0.0 if churn is None else min(churn / (len(run.sigmas) - 1), math.sqrt(2) - 1)
-    positive = [level for level in run.sigmas if level > 0]
-    frame = coordinates(schedule, positive[0], positive[-1], scaled)
+    frame = coordinates(schedule, run.sigmas, scaled)
 
     def raised(x: Tensor, s: float, gamma: float, z: Tensor) -> tuple[Tensor, float]:
         if not s_min <= s <= s_max:
