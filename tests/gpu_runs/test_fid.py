@@ -1,0 +1,337 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from gpu_runs import fid
+from gpu_runs.classifier import FeatureError
+from gpu_runs.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
+from gpu_runs.features import FeatureNetwork, load_features
+from gpu_runs.images import ImageError, ImageSet, write_png
+from gpu_runs.reference import REFERENCE_FILE, Reference, load_reference
+from gpu_runs.scores import score, score_images
+from gpu_runs.statistics import ScoreError, frechet_distance
+from gpu_runs.summary import Summary, summarise
+
+needs_data = pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="needs dataset-fashion-mnist")
+run = CliRunner().invoke
+
+
+@cache
+def network():
+    return load_features()
+
+
+@cache
+def embedded():
+    return load_reference("fashion-mnist")
+
+
+@cache
+def pictures(count=300, seed=0):
+    """Images (count, 1, 32, 32) of random gray frames: cheap, varied, and no clothes."""
+    generator = np.random.default_rng(seed)
+    images = np.zeros((count, 1, 32, 32), np.uint8)
+    for image in images:
+        top, left = generator.integers(0, 12, 2)
+        height, width = generator.integers(6, 20, 2)
+        image[0, top : top + height, left : left + width] = generator.integers(60, 256)
+    return torch.from_numpy(images)
+
+
+def summary_of(images, **options):
+    return Summary.merged(summarise(ImageSet.of(images), network(), **options))
+
+
+def assert_same(first, second, tolerance):
+    """Of two records of scores: numbers up to a relative tolerance, all else exactly."""
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        expected = pytest.approx(value, rel=tolerance) if isinstance(value, float) else value
+        assert second[name] == expected, name
+
+
+# ------------------------------------------------------------------------- sums and references
+
+
+@pytest.mark.parametrize("world", [2, 3, 6])
+def test_scores_do_not_depend_on_the_number_of_processes(world):
+    images = ImageSet.of(pictures())
+    shards = [
+        part
+        for rank in range(world)  # five batches: uneven shards, and an empty one among six
+        for part in summarise(images, network(), batch=64, sample=150, rank=rank, world=world)
+    ]
+    assert len(shards) == min(world, 5)
+    whole = summary_of(pictures(), sample=150)
+    merged = Summary.merged(shards[::-1])
+    np.testing.assert_array_equal(merged.sample, whole.sample)
+    first, second = (score(summary, embedded(), network()).to_json() for summary in (whole, merged))
+    assert_same(first, second, 1e-9)
+
+
+def test_summary_keeps_a_random_sample_in_random_order():
+    features, _ = network()(pictures())
+    kept = summary_of(pictures(), sample=40, seed=1).sample
+    where = [int((features - torch.from_numpy(row)).abs().sum(dim=1).argmin()) for row in kept]
+    np.testing.assert_allclose(features[where].numpy(), kept, rtol=1e-4, atol=1e-3)
+    assert len(set(where)) == 40
+    assert where != sorted(where)
+    assert max(where) > 150
+    assert not np.array_equal(kept, summary_of(pictures(), sample=40, seed=2).sample)
+
+
+def test_no_parts_make_no_summary():
+    with pytest.raises(ScoreError, match="no images"):
+        Summary.merged([])
+
+
+def test_embedded_reference_is_of_the_embedded_features():
+    reference = embedded()
+    assert reference.count == 60_000
+    assert (reference.features, reference.digest) == (network().name, network().digest)
+    assert reference.sample.shape == (5000, 64)
+    assert REFERENCE_FILE.stat().st_size < 2e6
+    sample = reference.sample.astype(np.float64)
+    values = frechet_distance(
+        sample.mean(axis=0), np.cov(sample, rowvar=False), reference.mean, reference.covariance
+    )
+    assert values < 1  # 5000 of the images themselves; noise is 400 away
+
+
+def test_reference_survives_its_file(tmp_path):
+    reference = Reference.of(summary_of(pictures()), network())
+    reference.save(tmp_path / "ref.npz")
+    loaded = load_reference(tmp_path / "ref.npz")
+    np.testing.assert_array_equal(loaded.mean, reference.mean)
+    np.testing.assert_array_equal(loaded.covariance, reference.covariance)
+    np.testing.assert_array_equal(loaded.sample, reference.sample)
+    assert (loaded.count, loaded.features, loaded.digest) == (
+        300,
+        "fashion-mnist",
+        network().digest,
+    )
+
+
+def test_files_that_are_no_reference(tmp_path):
+    path = tmp_path / "ref.npz"
+    with pytest.raises(ScoreError, match="No such file"):
+        load_reference(path)
+    mean, sigma = np.zeros(3), np.eye(3)
+    broken = [
+        ({"mu": mean}, "sigma"),
+        ({"mu": mean, "sigma": np.eye(4)}, r"d is 3, sigma has the shape \(4, 4\)"),
+        ({"mu": np.float64(0), "sigma": sigma}, "no floats of 1 dimension"),
+        (
+            {"mu": mean, "sigma": sigma, "sample": np.zeros((2, 4))},
+            r"d is 3, sample has the shape \(2, 4\)",
+        ),
+        ({"mu": np.array(["a"]), "sigma": sigma}, "no floats"),
+        ({"mu": mean + 0j, "sigma": sigma}, "complex128"),
+        ({"mu": mean * np.nan, "sigma": sigma}, "not finite"),
+        ({"mu": mean, "sigma": sigma, "count": np.zeros(2)}, "scalar"),
+        ({"mu": mean, "sigma": sigma, "count": 1}, "count of images is 1"),
+        ({"mu": np.array([{}]), "sigma": sigma}, "allow_pickle=False"),
+    ]
+    for arrays, match in broken:
+        np.savez(path, **arrays)
+        with pytest.raises(ScoreError, match=match) as caught:
+            load_reference(path)
+        assert "\n" not in str(caught.value)
+    for content in (b"", b"text", path.read_bytes()[:-30]):
+        path.write_bytes(content)
+        with pytest.raises(ScoreError, match=r"a reference is an \.npz with mu"):
+            load_reference(path)
+
+
+def test_reference_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("gpu_runs.reference._MOST_BYTES", 2**20)
+    with zipfile.ZipFile(tmp_path / "ref.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mu.npy", bytes(2**20 + 1))
+    with pytest.raises(ScoreError, match="at most 1048576 bytes"):
+        load_reference(tmp_path / "ref.npz")
+
+
+# ------------------------------------------------------------------------------------- scores
+
+
+def test_images_score_best_against_themselves():
+    summary = summary_of(pictures())
+    scores = score(summary, Reference.of(summary, network()), network())
+    assert abs(scores.frechet) < 1e-9
+    assert (scores.precision, scores.recall, scores.sample) == (1, 1, 300)
+    assert abs(scores.kernel) < 4 * scores.kernel_error
+    assert 1 < scores.class_score < 10
+    assert scores.distance == "Frechet distance (fashion-mnist features)"
+
+
+@needs_data
+def test_scores_tell_real_images_from_spoiled_ones():
+    images = load_fashion_mnist(DEBIAN_FOLDER, "test")[0][:1000]
+    noisy = images.float() + 20 * torch.randn(
+        images.shape, generator=torch.Generator().manual_seed(0)
+    )
+    blurred = torch.nn.functional.avg_pool2d(images.float(), 3, 1, 1)
+    real, noise, blur, shifted, copies = (
+        score_images(changed.clamp(0, 255).byte(), embedded(), network())
+        for changed in (images, noisy, blurred, images.roll(3, 2), images[:100].repeat(10, 1, 1, 1))
+    )
+    # Features are not quite Gaussian, so the floor is that of the right size only.
+    assert 0.5 * real.floor < real.frechet < 2 * real.floor
+    assert abs(real.kernel) < 4 * real.kernel_error
+    assert real.precision > 0.8
+    assert real.recall > 0.8
+    for spoiled in (noise, blur, shifted, copies):
+        assert spoiled.frechet > 4 * real.frechet
+        assert spoiled.recall < real.recall
+        assert spoiled.class_score < real.class_score
+    assert copies.precision > 0.8
+    assert copies.recall < 0.05
+
+
+def test_reference_of_edm_is_read_as_it_is(tmp_path):
+    statistics = summary_of(pictures()).statistics
+    np.savez(tmp_path / "edm.npz", mu=statistics.mean, sigma=statistics.covariance)
+    scores = score_images(pictures(), load_reference(tmp_path / "edm.npz"), network())
+    assert abs(scores.frechet) < 1e-9
+    assert scores.kernel is scores.precision is scores.recall is scores.floor is None
+    assert scores.class_score is not None
+    assert scores.remarks == ("the reference does not say whose features it has",)
+
+
+def test_few_images_have_a_frechet_distance_only():
+    scores = score_images(pictures()[:50], embedded(), network())
+    assert scores.frechet > 0
+    assert scores.kernel is scores.class_score is scores.precision is None
+    assert scores.remarks == ("fewer than 100 images: only the Frechet distance is given",)
+    with pytest.raises(ScoreError, match="at least two images"):
+        score_images(pictures()[:1], embedded(), network())
+
+
+def test_inception_gives_the_names_fid_and_kid():
+    inception = FeatureNetwork(
+        "Inception, made up", True, "0", lambda x: (x[:, 0, 0].float(), None), torch.device("cpu")
+    )
+    reference = Reference.of(
+        Summary.merged(summarise(ImageSet.of(pictures()), inception)), inception
+    )
+    scores = score_images(pictures(seed=1), reference, inception)
+    assert scores.distance == "FID (Inception, made up features)"
+    assert scores.class_score is None
+    names = list(fid.table(scores).columns[0].cells)
+    assert "KID" in names
+    assert not any("score" in name.lower() for name in names)
+    other = score_images(pictures(seed=1), embedded(), network())
+    assert not any(
+        "FID" in n or "KID" in n or "Incep" in n for n in fid.table(other).columns[0].cells
+    )
+
+
+def test_reference_of_other_features_is_refused():
+    with pytest.raises(ScoreError, match="features of 'Inception', the images get"):
+        score_images(pictures(), replace(embedded(), features="Inception"), network())
+    with pytest.raises(ScoreError, match="another file of fashion-mnist"):
+        score_images(pictures(), replace(embedded(), digest="0" * 64), network())
+    narrow = Reference(np.zeros(5), np.eye(5))
+    with pytest.raises(ScoreError, match="the reference has 5 features, fashion-mnist gives 64"):
+        score_images(pictures(), narrow, network())
+
+
+# ------------------------------------------------------------------------------------ command
+
+
+def test_command_makes_a_reference_and_scores(tmp_path):
+    for index, image in enumerate(pictures()[:120]):
+        write_png(image, tmp_path / f"{index:03d}.png")
+    np.save(tmp_path / "more.npy", pictures(seed=1).numpy())
+    ref, out = tmp_path / "ref.npz", tmp_path / "scores.json"
+    made = run(fid.app, ["stats", str(tmp_path), "--out", str(ref)])
+    assert made.exit_code == 0
+    assert "120 images, fashion-mnist features" in made.output
+    assert "random halves of 120" in made.output
+    arguments = ["score", str(tmp_path / "more.npy"), "--ref", str(ref), "--num", "200"]
+    scored = run(fid.app, [*arguments, "--seed", "4", "--json", str(out)])
+    assert scored.exit_code == 0
+    record = json.loads(out.read_text())
+    expected = score(
+        Summary.merged(summarise(ImageSet.of(pictures(seed=1)).subset(200, 4), network(), seed=4)),
+        load_reference(ref),
+        network(),
+    )
+    assert_same(expected.to_json(), record, 1e-12)
+    assert "Frechet distance (fashion-mnist features)" in scored.output
+    assert f"{record['frechet']:.4g}" in scored.output
+    assert "FID" not in scored.output
+
+
+@needs_data
+def test_command_knows_fashion_mnist_by_name():
+    scored = run(fid.app, ["score", "fashion-mnist-test", "--ref", "fashion-mnist", "--num", "100"])
+    assert scored.exit_code == 0
+    assert "of as many real images, about" in scored.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        (["a.npy", "--ref", "fashion-mnist", "--num", "11"], ImageError, "11 images were asked"),
+        (["a.npy", "--ref", "missing.npz"], ScoreError, "No such file"),
+        (["missing", "--ref", "fashion-mnist"], ImageError, "a folder of PNGs"),
+        (["empty", "--ref", "fashion-mnist"], ImageError, "no .png"),
+        (["large.npy", "--ref", "fashion-mnist"], FeatureError, r"got \(3, 64, 64\)"),
+        (["a.npy", "--ref", "edm.npz"], ScoreError, "a network it does not name: give that"),
+        (
+            ["a.npy", "--ref", "edm.npz", "--features", "fashion-mnist"],
+            ScoreError,
+            "reference has 4 features, fashion-mnist gives 64",
+        ),
+        (["a.npy", "--ref", "fashion-mnist", "--features", "inception"], FeatureError, "weights"),
+        (["a.npy", "--ref", "fashion-mnist", "--device", "abacus"], ScoreError, "no device abacus"),
+        (["a.npy", "--ref", "fashion-mnist", "--json", "no/a.json"], ValueError, "no folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_two(
+    tmp_path, monkeypatch, capsys, arguments, error, match
+):
+    np.save(tmp_path / "a.npy", pictures()[:10].numpy())
+    np.save(tmp_path / "large.npy", np.zeros((2, 3, 64, 64), np.uint8))
+    np.savez(tmp_path / "edm.npz", mu=np.zeros(4), sigma=np.eye(4))
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=match):
+        run(fid.app, ["score", *arguments], catch_exceptions=False)
+    monkeypatch.setattr("sys.argv", ["seeds-fid", "score", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        fid.main()
+    captured = capsys.readouterr()
+    assert caught.value.code == 2
+    assert captured.out == ""
+    assert captured.err.startswith("seeds-fid: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_torchrun_gives_the_scores_of_one_process(tmp_path):
+    np.save(tmp_path / "images.npy", pictures().numpy())
+    arguments = ["score", str(tmp_path / "images.npy"), "--ref", "fashion-mnist", "--json"]
+    assert run(fid.app, [*arguments, str(tmp_path / "one.json")]).exit_code == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    shared = subprocess.run(
+        [*torchrun, "--nproc-per-node=2", "-m", "gpu_runs.fid", *arguments, tmp_path / "two.json"],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shared.returncode == 0, shared.stderr
+    assert shared.stdout.count("Frechet distance") == 1
+    one, two = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("one", "two"))
+    assert_same(one, two, 1e-9)

@@ -1,0 +1,251 @@
+import math
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gpu_runs.statistics import (
+    ClassScore,
+    FeatureStatistics,
+    ScoreError,
+    frechet_distance,
+    frechet_floor,
+    half_distance,
+    kernel_distance,
+    precision_recall,
+)
+
+ORACLE = Path(__file__).parents[1] / "data" / "edm" / "fid_arith.npz"
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    with np.load(ORACLE) as arrays:
+        return dict(arrays)
+
+
+def distance(first, second):
+    return frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
+
+
+@pytest.mark.parametrize("case", ["d8_n200", "d64_n1000", "d64_n40"])
+def test_statistics_are_those_of_edm(oracle, case):
+    for which in "12":
+        statistics = FeatureStatistics.of(oracle[f"{case}_feat{which}"])
+        np.testing.assert_allclose(statistics.mean, oracle[f"{case}_mu{which}"], rtol=0, atol=1e-13)
+        sigma = oracle[f"{case}_sigma{which}"]
+        np.testing.assert_allclose(
+            statistics.covariance, sigma, rtol=0, atol=1e-13 * np.abs(sigma).max()
+        )
+
+
+@pytest.mark.parametrize(
+    # 40 features in 64 dimensions: the square root of a singular product, which scipy takes, loses
+    # half of the digits.
+    ("case", "tolerance"),
+    [("d8_n200", 1e-12), ("d64_n1000", 1e-12), ("d64_n40", 5e-8)],
+)
+def test_frechet_distance_agrees_with_edm(oracle, case, tolerance):
+    parts = [oracle[f"{case}_{part}"] for part in ("mu1", "sigma1", "mu2", "sigma2")]
+    assert frechet_distance(*parts) == pytest.approx(float(oracle[f"{case}_fid"]), rel=tolerance)
+
+
+@pytest.mark.parametrize("case", ["d8_n200", "d64_n1000", "d64_n40"])
+def test_frechet_distance_is_exact_also_where_covariances_are_singular(oracle, case):
+    first, second = (oracle[f"{case}_feat{which}"] for which in "12")
+    x, y = ((f - f.mean(axis=0)) / math.sqrt(len(f) - 1) for f in (first, second))
+    # With C = X'X the trace of (C_x C_y)^(1/2) is the nuclear norm of X Y'.
+    exact = np.square(first.mean(axis=0) - second.mean(axis=0)).sum()
+    exact += np.square(x).sum() + np.square(y).sum() - 2 * np.linalg.norm(x @ y.T, "nuc")
+    value = distance(FeatureStatistics.of(first), FeatureStatistics.of(second))
+    assert value == pytest.approx(exact, rel=1e-12)
+
+
+def test_frechet_distance_of_diagonal_covariances():
+    variances = np.array([4.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0])
+    means = np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 3.0])
+    value = frechet_distance(means[0], np.diag(variances[0]), means[1], np.diag(variances[1]))
+    assert value == pytest.approx(4 + (2 - 1) ** 2 + 1, rel=1e-14)
+    assert (
+        frechet_distance(means[0], np.diag(variances[0]), means[0], np.diag(variances[0])) < 1e-28
+    )
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "match"),
+    [
+        (np.zeros(2), np.eye(2), "same features are compared"),
+        (np.zeros(3), np.diag([1.0, 1.0, -0.1]), "no negative eigenvalues; got -0.1"),
+        (np.zeros(3), np.full((3, 3), np.nan), "finite"),
+        (np.full(3, np.inf), np.eye(3), "finite"),
+    ],
+)
+def test_what_has_no_frechet_distance(mean, covariance, match):
+    with pytest.raises(ScoreError, match=match):
+        frechet_distance(np.zeros(3), np.eye(3), mean, covariance)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_statistics_do_not_depend_on_sharding(world, offset):
+    generator = np.random.default_rng(world)
+    features = offset + generator.standard_normal((500, 12)) @ generator.standard_normal((12, 12))
+    shuffled = generator.permutation(features)
+    # Uneven shards, each in batches of 30 and a rest.
+    ends = np.sort(generator.choice(np.arange(1, 500), world - 1, replace=False))
+    shards = [
+        reduce(
+            FeatureStatistics.merge,
+            [FeatureStatistics.of(shard[i : i + 30]) for i in range(0, len(shard), 30)],
+        )
+        for shard in np.split(shuffled, ends)
+    ]
+    merged = reduce(FeatureStatistics.merge, shards)
+    assert merged.count == 500
+    np.testing.assert_allclose(merged.mean, features.mean(axis=0), rtol=1e-9)
+    expected = np.cov(features - offset, rowvar=False)
+    np.testing.assert_allclose(merged.covariance, expected, atol=1e-9 * np.abs(expected).max())
+
+
+def test_statistics_refuse_what_are_no_features():
+    with pytest.raises(ScoreError, match=r"shape \(n, d\)"):
+        FeatureStatistics.of(np.zeros((0, 4)))
+    with pytest.raises(ScoreError, match="finite; got nan"):
+        FeatureStatistics.of(torch.tensor([[1.0, math.nan]]))
+    with pytest.raises(ScoreError, match="of 3 and of 4 features"):
+        FeatureStatistics.of(np.zeros((2, 3))).merge(FeatureStatistics.of(np.zeros((2, 4))))
+    with pytest.raises(ScoreError, match="at least two images; got 1"):
+        _ = FeatureStatistics.of(np.zeros((1, 4))).covariance
+
+
+def test_floor_is_the_mean_distance_of_samples_of_one_gaussian():
+    generator = np.random.default_rng(3)
+    scales = np.array([3.0, 1.0, 1.0, 0.2, 0.0])
+    n, m = 400, 900
+    values = np.array(
+        [
+            distance(
+                *(
+                    FeatureStatistics.of(generator.standard_normal((size, 5)) * scales)
+                    for size in (n, m)
+                )
+            )
+            for _ in range(400)
+        ]
+    )
+    error = values.std() / math.sqrt(len(values))
+    floor = frechet_floor(np.diag(scales**2), n, m)
+    assert abs(values.mean() - floor) < 4 * error
+    assert error < 0.05 * floor
+
+
+def test_halves_of_a_set_are_about_the_floor_apart():
+    features = np.random.default_rng(0).standard_normal((4000, 20))
+    value = half_distance(features)
+    assert value == pytest.approx(frechet_floor(np.eye(20), 2000, 2000), rel=0.2)
+    assert value == half_distance(features, seed=0) != half_distance(features, seed=1)
+
+
+def test_kernel_distance_is_the_unbiased_estimate():
+    generator = np.random.default_rng(0)
+    first, second = generator.standard_normal((8, 3)), generator.standard_normal((8, 3)) + 1
+    value, _ = kernel_distance(first, second, blocks=2, seed=5)
+    # The blocks drawn again, and the sums written out.
+    generator = np.random.default_rng(5)
+    x, y = (values[generator.permutation(8)].reshape(2, 4, 3) for values in (first, second))
+
+    def kernel(a, b):
+        return (float(a @ b) / 3 + 1) ** 3
+
+    terms = []
+    for block in range(2):
+        for a, b, sign in ((x, x, 1), (y, y, 1), (x, y, -2)):
+            pairs = [
+                kernel(a[block, i], b[block, j])
+                for i in range(4)
+                for j in range(4)
+                if a is not b or i != j
+            ]
+            terms.append(sign * sum(pairs) / len(pairs))
+    assert value == pytest.approx(sum(terms) / 2, rel=1e-12)
+
+
+def test_kernel_distance_of_equal_laws_is_zero_within_its_error():
+    generator = np.random.default_rng(1)
+    pulls, last = [], 0.0
+    for seed in range(20):
+        first, second = generator.standard_normal((2, 1000, 8))
+        value, error = kernel_distance(first, second, seed=seed)
+        pulls.append(value / error)
+        last = kernel_distance(first, second + 0.5, seed=seed)[0] / error
+    # Twenty values of Student's t with 9 degrees of freedom, of variance 9/7.
+    assert abs(np.mean(pulls)) < 4 * math.sqrt(9 / 7 / 20)
+    assert 0.5 < np.std(pulls) < 2
+    assert last > 10
+
+
+def test_kernel_distance_refuses_too_few_or_unlike_features():
+    with pytest.raises(ScoreError, match="19 features and 10 blocks"):
+        kernel_distance(np.zeros((20, 2)), np.zeros((19, 2)))
+    with pytest.raises(ScoreError, match="got 2 and 3"):
+        kernel_distance(np.zeros((20, 2)), np.zeros((20, 3)))
+
+
+def test_class_score_of_certain_and_of_uninformed_classes():
+    certain = np.eye(4)[np.arange(400) // 100]  # sorted by class, as a folder may be
+    assert ClassScore.of(certain, np.arange(400)).result() == pytest.approx((4, 0))
+    uninformed = np.full((400, 4), 0.25)
+    assert ClassScore.of(uninformed, np.arange(400)).result() == pytest.approx((1, 0), abs=1e-12)
+
+
+def test_class_score_is_the_mean_over_splits_and_merges():
+    p = np.random.default_rng(0).dirichlet(np.ones(5), 60)
+    scores = []
+    for split in range(3):
+        part = p[split::3]
+        scores.append(math.exp(np.mean(np.sum(part * np.log(part / part.mean(axis=0)), axis=1))))
+    parts = [ClassScore.of(p[i], i, splits=3) for i in np.array_split(np.arange(60), 4)]
+    expected = np.mean(scores), np.std(scores)
+    assert reduce(ClassScore.merge, parts).result() == pytest.approx(expected, rel=1e-12)
+
+
+def test_class_score_needs_an_image_in_every_split():
+    with pytest.raises(ScoreError, match="each of 10 splits; got 9 images"):
+        ClassScore.of(np.full((9, 2), 0.5), np.arange(9)).result()
+
+
+def test_precision_and_recall_of_half_of_the_data():
+    generator = np.random.default_rng(0)
+    near, far = generator.standard_normal((2, 200, 5))
+    real = np.concatenate([near[:100], far[:100] + 100])
+    fake = near[100:]
+    precision, recall = precision_recall(real, fake)
+    # The fake half covers its cluster about as well as the real half does, and nothing else.
+    within_cluster = precision_recall(near[:100], fake)
+    assert precision == within_cluster[0] > 0.7
+    assert recall == within_cluster[1] / 2
+    assert precision_recall(fake, fake) == (1, 1)
+
+
+def test_precision_and_recall_by_the_definition():
+    generator = np.random.default_rng(0)
+    real, fake = generator.standard_normal((30, 4)), 1.5 * generator.standard_normal((40, 4))
+
+    def covered(points, others):
+        radii = [np.sort(np.linalg.norm(points - p, axis=1))[3] for p in points]
+        hits = [
+            any(np.linalg.norm(p - other) <= r for p, r in zip(points, radii, strict=True))
+            for other in others
+        ]
+        return np.mean(hits)
+
+    assert precision_recall(real, fake) == (covered(real, fake), covered(fake, real))
+
+
+def test_precision_and_recall_refuse_too_few_or_unlike_features():
+    with pytest.raises(ScoreError, match="more than 3 features"):
+        precision_recall(np.zeros((3, 2)), np.zeros((10, 2)))
+    with pytest.raises(ScoreError, match="got 2 and 3"):
+        precision_recall(np.zeros((10, 2)), np.zeros((10, 3)))
