@@ -160,8 +160,8 @@ class _Positional(nn.Module):
     def __init__(self, channels: int, endpoint: bool) -> None:
         super().__init__()
         half = channels // 2
-        steps = torch.arange(half, dtype=torch.float64) / (half - 1 if endpoint else half)
-        self.frequencies: list[float] = (1e-4**steps).tolist()
+        last = half - 1 if endpoint else half
+        self.frequencies = [1e-4 ** (i / max(last, 1)) for i in range(half)]
 
     def forward(self, noise: Tensor) -> Tensor:
         angles = torch.outer(noise, noise.new_tensor(self.frequencies))

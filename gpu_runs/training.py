@@ -1,4 +1,4 @@
-r"""Train an EDM-preconditioned network: denoising score matching with EDM's weights.
+r"""Training an EDM-preconditioned network: denoising score matching with EDM's weights.
 
 Each step draws images y, classes, noise levels with :math:`\ln\sigma` normal, and noise n, and lowers
 
@@ -144,7 +144,7 @@ class Training:
         with torch.no_grad():
             for name, value in self._weights().items():
                 self.average[name].lerp_(value, 1 - decay)
-        return float(loss)
+        return float(loss.detach())
 
     def _loss(self, generator: torch.Generator) -> Tensor:
         settings, batch = self.settings, self.settings.batch
