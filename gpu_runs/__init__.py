@@ -1,6 +1,12 @@
 """Runs with real checkpoints: image generation, sample quality and benchmarks on an accelerator.
 
-Nothing lives here yet. This package is to hold whatever needs a trained network or a GPU, so that
-the theory (`seeds_theory`), the exact models (`toy_models`) and the proofs (`proofs_checks`) stay
-small enough for a laptop. It may import them; none of them may import it.
+`load_checkpoint` opens a network from an EDM pickle or from the project's own safetensors, without running
+anything that the file holds. What needs a trained network or a GPU lives here, so that the theory
+(`seeds_theory`), the exact models (`toy_models`) and the proofs (`proofs_checks`) stay small enough for a
+laptop. It may import them; none of them may import it.
 """
+
+from gpu_runs.checkpoint import load_checkpoint
+from gpu_runs.errors import CheckpointError
+
+__all__ = ["CheckpointError", "load_checkpoint"]

@@ -91,8 +91,8 @@ class PreconditionedNetwork(nn.Module):
         raise NotImplementedError
 
     def round_sigma(self, sigma: Tensor | float) -> Tensor:
-        """The nearest noise levels at which the network was trained, in the dtype of sigma."""
-        return torch.as_tensor(sigma)
+        """The nearest noise levels at which the network was trained, in the dtype of sigma (float64)."""
+        return _levels(sigma)
 
     def forward(
         self, x: Tensor, sigma: Tensor | float, class_labels: Tensor | None = None
@@ -122,7 +122,7 @@ class PreconditionedNetwork(nn.Module):
             )
         dtype = torch.promote_types(self.model.dtype, torch.float32)
         labels = self._labels(class_labels, x)
-        level = torch.as_tensor(sigma, device=x.device).to(dtype).reshape(-1)
+        level = torch.as_tensor(sigma, dtype=dtype, device=x.device).reshape(-1)
         skip, out, c_in, c_noise = (c.to(dtype) for c in self.coefficients(level))
         state = x.to(dtype)
         estimate = self.model(
@@ -154,6 +154,10 @@ class PreconditionedNetwork(nn.Module):
                 f"{len(x)}; got {tuple(labels.shape)}"
             )
         return labels.to(x.device)
+
+
+def _levels(sigma: Tensor | float) -> Tensor:
+    return sigma if isinstance(sigma, Tensor) else torch.tensor(sigma, dtype=torch.float64)
 
 
 class EDM(PreconditionedNetwork):
@@ -234,7 +238,7 @@ class IDDPM(PreconditionedNetwork):
 
     def round_sigma(self, sigma: Tensor | float) -> Tensor:
         """As of the base class."""
-        levels = torch.as_tensor(sigma)
+        levels = _levels(sigma)
         return self.u[self._nearest(levels.to(self.u.device))].to(levels)
 
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

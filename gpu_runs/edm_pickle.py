@@ -1,0 +1,268 @@
+"""Reads the pickles of EDM: networks as records of their classes, without their classes.
+
+Such a file is a pickled dict; its entry ``ema`` is the network. Each module is stored as the source of its
+class, which the original runs and this reader does not look at, the name of the class, and the module's
+attributes. What a file can ask for is bounded: what is decoded is counted against the size of the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from gpu_runs.errors import CheckpointError, shown
+from gpu_runs.legacy_tensors import Storage, StoredTensor, read_storage, stored_tensor
+from gpu_runs.pickle_data import LongText, Names, read_pickle
+from gpu_runs.preconditioning import PRECONDITIONINGS, NetworkSpec
+
+_DEPTH_LIMIT = 8
+"""Modules in modules; those of EDM are five deep."""
+_PASSING_LIMIT = 16
+"""Buffers of a module that are not stored; those of EDM have none."""
+
+_IMAGES = ("img_resolution", "img_channels", "label_dim")
+"""Attributes of a preconditioning that are also keywords of its constructor."""
+_RUNTIME = ("use_fp16", "label_dropout")
+"""Keywords of EDM's constructors that have no effect on what a trained network computes."""
+
+_SCALARS = {"f8": "d", "f4": "f", "f2": "e", "b1": "?"}
+_SCALARS |= {"i8": "q", "i4": "i", "i2": "h", "i1": "b", "u8": "Q", "u4": "I", "u2": "H", "u1": "B"}
+"""Types of numpy's scalars, and their names in the module struct."""
+
+
+@dataclass(frozen=True)
+class EDMRecord:
+    """A network out of an EDM pickle.
+
+    Attributes
+    ----------
+    class_name, model_class : names of the classes of the preconditioning and of the network in it.
+    options : keywords of the constructor; values are not checked.
+    attributes : of the preconditioning, those that are numbers, strings or None.
+    tensors : parameters and buffers, in the order and by the names of a state dict.
+    """
+
+    class_name: str
+    model_class: str
+    options: dict[str, Any]
+    attributes: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def spec(self) -> NetworkSpec:
+        """The description of the network; of its values only those needed here are checked."""
+        kind = self.class_name
+        if kind not in PRECONDITIONINGS:
+            known = ", ".join(PRECONDITIONINGS)
+            raise CheckpointError(f"preconditioning {shown(kind)} is unknown; known: {known}")
+        constants = PRECONDITIONINGS[kind].constants
+        # Attributes, since the original computes some on building, as the least noise level in float32.
+        needed = (*_IMAGES, "sigma_min", "sigma_max", *constants)
+        missing = [name for name in needed if name not in self.attributes]
+        if missing:
+            raise CheckpointError(f"{kind} lacks its {missing[0]}")
+        said: dict[str, Any] = {name: self.attributes[name] for name in needed}
+        for name in _IMAGES:
+            self._agree(name, said[name])
+        self._agree("model_type", self.model_class)
+        elsewhere = {*needed, "model_type", *_RUNTIME}
+        return NetworkSpec(
+            preconditioning=kind,
+            architecture=self.model_class,
+            resolution=said["img_resolution"],
+            channels=said["img_channels"],
+            label_dim=said["label_dim"],
+            sigma_min=said["sigma_min"],
+            sigma_max=said["sigma_max"],
+            constants={name: said[name] for name in constants},
+            options={name: value for name, value in self.options.items() if name not in elsewhere},
+        )
+
+    def _agree(self, name: str, value: object) -> None:
+        """An option that is also stored elsewhere has to be the same there."""
+        given = self.options.get(name, value)
+        if given != value:
+            raise CheckpointError(
+                f"{name} is {shown(given)} in the options, {shown(value)} in the network"
+            )
+
+
+def read_edm_pickle(data: bytes) -> EDMRecord:
+    """The network in the bytes of an EDM pickle; its other entries are read and left out.
+
+    Raises
+    ------
+    CheckpointError : the bytes are not such a pickle; says at which byte or in which module.
+    """
+    content, end = read_pickle(memoryview(data), _Constructors(2 * len(data)).names())
+    if end != len(data):
+        raise CheckpointError(f"byte {end}: the pickle ends here, the file does not")
+    if type(content) is not dict or "ema" not in content:
+        raise CheckpointError("holds no entry 'ema', which is the network of an EDM pickle")
+    network = content["ema"]
+    if not isinstance(network, _Module):
+        raise CheckpointError(f"entry 'ema' has to be a network; it is {shown(network)}")
+    state = network.state_dict()
+    model = _part(network, "_modules").get("model")
+    if not isinstance(model, _Module):
+        raise CheckpointError(f"{shown(network.class_name)} holds no network 'model'")
+    options = state.get("_init_kwargs")
+    if type(options) is not dict or state.get("_init_args") != ():
+        raise CheckpointError("the options of the network are not stored as keywords")
+    tensors: dict[str, Tensor] = {}
+    _collect(network, "", tensors, seen=set())
+    attributes = {
+        name: value
+        for name, value in state.items()
+        if not name.startswith("_") and (value is None or isinstance(value, int | float | str))
+    }
+    return EDMRecord(network.class_name, model.class_name, options, attributes, tensors)
+
+
+def _part(module: _Module, name: str) -> dict[str, Any]:
+    part = module.state_dict().get(name)
+    if type(part) is not dict:
+        raise CheckpointError(f"a {shown(module.class_name)} lacks its {name}")
+    return part
+
+
+def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor], seen: set[int]) -> None:
+    """Add the tensors of a module and of those in it."""
+    if id(module) in seen:
+        raise CheckpointError(f"module {shown(prefix)} is also at another place of the network")
+    seen.add(id(module))
+    if prefix.count(".") > _DEPTH_LIMIT:
+        raise CheckpointError(f"module {shown(prefix)} lies deeper than any of EDM")
+    passing = module.state_dict().get("_non_persistent_buffers_set", [])
+    if not isinstance(passing, list) or len(passing) > _PASSING_LIMIT:
+        raise CheckpointError(f"module {shown(prefix)} has strange _non_persistent_buffers_set")
+    for part in ("_parameters", "_buffers"):
+        for name, stored in _part(module, part).items():
+            if stored is None or (part == "_buffers" and name in passing):
+                continue
+            if not isinstance(stored, StoredTensor):
+                raise CheckpointError(f"{shown(prefix + name)} has to be a tensor")
+            try:
+                tensors[prefix + name] = stored.tensor()
+            except CheckpointError as error:
+                raise CheckpointError(f"{shown(prefix + name)}: {error}") from None
+    for name, inner in _part(module, "_modules").items():
+        if inner is None:
+            continue
+        if not isinstance(inner, _Module):
+            raise CheckpointError(f"{shown(prefix + name)} has to be a module")
+        _collect(inner, f"{prefix}{name}.", tensors, seen)
+
+
+class _Module:
+    """A module: the name of its class, and its attributes, which may come later."""
+
+    def __init__(self, class_name: str, state: object = None) -> None:
+        self.class_name, self.state = class_name, state
+
+    def build(self, state: object) -> None:
+        if self.state is not None:
+            raise CheckpointError("a module gets its attributes twice")
+        self.state = state
+
+    def state_dict(self) -> dict[str, Any]:
+        if type(self.state) is not dict:
+            raise CheckpointError(f"a {shown(self.class_name)} has no attributes")
+        return self.state
+
+
+class _ScalarType:
+    """The type of a numpy scalar; the state that follows has to say that its bytes are as here."""
+
+    def __init__(self, code: str) -> None:
+        if code not in _SCALARS:
+            raise CheckpointError(f"numpy type {shown(code)} is no number that can be read")
+        self.format = "<" + _SCALARS[code]
+
+    def build(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", "|"):
+            raise CheckpointError("a numpy type that is not of little-endian numbers")
+
+
+class _Constructors:
+    """What stands for the names in one file; counts the bytes that it decodes."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+
+    def names(self) -> Names:
+        return {
+            ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persisted,
+            ("torch.nn.modules.container", "ModuleDict"): lambda: _Module("ModuleDict"),
+            ("collections", "OrderedDict"): _empty,
+            ("dnnlib.util", "EasyDict"): _empty,
+            ("torch._utils", "_rebuild_parameter"): lambda tensor, gradient, hooks: tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): stored_tensor,
+            ("torch.storage", "_load_from_bytes"): self._storage,
+            ("numpy", "dtype"): lambda code, align, copy: _ScalarType(code),
+            ("numpy.core.multiarray", "scalar"): _scalar,
+            ("numpy._core.multiarray", "scalar"): _scalar,
+            ("_codecs", "encode"): self._encode,
+            # A set is read as the list of its elements.
+            ("__builtin__", "set"): _elements,
+            ("builtins", "set"): _elements,
+        }
+
+    def _spend(self, count: int) -> None:
+        self.budget -= count
+        if self.budget < 0:
+            raise CheckpointError("refers to the same bytes over and over")
+
+    def _encode(self, text: object, encoding: object) -> memoryview:
+        """Bytes that protocol 2 writes as the string of the same code points."""
+        if encoding != "latin1" or not isinstance(text, str | LongText):
+            raise CheckpointError("bytes that are not written as text in latin1")
+        utf8 = memoryview(text.encode()) if isinstance(text, str) else text.utf8
+        self._spend(len(utf8))
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        result = bytearray()
+        piece = 1 << 20  # as a whole, a text can take four times its bytes
+        for start in range(0, len(utf8), piece):
+            result += decoder.decode(bytes(utf8[start : start + piece])).encode("latin1")
+        decoder.decode(b"", final=True)
+        return memoryview(result)
+
+    def _storage(self, data: object) -> Storage:
+        if not isinstance(data, memoryview):
+            raise CheckpointError("a storage that is not bytes")
+        self._spend(len(data))
+        return read_storage(data)
+
+
+def _empty() -> dict[str, object]:
+    return {}
+
+
+def _elements(items: list[object] | None = None) -> list[object]:
+    if not isinstance(items, list | None):
+        raise CheckpointError("a set of something that is not a list")
+    return [] if items is None else items
+
+
+def _persisted(record: object) -> _Module:
+    """A module or another object, as EDM stores it."""
+    keys = {"type", "version", "module_src", "class_name", "state"}
+    if type(record) is not dict or record.keys() != keys:
+        raise CheckpointError(f"a stored object has {', '.join(sorted(keys))}; this one has not")
+    if record["type"] != "class" or record["version"] != 6:
+        raise CheckpointError(
+            f"stored objects are of type 'class' and version 6; got {shown(record['type'])} "
+            f"and {shown(record['version'])}"
+        )
+    if not isinstance(record["class_name"], str) or type(record["state"]) is not dict:
+        raise CheckpointError("a stored object lacks its class name or its state")
+    return _Module(record["class_name"], record["state"])
+
+
+def _scalar(kind: object, data: object) -> object:
+    if not isinstance(kind, _ScalarType) or not isinstance(data, memoryview):
+        raise CheckpointError("a numpy number without its type or its bytes")
+    return struct.unpack(kind.format, data)[0]

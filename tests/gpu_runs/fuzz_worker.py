@@ -1,0 +1,130 @@
+"""Loads mutations of good checkpoints, in a process that notes whatever else happens.
+
+    python fuzz_worker.py FOLDER SEED COUNT...
+
+FOLDER holds good files, `net*` to be loaded and `part*` to be read only; there is a COUNT of mutations for
+each, in the order of their names. Prints one JSON object: how many were accepted and
+refused, the slowest, and `problems`: anything but success or a CheckpointError of one short line.
+"""
+
+import json
+import os
+import pickletools
+import random
+import resource
+import struct
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from gpu_runs import CheckpointError, load_checkpoint
+from gpu_runs.checkpoint import read_checkpoint
+
+OPCODES = [ord(opcode.code) for opcode in pickletools.opcodes]
+HUGE = [struct.pack("<Q", 2**64 - 1), struct.pack("<Q", 2**40), struct.pack("<I", 2**32 - 1)]
+ALLOWED = {"open", "os.listdir", "os.scandir", "object.__getattr__", "sys._getframe", "glob.glob"}
+ALLOWED |= {"array.__new__", "builtins.id", "marshal.loads"}
+SECONDS = 5
+
+
+class Watch:
+    """An audit hook: records what the interpreter reports while a file is loaded."""
+
+    def __init__(self):
+        self.path, self.events = None, []
+        sys.addaudithook(self)
+
+    def __call__(self, event, arguments):
+        if self.path is None:
+            return
+        if event == "open":
+            name, _, flags = arguments
+            ours = name == self.path or isinstance(name, int)  # by path, then by descriptor
+            if not ours or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                self.events.append(f"open {arguments}")
+        elif event not in ALLOWED:
+            self.events.append(f"{event} {arguments}"[:200])
+
+
+def positions(data):
+    """Where opcodes are: all in the file itself and none in the storages, which are bytes to it."""
+    return [position for _, _, position in pickletools.genops(data)]
+
+
+def mutate(data, opcodes, draw):
+    """A copy with one to three faults of one kind."""
+    data = bytearray(data)
+    kind = draw.randrange(7)
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        # Half of the faults are where the structure is: raw numbers are most of a file.
+        at = draw.choice(opcodes) if opcodes and draw.random() < 0.5 else draw.randrange(len(data))
+        other, length = draw.randrange(len(data)), draw.randrange(1, 40)
+        if at >= len(data):
+            continue
+        if kind == 0:
+            data[at] = draw.randrange(256)
+        elif kind == 1:
+            data[at] ^= 1 << draw.randrange(8)
+        elif kind == 2:
+            data[at] = draw.choice(OPCODES)
+        elif kind == 3:
+            data[at:at] = data[other : other + length]
+        elif kind == 4:
+            del data[at : at + length]
+        elif kind == 5:
+            number = draw.choice(HUGE)
+            data[at + 1 : at + 1 + len(number)] = number
+        else:
+            del data[at:]
+            break
+        if not data:
+            break
+    return bytes(data)
+
+
+def loader(path):
+    return load_checkpoint if path.name.startswith("net") else read_checkpoint
+
+
+def main(folder, seed, counts):
+    draw, watch = random.Random(seed), Watch()
+    goods = sorted(path for path in Path(folder).iterdir() if path.name[:3] in ("net", "par"))
+    target = Path(folder) / "mutated"
+    for good in goods:
+        loader(good)(good)  # what the libraries import on first use
+    outcome = {"accepted": 0, "refused": 0, "slowest": 0.0, "problems": []}
+    # A gigabyte beyond what the libraries took: no file may ask for more.
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for good, count in zip(goods, counts, strict=True):
+        data = good.read_bytes()
+        opcodes = positions(data) if data[:1] == b"\x80" else list(range(8, data.find(b"}}}")))
+        for number in range(count):
+            target.write_bytes(mutate(data, opcodes, draw))
+            watch.path = str(target)
+            began = time.perf_counter()
+            try:
+                loader(good)(str(target))
+                outcome["accepted"] += 1
+            except CheckpointError as error:
+                outcome["refused"] += 1
+                if not str(error).isprintable() or len(str(error)) > 1000:
+                    watch.events.append(f"message {error!r}")
+            except BaseException as error:
+                watch.events.append(f"{type(error).__name__}: {error}")
+            took = time.perf_counter() - began
+            watch.path = None
+            outcome["slowest"] = max(outcome["slowest"], took)
+            if took > SECONDS:
+                watch.events.append(f"took {took:.1f} s")
+            outcome["problems"] += [f"{good.name} {number}: {event}" for event in watch.events]
+            watch.events.clear()
+    print(json.dumps(outcome))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(sys.argv[1], int(sys.argv[2]), [int(count) for count in sys.argv[3:]])

@@ -1,0 +1,393 @@
+"""Pickles as data: what is read, and programs that try to do something else."""
+
+import pickle
+import re
+import struct
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from edm_writer import SMALL, Persisted, dump, edm_pickle, network_record, small_network
+
+from gpu_runs import CheckpointError
+from gpu_runs.edm_pickle import read_edm_pickle
+from gpu_runs.pickle_data import OPCODE_LIMIT, TEXT_LIMIT, read_pickle
+
+
+def read(program, names=None):
+    return read_pickle(memoryview(program), names or {})[0]
+
+
+def refused(data):
+    """The message with which an EDM pickle is refused: one short line."""
+    with pytest.raises(CheckpointError) as caught:
+        read_edm_pickle(data)
+    message = str(caught.value)
+    assert message.isascii() and message.isprintable() and len(message) < 400
+    return message
+
+
+def with_model(change):
+    """A pickle of the small network whose stored record was changed."""
+    record = network_record(small_network())
+    change(record.record["state"])
+    return dump({"ema": record})
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [True, False, [], (), {}, (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)],
+        [0, 255, 256, 65535, 65536, -1, 2**31 - 1, -(2**31), 2**40, -(2**80)],
+        [0.0, -1.5, 1e300, float("inf")],
+        ["", "text", "Ωmega\n", "x" * 300],
+        {"a": {"b": [1, {"c": "a"}]}, "d": "a"},
+    ],
+)
+def test_plain_data_are_read_like_pickle_does(protocol, value):
+    assert read(pickle.dumps(value, protocol)) == value
+
+
+def test_sets_are_read_as_lists_and_bytes_as_views():
+    names = {("__builtin__", "set"): list}
+    assert read(pickle.dumps({"a"}, 4)) == ["a"]
+    assert read(pickle.dumps({"a"}, 2), names) == ["a"]
+    assert read(pickle.dumps(b"bytes" * 100, 4)) == b"bytes" * 100
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_network_is_read_from_every_protocol(protocol):
+    net = small_network()
+    record = read_edm_pickle(edm_pickle(net, protocol))
+    assert (record.class_name, record.model_class) == ("EDMPrecond", "SongUNet")
+    assert record.attributes["sigma_max"] == float("inf")
+    assert record.attributes["skip_scale"] == np.sqrt(0.5)
+    assert record.spec().options == SMALL.options
+    state = net.state_dict()
+    assert list(record.tensors) == list(state)
+    assert all(torch.equal(record.tensors[name], state[name]) for name in state)
+
+
+def test_other_entries_are_read_and_left_out():
+    loss = Persisted("EDMLoss", {"P_mean": -1.2})
+    extra = {"loss_fn": loss, "augment_pipe": None, "dataset_kwargs": {"path": "x"}}
+    data = dump({"ema": network_record(small_network()), **extra, "steps": torch.tensor([1, 2])})
+    assert read_edm_pickle(data).class_name == "EDMPrecond"
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
+)
+def test_tensors_of_every_type(dtype):
+    values = torch.tensor([0, 1, 1, 0]).to(dtype)
+    data = with_model(lambda state: state["_buffers"].update(extra=values))
+    found = read_edm_pickle(data).tensors["extra"]
+    assert found.dtype == dtype and torch.equal(found, values)
+
+
+def test_views_are_read_as_what_they_show():
+    base = torch.arange(12.0)
+    views = {"row": base[4:7], "transposed": base.clone().reshape(3, 4).T}
+    data = with_model(lambda state: state["_buffers"].update(views))
+    found = read_edm_pickle(data).tensors
+    for name, view in views.items():
+        assert torch.equal(found[name], view) and found[name].is_contiguous()
+
+
+def test_absent_parts_are_left_out():
+    def change(state):
+        state["_buffers"].update(none=None, passing=torch.ones(1))
+        state["_non_persistent_buffers_set"] = {"passing"}
+        state["_modules"]["absent"] = None
+        state["_parameters"] = OrderedDict()
+
+    found = read_edm_pickle(with_model(change)).tensors
+    assert found.keys() == small_network().state_dict().keys()
+
+
+def test_names_are_neither_imported_nor_called(edm_files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in sorted((edm_files / "broken").glob("mal_*.pkl")):
+        assert "nothing was run" in refused(file.read_bytes())
+    assert not list(tmp_path.iterdir())
+
+
+PROGRAMS = {
+    "": "ends in the middle",
+    "\x80\x04": "ends in the middle",
+    "\x80\x09N.": "protocols are 2 to 5; got 9",
+    "\x80\x04N.": "no entry 'ema'",
+    "\x80\x04}.": "no entry 'ema'",
+    "\x80\x04N.N": "byte 4: the pickle ends here",
+    "\x80\x04\x8c\x03emaN\x73.": "lacks its operand",
+    "\x80\x04R.": "lacks its operand",
+    "\x80\x04)N\x52.": "calls something that is no constructor",
+    "\x80\x04N)\x52.": "calls something that is no constructor",
+    "\x80\x04N)\x81.": "calls something that is no constructor",
+    "\x80\x04}N\x62.": "gives a state to something that has none",
+    "\x80\x04t.": "lacks its mark",
+    "\x80\x04(NN\x75.": "lacks its operand",
+    "\x80\x04}(N\x75.": "something that is not a dict",
+    "\x80\x04}K\x01N\x73.": "a key that is not a string",
+    "\x80\x04}]N\x73.": "a key that is not a string",
+    "\x80\x04)N\x61.": "adds to something that is not a list",
+    "\x80\x04h\x07.": "nothing was put at 7",
+    "\x80\x04j\xff\xff\xff\xff.": "nothing was put at 4294967295",
+    "\x80\x04\x94.": "lacks its operand",
+    "\x80\x04NQ.": "outside the file",
+    "\x80\x04Pid\n.": "opcode b'P' is none",
+    "\x80\x04\x82\x01.": "opcode b'\\\\x82' is none",
+    "\x80\x04I1\n.": "opcode b'I' is none",
+    "\x80\x04\x8b\x04\x00\x00\x00\x00\x00\x00\x01.": "opcode b'\\\\x8b' is none",
+    "\x80\x04\x96\x01\x00\x00\x00\x00\x00\x00\x00a.": "opcode b'\\\\x96' is none",
+    "\x80\x04KK\x93.": "lacks its operand",
+    "\x80\x04K\x01K\x01\x93.": "a name that is not text",
+    "\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\xff.": "ends in the middle",
+    "\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x7f.": "ends in the middle",
+    "\x80\x04B\xff\xff\xff\xff.": "ends in the middle",
+    "\x80\x04\x8c\x02\xff\xfe.": "UnicodeDecodeError",
+    "\x80\x02c" + "a" * 300 + "\nb\n.": "more than 255 bytes",
+    "\x80\x02cos\nsystem\n.": "asks for 'os' 'system', which no EDM network needs; nothing was run",
+    "\x80\x02cos\nsys\rtem\n.": r"'sys\\rtem'",
+    "\x80\x02ctorch.storage\n_load_from_bytes.x\n.": "_load_from_bytes.x",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_that_are_none(program):
+    assert re.search(PROGRAMS[program], refused(program.encode("latin1")))
+
+
+def test_a_huge_index_of_the_memo_takes_no_memory():
+    program = b"\x80\x04]r\xff\xff\xff\xffj\xff\xff\xff\xff."
+    assert read(program) == []
+
+
+def test_frames_are_not_believed():
+    assert read(b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xffN.") is None
+
+
+def test_the_number_of_opcodes_is_bounded():
+    assert "more than" in refused(b"\x80\x04" + b"}" * (OPCODE_LIMIT + 1))
+
+
+def test_the_amount_of_text_is_bounded():
+    text = b"X" + struct.pack("<I", 1 << 16) + b"x" * (1 << 16)
+    assert f"more than {TEXT_LIMIT} bytes of text" in refused(b"\x80\x04" + text * 257)
+
+
+def test_nested_references_are_not_unfolded():
+    laughs = b"\x80\x04]" + b"".join(b"q%c](%s\x65" % (i, b"h%c" % i * 9) for i in range(60))
+    assert "no entry 'ema'" in refused(laughs + b".")
+
+
+def test_cycles_end():
+    assert "no entry 'ema'" in refused(b"\x80\x04]q\x00h\x00\x61.")
+
+    def change(state):
+        state["_modules"]["again"] = state["_modules"]["model"]
+
+    assert "also at another place" in refused(with_model(change))
+
+    def deep(state):
+        for _ in range(12):
+            module = Persisted("Deep", {"_parameters": {}, "_buffers": {}, "_modules": {}})
+            state["_modules"]["inner"] = module
+            state = module.record["state"]
+
+    assert "deeper" in refused(with_model(deep))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"type": "module"}, "type 'class' and version 6; got 'module'"),
+        ({"version": 7}, "got 'class' and 7"),
+        ({"class_name": 3}, "lacks its class name"),
+        ({"state": []}, "lacks its class name or its state"),
+        ({"extra": 1}, "this one has not"),
+    ],
+)
+def test_stored_objects_are_checked(changes, message):
+    assert message in refused(dump({"ema": Persisted("EDMPrecond", {}, changes)}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("_modules", {}, "holds no network 'model'"),
+        ("_modules", [], "lacks its _modules"),
+        ("_modules", {"model": 3}, "holds no network 'model'"),
+        ("_init_kwargs", None, "not stored as keywords"),
+        ("_init_args", (1,), "not stored as keywords"),
+        ("_buffers", {"u": 3}, "'u' has to be a tensor"),
+        ("_parameters", None, "lacks its _parameters"),
+        ("_non_persistent_buffers_set", set(map(str, range(20))), "_non_persistent_buffers_set"),
+        ("_non_persistent_buffers_set", 3, "_non_persistent_buffers_set"),
+    ],
+)
+def test_attributes_of_modules_are_checked(name, value, message):
+    assert message in refused(with_model(lambda state: state.update({name: value})))
+
+
+def test_a_module_may_hold_modules_only():
+    def change(state):
+        state["_modules"]["model"].record["state"]["_modules"]["enc"] = "text"
+
+    assert "'model.enc' has to be a module" in refused(with_model(change))
+
+
+def test_modules_get_their_attributes_once():
+    container = b"\x80\x04\x8c\x1atorch.nn.modules.container\x8c\x0aModuleDict\x93)\x81"
+    assert "gets its attributes twice" in refused(container + b"}\x62}\x62.")
+    assert "'ema' has to be a network" not in refused(
+        b"\x80\x04}\x8c\x03ema" + container[2:] + b"s."
+    )
+
+
+class Call:
+    """Pickled as a call of what has this name, with these arguments."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+TENSOR = torch._utils._rebuild_tensor_v2
+
+
+ONE_TWO = struct.pack("<2f", 1, 2)
+
+
+def storage(kind="FloatStorage", count=2, raw=ONE_TWO, **changes):
+    """A storage as bytes, and as what pickles to it."""
+    facts = changes.get("facts", {"protocol_version": 1001, "little_endian": True})
+    identity = (
+        b"(X\x07\x00\x00\x00storagectorch\n"
+        + kind.encode()
+        + b"\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
+    )
+    return b"".join(
+        [
+            pickle.dumps(changes.get("magic", 0x1950A86A20F9469CFC6C), 2),
+            pickle.dumps(1001, 2),
+            pickle.dumps(facts, 2),
+            b"\x80\x02" + identity + changes.get("count", pickle.dumps(count, 2)[2:-1]) + b"NtQ.",
+            pickle.dumps(["0"], 2),
+            struct.pack("<q", changes.get("said", count)),
+            raw,
+        ]
+    )
+
+
+def stored(size=(2,), stride=(1,), offset=0, data=None):
+    numbers = Call(torch.storage._load_from_bytes, storage() if data is None else data)
+    return Call(TENSOR, numbers, offset, size, stride, False, OrderedDict())
+
+
+def with_tensor(tensor):
+    return with_model(lambda state: state["_buffers"].update(extra=tensor))
+
+
+def test_the_storage_of_the_tests_is_read():
+    assert read_edm_pickle(with_tensor(stored())).tensors["extra"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": (3,)}, "larger than its storage of 2"),
+        ({"offset": 1}, "larger than its storage"),
+        ({"size": (2, 2), "stride": (0, 1)}, "larger than its storage"),
+        ({"size": (10**9,), "stride": (0,)}, "larger than its storage"),
+        ({"size": (10**15,), "stride": (0,)}, "not natural numbers"),
+        ({"size": (-1,)}, "not natural numbers"),
+        ({"stride": (-1,)}, "not natural numbers"),
+        ({"offset": -1}, "not natural numbers"),
+        ({"offset": True}, "not natural numbers"),
+        ({"size": [2]}, "not natural numbers"),
+        ({"size": (1,) * 9, "stride": (1,) * 9}, "not natural numbers"),
+        ({"size": (0,)}, "without elements"),
+        ({"size": (1, 1)}, "strides do not fit"),
+        ({"data": "text"}, "not bytes"),
+        ({"data": storage(raw=b"")}, "a storage of 2 numbers that holds 0 bytes"),
+        ({"data": storage(raw=b"x" * 9)}, "holds 9 bytes"),
+        ({"data": storage(said=3)}, "a storage of 2 numbers"),
+        ({"data": storage(count=10**12)}, "holds 8 bytes"),
+        ({"data": storage(count=-1)}, "without its type"),
+        ({"data": storage(count=2.0, said=2)}, "without its type"),
+        ({"data": storage("QInt8Storage")}, "asks for 'torch' 'QInt8Storage'"),
+        ({"data": storage(magic=1)}, "a format that is not torch's"),
+        ({"data": storage(facts={"little_endian": False})}, "not little-endian"),
+        ({"data": storage()[:20]}, r"byte \d+: byte 20: the file ends in the middle"),
+        ({"data": pickle.dumps(None, 2) * 5}, "a format that is not torch's"),
+        ({"data": b"\x80\x02" + b"}" * 100}, "more than 64 opcodes"),
+    ],
+)
+def test_tensors_lie_within_their_storage(arguments, message):
+    assert re.search(message, refused(with_tensor(stored(**arguments))))
+
+
+def test_no_storage_is_in_two_tensors():
+    numbers = Call(torch.storage._load_from_bytes, storage())
+    twice = {name: Call(TENSOR, numbers, 0, (2,), (1,), False, OrderedDict()) for name in "ab"}
+    data = with_model(lambda state: state["_buffers"].update(twice))
+    assert "'b': its storage is that of another tensor" in refused(data)
+
+
+def test_the_same_bytes_are_not_decoded_over_and_over():
+    data = storage(count=1000, raw=bytes(4000))
+    many = [stored(data=data) for _ in range(10)]  # one string of bytes in the file
+    assert "the same bytes over and over" in refused(dump({"ema": None, "many": many}))
+
+
+@pytest.mark.parametrize(
+    ("scalar", "message"),
+    [
+        (np.datetime64("2020-01-01"), "numpy type 'M8' is no number"),
+        (np.array(1.0).astype(">f8")[()], None),
+        (np.complex128(1), "numpy type 'c16'"),
+        (np.str_("text"), "numpy type 'U4'"),
+    ],
+)
+def test_numpy_numbers(scalar, message):
+    data = dump({"ema": None, "value": scalar})
+    assert message is None or message in refused(data)
+
+
+@pytest.mark.parametrize(
+    "kind", ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1"]
+)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_numpy_numbers_have_their_values(kind, protocol):
+    number = np.array(1).astype(kind)[()]
+    value = read_edm_pickle(edm_pickle(small_network(), protocol, number=number)).attributes[
+        "number"
+    ]
+    assert value == 1 and type(value) is type(number.item())
+
+
+def test_big_endian_numpy_numbers_are_refused():
+    data = dump({"ema": None, "type": np.dtype(">f8")})
+    assert "not of little-endian" in refused(data)
+
+
+def test_values_in_messages_are_short():
+    assert len(refused(dump({"ema": "x" * 10**5}))) < 150
+    assert "a huge integer" in refused(dump({"ema": 2**900}))
+    nested = []
+    for _ in range(50):
+        nested = [nested] * 10
+    assert "it is a list" in refused(dump({"ema": nested}))
+
+
+def test_names_of_tensors_in_messages_are_one_line():
+    def change(state):
+        state["_buffers"]["a\nb\x1b[2J"] = 3
+
+    assert r"'a\nb\x1b[2J'" in refused(with_model(change))

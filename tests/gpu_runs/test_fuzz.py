@@ -1,0 +1,73 @@
+"""Ten thousand mutated checkpoints: each is a network or a CheckpointError, and nothing else happens."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from edm_writer import edm_pickle, small_network
+from torch import nn
+
+from gpu_runs.checkpoint import save_checkpoint
+
+WORKER = Path(__file__).parent / "fuzz_worker.py"
+
+
+def fuzz(folder, seed, *counts):
+    command = [sys.executable, WORKER, folder, str(seed), *map(str, counts)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr[-2000:]
+    return json.loads(result.stdout)
+
+
+def part_of_a_network():
+    """A record without most of its tensors: complete for the reader, and quickly read."""
+    net = small_network()
+    net.model.enc, net.model.dec = nn.ModuleDict(), nn.ModuleDict()
+    return net
+
+
+@pytest.mark.slow
+def test_mutations_are_networks_or_errors(tmp_path):
+    net, part = small_network(), part_of_a_network()
+    (tmp_path / "net-2").write_bytes(edm_pickle(net, protocol=2))
+    (tmp_path / "net-4").write_bytes(edm_pickle(net, protocol=4))
+    save_checkpoint(net, tmp_path / "net-safetensors")
+    (tmp_path / "part-2").write_bytes(edm_pickle(part, protocol=2))
+    (tmp_path / "part-4").write_bytes(edm_pickle(part, protocol=4))
+    save_checkpoint(part, tmp_path / "part-safetensors")
+    outcome = fuzz(tmp_path, 0, 300, 300, 400, 4000, 4000, 1000)
+    assert outcome["problems"] == []
+    assert outcome["accepted"] + outcome["refused"] == 10_000
+    # Faults of the numbers make another network; those of the structure are found.
+    assert 200 < outcome["accepted"] < 5000
+
+
+def test_mutations_of_a_file_of_the_original_layout(edm_files, tmp_path):
+    source = edm_files / "networks" / "tiny_vp_ddpmpp.pkl"
+    (tmp_path / "net").write_bytes(source.read_bytes())
+    outcome = fuzz(tmp_path, 1, 40)
+    assert outcome["problems"] == []
+    assert outcome["accepted"] + outcome["refused"] == 40
+
+
+def test_the_worker_notices_what_a_file_does(tmp_path):
+    # A loader that trusts its file, in place of ours.
+    (tmp_path / "net").write_bytes(edm_pickle(small_network()))
+    script = tmp_path / "trusting.py"
+    script.write_text(
+        "import sys; sys.path.insert(0, sys.argv.pop())\n"
+        "import subprocess, fuzz_worker\n"
+        "def load(path):\n"
+        "    if str(path).endswith('mutated'):\n"
+        "        open(str(path) + '.out', 'w').close()\n"
+        "        raise KeyError('no CheckpointError')\n"
+        "fuzz_worker.load_checkpoint = load\n"
+        "fuzz_worker.main(sys.argv[1], 0, [2])\n"
+    )
+    command = [sys.executable, script, tmp_path, WORKER.parent]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    problems = json.loads(output)["problems"]
+    assert any("mutated.out" in problem for problem in problems)
+    assert any("KeyError" in problem for problem in problems)
