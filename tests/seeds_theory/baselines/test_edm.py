@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from edm_runs import OPTIONS, published_run
 from torch import Tensor
 
-from seeds_theory.baselines.coordinates import Coordinates, LinearBeta
+from seeds_theory.baselines.coordinates import LinearBeta
 from seeds_theory.baselines.edm import EDM_HEUN
 from seeds_theory.errors import UnknownNameError
 from seeds_theory.grids import rho_grid, uniform_log_snr
@@ -30,7 +30,6 @@ from toy_models.mixture import GaussianMixture
 from toy_models.response import probe, strong_errors, weak_errors
 
 FOLDER = Path(__file__).parents[2] / "data" / "edm"
-OPTIONS = {"S_churn": "churn", "S_min": "s_min", "S_max": "s_max", "S_noise": "s_noise"}
 
 
 def oracles(pattern: str) -> list[str]:
@@ -76,61 +75,10 @@ def test_the_published_sampler(name: str) -> None:
     assert distance(name, grid, **options) <= 1e-12
 
 
-RANGES = {"ve": (100.0, 0.02), "iddpm": (81.0, 0.002), "edm": (80.0, 0.002)}
-
-
-def published_grid(kind: str, steps: int, t_min: float) -> tuple[np.ndarray, Coordinates]:
-    """The grid of that name, and the variance-preserving time for its range."""
-    if kind == "vp":
-        ends = [math.sqrt(math.expm1(0.5 * 19.9 * t**2 + 0.1 * t)) for t in (1.0, t_min)]
-        vp = LinearBeta(*ends, t_min)
-        levels = [vp.level(1 + i / (steps - 1) * (t_min - 1)) for i in range(steps)]
-        return np.append(levels, 0.0), vp
-    vp = LinearBeta(*RANGES[kind])
-    if kind == "ve":
-        levels = uniform_log_snr(*RANGES[kind], steps - 1).tolist()
-    elif kind == "iddpm":
-        known = IDDPM_LEVELS[(IDDPM_LEVELS >= 0.002) & (IDDPM_LEVELS <= 81)]
-        levels = [known[round((len(known) - 1) / (steps - 1) * i)] for i in range(steps)]
-    else:
-        levels = rho_grid(*RANGES[kind], steps, to_zero=True)[:-1].tolist()
-    return np.append(levels, 0.0), vp
-
-
-def iddpm_levels() -> np.ndarray:
-    """Improved DDPM's noise levels, descending: u_M = 0, and upwards by its recursion.
-
-    The published sampler computes the ratios in single precision and the rest in double.
-    """
-    j = torch.arange(1001)
-    bar = (0.5 * math.pi * j / 1000 / 1.008).sin() ** 2
-    ratios = (bar[:-1] / bar[1:]).clip(min=0.001).double().tolist()
-    levels = [0.0]
-    for ratio in reversed(ratios):
-        levels.append(math.sqrt((levels[-1] ** 2 + 1) / ratio - 1))
-    return np.array(levels[::-1])
-
-
-IDDPM_LEVELS = iddpm_levels()
-
-
 @pytest.mark.parametrize("name", oracles("gmm_abl_*"))
 def test_the_published_solvers_schedules_and_scalings(name: str) -> None:
-    settings, _ = load(name)
-    kind, schedule = settings.get("discretization", "edm"), settings.get("schedule", "linear")
-    scaled = settings.get("scaling", "none") == "vp"
-    grid, vp = published_grid(kind, settings["num_steps"], settings.get("epsilon_s", 1e-3))
-    options = {ours: settings[name] for name, ours in OPTIONS.items() if name in settings}
-    found = distance(
-        name,
-        grid,
-        alpha=settings.get("alpha", 1.0),
-        solver=settings.get("solver", "heun"),
-        schedule=replace(vp, scaled=scaled) if schedule == "vp" else schedule,
-        scaled=scaled,
-        **options,
-    )
-    assert found <= 1e-10
+    grid, options = published_run(load(name)[0])
+    assert distance(name, grid, **options) <= 1e-10
 
 
 def test_a_schedule_by_name_is_that_of_the_grids_range() -> None:
