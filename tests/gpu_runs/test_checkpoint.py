@@ -339,7 +339,7 @@ for small, file in zip(files[::2], files[1::2]):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads the memory from /proc")
 def test_memory_is_three_times_the_file_at_most(tmp_path):
-    options = {**SMALL.options, "model_channels": 192}
+    options = {**SMALL.options, "model_channels": 128}
     large = small_network(dataclasses.replace(SMALL, options=options))
     files = []
     for kind in ("single", "protocol2", "safetensors", "half"):
@@ -351,10 +351,14 @@ def test_memory_is_three_times_the_file_at_most(tmp_path):
                 net = net.half() if kind == "half" else net
                 files[-1].write_bytes(edm_pickle(net, 2 if kind == "protocol2" else 4))
     command = [sys.executable, "-c", MEASURE, *files]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    # Freed tensors go back to the system at once; by default a heap of this size keeps some of them.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
+    output = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environment
+    ).stdout
     assert len(output.split()) == 4
     for file, taken in zip(files[1::2], map(int, output.split()), strict=True):
         size = file.stat().st_size
-        assert size > 8_000_000
-        # Beside the numbers: the objects of the file and of the modules, and what the allocator keeps.
-        assert size < taken < 3 * size + 4_000_000, file.name
+        assert size > 2_000_000
+        # Beside the numbers: the objects of the file and of the modules.
+        assert size < taken < 3 * size + 3_000_000, file.name
