@@ -80,7 +80,7 @@ def train(
         "data_licence": "MIT",
         "settings": asdict(settings),
         "steps": settings.steps,
-        "final_loss": points[-1][1] if points else training.losses[-1],
+        "loss_curve": points,  # (images seen, mean loss)
         "torch": torch.__version__,
     }
     save_checkpoint(training.averaged(), out / "network.safetensors", metadata)

@@ -2,6 +2,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import torch
 
 DATA = Path(__file__).parent.parent / "data" / "edm"
 
@@ -15,3 +16,12 @@ def edm_files(tmp_path_factory):
             archive.extractall(folder, filter="data")
     (folder / "oracles").symlink_to(DATA / "oracles")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Small networks gain nothing from more, and lose much where the cores are shared."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

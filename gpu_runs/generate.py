@@ -1,0 +1,146 @@
+"""`seeds-generate`: images from a checkpoint by any method or baseline, from the command line.
+
+In a notebook, `gpu_runs.image_run.generate_images` is the same, and `gpu_runs.generation.make_images`
+makes one batch.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gpu_runs.distributed import processes
+from gpu_runs.generation import GRIDS, PRECISIONS, STATES, Generation, GridWarning
+from gpu_runs.image_run import generate_images
+from gpu_runs.seeds_range import parse_seeds
+from seeds_theory.command import run_command
+from seeds_theory.errors import ParameterError
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command()
+def generate(
+    network: Annotated[
+        str, typer.Option(metavar="PATH|NAME", help="EDM pickle, safetensors, or an embedded name.")
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="A method (seeds-3, seeds-2@0.7) or baseline (edm-heun); a wrong name lists all."
+        ),
+    ],
+    steps: Annotated[int, typer.Option(help="Steps of the grid, the last one to noise level 0.")],
+    seeds: Annotated[str, typer.Option(help="One image each, as 0-49999 or 0-9,20,30-39.")],
+    out: Annotated[
+        Path, typer.Option(help="A folder for PNGs, in folders of 1000; or an .npy or .npz file.")
+    ],
+    batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 64,
+    eta: Annotated[
+        float | None, typer.Option(help="1: reverse SDE, 0: ODE. Default: the method's.")
+    ] = None,
+    prediction: Annotated[
+        str | None, typer.Option(help="What a method integrates: data or noise. Default: data.")
+    ] = None,
+    churn: Annotated[float | None, typer.Option(help="S_churn of edm-heun.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another option of the method, as s_noise=1.003."),
+    ] = None,
+    grid: Annotated[str, typer.Option(help=f"Noise levels: {GRIDS}.")] = "edm",
+    sigma_min: Annotated[float, typer.Option(help="Last noise level before 0.")] = 0.002,
+    sigma_max: Annotated[float, typer.Option(help="First noise level.")] = 80.0,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes: random, cycle, none, 3, or 0,4,7 in turn. Default: random, if any."
+        ),
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help=f"Of the network: {', '.join(PRECISIONS)}.")
+    ] = "fp32",
+    state: Annotated[
+        str, typer.Option(help=f"Type of the solver's: {', '.join(STATES)}.")
+    ] = "float64",
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Run the network through torch.compile.")
+    ] = False,
+) -> None:
+    """Generate images from a checkpoint; the same command again goes on with a run that was stopped.
+
+    An image depends on its seed, not on the batch or the number of processes. Beside the images are
+    run.json, which says how they were made, and a picture of the first 64.
+
+    Example: [bold]seeds-generate --network fashion-mnist --method seeds-3 --steps 20 --seeds 0-63 --out
+    images[/bold]
+
+    On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]
+    """
+    with processes() as group, warnings.catch_warnings():
+        warnings.simplefilter("ignore" if group.rank else "always", GridWarning)
+        warnings.showwarning = _print_warning
+        named = {"eta": eta, "prediction": prediction, "churn": churn}
+        options = group.together(lambda: _options(option or (), named))
+        settings = Generation(
+            method=method,
+            steps=steps,
+            options=options,
+            grid=grid,
+            sigma_min=sigma_min,
+            sigma_max=sigma_max,
+            labels=labels,
+            precision=precision,
+            state=state,
+            compile=compile_,
+        )
+        numbers = group.together(lambda: parse_seeds(seeds))
+        content = generate_images(
+            network,
+            settings,
+            numbers,
+            out,
+            batch=batch,
+            group=group,
+            command=shlex.join(["seeds-generate", *sys.argv[1:]]),
+            progress=sys.stderr.isatty(),
+        )
+        if group.rank == 0:
+            rate = content["images_per_second"]
+            speed = f", {rate:.3g} images/s" if rate else ""
+            print(f"{len(numbers)} images in {out}: {content['nfe']} network calls each{speed}")
+
+
+def _options(texts: Iterable[str], named: dict[str, Any]) -> dict[str, Any]:
+    """Options as NAME=VALUE, and those that have an option of the command, by name."""
+    options = {name: value for name, value in named.items() if value is not None}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ParameterError(f"an option is NAME=VALUE, as s_noise=1.003; got {text!r}")
+        if name in options:
+            raise ParameterError(f"option {name!r} is given twice")
+        try:
+            options[name] = json.loads(value, parse_constant=str)
+        except ValueError:  # a word
+            options[name] = value
+    return options
+
+
+def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"seeds-generate: {message}", file=sys.stderr)
+
+
+def main() -> None:
+    """The console script."""
+    run_command(app, "seeds-generate")
+
+
+if __name__ == "__main__":
+    main()

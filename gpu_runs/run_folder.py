@@ -1,0 +1,217 @@
+"""Where generated images go: a folder of PNGs, or one array file.
+
+Either is written so that a run that is killed leaves whole images only, and can say which are missing. A
+file is written beside its place and gets its name when it is whole. Next to the images lies the manifest
+of the run, see `gpu_runs.manifest`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gpu_runs.images import open_images, write_png
+from seeds_theory.errors import SeedsError
+
+SHOWN = 64
+"""So many images are in the picture of a run."""
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+
+
+class OutputError(SeedsError):
+    """Output that cannot be written, or that belongs to another run."""
+
+
+@contextmanager
+def blamed_on(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into an OutputError that names the output and the way out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            way_out = "all images that are there are whole: make room and run the command again"
+        else:
+            way_out = "choose another --out"
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; {way_out}") from None
+
+
+@contextmanager
+def whole_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A file to write in place of `path`; it gets that name when it is whole, or is removed.
+
+    durable : it is on the disk by then, and outlives a power failure.
+
+    Raises
+    ------
+    OutputError : it cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    with blamed_on(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            if durable:
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
+            os.replace(part, path)
+        except OSError:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """For as long as no other run writes to this folder; raises OutputError if one does."""
+    with blamed_on(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(f"another run is writing to {folder}: wait for its end") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class PngFolder:
+    """PNGs in folders of 1000: the image of seed 1234 is ``001000/001234.png``.
+
+    Attributes
+    ----------
+    work : the folder that a run writes to. manifest : the file that describes the run.
+    picture : a file for the first images in a grid; outside, as it is not one of the images.
+    extendable : whether a later run may add seeds.
+    """
+
+    extendable = True
+
+    def __init__(self, folder: Path) -> None:
+        self.work = folder
+        self.manifest = folder / "run.json"
+        self.picture = folder.with_name(folder.name + "-grid.png")
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is something of a run, or of whatever else."""
+        return self.work.is_dir() and any(file.suffix != ".part" for file in self.work.iterdir())
+
+    def path(self, seed: int) -> Path:
+        """The file of a seed's image."""
+        return self.work / f"{seed - seed % 1000:06d}" / f"{seed:06d}.png"
+
+    def missing(self, seeds: Sequence[int]) -> list[int]:
+        """Those of these seeds that have no whole image."""
+        return [seed for seed in seeds if not _is_whole_png(self.path(seed))]
+
+    def write(self, seeds: Sequence[int], images: Tensor) -> None:
+        """Add the images uint8 (n, channels, height, width) of these seeds. Raises OutputError."""
+        for seed, image in zip(seeds, images, strict=True):
+            # Not durable, which takes longer than to write: `missing` sees what a power failure cut off.
+            with whole_file(self.path(seed), durable=False) as part:
+                write_png(image, part)
+
+    def finish(self, seeds: Sequence[int]) -> Tensor:
+        """Once none is missing; returns the first `SHOWN` images."""
+        pictures = []
+        for seed in seeds[:SHOWN]:
+            with Image.open(self.path(seed)) as picture:
+                pixels = torch.from_numpy(np.array(picture))
+            pictures.append(pixels.reshape(*pixels.shape[:2], -1).permute(2, 0, 1))
+        return torch.stack(pictures)
+
+
+def _is_whole_png(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            return file.read() == _PNG_END
+    except OSError:  # missing, or shorter than that
+        return False
+
+
+class ArrayFile:
+    """One .npy, uint8 (n, channels, height, width), or .npz: "images", the same, and "seeds" (n,).
+
+    Rows are in the order of the seeds. Until the last batch is there each is a file of its own, so that
+    processes, also on several nodes, share none. Attributes as of `PngFolder`.
+    """
+
+    extendable = False
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.work = file.with_name(file.name + ".parts")
+        self.manifest = file.with_name(file.name + ".json")
+        self.picture = file.with_name(file.name + "-grid.png")
+
+    @property
+    def in_use(self) -> bool:
+        """As of `PngFolder`."""
+        return self.file.exists() or any(self.work.glob("*.npz"))
+
+    def missing(self, seeds: Sequence[int]) -> list[int]:
+        """Those of these seeds that have no image; of a run that ended, none."""
+        if self.file.exists():
+            return []
+        done = {seed for part in self.work.glob("*.npz") for seed in _load(part, "seeds").tolist()}
+        return [seed for seed in seeds if seed not in done]
+
+    def write(self, seeds: Sequence[int], images: Tensor) -> None:
+        """As of `PngFolder`."""
+        with whole_file(self.work / f"{seeds[0]}.npz") as part, part.open("wb") as file:
+            np.savez(file, seeds=np.array(seeds, np.uint64), images=images.numpy())
+
+    def finish(self, seeds: Sequence[int]) -> Tensor:
+        """As of `PngFolder`; joins the batches, in memory."""
+        if not self.file.exists():
+            self._join(np.array(seeds, np.uint64))
+        shutil.rmtree(self.work, ignore_errors=True)
+        images = open_images(self.file)
+        return torch.from_numpy(images.read(np.arange(min(SHOWN, len(images)))))
+
+    def _join(self, seeds: np.ndarray) -> None:
+        parts = [(_load(part, "seeds"), _load(part, "images")) for part in self.work.glob("*.npz")]
+        images = np.empty((len(seeds), *parts[0][1].shape[1:]), np.uint8)
+        for part_seeds, part_images in parts:
+            images[np.searchsorted(seeds, part_seeds)] = part_images
+        with whole_file(self.file) as part, part.open("wb") as file:
+            if self.file.suffix == ".npy":
+                np.save(file, images)
+            else:
+                np.savez(file, images=images, seeds=seeds)
+
+
+def _load(part: Path, name: str) -> np.ndarray:
+    with np.load(part, allow_pickle=False) as arrays:
+        return arrays[name]
+
+
+Output = PngFolder | ArrayFile
+
+
+def open_output(out: Path) -> Output:
+    """The output of that name: an .npy or .npz file, or else a folder. Nothing is written yet.
+
+    Raises
+    ------
+    OutputError : a file that is no folder, or the other way round.
+    """
+    out = out.resolve()
+    is_array = out.suffix in (".npy", ".npz")
+    if out.is_dir() if is_array else out.exists() and not out.is_dir():
+        raise OutputError(f"images go to a folder, an .npy or an .npz file; got {out}")
+    return ArrayFile(out) if is_array else PngFolder(out)

@@ -1,0 +1,148 @@
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_networks import tiny_checkpoint
+
+from gpu_runs.distributed import Processes, processes
+from gpu_runs.generate import main
+from gpu_runs.generation import Generation
+from gpu_runs.image_run import generate_images
+from seeds_theory.errors import ParameterError
+
+SETTINGS = Generation("euler-maruyama", 4)  # a baseline: no formulas to be derived first
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("network"))
+
+
+@pytest.fixture(scope="module")
+def alone(checkpoint, tmp_path_factory):
+    """The run of ten seeds that others are compared with, in one process."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    generate_images(checkpoint, SETTINGS, range(10), out, batch=3)
+    return files(out)
+
+
+def command(checkpoint, out, *more):
+    arguments = ["--network", checkpoint, "--method", "euler-maruyama", "--steps", "4"]
+    return [*arguments, "--seeds", "0-9", "--batch", "3", "--out", str(out), *more]
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.glob("*/*.png")}
+
+
+def worker(rank, world, port, arguments, log):
+    """One process of a run, with the environment that torchrun would give it."""
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    sys.argv = ["seeds-generate", *arguments]
+    sys.stdout = sys.stderr = log.open("w", buffering=1)
+    main()
+
+
+def run(folder, world, arguments):
+    """Run the command in so many processes; their exit codes and outputs, by rank."""
+    # Children of a process that has imported torch, and done nothing else, start at once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["gpu_runs.generate"])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    logs = [folder / f"log{rank}" for rank in range(world)]
+    shared = (world, port, arguments)
+    children = [
+        context.Process(target=worker, args=(rank, *shared, log)) for rank, log in enumerate(logs)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    return [child.exitcode for child in children], [log.read_text() for log in logs]
+
+
+def test_three_processes_make_the_images_of_one(checkpoint, alone, tmp_path):
+    # Ten seeds are four batches, the last of one image: the shares are uneven.
+    codes, outputs = run(tmp_path, 3, command(checkpoint, tmp_path / "run"))
+    assert codes == [0, 0, 0], outputs
+    assert outputs[0].startswith(f"10 images in {tmp_path / 'run'}: ")
+    assert not any(outputs[1:])
+    assert files(tmp_path / "run") == alone
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [(entry["processes"], entry["images"]) for entry in content["runs"]] == [(3, 10)]
+
+
+def test_two_processes_join_their_batches_in_one_array(checkpoint, tmp_path):
+    codes, outputs = run(tmp_path, 2, command(checkpoint, tmp_path / "x.npz"))
+    assert codes == [0, 0], outputs
+    generate_images(checkpoint, SETTINGS, range(10), tmp_path / "y.npz", batch=3)
+    for name in ("images", "seeds"):
+        assert np.array_equal(np.load(tmp_path / "x.npz")[name], np.load(tmp_path / "y.npz")[name])
+
+
+def test_if_one_fails_all_end_with_its_message_and_the_rest_is_kept(checkpoint, alone, tmp_path):
+    out = tmp_path / "run"
+    generate_images(checkpoint, SETTINGS, [0], out)
+    (out / "000000" / "000004.png.part").symlink_to("/dev/full")  # of the second process
+    codes, outputs = run(tmp_path, 2, command(checkpoint, out))
+    assert codes == [2, 2]
+    assert outputs[0].startswith(f"seeds-generate: cannot write {out / '000000' / '000004.png'}: ")
+    assert outputs[0].count("\n") == 1 and not outputs[1]
+    assert 3 <= len(files(out)) < 10
+    generate_images(checkpoint, SETTINGS, range(10), out, batch=3)
+    resumed = files(out)
+    first = Path("000000/000000.png")  # it was made in a batch of one, perhaps rounded otherwise
+    assert resumed.pop(first)
+    assert resumed == {path: data for path, data in alone.items() if path != first}
+
+
+def test_wrong_input_is_said_once(checkpoint, tmp_path):
+    codes, outputs = run(tmp_path, 2, command(checkpoint, tmp_path / "run", "--labels", "9"))
+    assert codes == [2, 2]
+    assert outputs == [
+        "seeds-generate: the classes of this network are 0 to 3; got 9\n",
+        "",
+    ]
+
+
+@pytest.mark.slow
+def test_torchrun(checkpoint, alone, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    subprocess.run(
+        [*torchrun, "-m", "gpu_runs.generate", *command(checkpoint, tmp_path / "run")],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=True,
+        timeout=120,
+    )
+    assert files(tmp_path / "run") == alone
+
+
+def test_without_torchrun_there_is_one_process(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with processes() as group:
+        assert (group.rank, group.world, group.gather("x")) == (0, 1, ["x"])
+        assert [group.count("images", n) for n in (2, 0, 3)] == [2, 2, 5]
+
+
+def test_a_failure_alone_is_raised_as_it_is():
+    group = Processes()
+
+    def work():
+        raise ParameterError("wrong")
+
+    assert not group.failed
+    with pytest.raises(ParameterError, match="wrong"):
+        group.together(work)
+    assert group.failed
+    assert Processes().together(lambda: 3) == 3
