@@ -1,0 +1,197 @@
+"""`seeds-bench`: tables of methods on a checkpoint, and what the methods cost, from the command line."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from gpu_runs import micro as micro_benchmark
+from gpu_runs.benchmark import Resources, run_plan
+from gpu_runs.checkpoint import load_checkpoint
+from gpu_runs.curves import figure, table
+from gpu_runs.features import FASHION_MNIST
+from gpu_runs.generation import PRECISIONS
+from gpu_runs.presets import find_plan, presets
+from gpu_runs.results import read_results
+from seeds_theory.command import require_picture, require_writable, run_command, write_json
+from seeds_theory.errors import UnknownNameError
+from seeds_theory.solver import SOLVERS
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
+
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+
+
+@app.command()
+def run(
+    plan: Annotated[str, typer.Argument(help="A .toml file, or a name that `presets` lists.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For the results. Default: the plan's name.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="PATH|NAME", help="A checkpoint instead of the plan's.")
+    ] = None,
+    ref: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Reference statistics, likewise.")
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="As of seeds-fid, instead of the plan's.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file of inception features.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run TorchScript files: they are programs.")
+    ] = False,
+    ours: Annotated[
+        bool, typer.Option("--ours", help="Of a preset: our table, not the published cell.")
+    ] = False,
+    images: Annotated[
+        int | None, typer.Option(min=2, help="Per block of seeds, instead of the plan's.")
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(min=1, help="Of seeds, instead of the plan's.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 64,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes of one thread; with cuda on all GPUs in turn.")
+    ] = 1,
+    device: Device = "cpu",
+) -> None:
+    """Run the PLAN: score each method at each number of steps on each block of seeds.
+
+    The same command again goes on with a run that was stopped, and tries failed cells again. A plan with
+    more cells or blocks adds to what is there; any other is refused.
+
+    Example: [bold]seeds-bench run plan.toml --out table --jobs 2[/bold]
+
+    To repeat a published score, and then to have our table:
+    [bold]seeds-bench run edm-cifar10-32x32-uncond-vp --network FILE --ref FILE --weights FILE[/bold],
+    and the same with [bold]--ours[/bold].
+    """
+    chosen = find_plan(plan, ours=ours)
+    chosen = replace(
+        chosen,
+        network=network or chosen.network,
+        reference=ref or chosen.reference,
+        features=features or chosen.features,
+        blocks=blocks or chosen.blocks,
+    )
+    if images and images != chosen.images:
+        # Scores depend on the number of images: published ones are left out.
+        curves = tuple(replace(curve, published=None) for curve in chosen.curves)
+        chosen = replace(chosen, images=images, curves=curves)
+    results = run_plan(
+        chosen,
+        out or Path(Path(plan).name.removesuffix(".toml") + ("-ours" if ours else "")),
+        Resources(weights, trust, batch, device, progress=sys.stderr.isatty()),
+        jobs=jobs,
+    )
+    console = Console()
+    console.print(table(results))
+    for remark in results.header["remarks"]:
+        console.print(f"note: {remark}", soft_wrap=True, highlight=False, markup=False)
+    failed = [row for row in results.rows if row.error]
+    for row in failed:
+        text = f"failed: {row.label}, {row.steps} steps, block {row.block}: {row.error}"
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of results, finished or not.")],
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the plot: .png, .svg or .pdf.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Only this curve; repeat it for more.")
+    ] = None,
+) -> None:
+    """Print the table in DIR as far as it is, and draw its plot.
+
+    Example: [bold]seeds-bench plot table --to table.svg --label "seeds-3, eta 1"[/bold]
+    """
+    require_writable(to)
+    require_picture(to)
+    results = read_results(folder)
+    Console().print(table(results, label))
+    if to:
+        figure(results, label).savefig(to)
+
+
+@app.command("presets")
+def list_presets() -> None:
+    """List the public checkpoints with their published settings and scores.
+
+    The weights are licensed CC BY-NC-SA 4.0 and are not part of this project: a user has the files that are
+    named here. A score that is marked recalled is quoted from memory, not from the publication.
+    """
+    drawn = Table(caption="The weights are CC BY-NC-SA 4.0 and not part of this project.")
+    for heading in ("preset and file (.pkl)", "what", "reference", "NFE", "options", "FID"):
+        drawn.add_column(heading, overflow="fold")
+    for preset in presets().values():
+        (curve,) = preset.published.curves
+        drawn.add_row(
+            preset.name,
+            preset.about,
+            preset.published.reference,
+            str(2 * curve.steps[0] - 1),
+            "\n".join(f"{name} {value:g}" for name, value in curve.options.items()) or "eta 0",
+            f"{curve.published:g}{' (recalled)' if curve.recalled else ''}",
+        )
+    Console().print(drawn)
+
+
+@app.command()
+def micro(
+    methods: Annotated[
+        list[str] | None, typer.Argument(help="Methods and baselines. Default: all.")
+    ] = None,
+    network: Annotated[
+        str, typer.Option(metavar="PATH|NAME", help="The checkpoint.")
+    ] = FASHION_MNIST,
+    nfe: Annotated[int, typer.Option(min=1, help="Most network calls of a run.")] = 20,
+    batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 16,
+    precision: Annotated[
+        str, typer.Option(help=f"Of the network: {', '.join(PRECISIONS)}.")
+    ] = "fp32",
+    device: Device = "cpu",
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
+    ] = None,
+) -> None:
+    """Measure what METHODS cost besides the network: time per step, images per second, memory on a GPU.
+
+    Example: [bold]seeds-bench micro seeds-1 seeds-2 seeds-3 --nfe 40[/bold]
+    """
+    require_writable(json_file)
+    names = methods or list(SOLVERS)
+    for name in names:
+        if name.partition("@")[0] not in SOLVERS:
+            raise UnknownNameError(f"unknown sampler {name!r}; known: {', '.join(SOLVERS)}")
+    loaded = load_checkpoint(network, device=device)
+    costs = [
+        micro_benchmark.measure(loaded, name, nfe=nfe, batch=batch, precision=precision)
+        for name in tqdm(names, desc="methods", disable=not sys.stderr.isatty(), leave=False)
+    ]
+    Console(stderr=json_file == "-").print(micro_benchmark.table(costs))
+    if json_file:
+        write_json([asdict(cost) for cost in costs], json_file)
+
+
+def main() -> None:
+    """The console script."""
+    run_command(app, "seeds-bench")
+
+
+if __name__ == "__main__":
+    main()

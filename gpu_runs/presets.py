@@ -1,0 +1,80 @@
+"""Public checkpoints with their published settings and scores: a plan by name.
+
+The checkpoints and the reference statistics are not part of this project; a user has the files. Beside the
+published cell each preset has a table of our own, of the same checkpoint and as many images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_runs.features import INCEPTION
+from gpu_runs.plans import Plan, parse_plan, read_plan, read_toml
+from seeds_theory.errors import UnknownNameError
+
+_FILE = Path(__file__).with_name("presets.toml")
+_IMAGES, _RUNS = 50000, 3  # the published scores are the best of three runs of so many images
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A public checkpoint: what it is, its published table of one cell, and a table of our own."""
+
+    name: str
+    about: str
+    published: Plan
+    ours: Plan
+
+
+def presets() -> dict[str, Preset]:
+    """The public checkpoints by name."""
+    content = read_toml(_FILE)
+    return {
+        name: _preset(name, entry, content["methods"])
+        for name, entry in content["checkpoints"].items()
+    }
+
+
+def _preset(name: str, entry: dict[str, Any], methods: list[dict[str, Any]]) -> Preset:
+    common = {
+        "network": f"{name}.pkl",
+        "reference": entry["reference"],
+        "features": INCEPTION,
+        "images": _IMAGES,
+        "precision": entry.get("precision", "fp32"),
+    }
+    churn = entry.get("churn", {})
+    published = {
+        "method": "edm-heun",
+        "label": "EDM, as published",
+        "steps": [entry["steps"]],
+        **{key: entry[key] for key in ("published", "recalled")},
+        **churn,
+    }
+    stochastic = {"method": "edm-heun", "label": "EDM, stochastic"}
+    stochastic |= entry.get("churn_elsewhere", churn) or {"eta": 1.0}
+    return Preset(
+        name,
+        entry["about"],
+        parse_plan({**common, "blocks": _RUNS, "methods": [published]}, name),
+        parse_plan({**common, "nfe": entry["nfe"], "methods": [*methods, stochastic]}, name),
+    )
+
+
+def find_plan(plan: str, *, ours: bool = False) -> Plan:
+    """The plan in a TOML file or of a preset, the published one or ours.
+
+    Raises
+    ------
+    UnknownNameError : neither a .toml file nor a preset.
+    SeedsError : as of `read_plan`.
+    """
+    known = presets()
+    if plan in known:
+        return known[plan].ours if ours else known[plan].published
+    if plan.endswith(".toml") and not ours:
+        return read_plan(plan)
+    what = "--ours is for a preset" if ours else "a plan is a .toml file or a preset"
+    raise UnknownNameError(f"{what}; got {plan!r}; presets: {', '.join(known)}")
