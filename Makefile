@@ -44,8 +44,9 @@ book: $(STAMP) ## the main job: verify every claim, then execute and build the b
 	  print("==> claims:", ", ".join(f"{n} {v}" for v, n in c.most_common()))'
 	@echo "==> the front page: $(HTML)"
 
+# Processes of one thread each; a file's tests stay together, as they share what they compute.
 test: $(STAMP) ## run the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
 	$(BIN)/pytest tests/benchmarks --benchmark-only

@@ -222,6 +222,9 @@ class Baseline:
         if self.only_eta is not None:
             object.__setattr__(self, "eta", self.only_eta)
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def stochastic(self) -> bool:
         """Whether it draws noise at some eta."""

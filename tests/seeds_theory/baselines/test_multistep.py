@@ -39,7 +39,7 @@ GRID = [20.0, 9.0, 5.0, 2.1, 1.2, 0.5, 0.3]
 
 
 def named(value: object) -> str:
-    return value.name if isinstance(value, Baseline) else f"{value}"
+    return getattr(value, "__name__", str(value))  # of a function its name, without its address
 
 
 every = pytest.mark.parametrize("baseline", ALL, ids=named)
