@@ -57,7 +57,7 @@ def close(found: Tensor, expected: Tensor) -> bool:
         (LAWSON_2, {"c": 0.7}, lawson_2(sp.Rational(7, 10)), "data", [0.5, 1.0]),
         (LAWSON_2, {"c": 1.0}, lawson_2(sp.Integer(1)), "data", [0.0, 1.0]),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "name", str(value)),
 )
 def test_they_are_tableaux(baseline, options, method, prediction, etas) -> None:
     for eta in etas:
