@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from rich.table import Table
 
+from gpu_runs.files import whole_file
 from gpu_runs.results import Results
-from gpu_runs.run_folder import whole_file
 from seeds_theory.command import write_json
 from seeds_theory.errors import UnknownNameError
 from toy_models.plots import style

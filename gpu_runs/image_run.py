@@ -21,10 +21,11 @@ from tqdm import tqdm
 
 from gpu_runs.checkpoint import file_sha256, load_checkpoint
 from gpu_runs.distributed import Processes
+from gpu_runs.files import OutputError, whole_file
 from gpu_runs.generation import Generation, ImageSampler, listed_classes
 from gpu_runs.images import write_grid
 from gpu_runs.manifest import Manifest
-from gpu_runs.run_folder import OutputError, only_writer, open_output, whole_file
+from gpu_runs.run_folder import only_writer, open_output
 from gpu_runs.seeds_range import batches, format_seeds, parse_seeds
 from seeds_theory.errors import ParameterError
 

@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpu_runs.run_folder import Output, OutputError, whole_file
+from gpu_runs.files import OutputError, whole_file
+from gpu_runs.run_folder import Output
 from gpu_runs.seeds_range import format_seeds
 from seeds_theory.command import write_json
 

@@ -14,8 +14,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from gpu_runs.files import blamed_on, whole_file
 from gpu_runs.plans import Cell
-from gpu_runs.run_folder import blamed_on, whole_file
 from seeds_theory.errors import SeedsError
 
 HEADER, ROWS = "run.json", "results.csv"

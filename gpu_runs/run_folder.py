@@ -7,7 +7,6 @@ of the run, see `gpu_runs.manifest`.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -20,54 +19,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gpu_runs.files import OutputError, blamed_on, whole_file
 from gpu_runs.images import open_images, write_png
-from seeds_theory.errors import SeedsError
 
 SHOWN = 64
 """So many images are in the picture of a run."""
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-
-
-class OutputError(SeedsError):
-    """Output that cannot be written, or that belongs to another run."""
-
-
-@contextmanager
-def blamed_on(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into an OutputError that names the output and the way out."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            way_out = "all images that are there are whole: make room and run the command again"
-        else:
-            way_out = "choose another --out"
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; {way_out}") from None
-
-
-@contextmanager
-def whole_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """A file to write in place of `path`; it gets that name when it is whole, or is removed.
-
-    durable : it is on the disk by then, and outlives a power failure.
-
-    Raises
-    ------
-    OutputError : it cannot be written.
-    """
-    part = path.with_name(path.name + ".part")
-    with blamed_on(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield part
-            if durable:
-                with part.open("rb") as file:
-                    os.fsync(file.fileno())
-            os.replace(part, path)
-        except OSError:
-            with suppress(OSError):
-                part.unlink()
-            raise
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from gpu_runs.bench import app, main
 from gpu_runs.benchmark import Resources, WorkerLost, run_plan
 from gpu_runs.checkpoint import save_checkpoint
 from gpu_runs.features import load_features
+from gpu_runs.files import OutputError
 from gpu_runs.generation import ImageSampler
 from gpu_runs.plans import parse_plan
 from gpu_runs.preconditioning import PreconditionedNetwork
 from gpu_runs.reference import Reference, load_reference
 from gpu_runs.results import Results, ResultsError, Row, read_results
-from gpu_runs.run_folder import OutputError
 from gpu_runs.scores import score_images
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
 

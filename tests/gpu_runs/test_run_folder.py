@@ -6,14 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
+from gpu_runs.files import OutputError, whole_file
 from gpu_runs.images import open_images
 from gpu_runs.manifest import Manifest
-from gpu_runs.run_folder import (
-    OutputError,
-    only_writer,
-    open_output,
-    whole_file,
-)
+from gpu_runs.run_folder import only_writer, open_output
 from gpu_runs.seeds_range import batches, format_seeds, parse_seeds
 from seeds_theory.errors import ParameterError
 
