@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpu_runs.device import arithmetic
 from gpu_runs.images import to_uint8
 from gpu_runs.preconditioning import IDDPM, PreconditionedNetwork
+from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.edm import EDM_HEUN
 from seeds_theory.errors import (
     DenoiserError,
@@ -127,11 +129,9 @@ class ImageSampler:
         DenoiserError, NoiseError : NaN or infinite values; names the seed and the step.
         OutOfMemory : the batch is too large.
         """
-        torch.backends.cudnn.allow_tf32 = self.settings.precision == "tf32"
-        torch.backends.cuda.matmul.allow_tf32 = self.settings.precision == "tf32"
-        torch.backends.cudnn.deterministic = True  # a resumed run has to repeat a batch
         try:
-            return to_uint8(self._states(seeds)).cpu()
+            with arithmetic(tf32=self.settings.precision == "tf32"):
+                return to_uint8(self._states(seeds)).cpu()
         except (torch.cuda.OutOfMemoryError, MemoryError) as error:
             raise _too_large(len(seeds)) from error
         except RuntimeError as error:
@@ -196,9 +196,7 @@ def _too_large(batch: int) -> OutOfMemory:
 def _prepared(network: PreconditionedNetwork, settings: Generation) -> PreconditionedNetwork:
     """A copy of the network, in the precision asked for."""
     network = copy.deepcopy(network)
-    # Not the buffers: the frequencies of the noise embedding need more digits than half precision has.
-    for parameter in network.model.parameters():
-        parameter.data = parameter.data.to(PRECISIONS[settings.precision])
+    network.model.lower(PRECISIONS[settings.precision])
     if next(network.parameters()).device.type == "cpu":
         # A quarter faster there.
         network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -234,6 +232,9 @@ def noise_levels(network: PreconditionedNetwork, settings: Generation) -> np.nda
         )
     levels = _grid(settings.grid)(high, low, settings.steps)
     rounded = network.round_sigma(torch.from_numpy(levels[:-1])).cpu().numpy()
+    baseline = BASELINES.get(settings.method)
+    if baseline and baseline.repeats:
+        return np.append(rounded, 0.0)
     distinct = rounded[np.diff(rounded, prepend=math.inf) < 0]
     if len(distinct) < len(rounded):
         warnings.warn(

@@ -126,7 +126,7 @@ class UNetBlock(nn.Module):
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         """States (batch, c_in, n, n) and embeddings (batch, emb) to (batch, c_out, m, m)."""
         h = self.conv0(functional.silu(self.norm0(x)))
-        change = self.affine(e)[:, :, None, None]
+        change = self.affine(e)[:, :, None, None].to(x.dtype)
         if self.scales:
             scale, shift = change.chunk(2, dim=1)
             h = torch.addcmul(shift, self.norm1(h), scale + 1)
@@ -143,7 +143,8 @@ class UNetBlock(nn.Module):
         batch, channels, *size = x.shape
         # The files interleave q, k and v: they are the last index of the channels of a head.
         qkv = self.qkv(self.norm2(x)).reshape(batch, self.heads, channels // self.heads, 3, -1)
-        q, k, v = qkv.transpose(2, 4).unbind(dim=3)  # each (batch, heads, pixels, channels)
+        # Each (batch, heads, pixels, channels), as one block: the fast kernels need that.
+        q, k, v = qkv.permute(3, 0, 1, 4, 2).contiguous().unbind()
         y = functional.scaled_dot_product_attention(q, k, v)
         return self.proj(y.transpose(2, 3).reshape(batch, channels, *size))
 
@@ -159,12 +160,13 @@ class _Positional(nn.Module):
 
     def __init__(self, channels: int, endpoint: bool) -> None:
         super().__init__()
-        half = channels // 2
-        last = half - 1 if endpoint else half
-        self.frequencies = [1e-4 ** (i / max(last, 1)) for i in range(half)]
+        self.count = channels // 2
+        self.last = max(self.count - 1 if endpoint else self.count, 1)
 
     def forward(self, noise: Tensor) -> Tensor:
-        angles = torch.outer(noise, noise.new_tensor(self.frequencies))
+        # Made on the device: a copy from the host would wait for it.
+        steps = torch.arange(self.count, dtype=noise.dtype, device=noise.device) / self.last
+        angles = torch.outer(noise, 1e-4**steps)
         return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
@@ -187,6 +189,7 @@ class UNet(nn.Module):
 
     enc: nn.ModuleDict
     dec: nn.ModuleDict
+    map_layer0: nn.Linear
 
     def __init__(self, resolution: int, levels: int, num_blocks: int) -> None:
         super().__init__()
@@ -195,8 +198,17 @@ class UNet(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the parameters."""
-        return next(self.parameters()).dtype
+        """Of the states: that of convolutions and norms, which `lower` changes."""
+        first = self.enc[f"{self.sizes[0]}_conv"]
+        assert isinstance(first, Conv)
+        return first.weight.dtype
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Bring convolutions and norms to a lower precision; the embedding keeps its own."""
+        for module in self.modules():
+            if isinstance(module, Conv | nn.GroupNorm):
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.to(dtype)
 
     def _descend(self, x: Tensor, e: Tensor) -> list[Tensor]:
         """The states of the encoder, in the order in which it made them."""
@@ -348,9 +360,9 @@ class SongUNet(UNet):
         """States (batch, channels, n, n), noise labels (batch,), one-hot classes (batch, label_dim)."""
         e = self.map_noise(noise)
         cos, sin = e.chunk(2, dim=1)
-        e = torch.cat([sin, cos], dim=1).to(x.dtype)
+        e = torch.cat([sin, cos], dim=1).to(self.map_layer0.weight.dtype)
         if self.map_label is not None and labels is not None:
-            e = e + self.map_label(labels.to(x.dtype) * math.sqrt(labels.shape[1]))
+            e = e + self.map_label(labels.to(e.dtype) * math.sqrt(labels.shape[1]))
         e = functional.silu(self.map_layer1(functional.silu(self.map_layer0(e))))
         _, image = self._ascend(self._descend(x, e), e)
         assert image is not None
@@ -435,11 +447,12 @@ class DhariwalUNet(UNet):
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """As of `SongUNet.forward`."""
-        e = self.map_noise(noise).to(x.dtype)
+        e = self.map_noise(noise).to(self.map_layer0.weight.dtype)
         e = self.map_layer1(functional.silu(self.map_layer0(e)))
         if self.map_label is not None and labels is not None:
-            e = e + self.map_label(labels.to(x.dtype))
-        h, _ = self._ascend(self._descend(x, functional.silu(e)), functional.silu(e))
+            e = e + self.map_label(labels.to(e.dtype))
+        e = functional.silu(e)
+        h, _ = self._ascend(self._descend(x, e), e)
         return self.out_conv(functional.silu(self.out_norm(h)))
 
 

@@ -51,8 +51,8 @@ class NetworkSpec:
 class PreconditionedNetwork(nn.Module):
     """A denoising network D(x, sigma); its subclasses are the four preconditionings.
 
-    The coefficients are computed in float32, or in float64 if the network is; the network may hold a
-    lower precision than that.
+    The coefficients are computed in the precision of the network's embedding, float32 at least; its
+    convolutions may have a lower one, see `gpu_runs.networks.UNet.lower`.
 
     Attributes
     ----------
@@ -112,17 +112,17 @@ class PreconditionedNetwork(nn.Module):
 
         Raises
         ------
-        ParameterError : x or class_labels do not fit the network; integers out of range are checked on
-            the CPU only.
+        ParameterError : x, sigma or class_labels do not fit the network; integers out of range are
+            checked on the CPU only.
         """
         image = (self.channels, self.resolution, self.resolution)
         if x.shape[1:] != image:
             raise ParameterError(
                 f"this network denoises (batch, {image[0]}, {image[1]}, {image[2]}); got {tuple(x.shape)}"
             )
-        dtype = torch.promote_types(self.model.dtype, torch.float32)
+        dtype = torch.promote_types(self.model.map_layer0.weight.dtype, torch.float32)
         labels = self._labels(class_labels, x)
-        level = torch.as_tensor(sigma, dtype=dtype, device=x.device).reshape(-1)
+        level = self._level(sigma, x, dtype)
         skip, out, c_in, c_noise = (c.to(dtype) for c in self.coefficients(level))
         state = x.to(dtype)
         estimate = self.model(
@@ -131,6 +131,16 @@ class PreconditionedNetwork(nn.Module):
             labels,
         )[:, : self.channels].to(dtype)
         return (skip[:, None, None, None] * state + out[:, None, None, None] * estimate).to(x.dtype)
+
+    def _level(self, sigma: Tensor | float, x: Tensor, dtype: torch.dtype) -> Tensor:
+        if not isinstance(sigma, Tensor):
+            # Filled on the device: a copy from the host would wait for it.
+            return torch.full((1,), sigma, dtype=dtype, device=x.device)
+        if sigma.numel() not in (1, len(x)):
+            raise ParameterError(
+                f"noise levels are one for each of {len(x)} states, or one for all; got {sigma.numel()}"
+            )
+        return sigma.to(x.device, dtype).reshape(-1)
 
     def _labels(self, labels: Tensor | None, x: Tensor) -> Tensor | None:
         if self.label_dim == 0:

@@ -1,4 +1,4 @@
-"""`seeds-train`: train the embedded network again, or one of its kind on other images of that size."""
+"""`seeds-train`: train the embedded network again."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def train(
     ),
     batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = TrainSettings.batch,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and draws.")] = TrainSettings.seed,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str | None, typer.Option(help="As cpu or cuda:1. Default: the GPU if there is one.")
+    ] = None,
 ) -> None:
     """Train the embedded network: 1.2 million parameters, Fashion-MNIST at 32x32 pixels, ten classes.
 
@@ -78,6 +80,7 @@ def train(
     metadata = {
         "data": "Fashion-MNIST, training images, 32x32 with a black border, from -1 to 1",
         "data_licence": "MIT",
+        "data_sha256": training.data_sha256,
         "settings": asdict(settings),
         "steps": settings.steps,
         "loss_curve": points,  # (images seen, mean loss)

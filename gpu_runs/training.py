@@ -9,14 +9,14 @@ What a step draws depends on the seed and the number of the step alone, and the 
 of tensors, so a run that was stopped goes on as if it had not been. The weights that are kept are an
 exponential moving average.
 
-Reference: Karras et al., arXiv 2206.00364, section 5 and eq. 186.
+Reference: Karras et al., arXiv 2206.00364, section 5.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from gpu_runs.device import require_device
+from gpu_runs.files import whole_file
 from gpu_runs.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
 from seeds_theory.errors import ParameterError
 from seeds_theory.sources import seeded_generator
@@ -72,6 +74,11 @@ class TrainSettings:
     label_dropout: float = 0.1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("images", "batch", "warmup"):
+            if getattr(self, name) < 1:
+                raise ParameterError(f"{name} is 1 or more; got {getattr(self, name)}")
+
     @property
     def steps(self) -> int:
         """Number of optimiser steps."""
@@ -98,7 +105,7 @@ class Training:
         settings: TrainSettings,
         images: Tensor,
         labels: Tensor,
-        device: str = "cpu",
+        device: str | None = "cpu",
     ) -> None:
         expected = (spec.channels, spec.resolution, spec.resolution)
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != expected:
@@ -106,8 +113,11 @@ class Training:
                 f"training images are uint8 (n, {', '.join(map(str, expected))}); "
                 f"got {images.dtype} {tuple(images.shape)}"
             )
-        self.spec, self.settings, self.device = spec, settings, torch.device(device)
-        self.images, self.labels = images.to(device), labels.to(device)
+        self.spec, self.settings, self.device = spec, settings, require_device(device)
+        self.data_sha256 = hashlib.sha256(
+            images.numpy().tobytes() + labels.numpy().tobytes()
+        ).hexdigest()
+        self.images, self.labels = images.to(self.device), labels.to(self.device)
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             self.network = build_network(spec).train().to(self.device)
@@ -124,7 +134,13 @@ class Training:
         steps = range(len(self.losses), self.settings.steps)
         bar = tqdm(steps, desc="training", unit="step", disable=not progress)
         for step in bar:
-            self.losses.append(self._step(step))
+            loss = self._step(step)
+            if not math.isfinite(loss):
+                raise ParameterError(
+                    f"step {step}: the loss is {loss}; {state} holds the run up to the last multiple of "
+                    f"{every} steps: try a lower learning rate in another folder"
+                )
+            self.losses.append(loss)
             if len(self.losses) % every == 0 or len(self.losses) == self.settings.steps:
                 recent = self.losses[-every:]
                 bar.set_postfix(loss=f"{sum(recent) / len(recent):.4f}")
@@ -170,35 +186,34 @@ class Training:
         return network
 
     def save(self, path: Path) -> None:
-        """Write the state of the run, atomically."""
+        """Write the state of the run, in place of an earlier one once it is whole. Raises OutputError."""
         tensors = {f"weights.{name}": value for name, value in self._weights().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
         for name, parameter in self.network.named_parameters():
             for key in ("exp_avg", "exp_avg_sq"):
                 tensors[f"{key}.{name}"] = self.optimiser.state[parameter][key]
         tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
-        beside = path.with_name(path.name + ".part")
-        save_file(
-            {name: value.contiguous() for name, value in tensors.items()},
-            beside,
-            metadata={"training": self._identity()},
-        )
-        os.replace(beside, path)
+        with whole_file(path) as part:
+            save_file(
+                {name: value.contiguous() for name, value in tensors.items()},
+                part,
+                metadata={"training": self._identity()},
+            )
 
     def load(self, path: Path) -> None:
         """Go on from a state that `save` wrote.
 
         Raises
         ------
-        ParameterError : the file is no state of a run with this network and these settings.
+        ParameterError : the file is no state of a run with this network, these images and settings.
         """
         try:
             with safe_open(path, framework="pt") as file:
                 identity = (file.metadata() or {}).get("training")
                 if identity != self._identity():
                     raise ParameterError(
-                        f"{path} is the state of a run with another network or other settings: "
-                        "train into another folder"
+                        f"{path} is the state of a run with another network, other data or other "
+                        "settings: train into another folder"
                     )
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
@@ -215,4 +230,10 @@ class Training:
                 }
 
     def _identity(self) -> str:
-        return json.dumps({"spec": self.spec.as_dict(), "settings": asdict(self.settings)})
+        return json.dumps(
+            {
+                "spec": self.spec.as_dict(),
+                "settings": asdict(self.settings),
+                "data": self.data_sha256,
+            }
+        )

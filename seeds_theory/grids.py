@@ -78,12 +78,12 @@ def _require_range(sigma_max: float, sigma_min: float) -> None:
         )
 
 
-def require_grid(sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The grid as float64, after checks.
+def require_grid(sigmas: Sequence[float] | np.ndarray, *, repeats: bool = False) -> np.ndarray:
+    """The grid as float64, after checks; with `repeats`, a level > 0 may come several times.
 
     Raises
     ------
-    GridError : fewer than 2 points, NaN, negative, not strictly descending, or infinite straight to 0.
+    GridError : fewer than 2 points, NaN, negative, not descending, or infinite straight to 0.
     """
     try:
         given = np.asarray(sigmas)
@@ -107,7 +107,8 @@ def require_grid(sigmas: Sequence[float] | np.ndarray) -> np.ndarray:
             "use 0 and infinity for the ends"
         )
     # Not np.diff: inf - inf is nan, and two infinite levels must be caught here as well.
-    stuck = ~(grid[1:] < grid[:-1])
+    falls = grid[1:] < grid[:-1]
+    stuck = ~(falls | ((grid[1:] == grid[:-1]) & np.isfinite(grid[1:]) & (grid[1:] > 0) & repeats))
     if stuck.any():
         i = int(stuck.argmax())
         raise GridError(

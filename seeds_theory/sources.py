@@ -51,9 +51,15 @@ class GeneratorNoise:
         """Draw from the generator, on its own device."""
         device = self.generator.device if self.generator is not None else like.device
         shape = (len(intervals), *like.shape)
-        return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=device).to(
-            like.device
-        )
+        draws = torch.randn(shape, generator=self.generator, dtype=like.dtype, device=device)
+        return _moved(draws, like.device)
+
+
+def _moved(values: Tensor, device: torch.device) -> Tensor:
+    """On that device; the host does not wait for a GPU, as it would for a copy of unpinned memory."""
+    if values.device.type == "cpu" and device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 class SeededNoise:
@@ -93,7 +99,7 @@ class SeededNoise:
             )
         shape = (len(intervals), *like.shape[1:])
         draws = [torch.randn(shape, generator=path, dtype=like.dtype) for path in self._path]
-        return torch.stack(draws, dim=1).to(like.device)
+        return _moved(torch.stack(draws, dim=1), like.device)
 
 
 def seeded_generator(seed: int, stream: int) -> torch.Generator:

@@ -19,7 +19,8 @@ data, where :math:`d = a (x - m)` with :math:`a = \sigma/(c + \sigma^2)` and the
 * or by the paper's churn: :math:`\gamma = \min(S_{churn}/N, \sqrt2 - 1)` where
   :math:`S_{min} \le s \le S_{max}` and 0 elsewhere, N the number of steps, the last one to 0 included. It
   amounts to :math:`\eta = \log(1 + \gamma)/h` in that step. A normal is drawn in every step where
-  :math:`S_{churn} > 0`, used or not, as published.
+  :math:`S_{churn} > 0`, used or not, as published. A level may be repeated, as it is where a model knows
+  a list of levels only: such a step goes up and comes down again.
 
 :math:`S_{noise} \ne 1` changes the law that the sampler converges to.
 
@@ -121,12 +122,18 @@ def edm(
         top = max(round_sigma(s * (1 + gamma)), s)
         return x + s_noise * math.sqrt((top - s) * (top + s)) * z, top
 
+    def off_path(s: float, gamma: float) -> Tensor:
+        """A normal where no stretch of the path belongs to the noise: none ends at this level."""
+        return run.normals(s * (1 + gamma), s, path=1, eta=1.0)[0]
+
     x = run.x
     for s, t in run.steps:
         h = log_ratio(s, t)
-        eta = run.eta if churn is None else math.log1p(most) / h
-        (z,) = run.normals(s, t, eta=eta)
-        x_hat, s_hat = raised(x, s, math.expm1(eta * h), z)
+        if h == 0:
+            x_hat, s_hat = raised(x, s, most, off_path(s, most))
+        else:
+            eta = run.eta if churn is None else math.log1p(most) / h
+            x_hat, s_hat = raised(x, s, math.expm1(eta * h), *run.normals(s, t, eta=eta))
         if solver == "heun":
             x, D = heun_step(run, x_hat, s_hat, t, alpha, frame)
         else:
@@ -134,8 +141,7 @@ def edm(
         x = run.step(x, s, t, D)
     s, end = run.sigmas[-2:]
     gamma = most if end == 0 else 0.0
-    (z,) = run.normals(s * (1 + gamma), s, path=1, eta=1.0)
-    x, s_hat = raised(x, s, gamma, z)
+    x, s_hat = raised(x, s, gamma, off_path(s, gamma))
     # In the time sigma Euler's step to 0 is the estimate itself.
     last = None if frame == SIGMA else lambda x, s: euler_step(run, x, s, 0.0, frame)
     return run.to_zero(x, s_hat, last)
@@ -149,4 +155,5 @@ EDM_HEUN = Baseline(
     eta=0.0,
     noise_options=("churn", "s_min", "s_max", "s_noise"),
     order_options=("solver",),
+    repeats=True,
 )

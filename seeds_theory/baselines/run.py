@@ -207,6 +207,7 @@ class Baseline:
     only_eta : the only eta it has, if so: 0 for an algorithm without noise.
     noise_options : options that set themselves where and how much noise there is.
     order_options : options with which it has other orders than declared.
+    repeats : whether it takes a grid with repeated levels.
     """
 
     name: str
@@ -217,6 +218,7 @@ class Baseline:
     only_eta: float | None = None
     noise_options: tuple[str, ...] = ()
     order_options: tuple[str, ...] = ()
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         if self.only_eta is not None:
@@ -279,7 +281,7 @@ class Baseline:
         options: dict[str, Any],
     ) -> tuple[Tensor, int]:
         require_state(x)
-        grid = require_grid(sigmas)
+        grid = require_grid(sigmas, repeats=self.repeats)
         if math.isinf(grid[0]):
             raise GridError(
                 f"{self.name!r} starts at a finite noise level: drop the infinite one, or use seeds-1"

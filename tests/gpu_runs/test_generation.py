@@ -180,6 +180,15 @@ def test_iddpm_makes_images():
     assert sampler([0]).float().std() > 10
 
 
+def test_edm_keeps_the_repeats_as_published():
+    network = tiny_network("iDDPMPrecond", constants={"M": 10}, sigma_min=0.1, sigma_max=20.0)
+    settings = Generation("edm-heun", 40, {"churn": 4.0}, sigma_min=0.1, sigma_max=20.0)
+    levels = noise_levels(network, settings)
+    assert len(levels) == 41
+    assert len(set(levels)) < 12
+    assert ImageSampler(network, settings).nfe == 79
+
+
 def test_churn_goes_up_to_levels_of_the_network(monkeypatch):
     network = tiny_network("iDDPMPrecond", sigma_min=0.0064, sigma_max=80.0)
     asked = []
@@ -225,7 +234,12 @@ def test_wrong_settings(network, settings, error, message):
 def test_half_precision_is_of_the_parameters_of_a_copy(name, dtype):
     network = tiny_network()
     prepared = ImageSampler(network, Generation("seeds-1", 3, precision=name)).network
-    assert {p.dtype for p in prepared.model.parameters()} == {dtype}
+    # The embedding stays as it is.
+    lowered = {name for name, p in prepared.model.named_parameters() if p.dtype == dtype}
+    kept = {name for name, _ in prepared.model.named_parameters()} - lowered
+    assert kept == {name for name in kept if "map_" in name or "affine" in name}
+    assert len(lowered) > 50
+    assert prepared.model.dtype == dtype
     assert {b.dtype for b in prepared.model.buffers()} == {torch.float32}
     assert {p.dtype for p in network.parameters()} == {torch.float32}
 

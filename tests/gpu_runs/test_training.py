@@ -100,6 +100,9 @@ def test_the_state_of_another_run_is_refused(tmp_path: Path, change: dict[str, i
     run.save(path)
     with pytest.raises(ParameterError, match="other settings: train into another folder"):
         training(replace(SETTINGS, **change)).load(path)
+    images, labels = data()
+    with pytest.raises(ParameterError, match="other data"):
+        Training(TINY, SETTINGS, 255 - images, labels).load(path)
 
 
 def test_a_broken_state_is_refused(tmp_path: Path) -> None:
@@ -107,6 +110,18 @@ def test_a_broken_state_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a state")
     with pytest.raises(ParameterError, match="is no training state"):
         training().load(path)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    run = training(replace(SETTINGS, learning_rate=1e30))
+    with pytest.raises(ParameterError, match=r"step \d+: the loss is (nan|inf)"):
+        run.run(tmp_path / "state.safetensors", progress=False)
+
+
+@pytest.mark.parametrize("name", ["images", "batch", "warmup"])
+def test_numbers_that_are_too_small_are_refused(name: str) -> None:
+    with pytest.raises(ParameterError, match=f"{name} is 1 or more; got 0"):
+        replace(SETTINGS, **{name: 0})
 
 
 def test_images_of_another_size_are_refused() -> None:

@@ -7,6 +7,7 @@ model was called, the result, and the settings.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from seeds_theory.baselines.coordinates import LinearBeta
 from seeds_theory.baselines.edm import EDM_HEUN
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import GridError, UnknownNameError
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.plan import Interval
 from seeds_theory.sources import InjectedNoise
@@ -156,6 +157,29 @@ def test_churn_draws_in_every_step(window: dict[str, float]) -> None:
     asked.clear()
     EDM_HEUN(MIXTURE, x, [*grid, 0.0], source, churn=0.0, **window)
     assert not asked
+
+
+def test_a_repeated_level_goes_up_and_comes_down_again() -> None:
+    levels, churn, s_noise = [3.0, 1.0, 1.0, 0.4, 0.0], 0.8, 1.01
+    x = torch.linspace(-6, 6, 8, dtype=torch.float64).reshape(2, 4)
+    z = torch.randn(4, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = EDM_HEUN(MIXTURE, x, levels, InjectedNoise(z), churn=churn, s_noise=s_noise)
+    gamma = min(churn / 4, math.sqrt(2) - 1)
+    for i, (s, t) in enumerate(itertools.pairwise(levels)):  # as published
+        top = s * (1 + gamma)
+        up = x + s_noise * math.sqrt(top**2 - s**2) * z[i]
+        d = (up - MIXTURE(up, top)) / top
+        x = up + (t - top) * d
+        if t > 0:
+            x = up + (t - top) * (d + (x - MIXTURE(x, t)) / t) / 2
+    assert torch.allclose(found, x, rtol=1e-12, atol=1e-12)
+
+
+def test_only_positive_levels_are_repeated() -> None:
+    x = torch.ones(1, 4, dtype=torch.float64)
+    for levels in ([2.0, 1.0, 0.0, 0.0], [1.0, 2.0]):
+        with pytest.raises(GridError, match="descend"):
+            EDM_HEUN(MIXTURE, x, levels)
 
 
 # 1/2 is left to curved data: see below.
