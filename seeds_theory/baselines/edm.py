@@ -39,7 +39,7 @@ from torch import Tensor
 
 from seeds_theory.baselines.coordinates import Coordinates, NoiseLevel, coordinates
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio, require_option
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import ParameterError, UnknownNameError
 
 SIGMA = NoiseLevel()
 
@@ -97,7 +97,8 @@ def edm(
     churn : S_churn of the paper; by default the noise is eta's.
     s_min, s_max, s_noise : S_min, S_max, S_noise; they hold for either noise.
     solver : "heun" or "euler".
-    schedule, scaled : coordinates of the ODE, see `seeds_theory.baselines.coordinates`.
+    schedule, scaled : coordinates of the ODE, see `seeds_theory.baselines.coordinates`; an instance says
+        itself whether it is scaled.
     round_sigma : to the noise levels that the model knows; churn goes up to one of these.
 
     Raises
@@ -112,6 +113,8 @@ def edm(
     if solver not in ("heun", "euler"):
         raise UnknownNameError(f"EDM's solvers are 'heun' and 'euler'; got {solver!r}")
     most = 0.0 if churn is None else min(churn / (len(run.sigmas) - 1), math.sqrt(2) - 1)
+    if round_sigma is not None and not callable(round_sigma):
+        raise ParameterError(f"round_sigma is a function of a noise level; got {round_sigma!r}")
     frame = coordinates(schedule, run.sigmas, scaled)
 
     def raised(x: Tensor, s: float, gamma: float, z: Tensor) -> tuple[Tensor, float]:

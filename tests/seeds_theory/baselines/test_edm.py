@@ -21,7 +21,7 @@ from torch import Tensor
 
 from seeds_theory.baselines.coordinates import LinearBeta
 from seeds_theory.baselines.edm import EDM_HEUN
-from seeds_theory.errors import GridError, UnknownNameError
+from seeds_theory.errors import GridError, ParameterError, UnknownNameError
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.plan import Interval
 from seeds_theory.sources import InjectedNoise
@@ -95,6 +95,11 @@ def test_unknown_names_list_the_known(wrong: dict[str, str]) -> None:
     x = torch.ones(1, 4, dtype=torch.float64)
     with pytest.raises(UnknownNameError, match=r"are 'linear', 've' and 'vp'|'heun' and 'euler'"):
         EDM_HEUN(MIXTURE, x, [2.0, 1.0], **wrong)
+
+
+def test_round_sigma_is_a_function() -> None:
+    with pytest.raises(ParameterError, match="round_sigma is a function of a noise level; got 1"):
+        EDM_HEUN(MIXTURE, torch.ones(1, 4, dtype=torch.float64), [2.0, 1.0], round_sigma=1)
 
 
 @pytest.mark.parametrize("schedule", ["ve", "vp"])
