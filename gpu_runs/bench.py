@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
+from typer.core import TyperGroup
 
 from gpu_runs import micro as micro_benchmark
 from gpu_runs.benchmark import Resources, run_plan
 from gpu_runs.checkpoint import load_checkpoint
 from gpu_runs.curves import figure, table
+from gpu_runs.device import require_device
 from gpu_runs.features import FASHION_MNIST
 from gpu_runs.generation import PRECISIONS
 from gpu_runs.presets import find_plan, presets
@@ -24,9 +26,26 @@ from seeds_theory.command import require_picture, require_writable, run_command,
 from seeds_theory.errors import UnknownNameError
 from seeds_theory.solver import SOLVERS
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
 
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+class _Commands(TyperGroup):
+    """The commands; what is none of them is a plan to run."""
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["run", *args])
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    help="Tables of methods on a checkpoint, and what the methods cost.\n\n"
+    "[bold]seeds-bench PLAN.toml[/bold] is short for [bold]seeds-bench run PLAN.toml[/bold].",
+)
+
+Device = Annotated[
+    str | None, typer.Option(help="As cpu or cuda:1. Default: the GPU, if there is one.")
+]
 
 
 @app.command()
@@ -61,14 +80,16 @@ def run(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 64,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Processes of one thread; with cuda on all GPUs in turn.")
+        int, typer.Option(min=1, help="Processes of one thread; on GPUs, on all of them in turn.")
     ] = 1,
-    device: Device = "cpu",
+    device: Device = None,
 ) -> None:
     """Run the PLAN: score each method at each number of steps on each block of seeds.
 
     The same command again goes on with a run that was stopped, and tries failed cells again. A plan with
     more cells or blocks adds to what is there; any other is refused.
+
+    The name of this command may be left out.
 
     Example: [bold]seeds-bench run plan.toml --out table --jobs 2[/bold]
 
@@ -84,8 +105,13 @@ def run(
         features=features or chosen.features,
         blocks=blocks or chosen.blocks,
     )
+    notes = []
     if images and images != chosen.images:
-        # Scores depend on the number of images: published ones are left out.
+        if any(curve.published for curve in chosen.curves):
+            notes.append(
+                f"published scores are left out: they are of {chosen.images} images, and scores depend "
+                "on how many there are"
+            )
         curves = tuple(replace(curve, published=None) for curve in chosen.curves)
         chosen = replace(chosen, images=images, curves=curves)
     results = run_plan(
@@ -96,7 +122,7 @@ def run(
     )
     console = Console()
     console.print(table(results))
-    for remark in results.header["remarks"]:
+    for remark in [*notes, *results.header["remarks"]]:
         console.print(f"note: {remark}", soft_wrap=True, highlight=False, markup=False)
     failed = [row for row in results.rows if row.error]
     for row in failed:
@@ -135,8 +161,11 @@ def list_presets() -> None:
     The weights are licensed CC BY-NC-SA 4.0 and are not part of this project: a user has the files that are
     named here. A score that is marked recalled is quoted from memory, not from the publication.
     """
-    drawn = Table(caption="The weights are CC BY-NC-SA 4.0 and not part of this project.")
-    for heading in ("preset and file (.pkl)", "what", "reference", "NFE", "options", "FID"):
+    drawn = Table(
+        caption="The weights are CC BY-NC-SA 4.0 and not part of this project. "
+        "N steps of their sampler are 2N - 1 network calls."
+    )
+    for heading in ("preset and file (.pkl)", "what", "reference", "steps", "options", "FID"):
         drawn.add_column(heading, overflow="fold")
     for preset in presets().values():
         (curve,) = preset.published.curves
@@ -144,7 +173,7 @@ def list_presets() -> None:
             preset.name,
             preset.about,
             preset.published.reference,
-            str(2 * curve.steps[0] - 1),
+            str(curve.steps[0]),
             "\n".join(f"{name} {value:g}" for name, value in curve.options.items()) or "eta 0",
             f"{curve.published:g}{' (recalled)' if curve.recalled else ''}",
         )
@@ -164,7 +193,7 @@ def micro(
     precision: Annotated[
         str, typer.Option(help=f"Of the network: {', '.join(PRECISIONS)}.")
     ] = "fp32",
-    device: Device = "cpu",
+    device: Device = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
@@ -178,7 +207,7 @@ def micro(
     for name in names:
         if name.partition("@")[0] not in SOLVERS:
             raise UnknownNameError(f"unknown sampler {name!r}; known: {', '.join(SOLVERS)}")
-    loaded = load_checkpoint(network, device=device)
+    loaded = load_checkpoint(network, device=require_device(device))
     costs = [
         micro_benchmark.measure(loaded, name, nfe=nfe, batch=batch, precision=precision)
         for name in tqdm(names, desc="methods", disable=not sys.stderr.isatty(), leave=False)

@@ -10,11 +10,12 @@ import multiprocessing
 import platform
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tqdm import tqdm
 
 from gpu_runs.checkpoint import file_sha256, load_checkpoint
 from gpu_runs.curves import write_report
+from gpu_runs.device import require_device
 from gpu_runs.features import FASHION_MNIST, load_features
 from gpu_runs.generation import GridWarning, ImageSampler
 from gpu_runs.images import ImageSet
@@ -48,13 +50,13 @@ class Resources:
     """What a run has besides its plan; nothing here changes a score by more than rounding.
 
     weights, trust : of the feature network, as of `load_features`. batch : images to a network call.
-    device : where all computes. progress : show a bar.
+    device : where all computes, by default the GPU if there is one. progress : show a bar.
     """
 
     weights: Path | None = None
     trust: bool = False
     batch: int = 64
-    device: str = "cpu"
+    device: str | None = None
     progress: bool = False
 
 
@@ -70,13 +72,14 @@ class Bench:
         self.plan, self.resources = plan, resources
         if resources.batch < 1:
             raise ParameterError(f"a batch has one image or more; got {resources.batch}")
+        self.device = require_device(resources.device)
         self.reference = load_reference(plan.reference)
-        self.network = load_checkpoint(plan.network, device=resources.device)
+        self.network = load_checkpoint(plan.network, device=self.device)
         self.features = load_features(
             plan.features,
             weights=resources.weights,
             trust=resources.trust,
-            device=resources.device,
+            device=self.device,
         )
         self.shape = (self.network.channels, self.network.resolution, self.network.resolution)
         black = ImageSet((1, *self.shape), lambda _: np.zeros((1, *self.shape), np.uint8))
@@ -132,8 +135,9 @@ def run_plan(
 
     Parameters
     ----------
-    plan : of `gpu_runs.plans`. out : the folder. resources : by default the CPU.
-    jobs : processes that share the cells, each on one thread; with device "cuda" on all GPUs in turn.
+    plan : of `gpu_runs.plans`. out : the folder. resources : by default those of `Resources`.
+    jobs : processes that share the cells, each on one thread; on GPUs, unless the device is one by its
+        number, on all of them in turn.
 
     Returns
     -------
@@ -156,7 +160,12 @@ def run_plan(
         results = open_results(Path(out), header)
         done = {row.key for row in results.rows}
         todo = [cell for cell in cells if key_of(cell) not in done]
-        rows = _in_processes(plan, resources, todo, jobs) if jobs > 1 else map(bench.row, todo)
+        if jobs > 1:
+            del bench  # each process has its own
+            torch.cuda.empty_cache()
+            rows = _in_processes(plan, resources, todo, jobs)
+        else:
+            rows = map(bench.row, todo)
         with tqdm(
             desc="network calls",
             total=sum(cell.nfe for cell in cells) * plan.images,
@@ -179,6 +188,7 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
     files = {name: asked.pop(name) for name in ("network", "reference", "features")}
     return {
         "settings": {
+            "seeds-theory": version("seeds-theory"),
             "checkpoint": file_sha256(plan.network),
             "reference": file_sha256(reference),
             "features": bench.features.digest,
@@ -208,17 +218,17 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "jobs": jobs,
                 "batch": bench.resources.batch,
-                "device": torch.cuda.get_device_name(bench.resources.device)
-                if bench.resources.device.startswith("cuda")
+                "device": torch.cuda.get_device_name(bench.device)
+                if bench.device.type == "cuda"
                 else platform.machine(),
                 "python": platform.python_version(),
-                **{name: version(name) for name in ("seeds-theory", "torch", "numpy")},
+                **{name: version(name) for name in ("torch", "numpy")},
             }
         ],
     }
 
 
-_bench: Bench  # of a worker process
+_bench: Callable[[], Bench]  # of a worker process
 
 
 def _in_processes(
@@ -246,13 +256,15 @@ def _in_processes(
 def _start_worker(plan: Plan, resources: Resources, started: Any) -> None:
     global _bench
     torch.set_num_threads(1)
-    device = resources.device
     with started.get_lock():
-        if device == "cuda":
-            device = f"cuda:{started.value % torch.cuda.device_count()}"
+        number = started.value
         started.value += 1
-    _bench = Bench(plan, Resources(resources.weights, resources.trust, resources.batch, device))
+    device = resources.device
+    if device in (None, "cuda") and torch.cuda.is_available():
+        device = f"cuda:{number % torch.cuda.device_count()}"
+    # Not yet: what goes wrong here would only be said to have killed the process.
+    _bench = cache(lambda: Bench(plan, replace(resources, device=device, progress=False)))
 
 
 def _row(cell: Cell) -> Row:
-    return _bench.row(cell)
+    return _bench().row(cell)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from rich.markup import escape
 from rich.table import Table
 
+from gpu_runs.errors import printable
 from gpu_runs.files import whole_file
 from gpu_runs.results import Results
 from seeds_theory.command import write_json
@@ -76,7 +78,7 @@ def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]
 def table(results: Results, labels: Sequence[str] | None = None) -> Table:
     """The points as a table, and beside them what was published. Errors as of `points`."""
     published = {curve["label"]: curve for curve in results.header["curves"] if curve["published"]}
-    drawn = Table(title=results.header["distance"])
+    drawn = Table(title=escape(printable(results.header["distance"])))
     for heading in ("method", "steps", "NFE", "distance", "blocks"):
         drawn.add_column(heading, justify="left" if heading == "method" else "right")
     if published:
@@ -91,7 +93,7 @@ def table(results: Results, labels: Sequence[str] | None = None) -> Table:
             recalled = " (recalled)" if curve and curve["recalled"] else ""
             values += [f"{point.least:.4g}", f"{curve['published']:g}{recalled}" if curve else ""]
         values.append(f"{point.images_per_second:.3g}")
-        drawn.add_row(point.label, str(point.steps), str(point.nfe), *values)
+        drawn.add_row(escape(printable(point.label)), str(point.steps), str(point.nfe), *values)
     return drawn
 
 

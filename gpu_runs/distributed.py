@@ -5,10 +5,11 @@ A run that was not started so is the case of one process: the same calls, and no
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -20,12 +21,14 @@ from torch.distributed import (  # type: ignore[attr-defined]
     rendezvous,
 )
 
-from seeds_theory.errors import SeedsError
+from gpu_runs.device import require_device
+from seeds_theory.errors import ParameterError, SeedsError
 
 Result = TypeVar("Result")
 
-# A process may wait long for a slower one; if one dies, torchrun ends the others.
-_PATIENCE = timedelta(days=7)
+# How long a process waits for the others before it ends with an error. On one node torchrun notices at
+# once if a process dies, on several not always. Those that work wait for a batch of another, no longer.
+_PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,13 @@ class Processes:
 
     rank: int = 0
     world: int = 1
-    device: torch.device = field(
-        default_factory=lambda: torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    )
+    device: torch.device = field(default_factory=lambda: require_device(None))
     _store: Any = field(default_factory=HashStore, repr=False)
+    _runs: Iterator[int] = field(default_factory=itertools.count, repr=False)
+
+    def new_run(self) -> Processes:
+        """The same processes with nothing failed or counted yet. All have to call it, in the same order."""
+        return replace(self, _store=PrefixStore(f"run{next(self._runs)}", self._store))
 
     def gather(self, value: Any) -> list[Any]:
         """The (small) values of all processes by rank, in each of them; all wait for all."""
@@ -50,6 +56,14 @@ class Processes:
             return [value]
         values: list[Any] = [None] * self.world
         dist.all_gather_object(values, value)
+        return values
+
+    def gather_to_first(self, value: Any) -> list[Any]:
+        """The values of all processes by rank, in process 0; in the others none. For large ones."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * (self.world if self.rank == 0 else 0)
+        dist.gather_object(value, values or None)
         return values
 
     def together(self, work: Callable[[], Result]) -> Result:
@@ -81,20 +95,38 @@ class Processes:
 
 
 @contextmanager
-def processes() -> Iterator[Processes]:
-    """The processes that torchrun started, on one node or several: NCCL on GPUs, gloo on CPUs."""
+def processes(device: str | None = None) -> Iterator[Processes]:
+    """The processes that torchrun started, on one node or several: NCCL on GPUs, gloo on CPUs.
+
+    device : where they compute, by default on GPUs if there are any. Of those each process takes the one
+        that torchrun gives it by its local rank; so there it is "cpu" or "cuda", without a number.
+
+    Raises
+    ------
+    ParameterError : no such device, in one of them.
+    """
     if "RANK" not in os.environ:
-        yield Processes()
+        yield Processes(device=require_device(device))
         return
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else "cpu"
-    if cuda:
-        torch.cuda.set_device(device)
     store, rank, world = next(iter(rendezvous("env://")))
     # What is gathered here lies on the host: gloo carries it, also between GPUs.
-    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=_PATIENCE)
     try:
-        yield Processes(rank, world, torch.device(device), PrefixStore("gpu_runs", store))
+        group = Processes(rank, world, torch.device("cpu"), PrefixStore("gpu_runs", store))
+        own = group.together(lambda: _own_device(device))
+        if own.type == "cuda":
+            torch.cuda.set_device(own)
+        yield replace(group, device=own)
     finally:
         dist.destroy_process_group()
+
+
+def _own_device(name: str | None) -> torch.device:
+    """The device of this process among those that torchrun started on this node."""
+    if name not in (None, "cpu", "cuda"):
+        raise ParameterError(
+            f"under torchrun a device is cpu or cuda, and the local rank chooses the GPU; got {name!r}"
+        )
+    on_gpu = name == "cuda" or (name is None and torch.cuda.is_available())
+    return require_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if on_gpu else "cpu")

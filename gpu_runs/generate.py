@@ -72,18 +72,25 @@ def generate(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="As cpu or cuda:1; under torchrun cpu or cuda. Default: the GPUs, if there are any."
+        ),
+    ] = None,
 ) -> None:
     """Generate images from a checkpoint; the same command again goes on with a run that was stopped.
 
-    An image depends on its seed, not on the batch or the number of processes. Beside the images are
-    run.json, which says how they were made, and a picture of the first 64.
+    An image depends on its seed: bit for bit it is the same from any number of processes with as many
+    threads each, and another --batch changes it by no more than rounding. Beside the images are run.json,
+    which says how they were made, and a picture of the first 64.
 
     Example: [bold]seeds-generate --network fashion-mnist --method seeds-3 --steps 20 --seeds 0-63 --out
     images[/bold]
 
     On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]
     """
-    with processes() as group, warnings.catch_warnings():
+    with processes(device) as group, warnings.catch_warnings():
         warnings.simplefilter("ignore" if group.rank else "always", GridWarning)
         warnings.showwarning = _print_warning
         named = {"eta": eta, "prediction": prediction, "churn": churn}

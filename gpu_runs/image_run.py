@@ -1,7 +1,7 @@
 """A run: the images of many seeds, in batches, by one process or several, stopped and resumed at will.
 
 The seeds are cut into batches in their order. Who makes a batch, and when, does not change it; so the files
-are the same for any number of processes, and however often the run was stopped.
+are the same for any number of processes of as many threads each, and however often the run was stopped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ from gpu_runs.images import write_grid
 from gpu_runs.manifest import Manifest
 from gpu_runs.run_folder import only_writer, open_output
 from gpu_runs.seeds_range import batches, format_seeds, parse_seeds
-from seeds_theory.errors import ParameterError
+from seeds_theory.errors import ParameterError, SeedsError
+
+_UNTIL_SEEN = 90.0  # seconds; NFS may hide a file that another node has written for 60
+
+
+class DifferentRuns(SeedsError):
+    """Processes that were started for one run, but each for another."""
 
 
 def generate_images(
@@ -60,9 +66,10 @@ def generate_images(
     ------
     SeedsError : whatever is wrong with the input, or went wrong. What was done by then is kept.
     """
-    group = group or Processes()
+    group = (group or Processes()).new_run()
     with group.together(lambda: _Run(network, settings, Path(out), group)) as run:
-        group.together(lambda: run.prepare(list(seeds), batch, command))
+        group.together(lambda: run.prepare(list(seeds), batch))
+        group.together(lambda: run.open(command))
         group.together(lambda: run.make(progress))
         group.together(run.finish)
         return run.manifest.content if run.leads else {}
@@ -84,8 +91,8 @@ class _Run:
     def __exit__(self, *exception: object) -> None:
         self._held.close()
 
-    def prepare(self, seeds: list[int], batch: int, command: str) -> None:
-        """Check all input; in process 0, open the output."""
+    def prepare(self, seeds: list[int], batch: int) -> None:
+        """Check all input, and say what determines the images."""
         self.seeds = parse_seeds(format_seeds(seeds))
         self.batches = batches(self.seeds, batch)
         labels = listed_classes(self.settings.labels)
@@ -95,31 +102,54 @@ class _Run:
         if network.channels not in (1, 3):
             raise ParameterError(f"images have 1 or 3 channels; the network's {network.channels}")
         self.sampler = ImageSampler(network, self.settings)
+        self.identity = {
+            "checkpoint": file_sha256(self.network),
+            "seeds-theory": version("seeds-theory"),
+            **asdict(self.settings),
+        }
+        self.shape = {"seeds": format_seeds(seeds), "batch": batch, "torch": torch.__version__}
+
+    def open(self, command: str) -> None:
+        """Require that all processes have the same run; in process 0, open its output."""
+        own = _name(self.group.device), self.identity | self.shape
+        devices, everywhere = zip(*self.group.gather(own), strict=True)
         if not self.leads:
             return
+        for rank, there in enumerate(everywhere):
+            for name, value in everywhere[0].items():
+                if there[name] != value:
+                    raise DifferentRuns(
+                        f"process {rank} has {name} = {there[name]!r}, process 0 {value!r}: all need "
+                        "the same command, files and versions"
+                    )
+        self._held.enter_context(only_writer(self.output.work))
         self.manifest = Manifest(
             self.output,
             self.seeds,
-            settings={"checkpoint": file_sha256(self.network), **asdict(self.settings)},
+            settings=self.identity,
             about={
                 "network": self.network,
                 "noise_levels": self.sampler.sigmas.tolist(),
                 "nfe": self.sampler.nfe,
             },
         )
-        self._held.enter_context(only_writer(self.output.work))
         self.missing = self.output.missing(self.seeds)
         if self.missing:
             self.manifest.add_run(
+                sorted(set(devices)),
                 command=command,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
-                batch=batch,
+                batch=self.shape["batch"],
                 processes=self.group.world,
-                **_machine(self.group.device),
+                threads=torch.get_num_threads(),
+                versions={
+                    "python": platform.python_version(),
+                    **{name: version(name) for name in ("seeds-theory", "torch", "numpy")},
+                },
             )
 
     def make(self, progress: bool) -> None:
-        """Make what is missing: of its batches, process r of W takes every W-th from the r-th on."""
+        """Make what is missing: whoever is free takes the next of its batches."""
         group = self.group
         self.missing = group.gather(self.missing)[0]
         self.start = time.perf_counter()
@@ -134,9 +164,8 @@ class _Run:
         missing = set(self.missing)
         todo = [batch for batch in self.batches if not missing.isdisjoint(batch)]
         with bar:
-            for batch in todo[group.rank :: group.world]:
-                if group.failed:
-                    return
+            while (place := group.count("batches", 1) - 1) < len(todo) and not group.failed:
+                batch = todo[place]
                 # All of the batch, also if some of it is there: a smaller one is rounded otherwise.
                 images = self.sampler(batch)
                 rows = [row for row, seed in enumerate(batch) if seed in missing]
@@ -153,7 +182,7 @@ class _Run:
         peaks = self.group.gather(peak)
         if not self.leads:
             return
-        if lost := self.output.missing(self.seeds):
+        if lost := self._lost():
             raise OutputError(
                 f"{len(lost)} images that were made are not in {self.output.work}: all processes need "
                 "to see the same folder"
@@ -168,15 +197,16 @@ class _Run:
         with whole_file(self.output.picture) as part:
             write_grid(images, part)
 
+    def _lost(self) -> list[int]:
+        """The seeds without an image; those of other nodes get time to be seen."""
+        lost = self.output.missing(self.seeds)
+        end = time.monotonic() + (_UNTIL_SEEN if self.group.world > 1 else 0.0)
+        while lost and time.monotonic() < end:
+            time.sleep(1)
+            lost = self.output.missing(lost)
+        return lost
 
-def _machine(device: torch.device) -> dict[str, Any]:
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("seeds-theory", "torch", "numpy")},
-        },
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.machine(),
-        "threads": torch.get_num_threads(),
-    }
+
+def _name(device: torch.device) -> str:
+    """What a device is called in a manifest."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()

@@ -2,13 +2,14 @@
 
 settings  what determines an image but its seed; runs with other settings are refused
 network, noise_levels, nfe
-runs      one entry per command: seeds, versions, device, images made, time
+runs      one entry per command: seeds, versions, devices, images made, time
 images, seconds, images_per_second     in all
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from gpu_runs.files import OutputError, whole_file
 from gpu_runs.run_folder import Output
 from gpu_runs.seeds_range import format_seeds
 from seeds_theory.command import write_json
+
+
+class DeviceWarning(UserWarning):
+    """Images of one output are made on devices that round differently."""
 
 
 class Manifest:
@@ -58,9 +63,20 @@ class Manifest:
                     f"{here.get(name)!r}: they are never mixed, choose another --out"
                 )
 
-    def add_run(self, **entry: Any) -> None:
-        """Add a run, with what is known of it before it starts, and write the file."""
-        self.content["runs"].append({"seeds": self.seeds, "images": 0, "seconds": 0.0, **entry})
+    def add_run(self, devices: list[str], **entry: Any) -> None:
+        """Add a run on these devices, with what else is known of it before it starts; write the file.
+
+        A DeviceWarning names them if there are others among those of all runs.
+        """
+        runs = self.content["runs"]
+        runs.append({"seeds": self.seeds, "images": 0, "seconds": 0.0, "devices": devices, **entry})
+        if len(known := {device for run in runs for device in run["devices"]}) > 1:
+            warnings.warn(
+                f"the images in {self.file.parent} come from {' and '.join(sorted(known))}: another "
+                "device would have made them with other rounding",
+                DeviceWarning,
+                stacklevel=2,
+            )
         self.update()
 
     def update(self, **entry: Any) -> None:
@@ -80,7 +96,10 @@ class Manifest:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
-        runs = [(run["seeds"], run["images"] + run["seconds"]) for run in content["runs"]]
+        runs = [
+            (run["seeds"], run["images"] + run["seconds"], "".join(run["devices"]))
+            for run in content["runs"]
+        ]
         if runs and isinstance(content["settings"], dict):
             return content
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

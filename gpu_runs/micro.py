@@ -17,6 +17,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
+from gpu_runs.device import arithmetic
 from gpu_runs.generation import STATES, Generation, GridWarning, ImageSampler
 from gpu_runs.plans import most_steps
 from gpu_runs.preconditioning import PreconditionedNetwork
@@ -85,7 +86,8 @@ def measure(
         return sampler.solver(lambda x, sigma: estimate, x, sampler.sigmas, source)
 
     # The network's own kernels are chosen in its first calls, which the timer leaves out.
-    call = _seconds(lambda: sampler.network(x, 1.0))
+    with arithmetic(tf32=precision == "tf32"):
+        call = _seconds(lambda: sampler.network(x, 1.0))
     bare = _seconds(lambda: run(silent))
     own = max(bare, _seconds(lambda: run(generators)))
     cuda = sampler.device.type == "cuda"

@@ -113,7 +113,8 @@ def open_results(folder: Path, header: dict[str, Any]) -> Results:
         _require_same(there, header)
         header["runs"] = there.header["runs"] + header["runs"]
         rows = [row for row in there.rows if not row.error]
-    for name, text in ((ROWS, _csv(rows, heading=True)), (HEADER, json.dumps(header, indent=1))):
+    # The rows last: as long as they are missing, they are none yet.
+    for name, text in ((HEADER, json.dumps(header, indent=1)), (ROWS, _csv(rows, heading=True))):
         with whole_file(folder / name) as part:
             part.write_text(text, encoding="utf-8")
     return Results(folder, header, rows)
@@ -147,7 +148,7 @@ def read_results(folder: str | Path) -> Results:
     folder = Path(folder)
     try:
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-        text = (folder / ROWS).read_text(encoding="utf-8")
+        text = (folder / ROWS).read_text(encoding="utf-8") if (folder / ROWS).exists() else ""
         runs, cells = header["runs"], header["cells"]
         known = {(c["label"], c["method"], c["options"], c["steps"]) for c in cells}
         if not isinstance(header["settings"], dict) or not isinstance(runs, list):

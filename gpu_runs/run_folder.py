@@ -7,23 +7,25 @@ of the run, see `gpu_runs.manifest`.
 
 from __future__ import annotations
 
-import fcntl
-import os
+import io
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
 from gpu_runs.files import OutputError, blamed_on, whole_file
 from gpu_runs.images import open_images, write_png
+from gpu_runs.inputs import reason
 
 SHOWN = 64
 """So many images are in the picture of a run."""
+_LOCK = ".lock"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
@@ -32,16 +34,17 @@ def only_writer(folder: Path) -> Iterator[None]:
     """For as long as no other run writes to this folder; raises OutputError if one does."""
     with blamed_on(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
+    lock = FileLock(folder / _LOCK, timeout=0)  # the system's: it ends with the process
     try:
-        with suppress(OSError):  # a file system without locks
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OutputError(f"another run is writing to {folder}: wait for its end") from None
+        lock.acquire()
+    except Timeout:
+        raise OutputError(f"another run is writing to {folder}: wait for its end") from None
+    except (OSError, NotImplementedError):
+        pass  # a file system without locks
+    try:
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 class PngFolder:
@@ -64,7 +67,9 @@ class PngFolder:
     @property
     def in_use(self) -> bool:
         """Whether there is something of a run, or of whatever else."""
-        return self.work.is_dir() and any(file.suffix != ".part" for file in self.work.iterdir())
+        return self.work.is_dir() and any(
+            file.suffix != ".part" and file.name != _LOCK for file in self.work.iterdir()
+        )
 
     def path(self, seed: int) -> Path:
         """The file of a seed's image."""
@@ -77,27 +82,34 @@ class PngFolder:
     def write(self, seeds: Sequence[int], images: Tensor) -> None:
         """Add the images uint8 (n, channels, height, width) of these seeds. Raises OutputError."""
         for seed, image in zip(seeds, images, strict=True):
-            # Not durable, which takes longer than to write: `missing` sees what a power failure cut off.
+            # Not durable, which takes longer than to write: `missing` finds what a power failure damaged.
             with whole_file(self.path(seed), durable=False) as part:
                 write_png(image, part)
 
     def finish(self, seeds: Sequence[int]) -> Tensor:
-        """Once none is missing; returns the first `SHOWN` images."""
-        pictures = []
-        for seed in seeds[:SHOWN]:
-            with Image.open(self.path(seed)) as picture:
-                pixels = torch.from_numpy(np.array(picture))
-            pictures.append(pixels.reshape(*pixels.shape[:2], -1).permute(2, 0, 1))
-        return torch.stack(pictures)
+        """Once none is missing; returns the first `SHOWN` images. Raises OutputError."""
+        try:
+            pictures = []
+            for seed in seeds[:SHOWN]:
+                with Image.open(self.path(seed), formats=["PNG"]) as picture:
+                    pictures.append(np.asarray(picture))
+            stacked = np.stack(pictures)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise OutputError(
+                f"{self.work} holds pictures that are not of this run ({reason(error)}): remove them"
+            ) from None
+        return torch.from_numpy(stacked.reshape(*stacked.shape[:3], -1)).permute(0, 3, 1, 2)
 
 
 def _is_whole_png(path: Path) -> bool:
+    """Whether the checksums of its chunks are right, and its end is there."""
     try:
-        with path.open("rb") as file:
-            file.seek(-len(_PNG_END), os.SEEK_END)
-            return file.read() == _PNG_END
-    except OSError:  # missing, or shorter than that
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            picture.verify()
+    except (OSError, SyntaxError):  # SyntaxError is Pillow's word for a damaged PNG
         return False
+    return data.endswith(_PNG_END)
 
 
 class ArrayFile:

@@ -1,5 +1,6 @@
 import csv
 import json
+import multiprocessing
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
 from gpu_runs import benchmark, curves
+from gpu_runs import results as results_module
 from gpu_runs.bench import app, main
 from gpu_runs.benchmark import Resources, WorkerLost, run_plan
 from gpu_runs.checkpoint import save_checkpoint
 from gpu_runs.features import load_features
-from gpu_runs.files import OutputError
+from gpu_runs.files import OutputError, whole_file
 from gpu_runs.generation import ImageSampler
 from gpu_runs.plans import parse_plan
 from gpu_runs.preconditioning import PreconditionedNetwork
@@ -135,10 +138,13 @@ def test_a_killed_run_goes_on_where_it_was(plan, finished, run):
     assert read_results(run).rows == again.rows
 
 
-@pytest.mark.parametrize("cut", [0, 30])
+@pytest.mark.parametrize("cut", [None, 0, 30])
 def test_a_run_killed_at_its_first_write_starts_again(plan, run, finished, cut):
     text = (run / "results.csv").read_text()[:cut]
-    (run / "results.csv").write_text(text)
+    if cut is None:
+        (run / "results.csv").unlink()
+    else:
+        (run / "results.csv").write_text(text)
     run_plan(plan, run, TRUSTED)
     assert scores_of(read_results(run).rows) == scores_of(read_results(finished).rows)
 
@@ -188,7 +194,6 @@ def test_results_of_another_benchmark_are_refused(files, run, finished, tmp_path
         ("run.json", "[" * 100_000),
         ("run.json", ""),
         ("run.json", None),
-        ("results.csv", None),
         ("results.csv", "label,steps\nddim,3\n"),
         ("results.csv", 'ddim,ddim,{},3,3,0,100,8,"\n'),
         ("results.csv", "ddim,ddim,{},3,3,0,100,many,1,1,,,,,,1,1,\n"),
@@ -240,7 +245,7 @@ def test_a_cell_that_fails_is_recorded_and_tried_again(plan, run, finished, tmp_
         ({"features": "fashion-mnist"}, {}, "fashion-mnist features are of images"),
         ({}, {"trust": False}, "would be run: a TorchScript file is a program"),
         ({}, {"batch": 0}, "a batch has one image or more; got 0"),
-        ({}, {"device": "nowhere"}, "device 'nowhere' is not available here"),
+        ({}, {"device": "nowhere"}, "device nowhere is not available here"),
         ({"network": "none.pkl"}, {}, "no checkpoint file none.pkl"),
         ({"labels": "7"}, {}, "the classes of this network are 0 to 3; got 7"),
         ({"precision": "fp8"}, {}, "unknown precision 'fp8'"),
@@ -262,6 +267,37 @@ def test_the_folder_and_the_jobs_are_checked(plan, files):
         run_plan(plan, files["network"], TRUSTED)
     with pytest.raises(ParameterError, match="jobs are one or more; got 0"):
         run_plan(plan, "unused", TRUSTED, jobs=0)
+
+
+def test_a_kill_between_the_two_files_leaves_a_folder_that_goes_on(plan, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    written = []
+
+    def killed_after_one(path):
+        if written:
+            raise Killed
+        written.append(path.name)
+        return whole_file(path)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(results_module, "whole_file", killed_after_one)
+        run_plan(plan, tmp_path / "run", TRUSTED)
+    assert written == ["run.json"] and read_results(tmp_path / "run").rows == []
+    assert len(run_plan(plan, tmp_path / "run", TRUSTED).rows) == 8
+
+
+def test_what_goes_wrong_in_a_process_is_said(plan, monkeypatch):
+    monkeypatch.setattr(benchmark, "_bench", None, raising=False)
+    numbers = multiprocessing.Value("i", 0)
+    benchmark._start_worker(replace(plan, network="none.pkl"), TRUSTED, numbers)
+    assert numbers.value == 1
+    cell = plan.cells(tiny_network())[0][0]
+    with pytest.raises(SeedsError, match=r"no checkpoint file none\.pkl"):
+        benchmark._row(cell)
+    benchmark._start_worker(plan, TRUSTED, numbers)
+    assert benchmark._row(cell).error == ""
 
 
 @pytest.mark.slow
@@ -338,6 +374,15 @@ def test_results_without_a_score_have_an_empty_figure(tmp_path):
     assert curves.table(results).row_count == 0
 
 
+def test_labels_are_shown_as_they_are():
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(curves.table(synthetic(["a [bold]", "b\x1b[2J"], distance="D (f[red].pt)")))
+    text = shown.get()
+    assert "a [bold]" in text and "f[red].pt" in text
+    assert "b\\x1b[2J" in text and "\x1b[2J" not in text
+
+
 def test_found_and_published_stand_side_by_side():
     results = synthetic()
     results.header["curves"][0] |= {"published": 1.97, "recalled": True}
@@ -366,11 +411,14 @@ def test_the_commands_run_a_plan_and_draw_it(files, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "ddim" in result.output and "7.5" in result.output
     assert len(read_results("small").rows) == 2
+    result = CliRunner().invoke(app, [path, "--trust", "--batch", "4"])  # a bare plan
+    assert result.exit_code == 0 and "7.5" in result.output and "note:" not in result.output
     result = CliRunner().invoke(app, ["plot", "small", "--to", "again.svg", "--label", "ddim"])
     assert result.exit_code == 0 and "ddim" in Path("again.svg").read_text()
     command = ["run", path, "--trust", "--images", "6", "--blocks", "2", "--out", "fewer"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0 and "7.5" not in result.output
+    assert "note: published scores are left out: they are of 8 images" in result.output
     assert {(row.block, row.images) for row in read_results("fewer").rows} == {(0, 6), (1, 6)}
 
 
@@ -400,7 +448,7 @@ def test_the_command_names_failed_cells_and_files(files, tmp_path, monkeypatch, 
 def test_presets_are_listed_with_what_a_user_needs(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     result = CliRunner().invoke(app, ["presets"])
-    for text in ("edm-cifar10-32x32-uncond-vp", "1.97", "1.98 (recalled)", "CC BY-NC-SA", "511"):
+    for text in ("edm-cifar10-32x32-uncond-vp", "1.97", "1.98 (recalled)", "CC BY-NC-SA", "256"):
         assert text in result.output
     result = CliRunner().invoke(app, ["run", "edm-cifar10-32x32-uncond-vp", "--ours"])
     assert isinstance(result.exception, SeedsError)

@@ -11,7 +11,9 @@ import pytest
 import torch
 from tiny_networks import tiny_checkpoint
 
+from gpu_runs import image_run
 from gpu_runs.distributed import Processes, processes
+from gpu_runs.files import OutputError
 from gpu_runs.generate import main
 from gpu_runs.generation import Generation
 from gpu_runs.image_run import generate_images
@@ -42,7 +44,7 @@ def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.glob("*/*.png")}
 
 
-def worker(rank, world, port, arguments, log):
+def worker(rank, world, port, main, arguments, log):
     """One process of a run, with the environment that torchrun would give it."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
@@ -52,8 +54,18 @@ def worker(rank, world, port, arguments, log):
     main()
 
 
-def run(folder, world, arguments):
-    """Run the command in so many processes; their exit codes and outputs, by rank."""
+def gather():
+    """What the processes of a group say to one another."""
+    with processes() as group:
+        print(group.gather(group.rank), group.gather_to_first(group.rank))
+        print([group.new_run().count("images", 1 + group.rank) > 2 for _ in range(2)])
+
+
+def run(folder, world, arguments, main=main):
+    """Run the command in so many processes; their exit codes and outputs, by rank.
+
+    arguments : of all, or a list for each.
+    """
     # Children of a process that has imported torch, and done nothing else, start at once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["gpu_runs.generate"])
@@ -61,9 +73,10 @@ def run(folder, world, arguments):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     logs = [folder / f"log{rank}" for rank in range(world)]
-    shared = (world, port, arguments)
+    each = arguments if isinstance(arguments[0], list) else [arguments] * world
     children = [
-        context.Process(target=worker, args=(rank, *shared, log)) for rank, log in enumerate(logs)
+        context.Process(target=worker, args=(rank, world, port, main, each[rank], log))
+        for rank, log in enumerate(logs)
     ]
     for child in children:
         child.start()
@@ -116,6 +129,65 @@ def test_wrong_input_is_said_once(checkpoint, tmp_path):
     ]
 
 
+def test_processes_with_different_runs_end_before_any_image(checkpoint, tmp_path):
+    other = tiny_checkpoint(tmp_path, label_dim=3)
+    each = [command(network, tmp_path / "run") for network in (checkpoint, other)]
+    codes, outputs = run(tmp_path, 2, each)
+    assert codes == [2, 2]
+    assert outputs[0].startswith("seeds-generate: process 1 has checkpoint = '")
+    assert outputs[0].endswith("all need the same command, files and versions\n")
+    assert outputs[0].count("\n") == 1 and not outputs[1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_under_torchrun_the_rank_chooses_the_gpu(checkpoint, tmp_path):
+    codes, outputs = run(tmp_path, 2, command(checkpoint, tmp_path / "run", "--device", "cuda:1"))
+    assert codes == [2, 2]
+    assert outputs == [
+        "seeds-generate: under torchrun a device is cpu or cuda, and the local rank chooses the GPU; "
+        "got 'cuda:1'\n",
+        "",
+    ]
+
+
+def test_values_are_gathered_in_all_or_in_the_first(tmp_path):
+    codes, outputs = run(tmp_path, 2, ["unused"], gather)
+    assert codes == [0, 0], outputs
+    assert outputs[0].splitlines()[0] == "[0, 1] [0, 1]"
+    assert outputs[1].splitlines()[0] == "[0, 1] []"
+    # Each run counts from 0: either only the second of the two saw a sum of 3, in each.
+    sums = [json.loads(output.splitlines()[1].lower()) for output in outputs]
+    assert [a != b for a, b in zip(*sums, strict=True)] == [True, True]
+
+
+def test_images_of_another_node_get_time_to_be_seen(checkpoint, tmp_path, monkeypatch):
+    generate_images(checkpoint, SETTINGS, [0, 1], tmp_path / "run")
+    answers = [[0, 1], [1], []]
+    monkeypatch.setattr(image_run.time, "sleep", lambda _: None)
+
+    def lost(world):
+        one = image_run._Run(checkpoint, SETTINGS, tmp_path / "run", Processes(world=world))
+        one.seeds = [0, 1]
+        left = iter(answers)
+        monkeypatch.setattr(one.output, "missing", lambda _: next(left))
+        return one._lost()
+
+    assert lost(world=1) == [0, 1]
+    assert lost(world=2) == []
+    monkeypatch.setattr(image_run, "_UNTIL_SEEN", 0.0)
+    assert lost(world=2) == [0, 1]
+
+
+def test_one_group_serves_several_runs(checkpoint, tmp_path):
+    group = Processes()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        generate_images(checkpoint, SETTINGS, [0], tmp_path / "file", group=group)
+    for name in ("first", "second"):
+        content = generate_images(checkpoint, SETTINGS, [0, 1], tmp_path / name, group=group)
+        assert content["images"] == len(files(tmp_path / name)) == 2
+
+
 @pytest.mark.slow
 def test_torchrun(checkpoint, alone, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -132,6 +204,7 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with processes() as group:
         assert (group.rank, group.world, group.gather("x")) == (0, 1, ["x"])
+        assert group.gather_to_first("x") == ["x"]
         assert [group.count("images", n) for n in (2, 0, 3)] == [2, 2, 5]
 
 

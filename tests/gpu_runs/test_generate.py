@@ -13,11 +13,13 @@ from PIL import Image
 from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
+from gpu_runs import image_run
 from gpu_runs.checkpoint import file_sha256, save_checkpoint
 from gpu_runs.generate import app, main
 from gpu_runs.generation import Generation, make_images
 from gpu_runs.image_run import generate_images
 from gpu_runs.images import open_images
+from gpu_runs.run_folder import only_writer
 from seeds_theory.errors import SeedsError
 
 SETTINGS = Generation("seeds-2", 3, {"eta": 0.5})
@@ -55,6 +57,7 @@ def test_the_command_makes_images_a_picture_and_a_manifest(checkpoint, tmp_path)
     assert content["noise_levels"][0] == 80 and content["noise_levels"][-1] == 0
     (run,) = content["runs"]
     assert (run["seeds"], run["batch"], run["processes"]) == ("0-9", 4, 1)
+    assert len(run["devices"]) == 1
     assert run["versions"]["torch"] == torch.__version__
     assert run["command"].startswith("seeds-generate ")
     assert 0 < run["seconds"] == content["seconds"]
@@ -122,6 +125,20 @@ def test_the_checkpoint_in_a_run_cannot_change(checkpoint, tmp_path):
         generate_images(str(tmp_path / "other.safetensors"), SETTINGS, [0], tmp_path / "run")
 
 
+def test_another_version_is_another_run(checkpoint, tmp_path, monkeypatch):
+    generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
+    monkeypatch.setattr(image_run, "version", lambda name: "9.9")
+    with pytest.raises(SeedsError, match=r"seeds-theory = '.*', this one has '9\.9'"):
+        generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
+
+
+def test_the_manifest_is_read_once_no_other_run_writes_it(checkpoint, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("")  # as another run may leave it for a moment
+    with only_writer(tmp_path / "run"), pytest.raises(SeedsError, match="another run is writing"):
+        generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
+
+
 def test_full_disk_ends_the_run_and_it_goes_on_later(checkpoint, tmp_path):
     generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
     (tmp_path / "run" / "000000" / "000003.png.part").symlink_to("/dev/full")
@@ -170,6 +187,7 @@ def test_clipping_is_one_line_on_stderr(tmp_path):
         (["--eta", "inf"], "eta is finite; got inf"),
         (["--out", __file__], "images go to a folder"),
         (["--precision", "fp7"], "unknown precision 'fp7'"),
+        (["--device", "nowhere"], "device nowhere is not available here"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

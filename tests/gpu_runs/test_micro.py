@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
@@ -43,6 +44,22 @@ def test_the_solver_is_timed_without_the_network(monkeypatch):
     monkeypatch.setattr(micro, "_seconds", seconds)
     micro.measure(network, "edm-heun", {"eta": 1.0}, nfe=5, batch=3)
     assert counts == [1, 0, 0, 5] and set(calls) == {3}
+
+
+def test_the_network_is_timed_in_the_arithmetic_of_a_run(monkeypatch):
+    network = tiny_network()
+    whole = type(network).forward
+    seen = []
+
+    def observed(self, *arguments):
+        seen.append(torch.backends.cudnn.deterministic)
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(type(network), "forward", observed)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(micro, "_seconds", lambda work: [work(), 1.0][1])
+    micro.measure(network, "ddim", nfe=3, batch=1)
+    assert seen == [True] * 4
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gpu_runs.files import OutputError, whole_file
 from gpu_runs.images import open_images
-from gpu_runs.manifest import Manifest
+from gpu_runs.manifest import DeviceWarning, Manifest
 from gpu_runs.run_folder import only_writer, open_output
 from gpu_runs.seeds_range import batches, format_seeds, parse_seeds
 from seeds_theory.errors import ParameterError
@@ -100,6 +100,28 @@ def test_a_png_that_is_cut_off_is_missing(tmp_path, kept):
     assert output.missing([4, 5]) == [4]
 
 
+@pytest.mark.parametrize("part", [slice(0, 8), slice(16, 24), slice(-30, -20), slice(0, -12)])
+def test_a_png_with_lost_blocks_is_missing(tmp_path, part):
+    # As after a power failure: the length is right, but some blocks never reached the disk.
+    output = open_output(tmp_path / "run")
+    output.write([4, 5], pictures(2))
+    data = bytearray(output.path(4).read_bytes())
+    data[part] = bytes(len(data[part]))
+    output.path(4).write_bytes(data)
+    assert output.missing([4, 5]) == [4]
+
+
+def test_a_picture_of_something_else_is_one_line(tmp_path):
+    output = open_output(tmp_path / "run")
+    output.write([4, 5], pictures(2))
+    Image.new("L", (9, 9)).save(output.path(5))
+    with pytest.raises(OutputError, match=r"pictures that are not of this run .*: remove them$"):
+        output.finish([4, 5])
+    output.path(5).write_text("no picture")
+    with pytest.raises(OutputError, match=r"pictures that are not of this run .*: remove them$"):
+        output.finish([4, 5])
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_arrays_have_rows_in_the_order_of_the_seeds(tmp_path, suffix, channels):
@@ -181,6 +203,7 @@ def test_one_run_at_a_time(tmp_path):
         pass
     with only_writer(tmp_path):
         pass
+    assert not open_output(tmp_path).in_use
 
 
 # ------------------------------------------------------------------------------------------ manifest
@@ -190,7 +213,7 @@ SETTINGS = {"checkpoint": "abc", "steps": 3, "options": {"eta": 0.1}}
 
 def begun(path, seeds=(0, 1), settings=SETTINGS):
     manifest = Manifest(open_output(path), list(seeds), settings, {"nfe": 7})
-    manifest.add_run(command="x")
+    manifest.add_run(["x86_64"], command="x")
     return manifest
 
 
@@ -225,6 +248,14 @@ def test_other_settings_are_refused(tmp_path, change, message):
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
+def test_another_device_is_warned_of(tmp_path):
+    manifest = begun(tmp_path / "run")
+    with pytest.warns(DeviceWarning, match="come from H200 and x86_64: another device would"):
+        manifest.add_run(["H200"])
+    with pytest.warns(DeviceWarning):  # also later, and of one run
+        manifest.add_run(["x86_64"])
+
+
 def test_a_folder_takes_more_seeds_and_an_array_does_not(tmp_path):
     for name in ("run", "x.npy"):
         begun(tmp_path / name)
@@ -244,7 +275,15 @@ def test_files_of_someone_else_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"settings": {}, "runs": []}', '{"settings": 1, "runs": [{}]}', "\xff"],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"settings": {}, "runs": []}',
+        '{"settings": 1, "runs": [{}]}',
+        '{"settings": {}, "runs": [{"seeds": "0", "images": 1, "seconds": 1, "devices": [1]}]}',
+        "\xff",
+    ],
 )
 def test_what_is_no_manifest_is_refused(tmp_path, text):
     (tmp_path / "run").mkdir()
