@@ -209,8 +209,7 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
             {"label": curve.label, "published": curve.published, "recalled": curve.recalled}
             for curve in plan.curves
         ],
-        "distance": f"{'FID' if bench.features.is_inception else 'Frechet distance'} "
-        f"({bench.features.name} features)",
+        "distance": bench.features.distance,
         "files": files,
         "remarks": remarks,
         "runs": [

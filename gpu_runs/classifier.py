@@ -11,11 +11,13 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gpu_runs.images import reason
+from gpu_runs.errors import printable
+from gpu_runs.files import whole_file
+from gpu_runs.inputs import open_regular, reason
 from seeds_theory.errors import SeedsError
 
 MODEL_FILE = Path(__file__).parent / "models" / "fashion-mnist-features.safetensors"
@@ -79,9 +81,13 @@ class ModelCard:
 
 
 def save_classifier(model: Classifier, card: ModelCard, path: Path) -> None:
-    """Write the parameters and the card as safetensors, the same bytes for the same numbers."""
+    """Write the parameters and the card as safetensors, the same bytes for the same numbers.
+
+    Raises OutputError if the file cannot be written.
+    """
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    path.write_bytes(save(state, {_CARD: json.dumps(asdict(card), sort_keys=True)}))
+    with whole_file(path) as part:
+        part.write_bytes(save(state, {_CARD: json.dumps(asdict(card), sort_keys=True)}))
 
 
 def load_classifier(path: Path = MODEL_FILE) -> tuple[Classifier, ModelCard, str]:
@@ -90,19 +96,18 @@ def load_classifier(path: Path = MODEL_FILE) -> tuple[Classifier, ModelCard, str
     Raises FeatureError for a file that is missing or is not one of `save_classifier`.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise FeatureError(f"a feature file has at most {_MOST_BYTES} bytes; {path} is larger")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        with safe_open(path, "pt") as file:
-            card = ModelCard(**json.loads((file.metadata() or {})[_CARD]))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        with open_regular(path) as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+        with safe_open(path, "pt") as tensors:
+            card = ModelCard(**json.loads((tensors.metadata() or {})[_CARD]))
+            state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
         model = Classifier()
         model.load_state_dict(state)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, FeatureError):
-            raise
+    except Exception as error:  # of the library, of JSON or of torch, for damaged and foreign files
         raise FeatureError(
-            f"{path} does not hold the Fashion-MNIST classifier ({reason(error)}): make it again with "
-            "python -m gpu_runs.train_features"
+            f"{printable(path)} does not hold the Fashion-MNIST classifier ({reason(error)}): make it "
+            "again with python -m gpu_runs.train_features"
         ) from None
-    return model.eval().requires_grad_(False), card, digest
+    return model.eval().requires_grad_(False), card, hashlib.sha256(content).hexdigest()

@@ -16,7 +16,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from gpu_runs.errors import printable
 from gpu_runs.images import ImageError
+from gpu_runs.inputs import reason
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = (
@@ -53,7 +55,7 @@ def load_fashion_mnist(
     pictures = _read_idx(_find(source, f"{stem}-images-idx3-ubyte"), (count, 28, 28))
     labels = _read_idx(_find(source, f"{stem}-labels-idx1-ubyte"), (count,))
     if labels.max() >= len(CLASSES):
-        raise ImageError(f"labels run from 0 to 9; {source} holds {labels.max()}")
+        raise ImageError(f"labels run from 0 to 9; {printable(source)} holds {labels.max()}")
     border = (SIDE - 28) // 2
     padded = np.pad(pictures, ((0, 0), (border, border), (border, border)))
     return torch.from_numpy(padded[:, None]), torch.from_numpy(labels.astype(np.int64))
@@ -64,7 +66,7 @@ def _find(folder: Path, name: str) -> Path:
         if candidate.is_file():
             return candidate
     raise ImageError(
-        f"no {name}[.gz] in {folder}: install Debian's dataset-fashion-mnist, or name a folder "
+        f"no {name}[.gz] in {printable(folder)}: install Debian's dataset-fashion-mnist, or name a folder "
         "with the four idx files of Fashion-MNIST (argument, or environment FASHION_MNIST)"
     )
 
@@ -77,11 +79,12 @@ def _read_idx(path: Path, shape: Sequence[int]) -> np.ndarray:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             data = file.read(length + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ImageError(f"cannot read {path}: {error}") from None
+        raise ImageError(f"cannot read {printable(path)}: {reason(error)}") from None
     if data[: len(head)] != head:
-        raise ImageError(f"{path} is no idx file of uint8 {'x'.join(map(str, shape))}")
+        raise ImageError(f"{printable(path)} is no idx file of uint8 {'x'.join(map(str, shape))}")
     if len(data) != length:
         raise ImageError(
-            f"{path} must hold {length} bytes; it holds {'more' if len(data) > length else len(data)}"
+            f"{printable(path)} must hold {length} bytes; "
+            f"it holds {'more' if len(data) > length else len(data)}"
         )
     return np.frombuffer(data, np.uint8, offset=len(head)).reshape(shape)

@@ -1,7 +1,8 @@
 """Feature networks: what turns images into the features whose statistics are compared.
 
 A distance is called FID only in the features of Inception; in any other features it is a Frechet
-distance, and is printed with their name.
+distance, and is printed with their name. Inception is known by the SHA-256 of its public files. Another
+file is Inception if the user says so and it gives as many features; then the name says so too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import importlib.util
 import io
 import pickle
 import sys
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,22 +22,20 @@ import torch
 from torch import Tensor
 
 from gpu_runs.classifier import IMAGE_SHAPE, FeatureError, load_classifier
-from gpu_runs.images import reason
+from gpu_runs.device import arithmetic, require_device
+from gpu_runs.errors import printable
+from gpu_runs.inputs import open_regular, reason
 
 FASHION_MNIST = "fashion-mnist"
 INCEPTION = "inception"
+INCEPTION_DIM = 2048
+"""How many features Inception has, for images of any size."""
 
-_LOAD_ERRORS = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    pickle.UnpicklingError,
-)
-"""What torch raises for damaged or foreign files."""
+PUBLIC_INCEPTION = {
+    "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4": "Inception, NVIDIA",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2": "Inception, torch-fidelity",
+}
+"""SHA-256 of the 2015-12-05 Inception: NVIDIA's TorchScript, and the state dict of torch-fidelity."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,16 @@ class FeatureNetwork:
     device: torch.device
     image_shape: tuple[int, int, int] | None = None
 
+    @property
+    def distance(self) -> str:
+        """What a Frechet distance in these features is called."""
+        return f"{'FID' if self.is_inception else 'Frechet distance'} ({self.name} features)"
+
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features (n, d) and class probabilities (n, classes) or None, float32 on the CPU.
 
+        GPUs compute in full float32, whatever the flags of the process say.
         Raises FeatureError for images it does not read, or if what comes out is no features.
         """
         shape = tuple(images.shape[1:])
@@ -73,7 +77,8 @@ class FeatureNetwork:
         images = images.to(self.device)
         if self.image_shape is None and len(shape) == 3 and shape[0] == 1:
             images = images.expand(-1, 3, -1, -1)
-        features, probabilities = self.forward(images)
+        with arithmetic(tf32=False):
+            features, probabilities = self.forward(images)
         if features.ndim != 2 or len(features) != len(images) or not features.is_floating_point():
             raise FeatureError(
                 f"features are floats (n, d); {self.name} gives {features.dtype} "
@@ -97,12 +102,15 @@ def load_features(
     dict for torch-fidelity's network, or a TorchScript file. Anything else is a TorchScript file.
 
     A state dict is read as tensors only. TorchScript is a program: it is run only with `trust`.
-    Raises FeatureError for what is missing, not trusted or not such a file.
+    Raises FeatureError for what is missing, not trusted or not such a file, ParameterError for a
+    device that is not there.
     """
-    device = torch.device(device)
+    device = require_device(device)
     if features == FASHION_MNIST:
         if weights is not None:
-            raise FeatureError(f"{FASHION_MNIST} features have their weights; got {weights}")
+            raise FeatureError(
+                f"{FASHION_MNIST} features have their weights; got {printable(weights)}"
+            )
         return _fashion_mnist(device)
     if features == INCEPTION:
         if weights is None:
@@ -110,17 +118,18 @@ def load_features(
                 "inception features need a weights file: torch-fidelity's state dict "
                 "pt_inception-2015-12-05-6726825d.pth, or a TorchScript Inception with --trust"
             )
-        if _is_torchscript(weights):
-            return _torchscript(weights, trust, device, f"Inception, {weights.name}")
-        return _torch_fidelity(weights, device)
+        return _inception(weights, trust, device)
     path = Path(features)
     if not path.is_file():
         raise FeatureError(
-            f"features are {FASHION_MNIST}, {INCEPTION} or a TorchScript file; got {features}"
+            f"features are {FASHION_MNIST}, {INCEPTION} or a TorchScript file; "
+            f"got {printable(features)}"
         )
     if weights is not None:
-        raise FeatureError(f"the TorchScript file {path} has its weights; got {weights} too")
-    return _torchscript(path, trust, device)
+        raise FeatureError(
+            f"the TorchScript file {printable(path)} has its weights; got {printable(weights)} too"
+        )
+    return _torchscript(path, _content(path), printable(path.name), trust, device)
 
 
 def _fashion_mnist(device: torch.device) -> FeatureNetwork:
@@ -134,25 +143,45 @@ def _fashion_mnist(device: torch.device) -> FeatureNetwork:
     return FeatureNetwork(FASHION_MNIST, False, digest, forward, device, IMAGE_SHAPE)
 
 
-def _torch_fidelity(weights: Path, device: torch.device) -> FeatureNetwork:
+def _inception(weights: Path, trust: bool, device: torch.device) -> FeatureNetwork:
+    """The network in a file that the user says is Inception. Raises FeatureError if it cannot be."""
+    content = _content(weights)
+    file = printable(weights.name)
+    name = PUBLIC_INCEPTION.get(_sha256(content), f"{file}, Inception as the user vouches")
+    if not _is_torchscript(content):
+        return _torch_fidelity(weights, content, name, device)
+    network = _torchscript(weights, content, name, trust, device, is_inception=True)
+    for size in (32, 48):
+        features, _ = network(torch.zeros((1, 3, size, size), dtype=torch.uint8))
+        if features.shape[1] != INCEPTION_DIM:
+            raise FeatureError(
+                f"Inception has {INCEPTION_DIM} features, {file} gives {features.shape[1]} for an "
+                f"image of {size}x{size}: for features of its own, name it as --features"
+            )
+    return network
+
+
+def _torch_fidelity(
+    weights: Path, content: bytes, name: str, device: torch.device
+) -> FeatureNetwork:
     """torch-fidelity's port of the Inception that FID was defined with."""
     network = _torch_fidelity_class()
     try:
-        content = weights.read_bytes()
         # The library unpickles what it is given without restriction: it gets a copy, written here,
         # of the tensors that a restricted load found.
+        state = torch.load(io.BytesIO(content), "cpu", weights_only=True)
         copy = io.BytesIO()
-        torch.save(torch.load(io.BytesIO(content), "cpu", weights_only=True), copy)
+        torch.save({str(key): value.detach() for key, value in state.items()}, copy)
         copy.seek(0)
         model = network(
             "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=copy
         )
-    except _LOAD_ERRORS as error:
+    except Exception as error:  # of torch or the library, for damaged and foreign files
         # torch's own words for a pickle that wants more than tensors advise to run it.
         hostile = isinstance(error, pickle.UnpicklingError)
         why = "it holds other things than tensors" if hostile else reason(error)
         raise FeatureError(
-            f"{weights} is no state dict of torch-fidelity's Inception: {why}"
+            f"{printable(weights)} is no state dict of torch-fidelity's Inception: {why}"
         ) from None
     model.to(device)
 
@@ -160,8 +189,7 @@ def _torch_fidelity(weights: Path, device: torch.device) -> FeatureNetwork:
         features, logits = model(images)
         return features, logits.softmax(dim=1)
 
-    digest = hashlib.sha256(content).hexdigest()
-    return FeatureNetwork("Inception, torch-fidelity", True, digest, forward, device)
+    return FeatureNetwork(name, True, _sha256(content), forward, device)
 
 
 def _torch_fidelity_class() -> Callable[..., torch.nn.Module]:
@@ -193,36 +221,63 @@ def _is_part(name: str, package: str) -> bool:
 
 
 def _torchscript(
-    file: Path, trust: bool, device: torch.device, inception: str | None = None
+    file: Path,
+    content: bytes,
+    name: str,
+    trust: bool,
+    device: torch.device,
+    *,
+    is_inception: bool = False,
 ) -> FeatureNetwork:
-    """The network in a TorchScript file; `inception` is its name if the user says it is Inception."""
+    """The network in a TorchScript file, which is asked for `return_features` if it knows that word."""
     if not trust:
         raise FeatureError(
-            f"{file} would be run: a TorchScript file is a program; --trust vouches for it"
+            f"{printable(file)} would be run: a TorchScript file is a program; --trust vouches for it"
         )
     try:
-        content = file.read_bytes()
         model = torch.jit.load(io.BytesIO(content), map_location=device).eval()
-    except _LOAD_ERRORS as error:
-        raise FeatureError(f"{file} is no TorchScript file: {reason(error)}") from None
+        schema = model.forward.schema
+    except Exception as error:  # of torch, for damaged and foreign files
+        raise FeatureError(
+            f"{printable(file)} is no TorchScript file of a network: {reason(error)}"
+        ) from None
+    returned = [str(value.type) for value in schema.returns]
+    if returned != ["Tensor"]:
+        raise FeatureError(
+            f"a feature network returns one tensor; that in {printable(file)} returns "
+            f"{printable(', '.join(returned)[:60])}"
+        )
     # NVIDIA's Inception returns classes unless it is asked for features.
-    names = {argument.name for argument in model.forward.schema.arguments}
-    options = {"return_features": True} if "return_features" in names else {}
+    asked = any(argument.name == "return_features" for argument in schema.arguments)
+    options = {"return_features": True} if asked else {}
 
     def forward(images: Tensor) -> tuple[Tensor, None]:
         try:
             return model(images, **options), None
-        except RuntimeError as error:
-            raise FeatureError(f"{file} cannot read the images: {reason(error, -1)}") from None
+        except Exception as error:  # of the program in the file, which may raise any
+            raise FeatureError(
+                f"{printable(file)} cannot read the images: {reason(error, -1)}"
+            ) from None
 
-    digest = hashlib.sha256(content).hexdigest()
-    return FeatureNetwork(inception or file.name, inception is not None, digest, forward, device)
+    return FeatureNetwork(name, is_inception, _sha256(content), forward, device)
 
 
-def _is_torchscript(file: Path) -> bool:
-    """Whether a file is an archive with code in it; a state dict is an archive without, or none."""
+def _content(file: Path) -> bytes:
     try:
-        with zipfile.ZipFile(file) as archive:
-            return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
+        with open_regular(file) as opened:
+            return opened.read()
+    except (OSError, ValueError, MemoryError) as error:
+        raise FeatureError(f"cannot read {printable(file)}: {reason(error)}") from None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _is_torchscript(content: bytes) -> bool:
+    """Whether torch could take a file for a program: a zip with this name in it, be it anywhere.
+
+    torch before 2.6 runs such a file even if it is asked to load tensors only. The name is not looked
+    up in the zip's directory, of which two readers may have two views.
+    """
+    return content.startswith(b"PK") and b"constants.pkl" in content

@@ -10,15 +10,16 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from gpu_runs.distributed import Processes, processes
+from gpu_runs.errors import printable, shown
 from gpu_runs.fashion_mnist import load_fashion_mnist
 from gpu_runs.features import FASHION_MNIST, FeatureNetwork, load_features
-from gpu_runs.images import ImageSet, open_images, reason
+from gpu_runs.images import ImageSet, open_images
 from gpu_runs.reference import Reference, load_reference
 from gpu_runs.scores import FEWEST, Scores, require_comparable, score
 from gpu_runs.statistics import ScoreError, half_distance
@@ -74,14 +75,15 @@ def stats(
     def prepare() -> tuple[ImageSet, FeatureNetwork]:
         require_writable(out)
         image_set = _open(images, num, seed)
-        where = _device(device, team)
+        where = team.device
         return image_set, load_features(features, weights=weights, trust=trust, device=where)
 
-    with processes() as team:
+    with processes(device) as team:
         image_set, network = team.together(prepare)
-        summary = _summarise(image_set, network, batch, seed, team)
+        parts = _summarise(image_set, network, batch, seed, team)
         if team.rank > 0:
             return
+    summary = Summary.merged(parts)
     Reference.of(summary, network).save(out)
     print(f"{out}: {summary.statistics.count} images, {network.name} features")
     size = len(summary.sample)
@@ -116,8 +118,9 @@ def score_command(
 ) -> None:
     """Score IMAGES against a reference; see [bold]stats --help[/bold] for the features.
 
-    A Frechet distance is called FID only in Inception's features. Scores depend on the number of images:
-    compare at equal numbers.
+    A Frechet distance is called FID only in Inception's features; if their file is none of the two
+    public ones, the name says that you vouch for it. Scores depend on the number of images: compare at
+    equal numbers.
 
     Example: [bold]seeds-fid score generated/ --ref fashion-mnist[/bold]
     """
@@ -130,16 +133,17 @@ def score_command(
             features or _features_of(reference, ref),
             weights=weights,
             trust=trust,
-            device=_device(device, team),
+            device=team.device,
         )
         require_comparable(image_set, reference, network)
         return image_set, reference, network
 
-    with processes() as team:
+    with processes(device) as team:
         image_set, reference, network = team.together(prepare)
-        summary = _summarise(image_set, network, batch, seed, team)
+        parts = _summarise(image_set, network, batch, seed, team)
         if team.rank > 0:
             return
+    summary = Summary.merged(parts)
     scores = score(summary, reference, network)
     console = Console(stderr=json_file == "-")
     console.print(table(scores))
@@ -156,7 +160,7 @@ def table(scores: Scores) -> Table:
     result.add_column("score")
     result.add_column("value", justify="right")
     result.add_row("images", str(scores.images))
-    result.add_row(scores.distance, f"{scores.frechet:.4g}")
+    result.add_row(escape(scores.distance), f"{scores.frechet:.4g}")
     if scores.floor is not None:
         result.add_row("  of as many real images, about", f"{scores.floor:.2g}")
     if scores.kernel is not None:
@@ -179,27 +183,18 @@ def _open(name: str, num: int | None, seed: int) -> ImageSet:
 
 def _features_of(reference: Reference, name: str) -> str:
     if reference.features != FASHION_MNIST:
+        known = reference.features is not None
+        features = shown(reference.features) if known else "a network it does not name"
         raise ScoreError(
-            f"{name} has features of {reference.features or 'a network it does not name'}: "
-            "give that network with --features"
+            f"{printable(name)} has features of {features}: give that network with --features"
         )
     return FASHION_MNIST
 
 
-def _device(name: str | None, team: Processes) -> torch.device:
-    if name is None:
-        return team.device
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ScoreError(f"no device {name}: {reason(error)}") from None
-    return torch.device(name)
-
-
 def _summarise(
     images: ImageSet, network: FeatureNetwork, batch: int, seed: int, team: Processes
-) -> Summary:
-    """The summary of all images, by all processes."""
+) -> list[Summary]:
+    """The summaries of all processes, in the first of them; they are large, and it alone needs them."""
 
     def work() -> list[Summary]:
         return summarise(
@@ -212,8 +207,8 @@ def _summarise(
             progress=team.rank == 0 and sys.stderr.isatty(),
         )
 
-    gathered = team.gather(team.together(work))
-    return Summary.merged([part for of_rank in gathered for part in of_rank])
+    gathered = team.gather_to_first(team.together(work))
+    return [part for of_rank in gathered for part in of_rank]
 
 
 def main() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +13,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gpu_runs.arrays import ArrayError, Npz, map_npy
+from gpu_runs.errors import printable, shown
+from gpu_runs.inputs import open_regular, reason
 from seeds_theory.errors import SeedsError
 
-_CHANNELS = {"L": 1, "RGB": 3}  # of Pillow's modes
-_MOST_BYTES = 2**34  # of an array that is unpacked from an .npz; an .npy is not read into memory
+_MODES = ("L", "RGB")  # Pillow's, of 1 and 3 channels of 8 bits
+_MOST_BYTES = 2**34  # of the arrays in an .npz, which is unpacked into memory; an .npy is not
+_NAMES = 5  # of other arrays, in a message
 
 
 class ImageError(SeedsError):
     """Images that cannot be read, or that are not what was asked for."""
-
-
-def reason(error: BaseException, line: int = 0) -> str:
-    """One line of a library's message, to stand in ours; the kind of error if it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[line].strip() if lines else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -101,31 +97,24 @@ def open_images(path: str | Path) -> ImageSet:
     if path.is_dir():
         return _open_folder(path)
     if path.suffix not in (".npz", ".npy") or not path.is_file():
-        raise ImageError(f"images are a folder of PNGs, an .npz or an .npy file; got {path}")
+        raise ImageError(
+            f"images are a folder of PNGs, an .npz or an .npy file; got {printable(path)}"
+        )
     try:
-        array = _npz_array(path) if path.suffix == ".npz" else np.lib.format.open_memmap(path, "r")
-    except ImageError:
-        raise
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise ImageError(f"cannot read {path}: {reason(error)}") from None
-    return ImageSet.of(array, str(path))
+        array = map_npy(path) if path.suffix == ".npy" else _images_of(Npz(path, _MOST_BYTES), path)
+    except ArrayError as error:
+        raise ImageError(str(error)) from None
+    return ImageSet.of(array, printable(path))
 
 
-def _npz_array(path: Path) -> np.ndarray:
-    with zipfile.ZipFile(path) as archive:
-        sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
-    name = "images" if "images" in sizes else next(iter(sizes), "")
-    if name != "images" and len(sizes) != 1:
+def _images_of(arrays: Npz, path: Path) -> np.ndarray:
+    names = list(arrays)
+    if "images" not in names and len(names) != 1:
+        there = ", ".join(map(shown, names[:_NAMES])) + (" ..." if len(names) > _NAMES else "")
         raise ImageError(
-            f'an .npz has an array "images", or only one; {path} has {", ".join(sizes) or "none"}'
+            f'an .npz has an array "images", or only one; {printable(path)} has {there or "none"}'
         )
-    if sizes[name] > _MOST_BYTES:
-        raise ImageError(
-            f"an .npz is read into memory, up to {_MOST_BYTES >> 30} GiB; {path} needs "
-            f"{sizes[name] >> 30}: save it as .npy"
-        )
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[name]
+    return arrays["images" if "images" in names else names[0]]
 
 
 def _open_folder(folder: Path) -> ImageSet:
@@ -134,7 +123,7 @@ def _open_folder(folder: Path) -> ImageSet:
         key=lambda file: file.relative_to(folder).as_posix(),
     )
     if not files:
-        raise ImageError(f"no .png file in {folder} or below")
+        raise ImageError(f"no .png file in {printable(folder)} or below")
     shape = _read_png(files[0]).shape
 
     def read(indices: np.ndarray) -> np.ndarray:
@@ -143,8 +132,8 @@ def _open_folder(folder: Path) -> ImageSet:
             picture = _read_png(files[index])
             if picture.shape != shape:
                 raise ImageError(
-                    f"the images of a set have one size; {files[0]} has (channels, height, width) "
-                    f"{shape}, {files[index]} has {picture.shape}"
+                    f"the images of a set have one size; {printable(files[0])} has (channels, "
+                    f"height, width) {shape}, {printable(files[index])} has {picture.shape}"
                 )
             pictures[place] = picture
         return pictures
@@ -156,24 +145,17 @@ def _read_png(path: Path) -> np.ndarray:
     """One picture, (channels, height, width)."""
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             # Pillow only warns of a picture up to twice too large.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=["PNG"]) as picture:
-                if picture.mode not in _CHANNELS:
-                    raise ImageError(
-                        f"pictures are gray or RGB, 8 bits; {path} has Pillow's mode {picture.mode}"
-                    )
-                pixels = np.asarray(picture)
-    except ImageError:
-        raise
-    except (
-        OSError,
-        SyntaxError,  # Pillow's word for a damaged PNG
-        ValueError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        raise ImageError(f"cannot read {path}: {reason(error)}") from None
+            with open_regular(path) as file, Image.open(file, formats=["PNG"]) as picture:
+                mode, pixels = picture.mode, np.asarray(picture)
+    except Exception as error:  # of Pillow: a damaged PNG is a SyntaxError, or any other
+        raise ImageError(f"cannot read {printable(path)}: {reason(error)}") from None
+    if mode not in _MODES:
+        raise ImageError(
+            f"pictures are gray or RGB, 8 bits; {printable(path)} has Pillow's mode {mode}"
+        )
     return pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
 
 

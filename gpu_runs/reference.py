@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from gpu_runs.arrays import ArrayError, Npz
+from gpu_runs.errors import printable, shown
 from gpu_runs.features import FASHION_MNIST, FeatureNetwork
-from gpu_runs.images import reason
+from gpu_runs.files import whole_file
 from gpu_runs.statistics import ScoreError
 from gpu_runs.summary import Summary
 
@@ -19,18 +20,7 @@ REFERENCE_FILE = Path(__file__).parent / "models" / "fashion-mnist-reference.npz
 
 _MOST_BYTES = 2**30  # of the arrays in a reference; Inception's are 34 MB
 _OPTIONAL = ("count", "features", "digest", "sample")
-_READ_ERRORS = (
-    OSError,
-    EOFError,
-    KeyError,
-    ValueError,
-    TypeError,
-    MemoryError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile and numpy raise for damaged or foreign files."""
+_LONGEST = 300  # of a text, in characters
 
 
 @dataclass(frozen=True)
@@ -62,24 +52,32 @@ class Reference:
         )
 
     def save(self, path: Path) -> None:
-        """Write the npz file that `load_reference` reads; `mu` and `sigma` are named as in EDM's."""
+        """Write the npz file that `load_reference` reads; `mu` and `sigma` are named as in EDM's.
+
+        Raises OutputError if it cannot be written.
+        """
         parts = {"mu": self.mean, "sigma": self.covariance} | {
             name: getattr(self, name) for name in _OPTIONAL if getattr(self, name) is not None
         }
-        with open(path, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **parts)
+        with whole_file(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **parts)
 
     def require_features_of(self, network: FeatureNetwork, dim: int) -> None:
-        """Raises ScoreError if the features are not those of this network, which gives `dim`."""
-        if self.features is not None and self.features != network.name:
+        """Raises ScoreError if the features are not those of this network, which gives `dim`.
+
+        A network is known by the SHA-256 of its file; by name only where the reference has none.
+        """
+        same_file = self.digest == network.digest
+        if not same_file and self.features not in (None, network.name):
             raise ScoreError(
-                f"the reference has features of {self.features!r}, the images get those of "
+                f"the reference has features of {shown(self.features)}, the images get those of "
                 f"{network.name!r}: scores compare features of one network"
             )
-        if self.digest is not None and self.digest != network.digest:
+        if not same_file and self.digest is not None:
             raise ScoreError(
                 f"the reference was made with another file of {network.name} (SHA-256 "
-                f"{self.digest[:12]}, now {network.digest[:12]}): make it again with seeds-fid stats"
+                f"{shown(self.digest[:12])}, now {shown(network.digest[:12])}): make it again with "
+                "seeds-fid stats"
             )
         if len(self.mean) != dim:
             raise ScoreError(
@@ -95,30 +93,33 @@ def load_reference(path: str | Path) -> Reference:
     """
     path = REFERENCE_FILE if str(path) == FASHION_MNIST else Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
-                raise ScoreError(f"reference statistics have at most {_MOST_BYTES} bytes: {path}")
-        with np.load(path, allow_pickle=False) as arrays:
-            parts = {name: arrays[name] for name in _OPTIONAL if name in arrays}
-            reference = Reference(
-                mean=_numbers(arrays["mu"], 1),
-                covariance=_numbers(arrays["sigma"], 2),
-                count=int(parts["count"]) if "count" in parts else None,
-                features=str(parts["features"]) if "features" in parts else None,
-                digest=str(parts["digest"]) if "digest" in parts else None,
-                sample=_numbers(parts["sample"], 2) if "sample" in parts else None,
-            )
-    except ScoreError:
-        raise
-    except _READ_ERRORS as error:
-        raise _no_reference(path, reason(error)) from None
+        arrays = Npz(path, _MOST_BYTES)
+        parts = {name: arrays[name] for name in ("mu", "sigma", *_OPTIONAL) if name in arrays}
+    except ArrayError as error:
+        raise _no_reference(str(error)) from None
+    try:
+        return _reference(parts)
+    except ValueError as error:
+        raise _no_reference(f"{printable(path)}: {error}") from None
+
+
+def _reference(parts: Mapping[str, np.ndarray]) -> Reference:
+    """The reference of these arrays. Raises ValueError for one that is missing or does not fit."""
+    if missing := [name for name in ("mu", "sigma") if name not in parts]:
+        raise ValueError(f"it has no {' and no '.join(missing)}")
+    reference = Reference(
+        mean=_numbers(parts["mu"], 1),
+        covariance=_numbers(parts["sigma"], 2),
+        count=_count(parts["count"]) if "count" in parts else None,
+        features=_text(parts["features"]) if "features" in parts else None,
+        digest=_text(parts["digest"]) if "digest" in parts else None,
+        sample=_numbers(parts["sample"], 2) if "sample" in parts else None,
+    )
     d = len(reference.mean)
     if reference.covariance.shape != (d, d):
-        raise _no_reference(path, f"d is {d}, sigma has the shape {reference.covariance.shape}")
+        raise ValueError(f"d is {d}, sigma has the shape {reference.covariance.shape}")
     if reference.sample is not None and reference.sample.shape[1] != d:
-        raise _no_reference(path, f"d is {d}, sample has the shape {reference.sample.shape}")
-    if reference.count is not None and reference.count < 2:
-        raise _no_reference(path, f"its count of images is {reference.count}")
+        raise ValueError(f"d is {d}, sample has the shape {reference.sample.shape}")
     return reference
 
 
@@ -126,13 +127,27 @@ def _numbers(array: np.ndarray, dimensions: int) -> np.ndarray:
     """The array, if it is finite floats of that many dimensions; in float64."""
     if array.dtype.kind != "f" or array.ndim != dimensions or not array.size:
         raise ValueError(f"{array.dtype} {array.shape} are no floats of {dimensions} dimensions")
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float64)
+    if not np.isfinite(values).all():
         raise ValueError("values are not finite")
-    return array.astype(np.float64)
+    return values
 
 
-def _no_reference(path: Path, why: str) -> ScoreError:
+def _count(array: np.ndarray) -> int:
+    """Of images, at least 2."""
+    if array.dtype.kind not in "iu" or array.ndim or array < 2:
+        raise ValueError("its count of images is no whole number of 2 or more")
+    return int(array)
+
+
+def _text(array: np.ndarray) -> str:
+    if array.dtype.kind != "U" or array.ndim or array.dtype.itemsize > 4 * _LONGEST:
+        raise ValueError(f"{array.dtype} {array.shape} is no text of at most {_LONGEST} characters")
+    return str(array)
+
+
+def _no_reference(why: str) -> ScoreError:
     return ScoreError(
-        f"a reference is an .npz with mu (d,) and sigma (d, d), as seeds-fid stats makes it; "
-        f"{path}: {why}"
+        f"a reference is an .npz with mu (d,) and sigma (d, d), as seeds-fid stats makes it; {why}"
     )

@@ -27,8 +27,9 @@ FEWEST = 100
 class Scores:
     """Scores of images; None where the network or the reference does not give what one needs.
 
-    features : the network's name. is_inception : whether the distances are FID and KID, and the class
-    score the Inception Score; in other features they have no such names. images : how many.
+    distance : what the Frechet distance is called, with its features. features : the network's name.
+    is_inception : whether the distances are FID and KID, and the class score the Inception Score; in
+    other features they have no such names. images : how many.
     frechet : Frechet distance. floor : what it would be about for as many real images, if features
     were Gaussian. kernel : kernel distance, kernel_error its standard error. class_score : exp of the
     information that an image gives on its class, with its standard deviation over ten splits.
@@ -36,6 +37,7 @@ class Scores:
     recall are of.
     """
 
+    distance: str
     features: str
     is_inception: bool
     images: int
@@ -50,14 +52,9 @@ class Scores:
     sample: int | None = None
     remarks: tuple[str, ...] = ()
 
-    @property
-    def distance(self) -> str:
-        """What the Frechet distance is called, with its features."""
-        return f"{'FID' if self.is_inception else 'Frechet distance'} ({self.features} features)"
-
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {"distance": self.distance} | asdict(self) | {"remarks": list(self.remarks)}
+        return asdict(self) | {"remarks": list(self.remarks)}
 
 
 def require_comparable(images: ImageSet, reference: Reference, network: FeatureNetwork) -> None:
@@ -88,6 +85,7 @@ def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Sc
         statistics.mean, statistics.covariance, reference.mean, reference.covariance
     )
     return Scores(
+        network.distance,
         network.name,
         network.is_inception,
         statistics.count,

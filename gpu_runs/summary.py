@@ -16,6 +16,8 @@ from gpu_runs.statistics import ClassScore, FeatureStatistics, ScoreError
 SAMPLE = 5000
 """How many features of a set are kept, at random, for kernel distance, precision and recall."""
 
+_ROWS = 2048  # of features, whose sums are merged at a time: a merge of 2048x2048 sums takes long
+
 
 @dataclass
 class Summary:
@@ -63,7 +65,7 @@ def summarise(
     """
     place = np.empty(len(images), np.int64)
     place[np.random.default_rng(seed).permutation(len(images))] = np.arange(len(images))
-    statistics: FeatureStatistics | None = None
+    sums = _Sums()
     classes: ClassScore | None = None
     samples, places = [], []
     with tqdm(total=len(images), desc="images", disable=not progress, leave=False) as bar:
@@ -72,12 +74,36 @@ def summarise(
             kept = place[indices] < sample
             samples.append(features.numpy()[kept])
             places.append(place[indices][kept])
-            new = FeatureStatistics.of(features)
-            statistics = new if statistics is None else statistics.merge(new)
+            sums.add(features.numpy())
             if probabilities is not None:
                 scores = ClassScore.of(probabilities, indices)
                 classes = scores if classes is None else classes.merge(scores)
             bar.update(len(indices) * world)
+    statistics = sums.result()
     if statistics is None:
         return []
     return [Summary(statistics, np.concatenate(samples), np.concatenate(places), classes)]
+
+
+class _Sums:
+    """Statistics of features that come in batches."""
+
+    def __init__(self) -> None:
+        self._waiting: list[np.ndarray] = []
+        self._merged: FeatureStatistics | None = None
+
+    def add(self, features: np.ndarray) -> None:
+        self._waiting.append(features)
+        if sum(map(len, self._waiting)) >= _ROWS:
+            self._merge()
+
+    def result(self) -> FeatureStatistics | None:
+        """Of all features; None if there were none."""
+        if self._waiting:
+            self._merge()
+        return self._merged
+
+    def _merge(self) -> None:
+        new = FeatureStatistics.of(np.concatenate(self._waiting))
+        self._merged = new if self._merged is None else self._merged.merge(new)
+        self._waiting.clear()

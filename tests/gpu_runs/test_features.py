@@ -1,11 +1,17 @@
+import hashlib
 import io
+import os
 import pickle
 import sys
 import textwrap
+import zipfile
+from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
 from torch import nn
+from torch.backends import cuda
 
 from gpu_runs.classifier import (
     MODEL_FILE,
@@ -16,7 +22,8 @@ from gpu_runs.classifier import (
     save_classifier,
 )
 from gpu_runs.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
-from gpu_runs.features import load_features
+from gpu_runs.features import PUBLIC_INCEPTION, _torch_fidelity_class, load_features
+from gpu_runs.files import OutputError
 from gpu_runs.train_features import accuracy, train_classifier
 
 CARD = ModelCard("made up", 1, 128, 1e-3, 0, 0.5)
@@ -93,8 +100,10 @@ def test_files_that_hold_no_classifier(tmp_path):
             load_classifier(path)
         assert "\n" not in str(caught.value)
     path.write_bytes(bytes(2**24 + 1))
-    with pytest.raises(FeatureError, match="at most 16777216 bytes"):
+    with pytest.raises(FeatureError, match="more than 16777216 bytes"):
         load_classifier(path)
+    with pytest.raises(OutputError, match="cannot write"):
+        save_classifier(Classifier(), CARD, path / "a")
 
 
 def test_training_learns_and_is_reproducible(monkeypatch):
@@ -108,6 +117,23 @@ def test_training_learns_and_is_reproducible(monkeypatch):
     assert accuracy(first, images, labels) > 0.95
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name])
+
+
+def test_features_do_not_depend_on_the_flags_of_the_process():
+    seen = []
+
+    def forward(images):
+        seen.append(cuda.matmul.allow_tf32)
+        return images[:, 0, 0].float(), None
+
+    before = cuda.matmul.allow_tf32
+    cuda.matmul.allow_tf32 = True
+    try:
+        replace(load_features(), forward=forward)(random_images(2, 1, 32, 32))
+        assert seen == [False]
+        assert cuda.matmul.allow_tf32
+    finally:
+        cuda.matmul.allow_tf32 = before
 
 
 # ------------------------------------------------------------------------------ other networks
@@ -124,6 +150,32 @@ class Asked(nn.Module):
     def forward(self, x: torch.Tensor, return_features: bool = False) -> torch.Tensor:
         means = x.float().mean(dim=(2, 3))
         return means if return_features else means.sum(dim=1, keepdim=True)
+
+
+class Wide(nn.Module):
+    """As many features as Inception has, for images of any size."""
+
+    def forward(self, x: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        means = x.float().mean(dim=(2, 3))
+        return means.repeat(1, 683)[:, :2048] if return_features else means
+
+
+class OfSize(nn.Module):
+    """2048 features only of images of 32x32."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.float().flatten(1)[:, : 2 * x.shape[2] * x.shape[3]]
+
+
+class Pair(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.float()[:, :, 0, 0], x
+
+
+class Silent(nn.Module):
+    @torch.jit.export
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return x
 
 
 class Bytes(nn.Module):
@@ -165,12 +217,59 @@ def test_torchscript_is_run_if_trusted(scripted, module):
     assert network(images[:, :1])[0].shape == (4, 3)
 
 
-def test_torchscript_is_inception_if_the_user_says_so(scripted):
-    path = scripted(Asked())
+def test_torchscript_of_2048_features_is_inception_if_the_user_vouches(scripted, monkeypatch):
+    path = scripted(Wide())
     with pytest.raises(FeatureError, match="--trust vouches"):
         load_features("inception", weights=path)
     network = load_features("inception", weights=path, trust=True)
-    assert (network.name, network.is_inception) == ("Inception, Asked.pt", True)
+    assert network.is_inception
+    assert network.distance == "FID (Wide.pt, Inception as the user vouches features)"
+    # The same file without those words is a network like any other.
+    own = load_features(str(path), trust=True)
+    assert own.distance == "Frechet distance (Wide.pt features)"
+    # A public file needs nobody's word.
+    monkeypatch.setitem(PUBLIC_INCEPTION, network.digest, "Inception, known")
+    known = load_features("inception", weights=path, trust=True)
+    assert known.distance == "FID (Inception, known features)"
+
+
+@pytest.mark.parametrize(
+    ("module", "match"),
+    [
+        (Asked(), "Inception has 2048 features, Asked.pt gives 3 for an image of 32x32"),
+        (OfSize(), "OfSize.pt gives 4608 for an image of 48x48: .* name it as --features"),
+    ],
+)
+def test_what_cannot_be_inception(scripted, module, match):
+    with pytest.raises(FeatureError, match=match):
+        load_features("inception", weights=scripted(module), trust=True)
+
+
+def test_public_files_are_known_by_their_whole_digest():
+    assert all(len(digest) == len(hashlib.sha256().hexdigest()) for digest in PUBLIC_INCEPTION)
+    # The name of torch-fidelity's file has the first digits.
+    assert any(digest.startswith("6726825d") for digest in PUBLIC_INCEPTION)
+
+
+@pytest.mark.parametrize(
+    ("module", "match"),
+    [
+        (Pair(), r"returns one tensor; that in .*Pair.pt returns Tuple\[Tensor, Tensor\]"),
+        (Silent(), "Silent.pt is no TorchScript file of a network: .*forward"),
+    ],
+)
+def test_torchscript_without_a_call_that_gives_features(scripted, module, match):
+    with pytest.raises(FeatureError, match=match) as caught:
+        load_features(str(scripted(module)), trust=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_pipes_do_not_block(tmp_path):
+    os.mkfifo(tmp_path / "weights.pt")
+    with pytest.raises(FeatureError, match="no regular file"):
+        load_features("inception", weights=tmp_path / "weights.pt", trust=True)
+    with pytest.raises(FeatureError, match="or a TorchScript file; got"):
+        load_features(str(tmp_path / "weights.pt"), trust=True)
 
 
 def test_torchscript_that_gives_no_features(scripted):
@@ -245,7 +344,7 @@ def test_inception_of_torch_fidelity(torch_fidelity, archive):
     means = images.float().mean(dim=(2, 3)).expand(4, 3) / 255
     torch.testing.assert_close(features, means)
     torch.testing.assert_close(probabilities, (means @ weight.T).softmax(dim=1))
-    assert (network.name, network.is_inception) == ("Inception, torch-fidelity", True)
+    assert network.distance == "FID (weights.pth, Inception as the user vouches features)"
     assert "torch_fidelity" not in sys.modules
 
 
@@ -267,6 +366,25 @@ def test_weights_cannot_run_code(torch_fidelity, tmp_path, archive):
     assert not trace.exists()
 
 
+def test_hidden_torchscript_is_not_given_to_torch(torch_fidelity, monkeypatch):
+    torch.save({"fc.weight": torch.zeros(2, 3)}, torch_fidelity)
+    with zipfile.ZipFile(torch_fidelity, "a") as archive:
+        archive.writestr("weights/constants.pkl", b"")
+    # What torch before 2.6 decides by.
+    reader = torch._C.PyTorchFileReader(str(torch_fidelity))
+    assert any(name.endswith("constants.pkl") for name in reader.get_all_records())
+    for loader in ("torch.load", "torch.jit.load"):
+        monkeypatch.setattr(loader, lambda *_, **__: pytest.fail("was loaded"))
+    with pytest.raises(FeatureError, match="--trust vouches"):
+        load_features("inception", weights=torch_fidelity)
+
+
+def test_only_tensors_reach_the_library(torch_fidelity):
+    torch.save({"fc.weight": torch.zeros(2, 3), "more": 1}, torch_fidelity)
+    with pytest.raises(FeatureError, match="no state dict of torch-fidelity"):
+        load_features("inception", weights=torch_fidelity)
+
+
 def test_weights_of_another_network(torch_fidelity):
     files = []
     for content in ({}, {"fc.weight": torch.zeros(5, 3)}, [1, 2]):
@@ -283,5 +401,32 @@ def test_weights_of_another_network(torch_fidelity):
 
 def test_torch_fidelity_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "weights.pth").touch()
     with pytest.raises(FeatureError, match="pip install torch-fidelity"):
+        load_features("inception", weights=tmp_path / "weights.pth")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("torch_fidelity") is None, reason="needs torch-fidelity")
+def test_the_real_torch_fidelity(tmp_path, monkeypatch):
+    file = io.BytesIO()
+    torch.save({}, file)
+    file.seek(0)
+    torch.manual_seed(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(nn.Module, "load_state_dict", lambda self, state: None)  # stays random
+        model = _torch_fidelity_class()("", ["2048"], feature_extractor_weights_path=file)
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    network = load_features("inception", weights=tmp_path / "weights.pth")
+    images = random_images(2, 3, 32, 32)
+    features, probabilities = network(images)
+    assert features.shape == (2, 2048)
+    assert probabilities.shape == (2, 1008)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2))
+    torch.testing.assert_close(features, model(images)[0])
+    assert network.distance.startswith("FID (weights.pth, Inception as the user vouches")
+    broken = dict(model.state_dict())
+    broken.popitem()
+    torch.save(broken, tmp_path / "weights.pth")
+    with pytest.raises(FeatureError, match="no state dict of torch-fidelity"):
         load_features("inception", weights=tmp_path / "weights.pth")

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from typer.testing import CliRunner
 
 from gpu_runs import fid
@@ -20,6 +22,7 @@ from gpu_runs.reference import REFERENCE_FILE, Reference, load_reference
 from gpu_runs.scores import score, score_images
 from gpu_runs.statistics import ScoreError, frechet_distance
 from gpu_runs.summary import Summary, summarise
+from seeds_theory.errors import ParameterError
 
 needs_data = pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="needs dataset-fashion-mnist")
 run = CliRunner().invoke
@@ -137,9 +140,16 @@ def test_files_that_are_no_reference(tmp_path):
         ({"mu": np.array(["a"]), "sigma": sigma}, "no floats"),
         ({"mu": mean + 0j, "sigma": sigma}, "complex128"),
         ({"mu": mean * np.nan, "sigma": sigma}, "not finite"),
-        ({"mu": mean, "sigma": sigma, "count": np.zeros(2)}, "scalar"),
-        ({"mu": mean, "sigma": sigma, "count": 1}, "count of images is 1"),
-        ({"mu": np.array([{}]), "sigma": sigma}, "allow_pickle=False"),
+        (
+            {"mu": mean, "sigma": sigma, "count": np.zeros(2)},
+            "its count of images is no whole number",
+        ),
+        ({"mu": mean, "sigma": sigma, "count": 1}, "whole number of 2 or more"),
+        ({"mu": mean, "sigma": sigma, "count": np.inf}, "whole number of 2 or more"),
+        ({"mu": mean, "sigma": sigma, "features": "x" * 301}, "no text of at most 300"),
+        ({"mu": mean, "sigma": sigma, "digest": np.zeros(3)}, "no text"),
+        ({"mu": mean, "sigma": np.full((3, 3), np.longdouble("1e999"))}, "not finite"),
+        ({"mu": np.array([{}]), "sigma": sigma}, "Python objects, which are not loaded"),
     ]
     for arrays, match in broken:
         np.savez(path, **arrays)
@@ -156,7 +166,7 @@ def test_reference_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr("gpu_runs.reference._MOST_BYTES", 2**20)
     with zipfile.ZipFile(tmp_path / "ref.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("mu.npy", bytes(2**20 + 1))
-    with pytest.raises(ScoreError, match="at most 1048576 bytes"):
+    with pytest.raises(ScoreError, match="more than the 1048576"):
         load_reference(tmp_path / "ref.npz")
 
 
@@ -229,6 +239,11 @@ def test_inception_gives_the_names_fid_and_kid():
     names = list(fid.table(scores).columns[0].cells)
     assert "KID" in names
     assert not any("score" in name.lower() for name in names)
+    # A name out of a file is no markup.
+    label = replace(scores, distance="Frechet distance ([red]a.pt features)")
+    file = io.StringIO()
+    Console(file=file, width=100).print(fid.table(label))
+    assert "([red]a.pt features)" in file.getvalue()
     other = score_images(pictures(seed=1), embedded(), network())
     assert not any(
         "FID" in n or "KID" in n or "Incep" in n for n in fid.table(other).columns[0].cells
@@ -236,13 +251,47 @@ def test_inception_gives_the_names_fid_and_kid():
 
 
 def test_reference_of_other_features_is_refused():
-    with pytest.raises(ScoreError, match="features of 'Inception', the images get"):
-        score_images(pictures(), replace(embedded(), features="Inception"), network())
+    for digest in (None, "0" * 64):
+        other = replace(embedded(), features="Inception", digest=digest)
+        with pytest.raises(ScoreError, match="features of 'Inception', the images get"):
+            score_images(pictures(), other, network())
+    colours = replace(embedded(), features="\x1b[31m" + "x" * 200, digest=None)
+    with pytest.raises(ScoreError, match=r"features of '\\x1b\[31mxxx") as caught:
+        score_images(pictures(), colours, network())
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250
     with pytest.raises(ScoreError, match="another file of fashion-mnist"):
         score_images(pictures(), replace(embedded(), digest="0" * 64), network())
     narrow = Reference(np.zeros(5), np.eye(5))
     with pytest.raises(ScoreError, match="the reference has 5 features, fashion-mnist gives 64"):
         score_images(pictures(), narrow, network())
+
+
+def test_the_same_network_under_another_name_is_the_same():
+    renamed = replace(embedded(), features="renamed.pt")
+    assert score_images(pictures(), renamed, network()).frechet > 0
+
+
+def test_buffered_sums_do_not_depend_on_sharding(monkeypatch):
+    def statistics(world):
+        options = {"batch": 20, "sample": 0, "world": world}
+        shards = [
+            summarise(ImageSet.of(pictures()), network(), rank=rank, **options)
+            for rank in range(world)
+        ]
+        return Summary.merged([part for shard in shards for part in shard]).statistics
+
+    monkeypatch.setattr("gpu_runs.summary._ROWS", 1)  # every batch on its own
+    expected = statistics(1)
+    monkeypatch.setattr("gpu_runs.summary._ROWS", 70)
+    for world in (1, 4):
+        found = statistics(world)
+        assert found.count == 300
+        for value, exact in (
+            (found.mean, expected.mean),
+            (found.covariance, expected.covariance),
+        ):
+            np.testing.assert_allclose(value, exact, rtol=0, atol=1e-12 * np.abs(exact).max())
 
 
 # ------------------------------------------------------------------------------------ command
@@ -294,7 +343,7 @@ def test_command_knows_fashion_mnist_by_name():
             "reference has 4 features, fashion-mnist gives 64",
         ),
         (["a.npy", "--ref", "fashion-mnist", "--features", "inception"], FeatureError, "weights"),
-        (["a.npy", "--ref", "fashion-mnist", "--device", "abacus"], ScoreError, "no device abacus"),
+        (["a.npy", "--ref", "fashion-mnist", "--device", "abacus"], ParameterError, "abacus"),
         (["a.npy", "--ref", "fashion-mnist", "--json", "no/a.json"], ValueError, "no folder"),
     ],
 )
