@@ -10,13 +10,13 @@ That is three times the size of the file at most, if its numbers become no more 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from hashlib import file_digest, sha256
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from gpu_runs.device import require_device
 from gpu_runs.edm_pickle import read_edm_pickle
 from gpu_runs.errors import CheckpointError, printable, shown
+from gpu_runs.files import whole_file
 from gpu_runs.header import read_header, write_header
 from gpu_runs.networks import UNetBlock
 from gpu_runs.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
@@ -52,13 +54,15 @@ class Checkpoint:
     Attributes
     ----------
     path, format : of the file; the format is "EDM pickle" or "safetensors".
+    sha256 : of the bytes that were read, in hexadecimal, whatever the file holds by now.
     spec : of the network; checked.
-    tensors : by the names of the state dict, in the precision of the file.
+    tensors : real numbers by the names of the state dict, in the precision of the file.
     metadata : what else the header holds: free data about training.
     """
 
     path: Path
     format: str
+    sha256: str
     spec: NetworkSpec
     tensors: dict[str, Tensor]
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -117,7 +121,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """
     file = checkpoint_path(path)
     with _blamed_on(file):
-        return _parse(file, _content(file))
+        data = _content(file)
+        kind, spec, tensors, metadata = _parse(data)
+        check_spec(spec)
+        for name, tensor in tensors.items():
+            if tensor.dtype not in _PRECISIONS:
+                raise CheckpointError(f"{shown(name)} holds no real numbers but {tensor.dtype}")
+        return Checkpoint(file, kind, sha256(data).hexdigest(), spec, tensors, metadata)
 
 
 def save_checkpoint(
@@ -135,20 +145,14 @@ def save_checkpoint(
 
     Raises
     ------
-    CheckpointError : the file cannot be written.
+    OutputError : the file cannot be written.
     ParameterError : metadata that JSON cannot hold.
     """
-    target = Path(path)
     header = write_header(replace(net.spec, constants=net.constant), metadata or {})
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(safetensors.torch.save(tensors, header))
-        os.replace(part, target)
-    except OSError as error:
-        raise CheckpointError(f"{printable(target)} cannot be written: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    data = safetensors.torch.save(tensors, header)
+    with whole_file(Path(path)) as part:
+        part.write_bytes(data)
 
 
 def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
@@ -174,7 +178,7 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a checkpoint's file, in hexadecimal; names and errors as in `checkpoint_path`."""
     file = checkpoint_path(path)
     with _blamed_on(file), _open(file) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
@@ -209,21 +213,18 @@ def _content(path: Path) -> bytes:
             raise CheckpointError(f"cannot be read: {reason}") from error
 
 
-def _parse(path: Path, data: bytes) -> Checkpoint:
+def _parse(data: bytes) -> tuple[str, NetworkSpec, dict[str, Tensor], dict[str, Any]]:
+    """The format of a file, the network it describes, its tensors and its metadata: none checked yet."""
     # The first eight bytes of safetensors are the length of a JSON object, which begins at the ninth.
     if data[8:9] == b"{" and data[5:8] == bytes(3):
         spec, metadata = read_header(data)
-        check_spec(spec)
         try:
-            tensors = safetensors.torch.load(data)
+            return "safetensors", spec, safetensors.torch.load(data), metadata
         except Exception as error:  # of the library, or of torch for an unusual type
             raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
-        return Checkpoint(path, "safetensors", spec, tensors, metadata)
     if data[:1] == b"\x80":
         record = read_edm_pickle(data)
-        spec = record.spec()
-        check_spec(spec)
-        return Checkpoint(path, "EDM pickle", spec, record.tensors)
+        return "EDM pickle", record.spec(), record.tensors, {}
     kind = "an archive of torch.save" if data[:2] == b"PK" else f"its first byte is {data[0]}"
     raise CheckpointError(f"neither an EDM pickle nor safetensors: {kind}")
 
@@ -231,7 +232,11 @@ def _parse(path: Path, data: bytes) -> Checkpoint:
 def _assemble(
     spec: NetworkSpec, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype
 ) -> PreconditionedNetwork:
-    """The network of this description, with these tensors."""
+    """The network of this description, with these tensors.
+
+    It is built without memory first, as a file can describe one of any size; once its shapes are those
+    of the tensors, these are its memory.
+    """
     try:
         with torch.device("meta"):
             net = build_network(spec)
@@ -253,8 +258,6 @@ def _assemble(
             raise CheckpointError(
                 f"{name} has to have the shape {wanted}; it has {str(found)[:60]}"
             )
-        if tensors[name].dtype not in _PRECISIONS:
-            raise CheckpointError(f"{name} holds no real numbers but {tensors[name].dtype}")
     # Buffers are small, and numbers like the frequencies are useless in half precision.
     fine = torch.promote_types(dtype, torch.float32)
     buffers = {name for name, _ in net.named_buffers()}
@@ -270,7 +273,4 @@ def _assemble(
 def _usable(device: torch.device | str, dtype: torch.dtype) -> torch.device:
     if dtype not in _PRECISIONS:
         raise ParameterError(f"a precision is {', '.join(map(str, _PRECISIONS))}; got {dtype}")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ParameterError(f"device {shown(str(device))} is not available here") from error
+    return require_device(device)

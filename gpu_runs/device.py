@@ -18,7 +18,7 @@ def require_device(name: str | torch.device | None) -> torch.device:
     ------
     ParameterError : it is not available here.
     """
-    chosen = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if name is None else name
     try:
         return torch.empty(0, device=chosen).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -2,7 +2,8 @@
 
 Such a file is a pickled dict; its entry ``ema`` is the network. Each module is stored as the source of its
 class, which the original runs and this reader does not look at, the name of the class, and the module's
-attributes. What a file can ask for is bounded: what is decoded is counted against the size of the file.
+attributes. What a file can ask for is bounded: what is decoded is counted against the size of the file,
+each entry of a module is visited once, and names are short.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from gpu_runs.preconditioning import PRECONDITIONINGS, NetworkSpec
 
 _DEPTH_LIMIT = 8
 """Modules in modules; those of EDM are five deep."""
+_NAME_LIMIT = 256
+"""Characters of the full name of a tensor; those of EDM have less than 60."""
+_STORAGE_LIMIT = 5000
+"""Tensors in a file; those of EDM have less than 1000."""
 _PASSING_LIMIT = 16
 """Buffers of a module that are not stored; those of EDM have none."""
 
@@ -113,7 +118,7 @@ def read_edm_pickle(data: bytes) -> EDMRecord:
     if type(options) is not dict or state.get("_init_args") != ():
         raise CheckpointError("the options of the network are not stored as keywords")
     tensors: dict[str, Tensor] = {}
-    _collect(network, "", tensors, seen=set())
+    _collect(network, "", tensors, visited=set())
     attributes = {
         name: value
         for name, value in state.items()
@@ -129,32 +134,51 @@ def _part(module: _Module, name: str) -> dict[str, Any]:
     return part
 
 
-def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor], seen: set[int]) -> None:
-    """Add the tensors of a module and of those in it."""
-    if id(module) in seen:
-        raise CheckpointError(f"module {shown(prefix)} is also at another place of the network")
-    seen.add(id(module))
+def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor], visited: set[int]) -> None:
+    """Add the tensors of a module and of those in it; `visited` are the dicts that hold them."""
     if prefix.count(".") > _DEPTH_LIMIT:
         raise CheckpointError(f"module {shown(prefix)} lies deeper than any of EDM")
+
+    def entries(part: str) -> dict[str, Any]:
+        held = _part(module, part)
+        # Modules of the same state, or the same module at two places: a walk through 2^n of them.
+        if id(held) in visited:
+            raise CheckpointError(f"module {shown(prefix)} has its {part} in common with another")
+        visited.add(id(held))
+        return held
+
     passing = module.state_dict().get("_non_persistent_buffers_set", [])
     if not isinstance(passing, list) or len(passing) > _PASSING_LIMIT:
         raise CheckpointError(f"module {shown(prefix)} has strange _non_persistent_buffers_set")
     for part in ("_parameters", "_buffers"):
-        for name, stored in _part(module, part).items():
+        for name, stored in entries(part).items():
             if stored is None or (part == "_buffers" and name in passing):
                 continue
+            full = _full_name(prefix, name)
             if not isinstance(stored, StoredTensor):
-                raise CheckpointError(f"{shown(prefix + name)} has to be a tensor")
+                raise CheckpointError(f"{shown(full)} has to be a tensor")
             try:
-                tensors[prefix + name] = stored.tensor()
+                tensors[full] = stored.tensor()
             except CheckpointError as error:
-                raise CheckpointError(f"{shown(prefix + name)}: {error}") from None
-    for name, inner in _part(module, "_modules").items():
+                raise CheckpointError(f"{shown(full)}: {error}") from None
+    for name, inner in entries("_modules").items():
         if inner is None:
             continue
+        full = _full_name(prefix, name)
         if not isinstance(inner, _Module):
-            raise CheckpointError(f"{shown(prefix + name)} has to be a module")
-        _collect(inner, f"{prefix}{name}.", tensors, seen)
+            raise CheckpointError(f"{shown(full)} has to be a module")
+        _collect(inner, f"{full}.", tensors, visited)
+
+
+def _full_name(prefix: str, name: str) -> str:
+    """The key in a state dict; a long prefix would be copied for every tensor behind it."""
+    full = prefix + name
+    if not name or "." in name or len(full) > _NAME_LIMIT:
+        raise CheckpointError(
+            f"{shown(full)}: names have no dots, and with those of the modules around them "
+            f"1 to {_NAME_LIMIT} characters"
+        )
+    return full
 
 
 class _Module:
@@ -177,8 +201,9 @@ class _Module:
 class _ScalarType:
     """The type of a numpy scalar; the state that follows has to say that its bytes are as here."""
 
-    def __init__(self, code: str) -> None:
-        if code not in _SCALARS:
+    def __init__(self, code: object) -> None:
+        # Nothing but a string is looked up: to hash nested tuples can take for ever.
+        if not isinstance(code, str) or code not in _SCALARS:
             raise CheckpointError(f"numpy type {shown(code)} is no number that can be read")
         self.format = "<" + _SCALARS[code]
 
@@ -188,10 +213,11 @@ class _ScalarType:
 
 
 class _Constructors:
-    """What stands for the names in one file; counts the bytes that it decodes."""
+    """What stands for the names in one file; counts the bytes and the storages that it decodes."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
+        self.storages = 0
 
     def names(self) -> Names:
         return {
@@ -234,6 +260,9 @@ class _Constructors:
         if not isinstance(data, memoryview):
             raise CheckpointError("a storage that is not bytes")
         self._spend(len(data))
+        self.storages += 1
+        if self.storages > _STORAGE_LIMIT:
+            raise CheckpointError(f"more than {_STORAGE_LIMIT} tensors, which no network needs")
         return read_storage(data)
 
 

@@ -22,9 +22,9 @@ def blamed_on(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            way_out = "all images that are there are whole: make room and run the command again"
+            way_out = "what is there is whole: make room and run the command again"
         else:
-            way_out = "choose another --out"
+            way_out = "choose another place"
         raise OutputError(f"cannot write {path}: {error.strerror or error}; {way_out}") from None
 
 
@@ -47,7 +47,7 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
                 with part.open("rb") as file:
                     os.fsync(file.fileno())
             os.replace(part, path)
-        except OSError:
+        except BaseException:
             with suppress(OSError):
                 part.unlink()
             raise

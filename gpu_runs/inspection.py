@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gpu_runs.checkpoint import file_sha256, read_checkpoint, save_checkpoint
+from gpu_runs.checkpoint import read_checkpoint, save_checkpoint
 from gpu_runs.errors import printable
 from seeds_theory.command import require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
+
+_ROWS, _CELL = 100, 1000
+"""Lines of one kind in the table, and characters in a cell; the JSON holds them all."""
 
 inspect_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 convert_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -33,7 +37,7 @@ def describe(path: str | Path) -> dict[str, Any]:
     return {
         "file": str(checkpoint.path),
         "format": checkpoint.format,
-        "sha256": file_sha256(path),
+        "sha256": checkpoint.sha256,
         "preconditioning": spec.preconditioning,
         "architecture": spec.architecture,
         "resolution": spec.resolution,
@@ -52,21 +56,28 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def description_table(description: dict[str, Any]) -> Table:
-    """The description as a table, an option a line."""
+    """The description as a table, an option a line; long ones are cut, as they are the file's to choose."""
     table = Table(show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in description.items():
         if isinstance(value, dict):
-            for inner, detail in value.items():
-                table.add_row(escape(printable(f"{name}: {inner}")), escape(printable(detail)))
+            for inner, detail in islice(value.items(), _ROWS):
+                table.add_row(_cell(f"{name}: {inner}"), _cell(detail))
+            if len(value) > _ROWS:
+                table.add_row(name, f"{len(value) - _ROWS:,} more")
         elif isinstance(value, list):
-            table.add_row(name, escape(", ".join(value)))
+            table.add_row(name, _cell(", ".join(value)))
         elif name == "parameters":
             table.add_row(name, f"{value:,}")
         else:
-            table.add_row(name, "none" if value is None else escape(printable(value)))
+            table.add_row(name, "none" if value is None else _cell(value))
     return table
+
+
+def _cell(value: object) -> str:
+    text = printable(value)
+    return escape(text if len(text) <= _CELL else f"{text[:_CELL]}... ({len(text):,} characters)")
 
 
 @inspect_app.command()
@@ -105,7 +116,7 @@ def convert(
     if target.exists() and not force:
         raise ParameterError(f"{target} is there already: name another file, or add --force")
     checkpoint = read_checkpoint(source)
-    origin = {"converted_from": checkpoint.path.name, "sha256": file_sha256(source)}
+    origin = {"converted_from": checkpoint.path.name, "sha256": checkpoint.sha256}
     net = checkpoint.network(dtype=checkpoint.widest())
     save_checkpoint(net, target, {**checkpoint.metadata, **origin})
     Console().print(

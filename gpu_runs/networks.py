@@ -54,10 +54,9 @@ class Conv(nn.Module):
             self.bias = nn.Parameter(torch.zeros(c_out))
             nn.init.kaiming_uniform_(self.weight, a=math.sqrt(3))
         if change:
-            row = torch.tensor(taps, dtype=torch.float32)
-            self.register_buffer(
-                "resample_filter", torch.outer(row, row)[None, None] / row.sum() ** 2
-            )
+            total = sum(taps) ** 2
+            kernel_2d = [[a * b / total for b in taps] for a in taps]
+            self.register_buffer("resample_filter", torch.tensor(kernel_2d)[None, None])
         self.filter_padding = (len(taps) - 1) // 2
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,7 +176,7 @@ class _Fourier(nn.Module):
 
     def __init__(self, channels: int, scale: float = 16.0) -> None:
         super().__init__()
-        self.register_buffer("freqs", torch.randn(channels // 2) * scale)
+        self.register_buffer("freqs", torch.randn(channels // 2).mul_(scale))
 
     def forward(self, noise: Tensor) -> Tensor:
         angles = torch.outer(noise, 2 * math.pi * self.freqs.to(noise.dtype))

@@ -7,6 +7,8 @@ dicts, tuples and what those constructors return.
 
 It is also bounded. A byte of a program can make an object of a hundred bytes, or copy a long list; so the
 number of opcodes has a limit, texts have one, bytes are views of the data, and no opcode copies a list.
+A value can be referred to as often as there are opcodes, and lists of lists of the same list have more
+elements than can be counted: what is done with a value takes no longer for what lies in it.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from gpu_runs.errors import CheckpointError, shown
 
 OPCODE_LIMIT = 500_000
 """The largest public network needs about 70 000; at this many, objects take some 100 MB at most."""
-LONG_TEXT = 1 << 16
-"""Strings of more bytes than this are left as they lie in the file."""
+LONG_TEXT = 1 << 10
+"""Strings of more bytes than this are left as they lie in the file, and can be no keys."""
 TEXT_LIMIT = 1 << 24
 """Bytes of the shorter strings together."""
 
@@ -222,7 +224,7 @@ class _Machine:
             raise CheckpointError("sets items of something that is not a dict")
         # Hashes of strings cannot be chosen by the file; those of numbers can, to collide.
         if not all(isinstance(key, str) for key in keys):
-            raise CheckpointError("a key that is not a string")
+            raise CheckpointError("a key that is not a short string")
         target.update(zip(keys, items[1::2], strict=True))
 
 

@@ -47,6 +47,16 @@ def _reconstruct_persistent_obj(record):
 _reconstruct_persistent_obj.__module__ = "torch_utils.persistence"
 
 
+class Call:
+    """Pickled as a call of what has this name, with these arguments."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
 class Persisted:
     """An object stored by class name, attributes and placeholder for the source."""
 
@@ -112,3 +122,56 @@ def dump(content, protocol=4):
 def edm_pickle(net, protocol=4, **changes):
     """The bytes of an EDM pickle of a network."""
     return dump({"ema": network_record(net, **changes)}, protocol)
+
+
+def with_model(change, protocol=4):
+    """A pickle of the small network whose stored attributes were changed."""
+    record = network_record(small_network())
+    change(record.record["state"])
+    return dump({"ema": record}, protocol)
+
+
+def nested(value, depth):
+    """A tuple that holds the one before twice: 2^depth values in `depth` objects."""
+    for _ in range(depth):
+        value = (value, value)
+    return value
+
+
+def module_state(**parts):
+    """The attributes of a module with these parts."""
+    return {"_parameters": {}, "_buffers": {}, "_modules": {}, **parts}
+
+
+def bombs():
+    """Small files, by name, that refer to the same thing so often that all of it together is huge."""
+
+    def long_names(state):
+        name = "x" * 65_000 + "\U0001f4a3"  # four bytes a character, each of the eight times
+        for _ in range(8):
+            inner = module_state()
+            state["_modules"][name] = Persisted("Deep", inner)
+            state = inner
+        state["_buffers"].update((str(i), torch.zeros(1)) for i in range(1000))
+
+    def common_parts(state):
+        empty = module_state(_buffers=dict.fromkeys(map(str, range(50_000))))
+        many = {str(i): Persisted("Empty", empty) for i in range(10_000)}
+        state["_modules"]["inner"] = Persisted("Many", module_state(_modules=many))
+
+    def common_modules(state):
+        for _ in range(8):
+            inner = module_state()
+            state["_modules"].update((str(i), Persisted("Same", inner)) for i in range(100))
+            state = inner
+
+    pair = nested((), 100)
+    deep = b"\x80\x04cnumpy\ndtype\n)" + b"\x85" * 200_000 + b"\x89\x88\x87R."
+    return {
+        "long names": with_model(long_names),
+        "common parts": with_model(common_parts),
+        "common modules": with_model(common_modules),
+        "hash of a pair of pairs": dump({"ema": None, "type": Call(np.dtype, pair, False, True)}),
+        "hash of nested tuples": deep,
+        "list of pairs": with_model(lambda state: state["_init_kwargs"].update(dropout=[pair] * 9)),
+    }

@@ -20,7 +20,9 @@ from gpu_runs.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
+from gpu_runs.files import OutputError
 from gpu_runs.header import write_header
+from gpu_runs.inspection import describe
 from gpu_runs.preconditioning import NetworkSpec
 from seeds_theory.errors import ParameterError, SeedsError
 
@@ -133,7 +135,7 @@ def test_wrong_requests_are_told_apart_from_wrong_files(edm_files):
     with pytest.raises(ParameterError, match=r"float64; got torch\.int64"):
         load_checkpoint(path, dtype=torch.int64)
     for device in ("xpu", "nonsense"):
-        with pytest.raises(ParameterError, match=f"device '{device}' is not available"):
+        with pytest.raises(ParameterError, match=f"device {device} is not available"):
             load_checkpoint(path, device=device)
     assert issubclass(CheckpointError, SeedsError)
 
@@ -172,18 +174,38 @@ def test_embedded_checkpoints_have_names(tmp_path, monkeypatch):
     assert file_sha256("fashion-mnist") == digest
 
 
+@pytest.mark.parametrize("suffix", ["pkl", "safetensors"])
+def test_the_hash_is_that_of_the_bytes_that_were_read(suffix, tmp_path, monkeypatch):
+    path = tmp_path / f"net.{suffix}"
+    if suffix == "pkl":
+        path.write_bytes(edm_pickle(small_network()))
+    else:
+        save_checkpoint(small_network(), path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    open_file = checkpoint._open
+
+    def open_once(file):
+        monkeypatch.setattr(checkpoint, "_open", None)  # a second time, it may be another file
+        return open_file(file)
+
+    monkeypatch.setattr(checkpoint, "_open", open_once)
+    assert read_checkpoint(path).sha256 == digest
+    monkeypatch.setattr(checkpoint, "_open", open_once)
+    assert describe(path)["sha256"] == digest
+
+
 def test_a_file_is_replaced_when_the_new_one_is_complete(tmp_path, monkeypatch):
     path = tmp_path / "net.safetensors"
     save_checkpoint(small_network(), path, {"run": 1})
     with pytest.raises(ParameterError, match="finite JSON"):
         save_checkpoint(small_network(), path, {"loss": math.nan})
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(CheckpointError, match="cannot be written: disk full"):
+    with pytest.raises(OutputError, match=r"cannot write .*net\.safetensors: disk full"):
         save_checkpoint(small_network(), path, {"run": 2})
     assert read_checkpoint(path).metadata == {"run": 1}
     assert os.listdir(tmp_path) == ["net.safetensors"]
-    with pytest.raises(CheckpointError, match="cannot be written"):
-        save_checkpoint(small_network(), tmp_path / "none" / "net.safetensors")
+    with pytest.raises(OutputError, match="cannot write"):
+        save_checkpoint(small_network(), path / "net.safetensors")  # a file is no folder
 
 
 def changed(**options):
@@ -251,6 +273,10 @@ def test_descriptions_that_are_wrong(changes, message, write):
         (
             lambda t: t.__setitem__("model.map_layer0.bias", torch.ones(4, dtype=torch.int32)),
             "holds no real numbers but torch.int32",
+        ),
+        (
+            lambda t: t.__setitem__("model.map_layer0.bias", torch.ones(4).to(torch.float8_e4m3fn)),
+            "holds no real numbers but torch.float8_e4m3fn",
         ),
     ],
 )

@@ -1,12 +1,13 @@
 """Ten thousand mutated checkpoints: each is a network or a CheckpointError, and nothing else happens."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from edm_writer import edm_pickle, small_network
+from edm_writer import bombs, edm_pickle, small_network
 from torch import nn
 
 from gpu_runs.checkpoint import save_checkpoint
@@ -52,22 +53,42 @@ def test_mutations_of_a_file_of_the_original_layout(edm_files, tmp_path):
     assert outcome["accepted"] + outcome["refused"] == 40
 
 
-def test_the_worker_notices_what_a_file_does(tmp_path):
-    # A loader that trusts its file, in place of ours.
+def test_small_files_that_ask_for_much_are_refused(tmp_path):
     (tmp_path / "net").write_bytes(edm_pickle(small_network()))
-    script = tmp_path / "trusting.py"
-    script.write_text(
-        "import sys; sys.path.insert(0, sys.argv.pop())\n"
-        "import subprocess, fuzz_worker\n"
-        "def load(path):\n"
-        "    if str(path).endswith('mutated'):\n"
-        "        open(str(path) + '.out', 'w').close()\n"
-        "        raise KeyError('no CheckpointError')\n"
-        "fuzz_worker.load_checkpoint = load\n"
-        "fuzz_worker.main(sys.argv[1], 0, [2])\n"
-    )
-    command = [sys.executable, script, tmp_path, WORKER.parent]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    problems = json.loads(output)["problems"]
+    files = bombs()
+    for name, data in files.items():
+        (tmp_path / f"bomb {name}").write_bytes(data)
+    outcome = fuzz(tmp_path, 0, 0)
+    assert outcome == {"accepted": 0, "refused": len(files), "problems": []}
+
+
+def watched(folder, *treatment, seconds=5.0):
+    """The worker's process with another loader, which gives mutated files this treatment."""
+    (folder / "net").write_bytes(edm_pickle(small_network()))
+    script = folder / "other.py"
+    lines = [
+        "import itertools, sys; sys.path.insert(0, sys.argv.pop())",
+        "import fuzz_worker",
+        "def load(path):",
+        "    if str(path).endswith('mutated'):",
+        *(f"        {line}" for line in treatment),
+        "fuzz_worker.load_checkpoint = load",
+        f"fuzz_worker.SECONDS = {seconds}",
+        "fuzz_worker.main(sys.argv[1], 0, [2])",
+    ]
+    script.write_text("\n".join(lines))
+    command = [sys.executable, script, folder, WORKER.parent]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+def test_the_worker_notices_what_a_file_does(tmp_path):
+    result = watched(tmp_path, "open(str(path) + '.out', 'w').close()", "raise KeyError('none')")
+    problems = json.loads(result.stdout)["problems"]
     assert any("mutated.out" in problem for problem in problems)
     assert any("KeyError" in problem for problem in problems)
+
+
+def test_the_worker_ends_what_hangs(tmp_path):
+    result = watched(tmp_path, "max(itertools.repeat(0))", seconds=0.1)
+    assert result.returncode == -signal.SIGPROF
+    assert "line 5 in load" in result.stderr and not result.stdout

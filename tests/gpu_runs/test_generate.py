@@ -142,7 +142,7 @@ def test_the_manifest_is_read_once_no_other_run_writes_it(checkpoint, tmp_path):
 def test_full_disk_ends_the_run_and_it_goes_on_later(checkpoint, tmp_path):
     generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
     (tmp_path / "run" / "000000" / "000003.png.part").symlink_to("/dev/full")
-    with pytest.raises(SeedsError, match="No space left on device; all images that are there"):
+    with pytest.raises(SeedsError, match="No space left on device; what is there is whole"):
         generate_images(checkpoint, SETTINGS, range(6), tmp_path / "run", batch=2)
     assert len(files(tmp_path / "run")) == 3
     content = generate_images(checkpoint, SETTINGS, range(6), tmp_path / "run", batch=2)

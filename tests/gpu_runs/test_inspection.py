@@ -71,6 +71,16 @@ def test_metadata_cannot_command_the_terminal(tmp_path):
     assert r"[red]\x1b]0;title\x07" in result.stdout
 
 
+def test_the_table_stays_short_whatever_the_metadata(tmp_path):
+    path = tmp_path / "net.safetensors"
+    many = {str(i): i for i in range(5000)}
+    save_checkpoint(small_network(), path, {"long": "x" * 10**6, **many, "last": 0})
+    result = run(inspect_app, [str(path)], env={"COLUMNS": "1200"})
+    assert result.exit_code == 0 and len(result.stdout) < 200_000
+    assert "1,000,000 characters" in result.stdout and "4,902 more" in result.stdout
+    assert described(path)["metadata"]["last"] == 0
+
+
 def test_a_pickle_becomes_safetensors(small, tmp_path):
     target = tmp_path / "small.safetensors"
     result = run(convert_app, [str(small), str(target)])

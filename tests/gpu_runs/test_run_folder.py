@@ -158,7 +158,7 @@ def test_full_disk_keeps_what_is_whole(tmp_path, name):
     output.write([0], pictures(1))
     target = output.path(1) if name == "run" else output.work / "1.npz"
     target.with_name(target.name + ".part").symlink_to("/dev/full")
-    with pytest.raises(OutputError, match=r"No space left on device; all images .* are whole"):
+    with pytest.raises(OutputError, match=r"No space left on device; what is there is whole"):
         output.write([1], pictures(1))
     assert not target.exists()
     assert not list(tmp_path.rglob("*.part"))
@@ -190,7 +190,7 @@ def test_an_output_of_the_other_kind_is_refused(tmp_path):
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     output = open_output(tmp_path / "file" / "run")
-    with pytest.raises(OutputError, match="Not a directory; choose another --out"):
+    with pytest.raises(OutputError, match="Not a directory; choose another place"):
         output.write([0], pictures(1))
 
 
