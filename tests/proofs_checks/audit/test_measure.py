@@ -272,10 +272,10 @@ def confirmed(name: str, eta: float | None, law: float | None, path: float | Non
 @pytest.mark.parametrize("name", [*METHODS, *BASELINES])
 def test_the_declared_orders_are_the_measured_ones(name: str) -> None:
     sampler = as_k_diffusion(name)
-    declared, takes_eta = sampler.declared, "eta" in inspect.signature(sampler).parameters
+    declared, takes_eta = sampler.solver.declared, "eta" in inspect.signature(sampler).parameters
     if declared.weak is not None:
         noisy = confirmed(
-            name, (sampler.eta or 1.0) if takes_eta else None, declared.weak, declared.strong
+            name, (sampler.solver.eta or 1.0) if takes_eta else None, declared.weak, declared.strong
         )
         assert not noisy.deterministic
         assert noisy.limit.law
