@@ -59,7 +59,7 @@ def test_the_command_makes_images_a_picture_and_a_manifest(checkpoint, tmp_path)
     assert (run["seeds"], run["batch"], run["processes"]) == ("0-9", 4, 1)
     assert len(run["devices"]) == 1
     assert run["versions"]["torch"] == torch.__version__
-    assert run["command"].startswith("seeds-generate ")
+    assert run["command"].startswith("seeds-generate")
     assert 0 < run["seconds"] == content["seconds"]
     assert content["images_per_second"] == 10 / run["seconds"]
 
