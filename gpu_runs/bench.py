@@ -86,6 +86,9 @@ def run(
 ) -> None:
     """Run the PLAN: score each method at each number of steps on each block of seeds.
 
+    A plan lists methods, their options, and network calls: book/fashion_mnist.toml is one, and a wrong key
+    names the known ones.
+
     The same command again goes on with a run that was stopped, and tries failed cells again. A plan with
     more cells or blocks adds to what is there; any other is refused.
 
@@ -166,7 +169,7 @@ def list_presets() -> None:
         "N steps of their sampler are 2N - 1 network calls."
     )
     for heading in ("preset and file (.pkl)", "what", "reference", "steps", "options", "FID"):
-        drawn.add_column(heading, overflow="fold")
+        drawn.add_column(heading, overflow="fold", no_wrap=heading.startswith("preset"))
     for preset in presets().values():
         (curve,) = preset.published.curves
         drawn.add_row(

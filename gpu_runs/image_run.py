@@ -193,7 +193,7 @@ class _Run:
                 seconds=time.perf_counter() - self.start,
                 peak_memory_bytes=max(peaks) if cuda else None,
             )
-        images = self.output.finish(self.seeds)
+        images = self.output.finish(self._whole())
         with whole_file(self.output.picture) as part:
             write_grid(images, part)
 
@@ -205,6 +205,13 @@ class _Run:
             time.sleep(1)
             lost = self.output.missing(lost)
         return lost
+
+    def _whole(self) -> list[int]:
+        """The seeds, of this command and of earlier ones, that have an image."""
+        runs = self.manifest.content["runs"]
+        seeds = sorted({seed for run in runs for seed in parse_seeds(run["seeds"])})
+        lost = set(self.output.missing(seeds))
+        return [seed for seed in seeds if seed not in lost]
 
 
 def _name(device: torch.device) -> str:

@@ -208,3 +208,14 @@ def test_bad_input_is_one_line_and_status_2(
 def test_help_has_an_example():
     result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"})
     assert "Example: seeds-generate --network fashion-mnist" in result.stdout
+
+
+def test_the_picture_is_of_the_first_images_of_all_runs(checkpoint, tmp_path):
+    for seeds in ([4, 5], [1]):
+        generate_images(checkpoint, SETTINGS, seeds, tmp_path / "run")
+    images = open_images(tmp_path / "run").read(np.arange(3))
+    with Image.open(tmp_path / "run-grid.png") as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape[0] * pixels.shape[1] >= 3 * 64
+    assert np.array_equal(pixels[:8, :8].transpose(2, 0, 1), images[0])
+    assert np.array_equal(pixels[:8, 8:16].transpose(2, 0, 1), images[1])
