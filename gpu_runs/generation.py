@@ -216,6 +216,10 @@ def noise_levels(network: PreconditionedNetwork, settings: Generation) -> np.nda
     ------
     GridError, ParameterError, UnknownNameError : the range, the number of steps, the name of the grid.
     """
+    if not settings.sigma_min < settings.sigma_max:
+        raise GridError(
+            f"sigma_min lies below sigma_max; got {settings.sigma_min:g} and {settings.sigma_max:g}"
+        )
     low = max(settings.sigma_min, network.sigma_min)
     high = min(settings.sigma_max, network.sigma_max)
     asked = f"noise levels {settings.sigma_max:g} to {settings.sigma_min:g}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,9 @@ WINDOW = 250  # steps over which the loss is averaged for the curve
 
 
 def curve(losses: list[float], batch: int) -> list[tuple[int, float]]:
-    """(images seen, mean loss of the last `WINDOW` steps), once for each window."""
+    """(images seen, mean loss of the last `WINDOW` steps), once for each window; of a shorter run, once."""
+    if len(losses) < WINDOW:
+        return [(len(losses) * batch, float(np.mean(losses)))]
     means = np.array(losses[: len(losses) // WINDOW * WINDOW]).reshape(-1, WINDOW).mean(axis=1)
     return [((i + 1) * WINDOW * batch, float(mean)) for i, mean in enumerate(means)]
 
@@ -76,7 +78,11 @@ def train(
     if state.exists():
         training.load(state)
         print(f"going on after {len(training.losses)} of {settings.steps} steps")
-    training.run(state)
+    elif any(out.iterdir()):
+        raise ParameterError(
+            f"{out} is not empty, and has no run of seeds-train: name another folder"
+        )
+    training.run(state, progress=sys.stderr.isatty())
     points = curve(training.losses, batch)
     metadata = {
         "data": "Fashion-MNIST, training images, 32x32 with a black border, from -1 to 1",
@@ -90,9 +96,8 @@ def train(
     save_checkpoint(training.averaged(), out / "network.safetensors", metadata)
     with (out / "loss.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("images", "loss"), *points])
-    if points:
-        figure(points).savefig(out / "loss.png", dpi=150)
-    print(json.dumps(metadata, indent=1))
+    figure(points).savefig(out / "loss.png", dpi=150)
+    print(f"{out / 'network.safetensors'}: {settings.steps} steps, loss {points[-1][1]:.4f}")
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import typer
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gpu_runs.classifier import MODEL_FILE, Classifier, ModelCard, save_classifier
+from gpu_runs.classifier import Classifier, ModelCard, save_classifier
 from gpu_runs.fashion_mnist import load_fashion_mnist
 from seeds_theory.command import require_writable, run_command
 
@@ -56,7 +56,7 @@ def accuracy(model: Classifier, images: Tensor, labels: Tensor) -> float:
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option(help="The file to write.")] = MODEL_FILE,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
     data: Annotated[Path | None, typer.Option(help="Folder with the four idx files.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the initial weights and the order.")] = 0,

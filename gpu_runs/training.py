@@ -129,7 +129,7 @@ class Training:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach() for name, value in self.network.named_parameters()}
 
-    def run(self, state: Path, *, every: int = 250, progress: bool = True) -> None:
+    def run(self, state: Path, *, every: int = 50, progress: bool = True) -> None:
         """Train to the end; write the state to a file now and then, and at the end."""
         steps = range(len(self.losses), self.settings.steps)
         bar = tqdm(steps, desc="training", unit="step", disable=not progress)
