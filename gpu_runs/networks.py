@@ -190,10 +190,62 @@ class UNet(nn.Module):
     dec: nn.ModuleDict
     map_layer0: nn.Linear
 
-    def __init__(self, resolution: int, levels: int, num_blocks: int) -> None:
+    def __init__(
+        self, resolution: int, widths: Sequence[int], num_blocks: int, attention: Sequence[int]
+    ) -> None:
         super().__init__()
-        self.sizes = [f"{resolution >> level}x{resolution >> level}" for level in range(levels)]
-        self.num_blocks = num_blocks
+        resolutions = [resolution >> level for level in range(len(widths))]
+        self.sizes = [f"{n}x{n}" for n in resolutions]
+        self.widths, self.num_blocks = list(widths), num_blocks
+        self.attends = [n in attention for n in resolutions]
+
+    def _block(
+        self, c_in: int, c_out: int, change: str | None = None, attention: bool = False
+    ) -> UNetBlock:
+        """A block of this network."""
+        raise NotImplementedError
+
+    def _carry(self, size: str, c: int) -> None:
+        """Add what carries the input down to a resolution, beside states of c channels."""
+
+    def _write(self, level: int, size: str, c: int) -> None:
+        """Add what writes an image at a resolution, from c channels."""
+
+    def _add_ladder(self, c: int, first: int, *, all_attend: bool) -> int:
+        """Make `enc` and `dec` for c input channels; returns the channels of the last state.
+
+        first : channels after the first convolution. all_attend : all blocks of the decoder have attention
+            where it is asked for, not only the last of a resolution.
+        """
+        self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
+        ladder = list(enumerate(zip(self.sizes, self.widths, self.attends, strict=True)))
+        kept = []  # channels of the encoder's states
+        for level, (size, width, attends) in ladder:
+            if level == 0:
+                self.enc[f"{size}_conv"] = Conv(c, first, 3)
+                c = first
+            else:
+                self.enc[f"{size}_down"] = self._block(c, c, "down")
+                self._carry(size, c)
+            kept.append(c)
+            for i in range(self.num_blocks):
+                self.enc[f"{size}_block{i}"] = self._block(c, width, attention=attends)
+                c = width
+                kept.append(c)
+        for level, (size, width, attends) in reversed(ladder):
+            if size == self.sizes[-1]:
+                self.dec[f"{size}_in0"] = self._block(c, c, attention=True)
+                self.dec[f"{size}_in1"] = self._block(c, c)
+            else:
+                self.dec[f"{size}_up"] = self._block(c, c, "up")
+            for i in range(self.num_blocks + 1):
+                attention = attends and (all_attend or i == self.num_blocks)
+                self.dec[f"{size}_block{i}"] = self._block(
+                    c + kept.pop(), width, attention=attention
+                )
+                c = width
+            self._write(level, size, c)
+        return c
 
     @property
     def dtype(self) -> torch.dtype:
@@ -280,80 +332,62 @@ class SongUNet(UNet):
         decoder_type: str = "standard",
         resample_filter: Sequence[float] = (1, 1),
     ) -> None:
-        super().__init__(img_resolution, len(channel_mult), num_blocks)
-        emb = model_channels * channel_mult_emb
-        noise = model_channels * channel_mult_noise
         widths = [model_channels * mult for mult in channel_mult]
-        taps = resample_filter
-
-        def block(
-            c_in: int, c_out: int, change: str | None = None, attention: bool = False
-        ) -> UNetBlock:
-            return UNetBlock(
-                c_in,
-                c_out,
-                emb,
-                change=change,
-                taps=taps,
-                heads=int(attention),
-                scales=False,
-                skip_scale=math.sqrt(0.5),
-                eps=1e-6,
-                dropout=dropout,
-                project_skip=True,
-            )
-
+        super().__init__(img_resolution, widths, num_blocks, attn_resolutions)
+        noise = model_channels * channel_mult_noise
+        self.emb, self.dropout, self.taps = (
+            model_channels * channel_mult_emb,
+            dropout,
+            resample_filter,
+        )
+        self.encoder_type, self.decoder_type = encoder_type, decoder_type
+        self.c_image, self.out_channels = in_channels, out_channels
         self.map_noise = (
             _Positional(noise, endpoint=True) if embedding_type == "positional" else _Fourier(noise)
         )
         self.map_label = nn.Linear(label_dim, noise) if label_dim else None
         self.map_augment = nn.Linear(augment_dim, noise, bias=False) if augment_dim else None
-        self.map_layer0 = nn.Linear(noise, emb)
-        self.map_layer1 = nn.Linear(emb, emb)
-        self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
-        attends = [img_resolution >> level in attn_resolutions for level in range(len(widths))]
-        kept = []  # channels of the encoder's states
-        c, c_image = in_channels, in_channels
-        for level, (size, width) in enumerate(zip(self.sizes, widths, strict=True)):
-            if level == 0:
-                self.enc[f"{size}_conv"] = Conv(c, model_channels, 3)
-                c = model_channels
-            else:
-                self.enc[f"{size}_down"] = block(c, c, "down")
-                if encoder_type == "skip":
-                    self.enc[f"{size}_aux_down"] = Conv(
-                        c_image, c_image, 0, change="down", taps=taps
-                    )
-                    self.enc[f"{size}_aux_skip"] = Conv(c_image, c, 1)
-                elif encoder_type == "residual":
-                    self.enc[f"{size}_aux_residual"] = Conv(
-                        c_image, c, 3, change="down", taps=taps, fused=True
-                    )
-                    c_image = c
-            kept.append(c)
-            for i in range(num_blocks):
-                self.enc[f"{size}_block{i}"] = block(c, width, attention=attends[level])
-                c = width
-                kept.append(c)
-        for level, size in reversed(list(enumerate(self.sizes))):
-            if level == len(widths) - 1:
-                self.dec[f"{size}_in0"] = block(c, c, attention=True)
-                self.dec[f"{size}_in1"] = block(c, c)
-            else:
-                self.dec[f"{size}_up"] = block(c, c, "up")
-            for i in range(num_blocks + 1):
-                last = i == num_blocks
-                self.dec[f"{size}_block{i}"] = block(
-                    c + kept.pop(), widths[level], attention=attends[level] and last
-                )
-                c = widths[level]
-            if decoder_type == "skip" or level == 0:
-                if decoder_type == "skip" and level < len(widths) - 1:
-                    self.dec[f"{size}_aux_up"] = Conv(
-                        out_channels, out_channels, 0, change="up", taps=taps
-                    )
-                self.dec[f"{size}_aux_norm"] = group_norm(c, 1e-6)
-                self.dec[f"{size}_aux_conv"] = _starting_at_zero(Conv(c, out_channels, 3))
+        self.map_layer0 = nn.Linear(noise, self.emb)
+        self.map_layer1 = nn.Linear(self.emb, self.emb)
+        self._add_ladder(in_channels, model_channels, all_attend=False)
+
+    def _block(
+        self, c_in: int, c_out: int, change: str | None = None, attention: bool = False
+    ) -> UNetBlock:
+        return UNetBlock(
+            c_in,
+            c_out,
+            self.emb,
+            change=change,
+            taps=self.taps,
+            heads=int(attention),
+            scales=False,
+            skip_scale=math.sqrt(0.5),
+            eps=1e-6,
+            dropout=self.dropout,
+            project_skip=True,
+        )
+
+    def _carry(self, size: str, c: int) -> None:
+        if self.encoder_type == "skip":
+            self.enc[f"{size}_aux_down"] = Conv(
+                self.c_image, self.c_image, 0, change="down", taps=self.taps
+            )
+            self.enc[f"{size}_aux_skip"] = Conv(self.c_image, c, 1)
+        elif self.encoder_type == "residual":
+            self.enc[f"{size}_aux_residual"] = Conv(
+                self.c_image, c, 3, change="down", taps=self.taps, fused=True
+            )
+            self.c_image = c
+
+    def _write(self, level: int, size: str, c: int) -> None:
+        if level > 0 and self.decoder_type != "skip":
+            return
+        n = self.out_channels
+        if self.decoder_type == "skip" and size != self.sizes[-1]:
+            self.dec[f"{size}_aux_up"] = Conv(n, n, 0, change="up", taps=self.taps)
+        self.dec[f"{size}_aux_norm"] = group_norm(c, 1e-6)
+        self.dec[f"{size}_aux_conv"] = _starting_at_zero(Conv(c, n, 3))
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """States (batch, channels, n, n), noise labels (batch,), one-hot classes (batch, label_dim)."""
@@ -388,61 +422,35 @@ class DhariwalUNet(UNet):
         attn_resolutions: Sequence[int] = (32, 16, 8),
         dropout: float = 0.10,
     ) -> None:
-        super().__init__(img_resolution, len(channel_mult), num_blocks)
-        emb = model_channels * channel_mult_emb
         widths = [model_channels * mult for mult in channel_mult]
-
-        def block(
-            c_in: int, c_out: int, change: str | None = None, attention: bool = False
-        ) -> UNetBlock:
-            return UNetBlock(
-                c_in,
-                c_out,
-                emb,
-                change=change,
-                heads=c_out // 64 if attention else 0,
-                scales=True,
-                skip_scale=1.0,
-                eps=1e-5,
-                dropout=dropout,
-                project_skip=False,
-            )
-
+        super().__init__(img_resolution, widths, num_blocks, attn_resolutions)
+        self.emb, self.dropout = model_channels * channel_mult_emb, dropout
         self.map_noise = _Positional(model_channels, endpoint=False)
         self.map_augment = (
             nn.Linear(augment_dim, model_channels, bias=False) if augment_dim else None
         )
-        self.map_layer0 = nn.Linear(model_channels, emb)
-        self.map_layer1 = nn.Linear(emb, emb)
-        self.map_label = nn.Linear(label_dim, emb, bias=False) if label_dim else None
-        self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
-        attends = [img_resolution >> level in attn_resolutions for level in range(len(widths))]
-        kept = []
-        c = in_channels
-        for level, (size, width) in enumerate(zip(self.sizes, widths, strict=True)):
-            if level == 0:
-                self.enc[f"{size}_conv"] = Conv(c, width, 3)
-                c = width
-            else:
-                self.enc[f"{size}_down"] = block(c, c, "down")
-            kept.append(c)
-            for i in range(num_blocks):
-                self.enc[f"{size}_block{i}"] = block(c, width, attention=attends[level])
-                c = width
-                kept.append(c)
-        for level, size in reversed(list(enumerate(self.sizes))):
-            if level == len(widths) - 1:
-                self.dec[f"{size}_in0"] = block(c, c, attention=True)
-                self.dec[f"{size}_in1"] = block(c, c)
-            else:
-                self.dec[f"{size}_up"] = block(c, c, "up")
-            for i in range(num_blocks + 1):
-                self.dec[f"{size}_block{i}"] = block(
-                    c + kept.pop(), widths[level], attention=attends[level]
-                )
-                c = widths[level]
+        self.map_layer0 = nn.Linear(model_channels, self.emb)
+        self.map_layer1 = nn.Linear(self.emb, self.emb)
+        self.map_label = nn.Linear(label_dim, self.emb, bias=False) if label_dim else None
+        c = self._add_ladder(in_channels, widths[0], all_attend=True)
         self.out_norm = group_norm(c, 1e-5)
         self.out_conv = _starting_at_zero(Conv(c, out_channels, 3))
+
+    def _block(
+        self, c_in: int, c_out: int, change: str | None = None, attention: bool = False
+    ) -> UNetBlock:
+        return UNetBlock(
+            c_in,
+            c_out,
+            self.emb,
+            change=change,
+            heads=c_out // 64 if attention else 0,
+            scales=True,
+            skip_scale=1.0,
+            eps=1e-5,
+            dropout=self.dropout,
+            project_skip=False,
+        )
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """As of `SongUNet.forward`."""
