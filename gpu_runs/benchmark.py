@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gpu_runs.checkpoint import file_sha256, load_checkpoint
+from gpu_runs.checkpoint import file_sha256, read_checkpoint
 from gpu_runs.curves import write_report
-from gpu_runs.device import require_device
+from gpu_runs.device import device_name, require_device
 from gpu_runs.features import FASHION_MNIST, load_features
 from gpu_runs.generation import GridWarning, ImageSampler
 from gpu_runs.images import ImageSet
@@ -74,7 +74,8 @@ class Bench:
             raise ParameterError(f"a batch has one image or more; got {resources.batch}")
         self.device = require_device(resources.device)
         self.reference = load_reference(plan.reference)
-        self.network = load_checkpoint(plan.network, device=self.device)
+        checkpoint = read_checkpoint(plan.network)
+        self.network, self.checkpoint = checkpoint.network(self.device), checkpoint.sha256
         self.features = load_features(
             plan.features,
             weights=resources.weights,
@@ -189,7 +190,7 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
     return {
         "settings": {
             "seeds-theory": version("seeds-theory"),
-            "checkpoint": file_sha256(plan.network),
+            "checkpoint": bench.checkpoint,
             "reference": file_sha256(reference),
             "features": bench.features.digest,
             **{name: value for name, value in asked.items() if name not in ("curves", "blocks")},
@@ -217,9 +218,7 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "jobs": jobs,
                 "batch": bench.resources.batch,
-                "device": torch.cuda.get_device_name(bench.device)
-                if bench.device.type == "cuda"
-                else platform.machine(),
+                "device": device_name(bench.device),
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("torch", "numpy")},
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,11 @@ def require_device(name: str | torch.device | None) -> torch.device:
         return torch.empty(0, device=chosen).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ParameterError(f"device {printable(str(chosen))} is not available here") from error
+
+
+def device_name(device: torch.device) -> str:
+    """What a device is called in a record."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
 
 
 @contextmanager

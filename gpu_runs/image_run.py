@@ -19,7 +19,8 @@ from typing import Any, Self
 import torch
 from tqdm import tqdm
 
-from gpu_runs.checkpoint import file_sha256, load_checkpoint
+from gpu_runs.checkpoint import read_checkpoint
+from gpu_runs.device import device_name
 from gpu_runs.distributed import Processes
 from gpu_runs.files import OutputError, whole_file
 from gpu_runs.generation import Generation, ImageSampler, listed_classes
@@ -98,12 +99,13 @@ class _Run:
         labels = listed_classes(self.settings.labels)
         if len(labels) > len(seeds):
             raise ParameterError(f"{len(labels)} labels for {len(seeds)} seeds: one each at most")
-        network = load_checkpoint(self.network, device=self.group.device)
+        checkpoint = read_checkpoint(self.network)
+        network = checkpoint.network(self.group.device)
         if network.channels not in (1, 3):
             raise ParameterError(f"images have 1 or 3 channels; the network's {network.channels}")
         self.sampler = ImageSampler(network, self.settings)
         self.identity = {
-            "checkpoint": file_sha256(self.network),
+            "checkpoint": checkpoint.sha256,
             "seeds-theory": version("seeds-theory"),
             **asdict(self.settings),
         }
@@ -111,7 +113,7 @@ class _Run:
 
     def open(self, command: str) -> None:
         """Require that all processes have the same run; in process 0, open its output."""
-        own = _name(self.group.device), self.identity | self.shape
+        own = device_name(self.group.device), self.identity | self.shape
         devices, everywhere = zip(*self.group.gather(own), strict=True)
         if not self.leads:
             return
@@ -210,10 +212,6 @@ class _Run:
         """The seeds, of this command and of earlier ones, that have an image."""
         runs = self.manifest.content["runs"]
         seeds = sorted({seed for run in runs for seed in parse_seeds(run["seeds"])})
-        lost = set(self.output.missing(seeds))
+        own = set(self.seeds)  # known to be there
+        lost = set(self.output.missing([seed for seed in seeds if seed not in own]))
         return [seed for seed in seeds if seed not in lost]
-
-
-def _name(device: torch.device) -> str:
-    """What a device is called in a manifest."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()

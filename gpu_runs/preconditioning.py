@@ -92,7 +92,7 @@ class PreconditionedNetwork(nn.Module):
 
     def round_sigma(self, sigma: Tensor | float) -> Tensor:
         """The nearest noise levels at which the network was trained, in the dtype of sigma (float64)."""
-        return _levels(sigma)
+        return _as_levels(sigma)
 
     def forward(
         self, x: Tensor, sigma: Tensor | float, class_labels: Tensor | None = None
@@ -166,7 +166,7 @@ class PreconditionedNetwork(nn.Module):
         return labels.to(x.device)
 
 
-def _levels(sigma: Tensor | float) -> Tensor:
+def _as_levels(sigma: Tensor | float) -> Tensor:
     return sigma if isinstance(sigma, Tensor) else torch.tensor(sigma, dtype=torch.float64)
 
 
@@ -248,7 +248,7 @@ class IDDPM(PreconditionedNetwork):
 
     def round_sigma(self, sigma: Tensor | float) -> Tensor:
         """As of the base class."""
-        levels = _levels(sigma)
+        levels = _as_levels(sigma)
         return self.u[self._nearest(levels.to(self.u.device))].to(levels)
 
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
