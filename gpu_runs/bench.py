@@ -23,15 +23,16 @@ from gpu_runs.generation import PRECISIONS
 from gpu_runs.presets import find_plan, presets
 from gpu_runs.results import read_results
 from seeds_theory.command import require_picture, require_writable, run_command, write_json
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import ParameterError, UnknownNameError
 from seeds_theory.solver import SOLVERS
 
 
 class _Commands(TyperGroup):
-    """The commands; what is none of them is a plan to run."""
+    """The commands; a plan instead of one is a plan to run."""
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
-        return super().resolve_command(ctx, args if args[0] in self.commands else ["run", *args])
+        is_plan = args[0].startswith("-") or args[0].endswith(".toml") or args[0] in presets()
+        return super().resolve_command(ctx, ["run", *args] if is_plan else args)
 
 
 app = typer.Typer(
@@ -86,8 +87,18 @@ def run(
 ) -> None:
     """Run the PLAN: score each method at each number of steps on each block of seeds.
 
-    A plan lists methods, their options, and network calls: book/fashion_mnist.toml is one, and a wrong key
-    names the known ones.
+    A plan says what to make and which methods to compare; a list of an option is a curve for each value:
+
+    \b
+    network = "fashion-mnist"     # a checkpoint
+    reference = "fashion-mnist"
+    features = "fashion-mnist"
+    images = 1000                 # to a block of seeds
+    blocks = 3
+    nfe = [10, 20, 40]            # network calls; or steps = [...] of a method
+    [\\[methods]]
+    method = "seeds-3"
+    eta = [0.5, 1.0]
 
     The same command again goes on with a run that was stopped, and tries failed cells again. A plan with
     more cells or blocks adds to what is there; any other is refused.
@@ -99,8 +110,22 @@ def run(
     To repeat a published score, and then to have our table:
     [bold]seeds-bench run edm-cifar10-32x32-uncond-vp --network FILE --ref FILE --weights FILE[/bold],
     and the same with [bold]--ours[/bold].
-    """
+    """  # noqa: D301
     chosen = find_plan(plan, ours=ours)
+    if plan in presets():
+        given = {"--network": network or chosen.network, "--ref": ref or chosen.reference}
+        lost = [
+            name
+            for name, file in given.items()
+            if file != FASHION_MNIST and not Path(file).exists()
+        ]
+        if features is None and weights is None:
+            lost.append("--weights")
+        if lost:
+            raise ParameterError(
+                f"{plan} needs {', '.join(lost)}: files that are not part of this project, see "
+                "'Real checkpoints' in the README"
+            )
     chosen = replace(
         chosen,
         network=network or chosen.network,
@@ -125,6 +150,7 @@ def run(
     )
     console = Console()
     console.print(table(results))
+    console.print(f"all results: {results.folder}", soft_wrap=True, highlight=False, markup=False)
     for remark in [*notes, *results.header["remarks"]]:
         console.print(f"note: {remark}", soft_wrap=True, highlight=False, markup=False)
     failed = [row for row in results.rows if row.error]
@@ -158,29 +184,35 @@ def plot(
 
 
 @app.command("presets")
-def list_presets() -> None:
-    """List the public checkpoints with their published settings and scores.
+def list_presets(
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
+    ] = None,
+) -> None:
+    """List the public checkpoints with their published settings and scores; the JSON has their plans.
 
     The weights are licensed CC BY-NC-SA 4.0 and are not part of this project: a user has the files that are
-    named here. A score that is marked recalled is quoted from memory, not from the publication.
+    named here. A score with a star is quoted from memory, not from the publication.
     """
+    require_writable(json_file)
     drawn = Table(
         caption="The weights are CC BY-NC-SA 4.0 and not part of this project. "
-        "N steps of their sampler are 2N - 1 network calls."
+        "N steps of their sampler are 2N - 1 network calls. * quoted from memory."
     )
-    for heading in ("preset and file (.pkl)", "what", "reference", "steps", "options", "FID"):
-        drawn.add_column(heading, overflow="fold", no_wrap=heading.startswith("preset"))
+    for heading in ("preset and its file (.pkl)", "what", "steps", "options", "FID"):
+        drawn.add_column(heading, no_wrap=heading.startswith("preset"))
     for preset in presets().values():
         (curve,) = preset.published.curves
         drawn.add_row(
             preset.name,
             preset.about,
-            preset.published.reference,
             str(curve.steps[0]),
             "\n".join(f"{name} {value:g}" for name, value in curve.options.items()) or "eta 0",
-            f"{curve.published:g}{' (recalled)' if curve.recalled else ''}",
+            f"{curve.published:g}{'*' if curve.recalled else ''}",
         )
-    Console().print(drawn)
+    Console(stderr=json_file == "-").print(drawn)
+    if json_file:
+        write_json([asdict(preset) for preset in presets().values()], json_file)
 
 
 @app.command()

@@ -78,14 +78,21 @@ def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]
 def table(results: Results, labels: Sequence[str] | None = None) -> Table:
     """The points as a table, and beside them what was published. Errors as of `points`."""
     published = {curve["label"]: curve for curve in results.header["curves"] if curve["published"]}
-    drawn = Table(title=escape(printable(results.header["distance"])))
+    shown = points(results, labels)
+    images = "".join(f"{count} images to a block" for count in {row.images for row in results.rows})
+    floors = [point.floor for point in shown if point.floor is not None]
+    floor = f"; as many real ones score about {np.mean(floors):.2g}" if floors else ""
+    drawn = Table(
+        title=escape(printable(results.header["distance"])),
+        caption=images + floor,
+    )
     for heading in ("method", "steps", "NFE", "distance", "blocks"):
         drawn.add_column(heading, justify="left" if heading == "method" else "right")
     if published:
         drawn.add_column("best block", justify="right")
         drawn.add_column("published", justify="right")
     drawn.add_column("images/s", justify="right")
-    for point in points(results, labels):
+    for point in shown:
         spread = "" if point.spread is None else f" ± {point.spread:.2g}"
         values = [f"{point.frechet:.4g}{spread}", str(point.blocks)]
         if published:

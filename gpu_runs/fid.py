@@ -25,6 +25,7 @@ from gpu_runs.scores import FEWEST, Scores, require_comparable, score
 from gpu_runs.statistics import ScoreError, half_distance
 from gpu_runs.summary import Summary, summarise
 from seeds_theory.command import require_writable, run_command, write_json
+from seeds_theory.errors import ParameterError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -62,6 +63,7 @@ def stats(
     seed: Seed = 0,
     batch: Batch = 64,
     device: Device = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write the statistics of real IMAGES, the reference that others are scored against.
 
@@ -74,6 +76,10 @@ def stats(
 
     def prepare() -> tuple[ImageSet, FeatureNetwork]:
         require_writable(out)
+        if out.suffix != ".npz":
+            raise ParameterError(f"statistics are an .npz file; got --out {out}")
+        if out.exists() and not force:
+            raise ParameterError(f"{out} is there already: name another file, or add --force")
         image_set = _open(images, num, seed)
         where = team.device
         return image_set, load_features(features, weights=weights, trust=trust, device=where)
@@ -118,8 +124,12 @@ def score_command(
 ) -> None:
     """Score IMAGES against a reference; see [bold]stats --help[/bold] for the features.
 
+    Frechet distance: of Gaussians with the mean and covariance of the features, 0 is best. Kernel distance:
+    likewise, unbiased at any number of images. Class score: high if images are of clear and of various
+    classes. Precision: share of images that are close to real ones; recall: the other way round.
+
     A Frechet distance is called FID only in Inception's features; if their file is none of the two
-    public ones, the name says that you vouch for it. Scores depend on the number of images: compare at
+    public ones, the name says that you vouch for it. It depends on the number of images: compare at
     equal numbers.
 
     Example: [bold]seeds-fid score generated/ --ref fashion-mnist[/bold]

@@ -83,7 +83,7 @@ def generate(
 
     An image depends on its seed: bit for bit it is the same from any number of processes with as many
     threads each, and another --batch changes it by no more than rounding. Beside the images are run.json,
-    which says how they were made, and a picture of the first 64.
+    which says how they were made, dataset.json with their classes, and a picture of the first 64.
 
     Example: [bold]seeds-generate --network fashion-mnist --method seeds-3 --steps 20 --seeds 0-63 --out
     images[/bold]
@@ -108,6 +108,8 @@ def generate(
             compile=compile_,
         )
         numbers = group.together(lambda: parse_seeds(seeds))
+        if compile_ and group.rank == 0:
+            print("the first batch compiles the network, which takes minutes", file=sys.stderr)
         content = generate_images(
             network,
             settings,
@@ -119,9 +121,12 @@ def generate(
             progress=sys.stderr.isatty(),
         )
         if group.rank == 0:
-            rate = content["images_per_second"]
-            speed = f", {rate:.3g} images/s" if rate else ""
-            print(f"{len(numbers)} images in {out}: {content['nfe']} network calls each{speed}")
+            rate, made = content["images_per_second"], content["made"]
+            speed = f", {rate:.3g} images/s" if made and rate else ""
+            there = "" if made == len(numbers) else f", {len(numbers) - made} of them there before"
+            print(
+                f"{len(numbers)} images in {out}{there}: {content['nfe']} network calls each{speed}"
+            )
 
 
 def _options(texts: Iterable[str], named: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def generate_images(
 
     Returns
     -------
-    The content of the manifest, in process 0; in the others an empty one.
+    The content of the manifest, and as "made" how many images were missing; in process 0, in the others
+    an empty one.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def generate_images(
         group.together(lambda: run.open(command))
         group.together(lambda: run.make(progress))
         group.together(run.finish)
-        return run.manifest.content if run.leads else {}
+        return {**run.manifest.content, "made": len(run.missing)} if run.leads else {}
 
 
 class _Run:
@@ -133,6 +134,7 @@ class _Run:
                 "network": self.network,
                 "noise_levels": self.sampler.sigmas.tolist(),
                 "nfe": self.sampler.nfe,
+                "eta": self.sampler.solver.eta,
             },
         )
         self.missing = self.output.missing(self.seeds)
@@ -195,7 +197,9 @@ class _Run:
                 seconds=time.perf_counter() - self.start,
                 peak_memory_bytes=max(peaks) if cuda else None,
             )
-        images = self.output.finish(self._whole())
+        seeds, class_of = self._whole(), self.sampler.class_of
+        classes = [class_of(seed) for seed in seeds] if class_of else None
+        images = self.output.finish(seeds, classes)
         with whole_file(self.output.picture) as part:
             write_grid(images, part)
 

@@ -17,7 +17,7 @@ from gpu_runs.errors import printable
 from seeds_theory.command import require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
-_ROWS, _CELL = 100, 1000
+_ROWS, _CELL = 100, 300
 """Lines of one kind in the table, and characters in a cell; the JSON holds them all."""
 
 inspect_app = typer.Typer(add_completion=False, rich_markup_mode="rich")

@@ -1,7 +1,7 @@
 """The manifest of a run: a JSON file that says what the images are and how they were made.
 
 settings  what determines an image but its seed; runs with other settings are refused
-network, noise_levels, nfe
+network, noise_levels, nfe, eta
 runs      one entry per command: seeds, versions, devices, images made, time
 images, seconds, images_per_second     in all
 """

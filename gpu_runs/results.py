@@ -103,7 +103,7 @@ def open_results(folder: Path, header: dict[str, Any]) -> Results:
 
     Raises
     ------
-    ResultsError : the folder has results of another benchmark, or of one with more cells.
+    ResultsError : the folder has results of another benchmark, or of one with more cells, or other files.
     OutputError : it cannot be written.
     """
     header = json.loads(json.dumps(header))  # as it will be read
@@ -113,6 +113,10 @@ def open_results(folder: Path, header: dict[str, Any]) -> Results:
         _require_same(there, header)
         header["runs"] = there.header["runs"] + header["runs"]
         rows = [row for row in there.rows if not row.error]
+    elif foreign := [file.name for file in folder.glob("[!.]*") if file.suffix != ".part"]:
+        raise ResultsError(
+            f"{folder} holds files, as {foreign[0]}, but no results of a benchmark: choose another --out"
+        )
     # The rows last: as long as they are missing, they are none yet.
     for name, text in ((HEADER, json.dumps(header, indent=1)), (ROWS, _csv(rows, heading=True))):
         with whole_file(folder / name) as part:

@@ -8,6 +8,7 @@ of the run, see `gpu_runs.manifest`.
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ def only_writer(folder: Path) -> Iterator[None]:
 class PngFolder:
     """PNGs in folders of 1000: the image of seed 1234 is ``001000/001234.png``.
 
+    The classes are in ``dataset.json``, as in EDM's and StyleGAN's: {"labels": [[file, class], ...]}.
+
     Attributes
     ----------
     work : the folder that a run writes to. manifest : the file that describes the run.
@@ -86,8 +89,12 @@ class PngFolder:
             with whole_file(self.path(seed), durable=False) as part:
                 write_png(image, part)
 
-    def finish(self, seeds: Sequence[int]) -> Tensor:
-        """Once none is missing; returns the first `SHOWN` images. Raises OutputError."""
+    def finish(self, seeds: Sequence[int], classes: Sequence[int] | None) -> Tensor:
+        """Once none is missing: write the classes; returns the first `SHOWN` images. Raises OutputError."""
+        if classes is not None:
+            files = [self.path(seed).relative_to(self.work).as_posix() for seed in seeds]
+            with whole_file(self.work / "dataset.json") as part:
+                part.write_text(json.dumps({"labels": list(zip(files, classes, strict=True))}))
         try:
             pictures = []
             for seed in seeds[:SHOWN]:
@@ -113,7 +120,7 @@ def _is_whole_png(path: Path) -> bool:
 
 
 class ArrayFile:
-    """One .npy, uint8 (n, channels, height, width), or .npz: "images", the same, and "seeds" (n,).
+    """One .npy, uint8 (n, channels, height, width), or .npz: "images", the same, "seeds", "classes" (n,).
 
     Rows are in the order of the seeds. Until the last batch is there each is a file of its own, so that
     processes, also on several nodes, share none. Attributes as of `PngFolder`.
@@ -144,15 +151,15 @@ class ArrayFile:
         with whole_file(self.work / f"{seeds[0]}.npz") as part, part.open("wb") as file:
             np.savez(file, seeds=np.array(seeds, np.uint64), images=images.numpy())
 
-    def finish(self, seeds: Sequence[int]) -> Tensor:
+    def finish(self, seeds: Sequence[int], classes: Sequence[int] | None) -> Tensor:
         """As of `PngFolder`; joins the batches, in memory."""
         if not self.file.exists():
-            self._join(np.array(seeds, np.uint64))
+            self._join(np.array(seeds, np.uint64), classes)
         shutil.rmtree(self.work, ignore_errors=True)
         images = open_images(self.file)
         return torch.from_numpy(images.read(np.arange(min(SHOWN, len(images)))))
 
-    def _join(self, seeds: np.ndarray) -> None:
+    def _join(self, seeds: np.ndarray, classes: Sequence[int] | None) -> None:
         parts = [(_load(part, "seeds"), _load(part, "images")) for part in self.work.glob("*.npz")]
         images = np.empty((len(seeds), *parts[0][1].shape[1:]), np.uint8)
         for part_seeds, part_images in parts:
@@ -161,7 +168,10 @@ class ArrayFile:
             if self.file.suffix == ".npy":
                 np.save(file, images)
             else:
-                np.savez(file, images=images, seeds=seeds)
+                arrays = {"images": images, "seeds": seeds}
+                if classes is not None:
+                    arrays["classes"] = np.array(classes)
+                np.savez(file, allow_pickle=False, **arrays)
 
 
 def _load(part: Path, name: str) -> np.ndarray:
@@ -181,6 +191,7 @@ def open_output(out: Path) -> Output:
     """
     out = out.resolve()
     is_array = out.suffix in (".npy", ".npz")
-    if out.is_dir() if is_array else out.exists() and not out.is_dir():
+    is_picture = out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir()
+    if is_picture or (out.is_dir() if is_array else out.exists() and not out.is_dir()):
         raise OutputError(f"images go to a folder, an .npy or an .npz file; got {out}")
     return ArrayFile(out) if is_array else PngFolder(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import multiprocessing
 import sys
@@ -19,14 +20,29 @@ from seeds_theory.errors import ParameterError, SeedsError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_INTERRUPTED = 130  # what a command ends with on Ctrl-C
+
 
 def run_command(app: typer.Typer, name: str) -> None:
-    """Run a typer app; bad input ends in one line on stderr and exit status 2."""
+    """Run a typer app; bad input ends in one line on stderr and exit status 2, Ctrl-C in one and 130."""
+    for command in app.registered_commands:
+        command.help = _paragraphs(inspect.getdoc(command.callback) or "")
     try:
         app()
     except SeedsError as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            print(f"{name}: stopped", file=sys.stderr)
+        raise
+
+
+def _paragraphs(text: str) -> str:
+    """A docstring for help as wide as the terminal: without line ends, but where a backspace begins."""
+    return "\n\n".join(
+        part if part.startswith("\b") else part.replace("\n", " ") for part in text.split("\n\n")
+    )
 
 
 def require_writable(*targets: str | Path | None) -> None:

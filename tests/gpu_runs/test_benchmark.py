@@ -417,7 +417,7 @@ def test_the_commands_run_a_plan_and_draw_it(files, tmp_path, monkeypatch):
     assert result.exit_code == 0 and "ddim" in Path("again.svg").read_text()
     command = ["run", path, "--trust", "--images", "6", "--blocks", "2", "--out", "fewer"]
     result = CliRunner().invoke(app, command)
-    assert result.exit_code == 0 and "7.5" not in result.output
+    assert result.exit_code == 0 and " 7.5 " not in result.output
     assert "note: published scores are left out: they are of 8 images" in result.output
     assert {(row.block, row.images) for row in read_results("fewer").rows} == {(0, 6), (1, 6)}
 
@@ -448,8 +448,19 @@ def test_the_command_names_failed_cells_and_files(files, tmp_path, monkeypatch, 
 def test_presets_are_listed_with_what_a_user_needs(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     result = CliRunner().invoke(app, ["presets"])
-    for text in ("edm-cifar10-32x32-uncond-vp", "1.97", "1.98 (recalled)", "CC BY-NC-SA", "256"):
+    for text in ("edm-cifar10-32x32-uncond-vp", "1.97", "1.98*", "CC BY-NC-SA", "256"):
         assert text in result.output
     result = CliRunner().invoke(app, ["run", "edm-cifar10-32x32-uncond-vp", "--ours"])
     assert isinstance(result.exception, SeedsError)
-    assert "cifar10-32x32.npz" in str(result.exception)
+    assert "needs --network, --ref, --weights" in str(result.exception)
+    result = CliRunner().invoke(app, ["presets", "--json", "-"])
+    (preset,) = [
+        one for one in json.loads(result.stdout) if one["name"] == "edm-cifar10-32x32-uncond-vp"
+    ]
+    assert preset["published"]["reference"] == "cifar10-32x32.npz"
+    assert preset["published"]["curves"][0]["published"] == 1.97
+
+
+def test_a_misspelt_command_is_no_plan():
+    result = CliRunner().invoke(app, ["polt", "table"])
+    assert result.exit_code == 2 and "'plot'" in result.output

@@ -67,9 +67,10 @@ def test_the_command_makes_images_a_picture_and_a_manifest(checkpoint, tmp_path)
 def test_the_same_command_again_does_nothing_and_more_seeds_are_added(checkpoint, tmp_path):
     out = tmp_path / "run"
     generate_images(checkpoint, SETTINGS, range(5), out, batch=4)
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*")}
-    generate_images(checkpoint, SETTINGS, range(5), out, batch=4)
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.*")} == before
+    made = [out / "run.json", *out.rglob("*.png")]
+    before = [path.stat().st_mtime_ns for path in made]
+    assert generate_images(checkpoint, SETTINGS, range(5), out, batch=4)["made"] == 0
+    assert [path.stat().st_mtime_ns for path in made] == before
     content = generate_images(checkpoint, SETTINGS, [3, 4, 1000], out, batch=4)
     assert [(run["seeds"], run["images"]) for run in content["runs"]] == [
         ("0-4", 5),

@@ -78,7 +78,9 @@ def test_pngs_lie_in_folders_of_1000(tmp_path):
     output.write(SEEDS[3:], images[3:])
     output.write(SEEDS[:3], images[:3])
     assert output.missing(SEEDS) == []
-    assert torch.equal(output.finish(SEEDS), images)
+    assert torch.equal(output.finish(SEEDS, [7, 1, 0, 3, 9]), images)
+    listed = json.loads((output.work / "dataset.json").read_text())["labels"]
+    assert listed[0] == ["000000/000002.png", 7] and listed[3] == ["001000/001001.png", 3]
     found = sorted(str(p.relative_to(tmp_path / "run")) for p in tmp_path.rglob("*.png"))
     assert found == [
         "000000/000002.png",
@@ -116,10 +118,10 @@ def test_a_picture_of_something_else_is_one_line(tmp_path):
     output.write([4, 5], pictures(2))
     Image.new("L", (9, 9)).save(output.path(5))
     with pytest.raises(OutputError, match=r"pictures that are not of this run .*: remove them$"):
-        output.finish([4, 5])
+        output.finish([4, 5], None)
     output.path(5).write_text("no picture")
     with pytest.raises(OutputError, match=r"pictures that are not of this run .*: remove them$"):
-        output.finish([4, 5])
+        output.finish([4, 5], None)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
@@ -133,16 +135,17 @@ def test_arrays_have_rows_in_the_order_of_the_seeds(tmp_path, suffix, channels):
     assert later.missing(SEEDS) == [2, 5, 1001]
     later.write([2, 5, 1001], images[[0, 2, 3]])
     assert later.missing(SEEDS) == []
-    assert torch.equal(later.finish(SEEDS), images)
+    assert torch.equal(later.finish(SEEDS, [7, 1, 0, 3, 9]), images)
     assert np.array_equal(open_images(file).read(np.arange(len(SEEDS))), images.numpy())
     if suffix == ".npz":
         assert np.load(file)["seeds"].tolist() == SEEDS
+        assert np.load(file)["classes"].tolist() == [7, 1, 0, 3, 9]
     else:
         assert isinstance(np.load(file, mmap_mode="r"), np.memmap)
     assert os.listdir(tmp_path) == [file.name]
     done = open_output(file)
     assert done.missing(SEEDS) == []
-    assert torch.equal(done.finish(SEEDS), images)
+    assert torch.equal(done.finish(SEEDS, None), images)
 
 
 def test_a_batch_that_was_cut_off_is_not_taken(tmp_path):
