@@ -36,9 +36,9 @@ def integrand_gain(form: SemilinearForm, time: sp.Expr) -> sp.Expr:
 def local_defect(tableau: Tableau, form: SemilinearForm) -> tuple[sp.Expr, ...]:
     """The coefficients of h^0, ..., h^(p+1) in the variance after one exact start; the last is d(v).
 
-    p is the tableau's weak order, which means that all but the last vanish.
+    p is the tableau's weak order on Gaussian data, which means that all but the last vanish.
     """
-    limit = tableau.orders.weak + 1
+    limit = tableau.orders.gaussian.weak + 1
 
     def expanded(expression: sp.Expr) -> Series:
         at = expression.subs(eta, 1).subs(lam_s, -sp.log(level) / 2)

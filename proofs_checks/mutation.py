@@ -24,7 +24,7 @@ from tqdm import tqdm
 from proofs_checks.ledger import decide, select
 from seeds_theory.command import run_command
 from seeds_theory.errors import UnknownNameError
-from seeds_theory.methods import METHODS, Family, symbolic
+from seeds_theory.methods import METHODS, SEEDS, Family, symbolic
 from seeds_theory.noise import Functional, NoiseRule
 from seeds_theory.tableau import Tableau
 
@@ -72,7 +72,8 @@ def mutants(name: str) -> Iterator[Mutant]:
 
 def _mutant(name: str, change: str, tableau: Tableau, raised: str | None = None) -> Mutant:
     """The family that builds the changed tableau at any nodes, with one of its orders raised."""
-    symbols, original = symbolic(name).nodes, METHODS[name]
+    original = METHODS[name]
+    symbols = symbolic(name).nodes[: len(original.nodes)]
 
     def build(*nodes: sp.Expr) -> Tableau:
         at = dict(zip(symbols, nodes, strict=True))
@@ -100,7 +101,8 @@ def _mutant(name: str, change: str, tableau: Tableau, raised: str | None = None)
 def _changed(expression: sp.Expr, is_node: bool) -> Iterator[sp.Expr]:
     """The expression with its sign changed, and with each of its numbers increased by 1."""
     if is_node:
-        yield expression**2  # it stays a node
+        if expression != 1:
+            yield expression**2  # it stays a node
         return
     candidates = [-expression, *_numbers_increased(expression)]
     yield from (e for e in dict.fromkeys(candidates) if sp.simplify((e - expression).doit()) != 0)
@@ -166,16 +168,12 @@ def _with_row(rule: NoiseRule, row: int, change: Callable[[list[sp.Expr]], None]
 def killer(mutant: Mutant) -> str | None:
     """The first claim that fails on a mutant; the quick ones about its weights are asked first."""
     name = mutant.method
-    chosen = [
-        f"methods-{name}-data",
-        "methods-consistency",
-        "methods-default-nodes",
-        f"taylor-orders-{name}",
-        "methods-joint-noise",
-    ]
+    seeds = ("methods-{}-data", "methods-consistency", "methods-default-nodes", "taylor-orders-{}")
+    beyond = ("beyond-formula-{}", "beyond-noise-{}", "beyond-orders-{}")
+    chosen = (*seeds, "methods-joint-noise") if name in SEEDS else beyond
     claims = {claim.id: claim for claim in select([])}
     with patch.dict(METHODS, {name: mutant.family}):
-        for id in chosen:
+        for id in (pattern.format(name) for pattern in chosen):
             if not decide(claims[id]).as_expected:
                 return id
     return None

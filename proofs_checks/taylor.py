@@ -35,8 +35,8 @@ from proofs_checks import trees
 from proofs_checks.trees import TIME, Forest, Tree
 from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.exact import SemilinearForm, eta
-from seeds_theory.noise import Functional, cuts, h
-from seeds_theory.phi import Phi, taylor
+from seeds_theory.noise import Functional, h
+from seeds_theory.phi import DampedPhi, Phi, taylor
 from seeds_theory.tableau import Tableau, z
 
 Series = dict[int, sp.Expr]
@@ -96,15 +96,32 @@ def _expanded(expression: sp.Expr, limit: int) -> Series:
         rate = sp.expand(argument / h)
         if not rate.has(h):
             return {n: sp.expand(rate**n / sp.factorial(n + int(k))) for n in range(limit + 1)}
+    if expression.func is DampedPhi:
+        k, argument = expression.args
+        return _expanded(sp.exp(-argument) * Phi(k, argument), limit)
     if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
         return product((_expanded(expression.base, limit),) * int(expression.exp), limit)
     if expression == h:
         return {1: sp.Integer(1)}
-    if expression.is_Pow and expression.exp == -1:
+    if expression.is_Pow and abs(expression.exp) in (1, sp.Rational(1, 2)):
         base = _expanded(expression.base, limit)
-        if min(base, default=1) == 0:
-            return _inverse(base, limit)
+        if _starts_constant(base):
+            base = base if expression.exp.is_Integer else _root(base, limit)
+            return base if expression.exp > 0 else _inverse(base, limit)
     return _by_sympy(expression, limit)
+
+
+def _starts_constant(base: Series) -> bool:
+    return min((n for n, c in base.items() if c != 0), default=1) == 0
+
+
+def _root(base: Series, limit: int) -> Series:
+    """The square root of a series that starts with a constant, term by term."""
+    root = {0: sp.sqrt(base[0])}
+    for n in range(1, limit + 1):
+        lower = (root[k] * root[n - k] for k in range(1, n))
+        root[n] = sp.factor((base.get(n, sp.Integer(0)) - sp.Add(*lower)) / (2 * root[0]))
+    return root
 
 
 def _inverse(base: Series, limit: int) -> Series:
@@ -124,7 +141,7 @@ def _expanded_product(expression: sp.Expr, limit: int) -> Series:
         base, exponent = factor.as_base_exp()
         if base == h:
             power += exponent
-        elif factor.is_Pow and factor.has(h) and not exponent.is_Integer:
+        elif factor.is_Pow and not exponent.is_Integer and not _starts_constant(_expanded(base, 0)):
             roots *= factor**2
         else:
             factors.append(factor)
@@ -137,7 +154,8 @@ def _expanded_product(expression: sp.Expr, limit: int) -> Series:
 
 
 def _by_sympy(expression: sp.Expr, limit: int) -> Series:
-    closed = expression.replace(Phi, lambda k, x: taylor(int(k), x, limit + 4))
+    closed = expression.replace(DampedPhi, lambda k, x: sp.exp(-x) * Phi(k, x))
+    closed = closed.replace(Phi, lambda k, x: taylor(int(k), x, limit + 4))
     polynomial = sp.series(closed, h, 0, limit + 1).removeO()
     powers = [term.as_coeff_exponent(h) for term in sp.Add.make_args(sp.expand(polynomial))]
     if any(c.has(h) or not n.is_Integer for c, n in powers):
@@ -180,6 +198,7 @@ class LocalStep:
             )
         self.tableau, self.rates = tableau, rates
         self.nodes = (sp.Integer(0), *tableau.nodes, sp.Integer(1))
+        self._cuts = tableau.cuts
         self.end = len(self.nodes) - 1
         lowest = [min((min(w, default=0) for w in row), default=0) for row in self.weights]
         if lowest[-1] < 0 or sum(lowest) < -1:
@@ -216,14 +235,11 @@ class LocalStep:
         ends = self._cuts[1:]
         for moment, weight in noise.terms.items():
             distance = (ends[moment.interval] - _x) * h
-            term = sp.exp(self.rates.noise * node * h) * weight * moment.kernel(distance)
+            length = (ends[moment.interval] - self._cuts[moment.interval]) * h
+            term = sp.exp(self.rates.noise * node * h) * weight * moment.kernel(distance, length)
             place = (moment.path, moment.interval)
             kernel[place] = kernel.get(place, sp.Integer(0)) + term
         return {place: series(expression) for place, expression in kernel.items()}
-
-    @cached_property
-    def _cuts(self) -> tuple[sp.Expr, ...]:
-        return cuts(self.tableau.nodes)
 
     @cached_property
     def covariance(self) -> dict[tuple[int, int], Series]:

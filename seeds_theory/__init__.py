@@ -16,7 +16,7 @@ from seeds_theory.errors import (
     UnknownNameError,
 )
 from seeds_theory.grids import rho_grid, time_grid, uniform_log_snr
-from seeds_theory.methods import METHODS, method
+from seeds_theory.methods import METHODS, SEEDS, method
 from seeds_theory.plan import Interval, Plan, make_plan
 from seeds_theory.sampler import StepInfo, sample
 from seeds_theory.schedule import (
@@ -32,6 +32,7 @@ from seeds_theory.tableau import Orders, Tableau
 
 __all__ = [
     "METHODS",
+    "SEEDS",
     "BrownianPath",
     "Denoiser",
     "DenoiserError",

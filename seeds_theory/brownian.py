@@ -1,8 +1,10 @@
 r"""One Brownian path for every step size and every form: coupled solutions, the same sample at more steps.
 
-The path is drawn on a fine grid, as the noises of the forms asked for on each of its intervals, jointly.
-Coarser noises are joined from fine ones, :math:`N(s,t) = \Phi(t,m) N(s,m) + N(m,t)`, which is exact: a
-plan whose points and nodes lie on the fine grid sees the very same Brownian motion as any other.
+The path is drawn on a fine grid, as the noises of the forms asked for on each of its intervals, jointly,
+and as their moments of higher power where a method asks for averages of the path. Coarser noises are joined
+from fine ones, :math:`N(s,t) = \Phi(t,m) N(s,m) + N(m,t)`, and moments by the rule of
+`seeds_theory.noise`, which is exact: a plan whose points and nodes lie on the fine grid sees the very same
+Brownian motion as any other.
 
 Joint law on one interval: the Gram matrix of the noise kernels. It is factored without forming it, by a
 QR decomposition of the kernels at Gauss-Legendre points, so that nearly equal kernels (short
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,7 @@ class BrownianPath:
     forms : the forms whose noise will be asked for; data prediction by default.
     parameters : value of the parameter of a form that has one, e.g. ``{GAUSSIAN: c}`` with c a number
         or an array that broadcasts over the event shape.
+    degree : the highest `Interval.degree` of data prediction that will be asked for.
 
     Raises
     ------
@@ -58,6 +62,7 @@ class BrownianPath:
         source: NoiseSource | None = None,
         forms: Sequence[SemilinearForm] = (DATA,),
         parameters: dict[SemilinearForm, Any] | None = None,
+        degree: int = 0,
     ) -> None:
         if not 0 < eta < np.inf:
             raise ParameterError(f"a path needs a finite eta > 0; got {eta}")
@@ -79,14 +84,23 @@ class BrownianPath:
                 )
         self._log_snr = -np.log(grid)
         pairs = zip(grid.tolist(), grid[1:].tolist(), strict=False)
-        fine = [Interval(a, b, form, self.eta) for a, b in pairs for form in self.forms]
+        self._carried = [
+            (form, power)
+            for form in self.forms
+            for power in range(1 + (degree if form is DATA else 0))
+        ]
+        fine = [
+            Interval(a, b, form, self.eta, degree=power)
+            for a, b in pairs
+            for form, power in self._carried
+        ]
         drawn = (source or GeneratorNoise())(fine, like)
         normals = require_normals(drawn, len(fine), like, "the path")
         normals = normals.to(torch.promote_types(like.dtype, torch.float32))  # sums need the digits
-        normals = normals.unflatten(0, (-1, len(self.forms)))
+        normals = normals.unflatten(0, (-1, len(self._carried)))
         factor = self._factor()
-        self._noises: list[Tensor] = []  # one (intervals, *shape) a form
-        for row in range(len(self.forms)):
+        self._noises: list[Tensor] = []  # one (intervals, *shape) for each of those carried
+        for row in range(len(self._carried)):
             terms = (
                 _over_batch(factor[..., row, column], normals[:, column]) * normals[:, column]
                 for column in range(row + 1)
@@ -94,7 +108,7 @@ class BrownianPath:
             self._noises.append(functools.reduce(Tensor.add_, terms))
 
     def _factor(self) -> np.ndarray:
-        """Lower triangular factors of the joint covariances: (intervals, [event], forms, forms)."""
+        """Lower triangular factors of the joint covariances: (intervals, [event], carried, carried)."""
         extra = max((np.ndim(value) for value in self._parameters.values()), default=0)
         start, stop = (self._log_snr[part].reshape(-1, *(1,) * extra, 1) for part in np.s_[:-1, 1:])
         start = np.where(np.isinf(start), stop, start)  # an infinite interval is treated below
@@ -103,12 +117,15 @@ class BrownianPath:
         within = (2 * np.arange(count)[:, None] + 1 + _NODES).ravel()
         points = start + piece * within
         root = np.sqrt(2 * self.eta * piece * np.tile(_WEIGHTS, count)) * np.exp(-points)
-        kernels = [root * self._per_point(form, stop, points) for form in self.forms]
+        kernels = [
+            root * self._per_point(form, stop, points) * (stop - points) ** power / factorial(power)
+            for form, power in self._carried
+        ]
         upper = np.linalg.qr(np.stack(np.broadcast_arrays(*kernels), axis=-1), mode="r")
         signs = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
         lower = np.swapaxes(upper * signs[..., None], -1, -2)
         if np.isinf(self._log_snr[0]):  # data prediction: all of the state is this noise
-            lower[0] = np.exp(-self._log_snr[1])
+            lower[0, ..., 0, 0] = np.exp(-self._log_snr[1])
         return np.asarray(lower)
 
     def _per_point(self, form: SemilinearForm, t: Any, s: Any) -> np.ndarray:
@@ -126,12 +143,20 @@ class BrownianPath:
         return index
 
     def noise(
-        self, form: SemilinearForm, sigma: float, sigma_next: float, unit: float = 1.0
+        self,
+        form: SemilinearForm,
+        sigma: float,
+        sigma_next: float,
+        unit: float = 1.0,
+        power: int = 0,
     ) -> Tensor:
-        """The noise of a form between two points of the grid, over a unit: shaped like the states."""
+        """The noise of a form between two points of the grid, over a unit: shaped like the states.
+
+        power : of a moment of the noise instead, whose kernel has the factor :math:`x^k / k!` more.
+        """
         if form not in self.forms:
-            carried = ", ".join(f.name for f in self.forms)
-            raise NoiseError(f"the path carries the noise of {carried}; asked for {form.name!r}")
+            names = ", ".join(f.name for f in self.forms)
+            raise NoiseError(f"the path carries the noise of {names}; asked for {form.name!r}")
         first, last = self._index(sigma), self._index(sigma_next)
         if first == last and sigma != sigma_next:
             raise NoiseError(
@@ -142,15 +167,26 @@ class BrownianPath:
             raise NoiseError(
                 f"a stretch of the path goes to lower noise; got {sigma:g} to {sigma_next:g}"
             )
-        pieces = self._noises[self.forms.index(form)][first:last]
+        if (form, power) not in self._carried or (power and np.isinf(sigma)):
+            raise NoiseError(
+                f"the path carries no moment of power {power} from sigma = {sigma:g}: draw it with "
+                f"degree={power}, for steps from finite noise levels"
+            )
         ends = self._log_snr[first + 1 : last + 1]
         parameter = self._parameters.get(form, np.nan)
         ends = ends.reshape(-1, *(1,) * np.ndim(parameter))
-        weights = form.numeric_propagator()(self._log_snr[last], ends, self.eta, parameter)
-        weights = np.broadcast_to(weights, np.broadcast(weights, ends).shape) / unit
-        if weights.ndim == 1:
-            return torch.tensordot(torch.tensor(weights).to(pieces), pieces, dims=1)
-        return (_over_batch(weights, pieces) * pieces).sum(0)
+        stop = self._log_snr[last]
+        carried = form.numeric_propagator()(stop, ends, self.eta, parameter)
+        carried = np.broadcast_to(carried, np.broadcast(carried, ends).shape) / unit
+
+        def joined(lower: int) -> Tensor:
+            weights = carried * (stop - ends) ** (power - lower) / factorial(power - lower)
+            pieces = self._noises[self._carried.index((form, lower))][first:last]
+            if weights.ndim == 1:
+                return torch.tensordot(torch.tensor(weights).to(pieces), pieces, dims=1)
+            return (_over_batch(weights, pieces) * pieces).sum(0)
+
+        return functools.reduce(Tensor.add_, map(joined, range(power + 1)))
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         """The standardised noises of these intervals."""
@@ -161,7 +197,11 @@ class BrownianPath:
             if interval.eta != self.eta:
                 raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
             ends = (interval.sigma, interval.sigma_next)
-            draws.append(self.noise(interval.form, *ends, unit=interval.deviation))
+            parts = (
+                self.noise(interval.form, *ends, unit=1 / weight, power=power)
+                for power, weight in enumerate(interval.moments.tolist())
+            )
+            draws.append(functools.reduce(Tensor.add_, parts))
         return torch.stack(draws).to(like)
 
 

@@ -110,14 +110,18 @@ class SemilinearForm:
 
     def numeric_propagator(self) -> Any:
         """`propagator` as a function ``(t, s, eta, parameter)`` of numpy arrays."""
-        return _lambdified_propagator(self)
+        return _lambdified(self, "propagator")
+
+    def numeric_noise_kernel(self) -> Any:
+        """`noise_kernel` likewise."""
+        return _lambdified(self, "noise_kernel")
 
 
 @cache
-def _lambdified_propagator(form: SemilinearForm) -> Any:
+def _lambdified(form: SemilinearForm, name: str) -> Any:
     parameter = form.parameters[0] if form.parameters else sp.Symbol("unused")
-    arguments = (lam_t, lam_s, eta, parameter)
-    return sp.lambdify(arguments, form.propagator(lam_t, lam_s), modules="numpy")
+    expression = getattr(form, name)(lam_t, lam_s)
+    return sp.lambdify((lam_t, lam_s, eta, parameter), expression, modules="numpy")
 
 
 DATA = SemilinearForm(PREDICTIONS["data"])

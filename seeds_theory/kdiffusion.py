@@ -3,7 +3,9 @@
 ``sampler(model, x, sigmas, extra_args=None, callback=None, disable=None, eta=..., noise_sampler=None)``:
 ``model(x, sigma, **extra_args)``, sigma of shape (batch,), returns the denoised x; ``noise_sampler(sigma,
 sigma_next)`` returns unit-variance noise for that stretch, and is asked once for each stretch of a step,
-in time order; ``callback`` is given a dictionary with x, i, sigma, sigma_hat and denoised.
+in time order; ``callback`` is given a dictionary with x, i, sigma, sigma_hat and denoised. There is no
+``noise_sampler`` where it could not give what is asked for: methods without noise, with noise of several
+paths, or with averages of the path.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ class KDiffusionSampler:
         sets_noise = baseline and any(name in solver.options for name in baseline.noise_options)
         if baseline is None or (baseline.only_eta is None and not sets_noise):
             optional["eta"] = solver.eta
-        if baseline is None or (baseline.stochastic and baseline.declared.strong is not None):
-            optional["noise_sampler"] = None  # else there is no noise, or none of one path
+        if solver.follows_values:
+            optional["noise_sampler"] = None
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         return inspect.Signature(
             [inspect.Parameter(name, kind) for name in ("model", "x", "sigmas")]

@@ -1,7 +1,16 @@
-"""The SEEDS family. A method is a dozen lines of data; its name may carry nodes: ``seeds-2@0.7``.
+r"""The SEEDS family. A method is a dozen lines of data; its name may carry nodes: ``seeds-2@0.7``.
 
 The noise-prediction forms are Algorithms 2-4 of the SEEDS paper (arXiv 2305.14267); the same tableaux
 serve data prediction, and at eta = 0 they are exponential Runge-Kutta methods of DPM-Solver's kind.
+
+Beyond SEEDS: ``seeds-2s`` and ``seeds-3s``. A stage of SEEDS has the noise of the path at its node. Here the
+noises :math:`\zeta_i` of the stages are the ones for which the quadrature that the weights are is exact for
+the noise too,
+
+.. math::  \sum_i b_i c_i^k \zeta_i = \int_0^1 e^{\zeta h (1 - \tau)} \tau^k N(\tau)\,d\tau,
+           \qquad k = 0, \dots, s - 2,
+
+which takes no more normals and no more model calls. ``seeds-4s`` has weak order 3. Claims: ``beyond-*``.
 """
 
 from __future__ import annotations
@@ -13,6 +22,14 @@ from fractions import Fraction
 import sympy as sp
 
 from seeds_theory.errors import TableauError, UnknownNameError
+from seeds_theory.noise import (
+    Functional,
+    Moment,
+    Normal,
+    h,
+    moment_covariance,
+    path_averages,
+)
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import Orders, Tableau, require_nodes, z
 
@@ -61,6 +78,113 @@ def _seeds_3(
     return Tableau(name, (c2, c3), stages, weights, orders, f"SEEDS, Algorithm 4, {kind}")
 
 
+def seeds_2s(c2: sp.Expr) -> Tableau:
+    """SEEDS-2b with the average of the path in its stage: strong order 1.5 at c2 = 3/4."""
+    weights = (Phi(2, z) / c2,)
+    best = c2 == sp.Rational(3, 4)
+    orders = Orders(
+        Fraction(3, 2) if best else Fraction(1), 2 if best else 1, 2, linear=(Fraction(2), 2)
+    )
+    return _averaging("seeds-2s", (c2,), ((),), weights, orders)
+
+
+def seeds_3s(c2: sp.Expr) -> Tableau:
+    """Kutta's method with two averages of the path in its stages: order 3 for a linear F."""
+    last = (2 * Phi(3, z) - c2 * Phi(2, z)) / (1 - c2)
+    weights = ((Phi(2, z) - last) / c2, last)
+    stages = ((), (weights[0] * (1 - c2) / weights[1],))
+    best = c2 == sp.Rational(1, 2)
+    orders = Orders(
+        Fraction(3, 2) if best else Fraction(1), 2 if best else 1, 3, linear=(Fraction(3), 3)
+    )
+    return _averaging("seeds-3s", (c2, sp.Integer(1)), stages, weights, orders)
+
+
+def seeds_4s() -> Tableau:
+    r"""SEEDS-3b with a stage more: weak order 3 for any smooth F, which three stages cannot have.
+
+    Each noise is that of the path at its node in law, alone and together with the step's noise; two by two
+    the stages have the path's covariances, but for the last two: 7/24 h instead of 1/3 h as h -> 0. Weighted,
+    their sum is the average of the path.
+    """
+    c2, c3, c4 = nodes = sp.Rational(53, 165), sp.Rational(1, 3), sp.Rational(5, 6)
+    weights = (
+        sp.Integer(0),
+        (2 * Phi(3, z) - c4 * Phi(2, z)) / (c3 * (c3 - c4)),
+        (2 * Phi(3, z) - c3 * Phi(2, z)) / (c4 * (c4 - c3)),
+    )
+    stages = ((), (c3**2 / c2 * Phi(2, c3 * z),), (c4**2 / c2 * Phi(2, c4 * z), sp.Integer(0)))
+    # The directions of the three bridges in the plane of two normals.
+    root = sp.sqrt
+    directions = (
+        (root(159) / (5 * root(7)), 4 / (5 * root(7))),
+        (7 * root(3) / (10 * root(2)), root(53) / (10 * root(2))),
+        (3 * root(3) / (4 * root(5)), -root(53) / (4 * root(5))),
+    )
+
+    def noise(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+        def variance(length: sp.Expr) -> sp.Expr:  # over h
+            return moment_covariance(Moment(rate, 0), Moment(rate, 0), length) / h
+
+        end, first, second = (Functional({Normal(rate, k): sp.Integer(1)}) for k in range(3))
+        rows = []
+        for c, (along, across) in zip(nodes, directions, strict=True):
+            rest = (1 - c) * h
+            with_end = sp.exp(-rate * rest) * variance(c * h) / root(variance(h))
+            bridge = root(variance(c * h) * variance(rest) / variance(h))
+            rows.append(with_end * end + bridge * (along * first + across * second))
+        return (*rows, root(variance(h)) * end)
+
+    return Tableau(
+        "seeds-4s",
+        nodes,
+        stages,
+        weights,
+        Orders(Fraction(3, 2), 3, 3, linear=(Fraction(2), 3)),
+        "this project",
+        noise=noise,
+        noise_nodes=(),
+        predictions=("data",),
+    )
+
+
+def _averaging(
+    name: str,
+    nodes: tuple[sp.Expr, ...],
+    stages: tuple[tuple[sp.Expr, ...], ...],
+    weights: tuple[sp.Expr, ...],
+    orders: Orders,
+) -> Tableau:
+    """A method of one or two stages with nodes, whose noises follow from its weights."""
+
+    def noise(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+        averages = path_averages(rate)
+        b = [(1 + rate) * h * weight.subs(z, -(1 + rate) * h) for weight in weights]
+        if len(nodes) == 1:
+            at_end = [1 / b[0] * averages["M"]]
+        else:
+            M, M1, c2 = averages["M"], averages["M1"], nodes[0]
+            at_end = [
+                1 / (b[0] * (1 - c2)) * (M + sp.Integer(-1) * M1),
+                1 / (b[1] * (1 - c2)) * (M1 + -c2 * M),
+            ]
+        # In units of the noise scale at each stage.
+        own = (sp.exp(-(1 - c) * h) * zeta for c, zeta in zip(nodes, at_end, strict=True))
+        return (*own, averages["N"])
+
+    return Tableau(
+        name,
+        nodes,
+        stages,
+        weights,
+        orders,
+        "this project",
+        noise=noise,
+        noise_nodes=(),
+        predictions=("data",),
+    )
+
+
 @dataclass(frozen=True)
 class Family:
     """A registered method: its constructor from nodes and the default nodes."""
@@ -77,8 +201,14 @@ METHODS: dict[str, Family] = {
     "seeds-2b": Family(seeds_2b, (_half,)),
     "seeds-3": Family(seeds_3a, (_third, 2 * _third)),
     "seeds-3b": Family(seeds_3b, (_third, 2 * _third)),
+    "seeds-2s": Family(seeds_2s, (sp.Rational(3, 4),)),
+    "seeds-3s": Family(seeds_3s, (_half,)),
+    "seeds-4s": Family(seeds_4s, ()),
 }
 """The registry: name to `Family`."""
+
+SEEDS = ("seeds-1", "seeds-2", "seeds-2b", "seeds-3", "seeds-3b")
+"""The names of the published family; the other methods go beyond it."""
 
 
 def symbolic(name: str) -> Tableau:

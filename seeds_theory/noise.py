@@ -17,6 +17,10 @@ noise are moments with k > 0. Two rules say everything about them:
 
   .. math::  G^r_k(s, t) = e^{-r h_2} \sum_{j \le k} \frac{h_2^{k-j}}{(k-j)!}\, G^r_j(s, m) + G^r_k(m, t).
 
+On one interval the moments of one rate are made of independent standard normals, :math:`G_k = \sum_j
+L_{kj} z_j`: z_j is the functional whose kernel is :math:`e^{-r x}` times the orthonormal polynomial of
+degree j.
+
 Claims: ``noise-*``.
 """
 
@@ -28,8 +32,8 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from seeds_theory.exact import DATA, SemilinearForm, diffusion, eta, lam, lam_t
-from seeds_theory.phi import Phi
+from seeds_theory.exact import DATA, SemilinearForm, diffusion, lam, lam_t
+from seeds_theory.phi import DampedPhi
 
 h = sp.Symbol("h", positive=True)
 """Length of a step in log-SNR."""
@@ -47,21 +51,41 @@ class Moment:
     interval: int = 0
     path: int = 0
 
-    def kernel(self, distance: sp.Expr) -> sp.Expr:
-        r"""The integrand :math:`e^{-r x} x^k / k!` at the distance x from the interval's end."""
+    def kernel(self, distance: sp.Expr, length: sp.Expr = h) -> sp.Expr:
+        r"""The integrand :math:`e^{-r x} x^k / k!` at the distance x from the end of the interval."""
         return sp.exp(-self.rate * distance) * distance**self.power / sp.factorial(self.power)
+
+
+@dataclass(frozen=True)
+class Normal(Moment):
+    r"""What the moment of this power adds to those below it: :math:`\sqrt h\,z_k` over a length h."""
+
+    def kernel(self, distance: sp.Expr, length: sp.Expr = h) -> sp.Expr:
+        r"""The integrand: :math:`e^{-r x}` times a polynomial of degree k."""
+        unit = _unit_factor(self.rate, self.power + 1, length)
+        kernels: list[sp.Expr] = []
+        for k, row in enumerate(unit):
+            own = Moment(self.rate, k).kernel(distance, length) / length**k
+            lower = sp.Add(*(w * other for w, other in zip(row, kernels, strict=False)))
+            kernels.append((own - lower) / row[k])
+        return kernels[-1]
 
 
 def moment_covariance(a: Moment, b: Moment, length: sp.Expr) -> sp.Expr:
     """The covariance of two moments on an interval of that length; 0 on others or on other paths."""
     if (a.interval, a.path) != (b.interval, b.path):
         return sp.Integer(0)
+    if isinstance(a, Normal) and isinstance(b, Normal):
+        return length if a.power == b.power else sp.Integer(0)
+    if isinstance(a, Normal):
+        a, b = b, a
+    if isinstance(b, Normal):
+        share = moment_factor(a.rate, 1 + max(a.power, b.power), length)[a.power, b.power]
+        return sp.sqrt(length) * share
     order = a.power + b.power + 1
     rho = sp.expand(a.rate + b.rate)
-    if order == 1:  # the same, written so that no large rate can overflow
-        return length * Phi(1, -rho * length)
     weight = sp.binomial(a.power + b.power, a.power)
-    return weight * length**order * sp.exp(-rho * length) * Phi(order, rho * length)
+    return weight * length**order * DampedPhi(order, rho * length)
 
 
 @dataclass(frozen=True)
@@ -74,7 +98,7 @@ class Functional:
         terms = dict(self.terms)
         for moment, weight in other.terms.items():
             terms[moment] = terms.get(moment, sp.Integer(0)) + weight
-        return Functional(terms)
+        return Functional({moment: weight for moment, weight in terms.items() if weight != 0})
 
     def __rmul__(self, factor: sp.Expr) -> Functional:
         return Functional({moment: factor * weight for moment, weight in self.terms.items()})
@@ -120,6 +144,28 @@ def step_moment(
     return Functional(terms)
 
 
+def moment_factor(rate: sp.Expr, count: int, length: sp.Expr) -> sp.ImmutableMatrix:
+    """The lower triangular L (count, count) of the moments of powers 0, ..., count - 1 on an interval."""
+    unit = _unit_factor(rate, count, length)
+    scales = (sp.sqrt(length) * length**power for power in range(count))
+    rows = ([scale * entry for entry in row] for scale, row in zip(scales, unit, strict=True))
+    return sp.ImmutableMatrix([[*row, *[0] * (count - len(row))] for row in rows])
+
+
+def _unit_factor(rate: sp.Expr, count: int, length: sp.Expr) -> list[list[sp.Expr]]:
+    r"""Cholesky's factor of the covariances of :math:`G_k / (\sqrt{h}\,h^k)`, row by row."""
+    moments = [Moment(rate, power) for power in range(count)]
+    rows: list[list[sp.Expr]] = []
+    for a in moments:
+        row: list[sp.Expr] = []
+        for b in moments[: a.power + 1]:
+            left = moment_covariance(a, b, length) / length ** (a.power + b.power + 1)
+            left -= sp.Add(*(u * v for u, v in zip(row, [*rows, row][b.power], strict=False)))
+            row.append(sp.sqrt(left) if a is b else left / rows[b.power][-1])
+        rows.append(row)
+    return rows
+
+
 def cuts(nodes: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
     """Where the intervals of a step begin and end: 0, the distinct nodes, 1; symbols as listed."""
     inner = dict.fromkeys(node for node in nodes if node != 1)
@@ -146,8 +192,8 @@ def path_values(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, 
     )
 
 
-def path_averages() -> dict[str, Functional]:
-    r"""The drift-weighted averages of the data-prediction noise over a step of length h.
+def path_averages(rate: sp.Expr = DATA.noise_rate) -> dict[str, Functional]:
+    r"""The drift-weighted averages of the data-prediction noise, rate :math:`\eta`, over a step of length h.
 
     With E(l) the drift kernel, N_l the noise at l and :math:`\tau = (l-\lambda_s)/h`:
 
@@ -156,14 +202,12 @@ def path_averages() -> dict[str, Functional]:
 
     all in units of :math:`\sqrt{2\eta}\,e^{-\lambda_t}`. J is (1+eta) h (M - M1).
     """
-    first, second, third = (
-        Functional({Moment(DATA.noise_rate, k): sp.Integer(1)}) for k in range(3)
-    )
+    first, second, third = (Functional({Moment(rate, k): sp.Integer(1)}) for k in range(3))
     return {
         "N": first,
-        "M": (1 + eta) * second,
-        "M1": (1 + eta) * (second + (-1 / h) * third),
-        "J": (1 + eta) ** 2 * third,
+        "M": (1 + rate) * second,
+        "M1": (1 + rate) * (second + (-1 / h) * third),
+        "J": (1 + rate) ** 2 * third,
     }
 
 

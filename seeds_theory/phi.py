@@ -6,7 +6,8 @@ For :math:`k \ge 1`
            \qquad \varphi_0(z) = e^z,
 
 and all of them follow from :math:`\varphi_{k+1}(z) = (\varphi_k(z) - 1/k!)/z`. `Phi` is the sympy
-function that tableaux and covariances are written in; `phi` is its number. The identities that link
+function that tableaux and covariances are written in; `phi` is its number. Covariances of moments hold
+:math:`e^{-z} \varphi_k(z)`, `DampedPhi`, which is finite where its factors are not. The identities that link
 integral, recurrence, closed form and Taylor series are the claims ``phi-*`` of the ledger.
 
 Reference: Hochbruck and Ostermann, Acta Numerica 19 (2010), section 2.1.
@@ -71,6 +72,47 @@ class Phi(sp.Function):
         return rf"\varphi_{{{printer._print(k)}}}{power}\left({printer._print(z)}\right)"
 
 
+class DampedPhi(sp.Function):
+    r"""The symbolic :math:`e^{-z} \varphi_k(z) = \int_0^1 e^{-\theta z} \theta^{k-1}/(k-1)!\,d\theta`."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, k: sp.Expr, z: sp.Expr) -> sp.Expr | None:
+        r""":math:`\varphi_1(-z)` for k = 1, and 1/k! at z = 0."""
+        if k == 1:
+            return Phi(1, -z)
+        if z.is_zero:
+            return 1 / sp.factorial(k)
+        return None
+
+    def fdiff(self, argindex: int = 2) -> sp.Expr:
+        """Minus k times the next one."""
+        k, z = self.args
+        if argindex != 2:
+            raise sp.ArgumentIndexError(self, argindex)
+        return -k * DampedPhi(k + 1, z)
+
+    def doit(self, **hints: Any) -> sp.Expr:
+        """The closed form, with the argument evaluated first."""
+        k, z = (arg.doit(**hints) for arg in self.args)
+        return sp.expand(sp.exp(-z) * closed_form(int(k), z))
+
+    def _eval_evalf(self, prec: int) -> sp.Expr | None:
+        k, z = self.args
+        if not z.is_number:
+            return None
+        with mpmath.workprec(prec):
+            order = int(k)
+            value = mpmath.hyp1f1(order, order + 1, -z._to_mpmath(prec)) / mpmath.factorial(order)
+        return sp.Expr._from_mpmath(value, prec)
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        k, z = self.args
+        whole = rf"{printer._print(sp.exp(-z))} {printer._print(Phi(k, z))}"
+        return rf"\left({whole}\right)^{{{exp}}}" if exp else whole
+
+
 def integral(k: int, z: sp.Expr) -> sp.Expr:
     r"""The definition, unevaluated: :math:`\int_0^1 e^{(1-\theta)z}\theta^{k-1}/(k-1)!\,d\theta`."""
     theta = sp.Symbol("theta", positive=True)
@@ -125,6 +167,24 @@ def phi(k: int, z: Real) -> Real:
         return _on_number(order, float(z))
     except OverflowError:  # beyond z = 709; arrays give infinity there too
         return math.inf
+
+
+def damped_phi(k: int, z: float | np.ndarray) -> Any:
+    r"""Evaluate :math:`e^{-z} \varphi_k(z)` for float64 z: finite for all z >= 0; errors as of `phi`.
+
+    Where :math:`\varphi_k` is large, by the recurrence :math:`d_{k+1} = (d_k - e^{-z}/k!)/z`.
+    """
+    z = np.asarray(z, dtype=float)
+    near = np.minimum(z, _SERIES_RADIUS)
+    far = np.maximum(z, _SERIES_RADIUS)
+    value = phi(1, -far)
+    for j in range(1, k):
+        value = (value - np.exp(-far) / math.factorial(j)) / far
+    return np.where(z > _SERIES_RADIUS, value, np.exp(-near) * phi(k, near))
+
+
+NUMERIC: list[Any] = [{Phi.__name__: phi, DampedPhi.__name__: damped_phi}, "numpy"]
+"""What `sympy.lambdify` makes numbers of expressions in `Phi` with: its ``modules``."""
 
 
 def _on_number(k: int, z: float) -> float:

@@ -4,8 +4,9 @@ r"""Plan: a tableau on a grid, as float64 numbers computed once on the host.
 
 .. math::  u = \mathrm{state} \cdot y_s + \sum_i \mathrm{drift}_i F_i + \sum_m \mathrm{noise}_m z_m,
 
-with standard normals :math:`z_m`, one per interval between consecutive nodes, in time order (and again
-for each further path, if the method's noise rule has independent ones). `make_plan` lambdifies these
+with standard normals :math:`z_m`, one per interval between consecutive nodes, in time order (more of an
+interval, if the method's noise rule has moments of higher power, and again for each further path, if it has
+independent ones). `make_plan` lambdifies these
 very rows: the formula that the book prints is the formula that runs.
 
 Two steps have no finite length h: from an infinite noise level, and to noise level 0. They are the
@@ -29,16 +30,8 @@ from seeds_theory import methods
 from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
 from seeds_theory.exact import DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
 from seeds_theory.grids import require_grid
-from seeds_theory.noise import (
-    Moment,
-    cuts,
-    deviation,
-    h,
-    interval_lengths,
-    moment_covariance,
-    noise_scale,
-)
-from seeds_theory.phi import Phi, phi
+from seeds_theory.noise import Moment, Normal, deviation, h, moment_factor, noise_scale
+from seeds_theory.phi import NUMERIC
 from seeds_theory.tableau import Tableau, z
 
 Number = TypeVar("Number", sp.Expr, float)
@@ -60,7 +53,9 @@ class Interval:
 
     A noise source returns the noise of that form over that stretch, divided by its exact standard
     deviation: a standard normal. path 0 is the solution's own Brownian motion; the others, which some
-    methods outside the family ask for, are independent of it and of each other.
+    methods outside the family ask for, are independent of it and of each other. degree 0 is the noise
+    itself; degree k is the normal that the path's moment of power k adds to those of lower powers, which
+    it is independent of (`seeds_theory.noise.moment_factor`).
     """
 
     sigma: float
@@ -68,14 +63,33 @@ class Interval:
     form: SemilinearForm
     eta: float
     path: int = 0
+    degree: int = 0
 
     @cached_property
     def deviation(self) -> float:
-        """The exact standard deviation of that noise."""
+        """The exact standard deviation of the form's noise."""
         if math.isinf(self.sigma):
             return self.sigma_next
         length = _log_ratio(self.sigma, self.sigma_next)
         return float(_deviation(self.form)(-math.log(self.sigma_next), length, self.eta))
+
+    @cached_property
+    def moments(self) -> np.ndarray:
+        """What makes the normal of degree k of the moments, in the frame's unit: weights (k + 1,)."""
+        if self.degree == 0:
+            return np.array([1 / self.deviation])
+        length = _log_ratio(self.sigma, self.sigma_next)
+        factor = np.array(_factor(self.form, self.degree + 1)(length, self.eta))
+        last = np.eye(self.degree + 1)[-1]
+        unit = math.sqrt(2 * self.eta) * self.sigma_next
+        return np.linalg.solve(factor.T, last) / unit
+
+    def kernel(self, log_snr: np.ndarray) -> np.ndarray:
+        """The weight of dW in the normal, at log-SNRs within the stretch."""
+        stop = -math.log(self.sigma_next)
+        noise = self.form.numeric_noise_kernel()(stop, log_snr, self.eta, np.nan)
+        powers = ((stop - log_snr) ** k / math.factorial(k) for k in range(self.degree + 1))
+        return noise * sum(w * power for w, power in zip(self.moments, powers, strict=True))
 
 
 def _log_ratio(sigma: Any, sigma_next: Any) -> Any:
@@ -84,13 +98,17 @@ def _log_ratio(sigma: Any, sigma_next: Any) -> Any:
 
 
 @cache
+def _factor(form: SemilinearForm, count: int) -> Any:
+    return _number(moment_factor(form.noise_rate, count, h), (h, eta))
+
+
+@cache
 def _deviation(form: SemilinearForm) -> Any:
     return _number(deviation(form), (lam_t, h, eta))
 
 
 def _number(expression: sp.Expr, arguments: tuple[sp.Symbol, ...]) -> Any:
-    names: list[Any] = [{Phi.__name__: phi}, "numpy"]
-    return sp.lambdify(arguments, sp.powsimp(expression), modules=names)
+    return sp.lambdify(arguments, sp.powsimp(expression), modules=NUMERIC)
 
 
 @dataclass(frozen=True)
@@ -129,6 +147,11 @@ class Plan:
         return sum(len(step.intervals) for step in self.steps)
 
     @property
+    def degree(self) -> int:
+        """The highest degree of its normals: 0 for all of SEEDS."""
+        return max((i.degree for step in self.steps for i in step.intervals), default=0)
+
+    @property
     def initial_scale(self) -> float:
         """What to multiply unit noise with, to start: the first noise level, or 1 if that is infinite."""
         return self.sigmas[0] if math.isfinite(self.sigmas[0]) else 1.0
@@ -140,38 +163,43 @@ def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], 
 
     Raises
     ------
-    TableauError : the method's noise is not made of values of the path at its nodes.
+    TableauError : the method's noise is not made of moments of the form's noise.
     """
-    lengths = interval_lengths(tableau.nodes)
-    noises = tableau.noises(form.noise_rate)
-    normals = {
-        Moment(form.noise_rate, 0, interval, path): sp.Integer(0)
-        for path in paths(tableau, form)
-        for interval in range(len(lengths))
-    }
+    tableau.require_form(form)
+    rate, noises = form.noise_rate, tableau.noises(form.noise_rate)
+    lengths = [(stop - start) * h for start, stop in itertools.pairwise(tableau.cuts)]
+    factors = [moment_factor(rate, degrees(tableau, form), length) for length in lengths]
     rows = []
-    for (node, weights), noise in zip(tableau.rows, noises, strict=True):
+    for (node, integrals), noise in zip(tableau.rows, noises, strict=True):
         time = lam_s + node * h
         drift = tuple(
             sp.simplify(form.drift(time)) * h * weight.subs(z, form.drift_rate * h)
-            for weight in weights
+            for weight in integrals
         )
-        if not noise.terms.keys() <= normals.keys():
+        if any(moment.rate != rate for moment in noise.terms):
             raise TableauError(
-                f"a step draws values of the noise at nodes; {tableau.name!r} asks for path averages"
+                f"a step draws moments of the form's own noise; {tableau.name!r} asks for another rate"
             )
-        deviations = [
-            weight * sp.sqrt(moment_covariance(moment, moment, lengths[moment.interval]))
-            for moment, weight in {**normals, **noise.terms}.items()
+        weights = [
+            sp.Add(
+                noise.terms.get(Normal(rate, degree, interval, path), 0) * sp.sqrt(length),
+                *(
+                    noise.terms.get(Moment(rate, power, interval, path), 0) * factor[power, degree]
+                    for power in range(degree, factor.rows)
+                ),
+            )
+            for path in paths(tableau, form)
+            for interval, (length, factor) in enumerate(zip(lengths, factors, strict=True))
+            for degree in range(factor.rows)
         ]
-        while deviations and deviations[-1] == 0:
-            deviations.pop()
+        while weights and weights[-1] == 0:
+            weights.pop()
         rows.append(
             Row(
                 sigma=sp.exp(-time),
                 state=form.propagator(time, lam_s),
                 drift=drift,
-                noise=tuple(noise_scale(time) * deviation for deviation in deviations),
+                noise=tuple(noise_scale(time) * weight for weight in weights),
             )
         )
     return tuple(rows)
@@ -182,6 +210,13 @@ def paths(tableau: Tableau, form: SemilinearForm) -> tuple[int, ...]:
     """The Brownian paths that a method's noise is made of: 0 alone for all of SEEDS."""
     noises = tableau.noises(form.noise_rate)
     return tuple(sorted({moment.path for noise in noises for moment in noise.terms}))
+
+
+@cache
+def degrees(tableau: Tableau, form: SemilinearForm) -> int:
+    """The number of normals of each interval: 1 for all of SEEDS, more for averages of the path."""
+    noises = tableau.noises(form.noise_rate)
+    return 1 + max((moment.power for noise in noises for moment in noise.terms), default=0)
 
 
 @cache
@@ -270,7 +305,7 @@ def _finite_steps(
     for node, column in zip(nodes, columns, strict=True):
         if node == 1:
             column.sigma[:] = sigmas[1:].tolist()  # the grid's own numbers, not exp(log(...))
-    stops = [columns[nodes.index(float(end))].sigma for end in cuts(tableau.nodes)[1:]]
+    stops = [columns[nodes.index(float(end))].sigma for end in tableau.cuts[1:]]
     steps = []
     for n, sigma in enumerate(sigmas[:-1].tolist()):
         rows = tuple(
@@ -284,9 +319,10 @@ def _finite_steps(
         )
         levels = [sigma, *(stop[n] for stop in stops)]
         intervals = tuple(
-            Interval(a, b, form, eta, path)
+            Interval(a, b, form, eta, path, degree)
             for path in paths(tableau, form)
             for a, b in itertools.pairwise(levels)
+            for degree in range(degrees(tableau, form))
         )
         integrands = tuple(
             form.prediction.coefficients(1.0, level)

@@ -14,8 +14,9 @@ from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.baselines.run import require_options
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import UnknownNameError
+from seeds_theory.exact import DATA
 from seeds_theory.methods import METHODS, method
-from seeds_theory.plan import Plan, make_plan
+from seeds_theory.plan import Plan, degrees, make_plan
 from seeds_theory.sampler import Callback, sample
 from seeds_theory.sources import NoiseSource, silent
 
@@ -59,13 +60,21 @@ class Solver:
         return self.options.get("eta", self.baseline.eta if self.baseline else 1.0)
 
     @property
+    def follows_values(self) -> bool:
+        """Whether it has noise, all of it values of one path: what a k-diffusion noise sampler gives."""
+        if self.baseline:
+            return self.baseline.stochastic and self.baseline.declared.strong is not None
+        return degrees(method(self.name), DATA) == 1
+
+    @property
     def declared(self) -> Declared | None:
-        """The orders it declares; None if an option changes them."""
+        """The orders it declares; None if an option changes them. The strong one if `follows_values`."""
         if self.baseline:
             changed = any(name in self.options for name in self.baseline.order_options)
             return None if changed else self.baseline.declared
         orders = method(self.name).orders
-        return Declared(strong=float(orders.strong), weak=orders.weak, ode=orders.ode)
+        strong = float(orders.strong) if self.follows_values else None
+        return Declared(strong=strong, weak=orders.weak, ode=orders.ode)
 
     def __call__(
         self,

@@ -11,7 +11,8 @@ every row integrates a constant F exactly, whatever its weights. The :math:`N_j`
 of one path of the exact noise (`seeds_theory.noise`), which is what makes the method SEEDS.
 
 Both are defaults. A method that integrates a constant otherwise states its row sums, and one that
-draws other noise states its rule: so the methods that are *not* SEEDS can be written down and examined.
+draws other noise states its rule, and where it cuts the path: so the methods that go beyond SEEDS, and
+those that are *not* SEEDS, can be written down and examined.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from fractions import Fraction
 import sympy as sp
 
 from seeds_theory.errors import TableauError
-from seeds_theory.noise import Functional, NoiseRule, path_values
+from seeds_theory.exact import SemilinearForm
+from seeds_theory.noise import Functional, NoiseRule, cuts, path_values
 from seeds_theory.phi import Phi
 
 z = sp.Symbol("z", real=True)
@@ -32,11 +34,21 @@ r"""The argument :math:`\zeta h` of a method's weights."""
 
 @dataclass(frozen=True)
 class Orders:
-    """What a tableau claims: strong and weak order for eta > 0, order of its ODE limit eta = 0."""
+    """What a tableau claims: strong and weak order for eta > 0, order of its ODE limit eta = 0.
+
+    linear : strong and weak order where F is linear in the state, as on Gaussian data, if higher there.
+    """
 
     strong: Fraction
     weak: int
     ode: int
+    linear: tuple[Fraction, int] | None = None
+
+    @property
+    def gaussian(self) -> Orders:
+        """The orders on Gaussian data."""
+        strong, weak = self.linear or (self.strong, self.weak)
+        return Orders(strong, weak, self.ode)
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,8 @@ class Tableau:
     noise : the noise of each row; by default jointly exact.
     row_sums : the weight of a constant F in each row, stages and step; if empty, its exact integral
         :math:`c_j \varphi_1(c_j z)`.
+    noise_nodes : nodes at which the path is cut into the intervals of the noise rule; by default all.
+    predictions : the forms that the noise rule is meant for.
 
     Raises
     ------
@@ -68,6 +82,8 @@ class Tableau:
     reference: str
     noise: NoiseRule = path_values
     row_sums: tuple[sp.Expr, ...] = ()
+    noise_nodes: tuple[sp.Expr, ...] | None = None
+    predictions: tuple[str, ...] = ("data", "noise")
 
     def __post_init__(self) -> None:
         try:
@@ -81,6 +97,10 @@ class Tableau:
                 "expressions, stages a sequence of such sequences"
             ) from None
         require_nodes(self.nodes)
+        if not set(self.noise_nodes or ()) <= set(self.nodes):
+            raise TableauError(
+                f"the path of {self.name!r} is cut at nodes, {self.nodes}; got {self.noise_nodes}"
+            )
         entries = (*self.weights, *self.row_sums, *(w for row in self.stages for w in row))
         if any(symbol.name == z.name and symbol != z for e in entries for symbol in e.free_symbols):
             raise TableauError(
@@ -105,6 +125,19 @@ class Tableau:
     def calls(self) -> int:
         """Model calls per step."""
         return 1 + len(self.nodes)
+
+    @property
+    def cuts(self) -> tuple[sp.Expr, ...]:
+        """Where the intervals of a step's noise begin and end."""
+        return cuts(self.nodes if self.noise_nodes is None else self.noise_nodes)
+
+    def require_form(self, form: SemilinearForm) -> None:
+        """The method can integrate this form; raises TableauError."""
+        if form.name not in self.predictions:
+            raise TableauError(
+                f"the noise of {self.name!r} is that of the {' or '.join(self.predictions)} prediction; "
+                f"asked for {form.name!r}"
+            )
 
     def noises(self, rate: sp.Expr) -> tuple[Functional, ...]:
         """The noise of each stage and of the step, by the method's rule, for a form's noise rate."""

@@ -80,7 +80,7 @@ class Study:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Where a fitted order is not the declared one, or has not settled, and what to do about it."""
-        orders = self.tableau.orders
+        orders = self.tableau.orders.gaussian if self.exact else self.tableau.orders
         declared = {"strong": float(orders.strong), "weak": float(orders.weak)}
         if self.eta == 0:
             declared = dict.fromkeys(declared, float(orders.ode))

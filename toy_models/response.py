@@ -18,17 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-import sympy as sp
 import torch
 from torch import Tensor
 
 from seeds_theory.brownian import distinct_levels
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, SeedsError
-from seeds_theory.exact import GAUSSIAN, SemilinearForm, eta, lam_s, lam_t, variance
+from seeds_theory.exact import GAUSSIAN
 from seeds_theory.plan import Interval
 from seeds_theory.sources import NoiseSource
 from toy_models.gaussian import Gaussian
@@ -75,8 +73,7 @@ class Response:
                 continue
             start, stop = -np.log(interval.sigma), -np.log(interval.sigma_next)
             inside = slice(*np.searchsorted(middle, (start, stop)))
-            kernel = _noise_kernel(interval.form)(stop, points[inside], interval.eta, np.nan)
-            total[inside] += (kernel / interval.deviation)[..., None] * weight
+            total[inside] += interval.kernel(points[inside])[..., None] * weight
         return total
 
 
@@ -98,7 +95,7 @@ class ExactResponse:
 
     def kernel(self, points: np.ndarray) -> np.ndarray:
         """The response to dW at log-SNRs (pieces, nodes): (pieces, nodes, d)."""
-        values = _noise_kernel(GAUSSIAN)(
+        values = GAUSSIAN.numeric_noise_kernel()(
             self.end, points[..., None], self.eta, self.variances.numpy()
         )
         return np.broadcast_to(values, (*points.shape, len(self.gain)))
@@ -228,7 +225,7 @@ def least_strong_errors(
     for interval in intervals:
         start, stop = -np.log(interval.sigma), -np.log(interval.sigma_next)
         inside = slice(*np.searchsorted(middle, (start, stop)))
-        known = _noise_kernel(interval.form)(stop, points[inside], interval.eta, np.nan)
+        known = interval.kernel(points[inside])
         mass = (weights[inside] * known**2)[..., None]
         ratio = exact[inside] / known[..., None]
         centre = (ratio * mass).sum((0, 1)) / mass.sum((0, 1))
@@ -251,9 +248,3 @@ def _quadrature(
     cuts = np.append(np.concatenate(pieces), edges[-1])
     half = 0.5 * np.diff(cuts)[:, None]
     return cuts[:-1, None] + half * (1 + _NODES), half * _WEIGHTS
-
-
-@cache
-def _noise_kernel(form: SemilinearForm) -> Callable[..., np.ndarray]:
-    expression = form.noise_kernel(lam_t, lam_s)
-    return sp.lambdify((lam_t, lam_s, eta, variance), expression, modules="numpy")

@@ -10,6 +10,7 @@ CHAPTERS = (
     "convergence",
     "behaviour",
     "published",
+    "beyond",
     "baselines",
     "audit",
 )

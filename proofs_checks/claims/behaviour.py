@@ -39,9 +39,9 @@ from seeds_theory.exact import (
     lam_t,
     variance,
 )
-from seeds_theory.methods import METHODS, method
+from seeds_theory.methods import SEEDS, method
 from seeds_theory.noise import h
-from seeds_theory.phi import Phi, phi
+from seeds_theory.phi import NUMERIC
 from seeds_theory.plan import Plan, step_formula
 from seeds_theory.tableau import Orders, Tableau
 from toy_models.convergence import plan_response
@@ -441,7 +441,7 @@ def _() -> Evidence:
 def _() -> Evidence:
     sigma = sp.Symbol("sigma", positive=True)
     identities = []
-    for name, form in itertools.product(METHODS, (DATA, NOISE)):
+    for name, form in itertools.product(SEEDS, (DATA, NOISE)):
         gain = step_response(method(name), form).gain.subs(eta, 1).subs(level, sigma**2)
         identities.append((sp.powsimp(gain).subs(sigma, 0).doit(), sp.Integer(1)))
     return prove(identities, "the gains are rational in sigma; at sigma = 0, for symbolic c and h")
@@ -557,12 +557,12 @@ def _() -> Evidence:
     sigma, variances = 2.0, [0.0, 0.25, 4.0]
     data = Gaussian(torch.zeros(3), torch.tensor(variances))
     differences = []
-    for name, form in itertools.product(METHODS, (DATA, NOISE)):
+    for name, form in itertools.product(SEEDS, (DATA, NOISE)):
         step = step_response(method(name), form)
         numbers = sp.lambdify(
             (c, v, h, eta),
             (step.gain, step.noise_variance),
-            [{Phi.__name__: phi}, "numpy"],
+            NUMERIC,
             cse=True,
         )
         for length, rate in ((0.1, 1.0), (1.0, 0.5), (1.0, 2.0), (3.0, 1.0)):

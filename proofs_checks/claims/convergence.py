@@ -23,7 +23,7 @@ from proofs_checks.order_conditions import (
 from proofs_checks.taylor import mean_square_defect, rates
 from seeds_theory import Plan, make_plan, uniform_log_snr
 from seeds_theory.exact import DATA, NOISE
-from seeds_theory.methods import METHODS, seeds_2a, symbolic
+from seeds_theory.methods import SEEDS, seeds_2a, symbolic
 from seeds_theory.noise import Functional, interval_lengths, path_values, step_moment
 from seeds_theory.tableau import Orders, Tableau, z
 from toy_models.convergence import plan_response
@@ -75,7 +75,7 @@ def strong_bound(plan: Plan, variance: float) -> float:
 def _() -> Evidence:
     data, start, stop = Gaussian.scalar(0.05), 1.0, 0.5
     ratios = []
-    for name, steps in itertools.product(METHODS, (4, 16, 64)):
+    for name, steps in itertools.product(SEEDS, (4, 16, 64)):
         plan = make_plan(name, uniform_log_snr(start, stop, steps))
         error = float(strong_errors(plan_response(plan, data), data, start, stop, 1.0))
         ratios.append(error / strong_bound(plan, 0.05))
@@ -92,7 +92,7 @@ def _() -> Evidence:
 def _() -> Evidence:
     x = sp.Symbol("x", real=True)
     identities = []
-    for name in METHODS:
+    for name in SEEDS:
         tableau = symbolic(name)
         b, nodes = _last_row(tableau), (sp.Integer(0), *tableau.nodes, sp.Integer(1))
         pieces = (

@@ -18,7 +18,7 @@ from seeds_theory.noise import (
     path_averages,
     step_moment,
 )
-from seeds_theory.phi import phi
+from seeds_theory.phi import NUMERIC
 
 HERE = "this project"
 r, q = sp.symbols("r q", real=True, nonzero=True)
@@ -272,7 +272,7 @@ def _() -> Evidence:
     with mpmath.workdps(60):
         for a, b in itertools.combinations_with_replacement(functionals, 2):
             formula = a.covariance(b, lengths)
-            number = sp.lambdify((h, eta), formula, modules=[{"Phi": phi}, "numpy"])(tiny, 0.7)
+            number = sp.lambdify((h, eta), formula, modules=NUMERIC)(tiny, 0.7)
             exact = formula.subs({h: sp.Float(tiny, 60), eta: sp.Float(0.7, 60)}).evalf(50)
             errors.append(abs(float(number / exact - 1)))
     return measure_at_most(errors, 1e-12, f"worst relative error of {len(functionals)} functionals")

@@ -25,7 +25,7 @@ from proofs_checks.measured import (
 )
 from seeds_theory import make_plan, uniform_log_snr
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, variance
-from seeds_theory.methods import METHODS, method
+from seeds_theory.methods import SEEDS, method
 from seeds_theory.tableau import Tableau
 from toy_models.convergence import gaussian_study, plan_response
 from toy_models.gaussian import Gaussian
@@ -46,7 +46,7 @@ def _orders(name: str, prediction: str, kind: str, expected: float, eta: float =
     return measure_order(fits, expected, f"{len(fits)} data variances from 0.25 to 25")
 
 
-for _name in METHODS:
+for _name in SEEDS:
     for _form in (DATA, NOISE):
         for _kind in ("strong", "weak"):
             _declared = float(getattr(method(_name).orders, _kind))
@@ -64,7 +64,7 @@ def _ode_order(name: str) -> Evidence:
     return measure_order(fits, method(name).orders.ode, what)
 
 
-for _name in METHODS:
+for _name in SEEDS:
     claim(
         f"orders-ode-{_name}",
         rf"At $\eta = 0$ {_name} is an exponential Runge-Kutta method of order "
@@ -208,7 +208,7 @@ def _() -> Evidence:
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    cases = itertools.product(METHODS, (DATA, NOISE))
+    cases = itertools.product(SEEDS, (DATA, NOISE))
     return measure_limit((_ratios(name, form) for name, form in cases), 0.005)
 
 

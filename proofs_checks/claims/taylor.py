@@ -34,7 +34,7 @@ from proofs_checks.taylor import (
 )
 from proofs_checks.trees import TIME, Forest
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, diffusion, eta, lam, lam_s
-from seeds_theory.methods import METHODS, method, symbolic
+from seeds_theory.methods import METHODS, SEEDS, method, symbolic
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi, taylor
 from seeds_theory.plan import step_formula
@@ -55,7 +55,7 @@ half, third = sp.Rational(1, 2), sp.Rational(1, 3)
 )
 def _() -> Evidence:
     identities = []
-    for form, name in itertools.product(FORMS, METHODS):
+    for form, name in itertools.product(FORMS, SEEDS):
         tableau = symbolic(name)
         nodes = (sp.Integer(0), *tableau.nodes, sp.Integer(1))
         rows = zip(step_formula(tableau, form), tableau.rows, strict=True)
@@ -285,7 +285,7 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     identities = []
-    for form, name in itertools.product(FORMS, METHODS):
+    for form, name in itertools.product(FORMS, SEEDS):
         of = rates(form)
         at = {eta: sp.Rational(1, 3)}
         step = LocalStep(method(name), Rates(of.drift.subs(at), of.noise.subs(at)))
@@ -389,7 +389,7 @@ def _declared_orders(name: str) -> Evidence:
     return prove(identities, "default and symbolic nodes, both predictions, symbolic eta")
 
 
-for _name in METHODS:
+for _name in SEEDS:
     _declared = method(_name).orders
     claim(
         f"taylor-orders-{_name}",
@@ -425,7 +425,7 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     identities = []
-    for name, form in itertools.product(METHODS, FORMS):
+    for name, form in itertools.product(SEEDS, FORMS):
         tableau, of = method(name), rates(form)
         first, *others = path_defects(tableau, of)
         tree = sp.Integer(int(first.forest == ((trees.NOISE,),)))

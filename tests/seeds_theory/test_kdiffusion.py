@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seeds_theory import METHODS, InjectedNoise, make_plan, sample
+from seeds_theory import METHODS, SEEDS, InjectedNoise, make_plan, sample
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.run import Declared
 from seeds_theory.errors import (
@@ -58,7 +58,7 @@ class Noises:
 
 @pytest.mark.parametrize("grid", [GRID, TO_ZERO], ids=["positive", "to zero"])
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("name", [*METHODS, "seeds-2@0.7"])
+@pytest.mark.parametrize("name", [*SEEDS, "seeds-2@0.7"])
 def test_a_method_gives_what_sample_gives_on_the_same_noise(
     name: str, eta: float, grid: Tensor
 ) -> None:
@@ -70,7 +70,7 @@ def test_a_method_gives_what_sample_gives_on_the_same_noise(
     assert torch.equal(found, sample(curved, x, plan, source))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SEEDS)
 def test_options_of_a_method_are_used(name: str) -> None:
     sampler = as_k_diffusion(name, prediction="noise", eta=0.25)
     x, noises = start(), Noises(start())

@@ -24,7 +24,7 @@ from seeds_theory.noise import (
     path_averages,
     step_moment,
 )
-from seeds_theory.phi import phi
+from seeds_theory.phi import NUMERIC
 
 RATES = (-1.0, 0.0, 0.3, 1.0, 2.5)
 LENGTHS = (1e-4, 0.5, 4.0)
@@ -34,7 +34,7 @@ AVERAGES = path_averages()
 @cache
 def number(expression: sp.Expr, *arguments: sp.Symbol) -> Any:
     """The expression in float64, as the solvers evaluate it."""
-    return sp.lambdify(arguments, expression, modules=[{"Phi": phi}, "numpy"])
+    return sp.lambdify(arguments, expression, modules=NUMERIC)
 
 
 def covariance(a: Moment, b: Moment, length: float) -> float:

@@ -15,11 +15,12 @@ import sympy as sp
 from mpmath import expm1 as E
 from mpmath import mpf
 
-from proofs_checks.published import CLASSICAL, independent_stages
+from proofs_checks.published import independent_stages
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import DATA, NOISE
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.methods import METHODS, method
+from seeds_theory.noise import Functional, h, step_moment
 from seeds_theory.plan import Interval, Plan, Row, Step, make_plan, step_formula
 
 LEVELS = [(1.0, 0.7), (0.1, 0.002)]
@@ -42,6 +43,9 @@ CASES = [
 
 every_case = pytest.mark.parametrize(("full", "base", "nodes"), CASES, ids=[c[0] for c in CASES])
 both_predictions = pytest.mark.parametrize("prediction", ["data", "noise"])
+every_form = pytest.mark.parametrize(
+    ("name", "prediction"), [(name, form) for name in METHODS for form in method(name).predictions]
+)
 
 
 def one_step(name: str, sigma: float, sigma_next: float, **options: object) -> Step:
@@ -281,8 +285,7 @@ def test_integrand_coefficients_turn_a_denoiser_into_eps(
 # ------------------------------------------------------------------------------------- eta = 0
 
 
-@both_predictions
-@pytest.mark.parametrize("name", METHODS)
+@every_form
 def test_the_ode_limit_draws_nothing(name: str, prediction: str) -> None:
     plan = make_plan(name, [math.inf, 5.0, 1.0, 0.1, 0.0], eta=0.0, prediction=prediction)
     assert plan.normals == 0
@@ -291,8 +294,7 @@ def test_the_ode_limit_draws_nothing(name: str, prediction: str) -> None:
         assert all(row.noise == () for row in step.rows)
 
 
-@pytest.mark.parametrize("name", METHODS)
-@both_predictions
+@every_form
 def test_eta_tending_to_zero_tends_to_the_ode(name: str, prediction: str) -> None:
     near = one_step(name, 2.0, 0.3, eta=1e-12, prediction=prediction)
     ode = one_step(name, 2.0, 0.3, eta=0.0, prediction=prediction)
@@ -446,8 +448,7 @@ def test_deviation_of_a_tiny_interval_keeps_its_digits(prediction: str) -> None:
 
 
 @pytest.mark.parametrize("eta", [1e-30, 100.0, 1e6])
-@both_predictions
-@pytest.mark.parametrize("name", METHODS)
+@every_form
 def test_extreme_eta_gives_finite_numbers(name: str, prediction: str, eta: float) -> None:
     plan = make_plan(name, uniform_log_snr(80.0, 0.002, 5), eta=eta, prediction=prediction)
     for step in plan.steps:
@@ -461,8 +462,7 @@ def test_extreme_eta_gives_finite_numbers(name: str, prediction: str, eta: float
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0, 100.0])
-@both_predictions
-@pytest.mark.parametrize("name", METHODS)
+@every_form
 def test_one_giant_step_gives_finite_numbers(name: str, prediction: str, eta: float) -> None:
     (step,) = make_plan(name, [1e6, 1e-6], eta=eta, prediction=prediction).steps
     numbers = [x for row in step.rows for x in (row.state, *row.drift, *row.noise)]
@@ -472,8 +472,7 @@ def test_one_giant_step_gives_finite_numbers(name: str, prediction: str, eta: fl
 # ------------------------------------------------------------------------------------- the symbols
 
 
-@both_predictions
-@pytest.mark.parametrize("name", METHODS)
+@every_form
 def test_numbers_are_the_symbolic_rows(name: str, prediction: str) -> None:
     """Evaluated by sympy with 30 digits, not by the lambdified code."""
     sigma, sigma_next, eta = 2.0, 0.3, 0.7
@@ -506,6 +505,14 @@ def test_noise_of_another_path_is_asked_for_as_such() -> None:
     assert math.hypot(*stage.noise) == pytest.approx(stage.sigma * math.sqrt(1 / 2))  # 1 - e^{-h}
 
 
-def test_a_plan_refuses_noise_that_is_not_values_of_the_path() -> None:
-    with pytest.raises(TableauError, match="'sra1' asks for path averages"):
-        make_plan(CLASSICAL["sra1"], [2.0, 1.0])
+def test_a_plan_refuses_moments_of_another_rate() -> None:
+    def noise(rate: sp.Expr, nodes: tuple[sp.Expr, ...]) -> tuple[Functional, ...]:
+        return (step_moment(2 * rate, (h,), 0),)
+
+    with pytest.raises(TableauError, match="'odd' asks for another rate"):
+        make_plan(replace(method("seeds-1"), name="odd", noise=noise), [2.0, 1.0])
+
+
+def test_a_plan_refuses_a_prediction_that_the_noise_is_not_for() -> None:
+    with pytest.raises(TableauError, match="that of the data prediction; asked for 'noise'"):
+        make_plan("seeds-2s", [2.0, 1.0], prediction="noise")

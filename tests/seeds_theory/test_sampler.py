@@ -10,7 +10,7 @@ from torch import Tensor
 from seeds_theory.denoiser import NetworkDenoiser
 from seeds_theory.errors import DenoiserError, NoiseError, SeedsError
 from seeds_theory.grids import rho_grid, time_grid, uniform_log_snr
-from seeds_theory.methods import METHODS
+from seeds_theory.methods import METHODS, method
 from seeds_theory.plan import make_plan
 from seeds_theory.sampler import StepInfo, sample
 from seeds_theory.schedule import RectifiedFlow
@@ -18,6 +18,9 @@ from seeds_theory.sources import GeneratorNoise, InjectedNoise, SeededNoise
 from toy_models.gaussian import Gaussian
 
 GRID = [9.0, 3.0, 1.0, 0.2]
+every_form = pytest.mark.parametrize(
+    ("name", "prediction"), [(name, form) for name in METHODS for form in method(name).predictions]
+)
 MODEL = Gaussian(torch.tensor([0.3, -1.0]), torch.tensor([0.25, 2.0]))
 
 
@@ -132,8 +135,7 @@ def test_the_ode_is_solved_to_the_declared_order(name: str, order: int, predicti
 # --------------------------------------------------------------------------- what it leaves alone
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("prediction", ["data", "noise"])
+@every_form
 def test_inputs_are_not_changed(name: str, prediction: str) -> None:
     plan, x = make_plan(name, [*GRID, 0.0], prediction=prediction), start()
     z = normals(plan.normals, x)
@@ -164,8 +166,7 @@ def test_a_model_that_returns_its_own_input_is_harmless() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-@pytest.mark.parametrize("prediction", ["data", "noise"])
-@pytest.mark.parametrize("name", METHODS)
+@every_form
 def test_dtype_is_kept_and_only_costs_its_rounding(
     name: str, prediction: str, dtype: torch.dtype
 ) -> None:
@@ -307,8 +308,7 @@ def test_the_progress_bar_is_on_stderr_and_off_by_default(capsys: pytest.Capture
 # ------------------------------------------------------------------------------------------ gradients
 
 
-@pytest.mark.parametrize("prediction", ["data", "noise"])
-@pytest.mark.parametrize("name", METHODS)
+@every_form
 def test_gradients_flow_through(name: str, prediction: str) -> None:
     plan = make_plan(name, [3.0, 1.0, 0.5], prediction=prediction)
     x = (start(2) / 3).requires_grad_()

@@ -1,0 +1,472 @@
+"""Chapter "Beyond order 1": averages of the path instead of its values, and what no method can have."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from functools import partial
+
+import sympy as sp
+
+from proofs_checks import trees
+from proofs_checks.claims.methods import coefficient_errors
+from proofs_checks.claims.orders import defect_is
+from proofs_checks.leading import level
+from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
+from proofs_checks.measured import VARIANCES, measure_order, order_fits
+from proofs_checks.order_conditions import (
+    decided_orders,
+    local_step,
+    stiff_order,
+    weak_defects,
+)
+from proofs_checks.taylor import mean_square_defect, rates
+from seeds_theory.exact import DATA, eta, lam, lam_s, lam_t, variance
+from seeds_theory.methods import METHODS, SEEDS, method, symbolic
+from seeds_theory.noise import (
+    Functional,
+    Moment,
+    Normal,
+    h,
+    moment_covariance,
+    path_averages,
+)
+from seeds_theory.plan import step_formula
+from seeds_theory.tableau import Orders
+from toy_models.convergence import gaussian_study
+from toy_models.gaussian import Gaussian
+from toy_models.order import CURVED
+from toy_models.paths import CoupledPaths, mixture_study
+
+HERE = "this project"
+BEYOND = tuple(name for name in METHODS if name not in SEEDS)
+"""The methods of this chapter."""
+
+_tau, _u = sp.symbols("tau u", nonnegative=True)
+
+
+# The tableaux --------------------------------------------------------------------------------------
+
+
+def _integral(power: int, node: sp.Expr = sp.S.One) -> sp.Expr:
+    r"""The integral of E tau^k up to a node, E at that node: in closed form."""
+    kernel = DATA.drift_kernel(lam_s + node * h, lam).subs(lam, lam_s + _tau * h)
+    antiderivative = sp.integrate(sp.expand(kernel * _tau**power * h), _tau)
+    return antiderivative.subs(_tau, node) - antiderivative.subs(_tau, 0)
+
+
+def _stated(name: str) -> tuple[tuple[sp.Expr, ...], ...]:
+    """For each row the weights of F_2 - F_1, F_3 - F_1, ..., as the chapter states them.
+
+    The third stage of seeds-3s is stated times the weight w_3 that it has in the step.
+    """
+    if name == "seeds-2s":
+        (c2,) = symbolic(name).nodes
+        return (), (_integral(1) / c2,)
+    if name == "seeds-3s":
+        c2 = symbolic(name).nodes[0]
+        w3 = (_integral(2) - c2 * _integral(1)) / (1 - c2)
+        w2 = (_integral(1) - w3) / c2
+        return (), ((1 + eta) * h * (1 - c2) * w2,), (w2, w3)
+    c2, c3, c4 = method(name).nodes
+    stages = [(c, _integral(1, c) * c / c2) for c in (c3, c4)]  # tau is counted in the whole step
+    w3 = (_integral(2) - c4 * _integral(1)) / (c3 * (c3 - c4))
+    w4 = (_integral(2) - c3 * _integral(1)) / (c4 * (c4 - c3))
+    (_, third), (_, fourth) = stages
+    return (), (third / c3,), (fourth / c4, sp.Integer(0)), (sp.Integer(0), w3, w4)
+
+
+def _is_stated(name: str) -> Evidence:
+    rows = step_formula(symbolic(name), DATA)
+    identities = []
+    for (node, _), row, stated in zip(symbolic(name).rows, rows, _stated(name), strict=True):
+        identities.append((sp.powsimp(sp.Add(*row.drift)).doit(), _integral(0, node)))
+        times = rows[-1].drift[2] if name == "seeds-3s" and row is rows[1] else sp.Integer(1)
+        identities += ((w * times, s) for w, s in zip(row.drift[1:], stated, strict=True))
+    return prove(identities, "against integrals of the drift kernel, for symbolic eta, h and node")
+
+
+for _name in BEYOND:
+    claim(
+        f"beyond-formula-{_name}",
+        rf"The drift weights of {_name} are the stated integrals of the drift kernel, for every $\eta$.",
+        source=HERE,
+        expected=Verdict.proved,
+    )(partial(_is_stated, _name))
+
+
+def _averages(name: str) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    """The weighted sums of the stage noises against the averages of the path, in their moments."""
+    tableau, rate = symbolic(name), DATA.noise_rate
+    *stages, end = tableau.noises(rate)
+    weights = step_formula(tableau, DATA)[-1].drift[1:]
+    wanted = path_averages()
+    pairs = [(end, wanted["N"])]
+    for power, average in enumerate([wanted["M"], wanted["M1"]][: len(stages)]):
+        total = Functional()
+        for node, zeta, weight in zip(tableau.nodes, stages, weights, strict=True):
+            # zeta is in units of its own time's scale.
+            total += weight * node**power * sp.exp((1 - node) * h) * zeta
+        pairs.append((total, average))
+    for ours, theirs in pairs:
+        for moment in {**ours.terms, **theirs.terms}:
+            zero = sp.Integer(0)
+            yield ours.terms.get(moment, zero), theirs.terms.get(moment, zero)
+
+
+def _noises_are_averages(name: str) -> Evidence:
+    return prove(_averages(name), "moment by moment, for symbolic eta, h and node")
+
+
+for _name, _what in (
+    ("seeds-2s", r"$w_2\,\zeta_2 = M$"),
+    ("seeds-3s", r"$w_2\,\zeta_2 + w_3\,\zeta_3 = M$ and $w_2 c_2\,\zeta_2 + w_3\,\zeta_3 = M_1$"),
+):
+    claim(
+        f"beyond-noise-{_name}",
+        rf"The stage noises of {_name} satisfy {_what} identically, at any node.",
+        source=HERE,
+        expected=Verdict.proved,
+    )(partial(_noises_are_averages, _name))
+
+
+@claim(
+    "beyond-nested",
+    r"In SEEDS-3s the weight of the path's double average is right: $w_3 a_{32}\,\zeta_2 = J$, at any node.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    tableau = symbolic("seeds-3s")
+    c2, _ = tableau.nodes
+    rows = step_formula(tableau, DATA)
+    factor = rows[-1].drift[2] * rows[1].drift[1] * sp.exp((1 - c2) * h)
+    ours, wanted = factor * tableau.noises(DATA.noise_rate)[0], path_averages()["J"]
+    zero = sp.Integer(0)
+    identities = [
+        (ours.terms.get(moment, zero), wanted.terms.get(moment, zero))
+        for moment in {**ours.terms, **wanted.terms}
+    ]
+    return prove(identities, "moment by moment, for symbolic eta, h and node")
+
+
+@claim(
+    "beyond-noise-seeds-4s",
+    r"Each stage noise of SEEDS-4s has the law of the path's noise at its node, alone and jointly with the "
+    r"noise of the step, for every $\eta$ and $h$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    tableau, rate = method("seeds-4s"), DATA.noise_rate
+    *stages, end = (_of_normals(noise) for noise in tableau.noises(rate))
+    whole = moment_covariance(Moment(rate, 0), Moment(rate, 0), h)
+    identities = [(_dot(end, end), whole)]
+    for node, zeta in zip(tableau.nodes, stages, strict=True):
+        own = moment_covariance(Moment(rate, 0), Moment(rate, 0), node * h)
+        identities += [
+            (_dot(zeta, zeta), own),
+            (_dot(zeta, end), sp.exp(-rate * (1 - node) * h) * own),
+        ]
+    return prove(identities, "in the normals of a step, for symbolic eta and h")
+
+
+def _of_normals(noise: Functional) -> list[sp.Expr]:
+    """The weights of the normals of a step."""
+    zero = sp.Integer(0)
+    return [noise.terms.get(Normal(DATA.noise_rate, k), zero) * sp.sqrt(h) for k in range(3)]
+
+
+def _dot(a: list[sp.Expr], b: list[sp.Expr]) -> sp.Expr:
+    return sp.Add(*(x * y for x, y in zip(a, b, strict=True)))
+
+
+@claim(
+    "beyond-covariances-seeds-4s",
+    r"To leading order the stage noises of SEEDS-4s have the covariances of the path at its nodes, but for "
+    r"the last two: $\frac{7}{24} h$ instead of $\frac13 h$. So $\sum b_i b_j\,\mathrm{Cov} = \frac13 h$, "
+    r"where the path's values give $\frac{7}{20} h$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    step = local_step(method("seeds-4s"), rates(DATA))
+    c, b = step.nodes[1:4], [weight.get(0, sp.Integer(0)) for weight in step.weights[-1][1:]]
+    pairs = [(i, j) for i in range(1, 4) for j in range(1, 4)]
+    found = {pair: step.covariance[pair][0] for pair in pairs}
+    path = {pair: min(c[pair[0] - 1], c[pair[1] - 1]) for pair in found}
+    identities = [(found[pair], path[pair]) for pair in found if set(pair) != {2, 3}]
+    identities.append((found[2, 3], sp.Rational(7, 24)))
+    for covariance, total in ((found, sp.Rational(1, 3)), (path, sp.Rational(7, 20))):
+        terms = (b[i - 1] * b[j - 1] * value for (i, j), value in covariance.items())
+        identities.append((sp.Add(*terms), total))
+    return prove(identities, "leading coefficients")
+
+
+# The orders ----------------------------------------------------------------------------------------
+
+
+def _decided(name: str, stated: Orders) -> Evidence:
+    declared = method(name).orders
+    identities = [
+        (sp.Rational(getattr(orders, kind)), sp.Rational(getattr(stated, kind)))
+        for orders in (declared, decided_orders(method(name), DATA))
+        for kind in ("strong", "weak", "ode")
+    ]
+    return prove(identities, "all conditions in exact arithmetic, symbolic eta")
+
+
+for _name in BEYOND:
+    _orders = method(_name).orders
+    claim(
+        f"beyond-orders-{_name}",
+        rf"For an arbitrary smooth $D$ and every $\eta > 0$, {_name} has the local orders of strong order "
+        rf"{_orders.strong} and weak order {_orders.weak}; at $\eta = 0$ it has order {_orders.ode}. None is "
+        "higher.",
+        source=HERE,
+        expected=Verdict.proved,
+    )(partial(_decided, _name, _orders))
+
+
+@claim(
+    "beyond-node-seeds-2s",
+    r"SEEDS-2s has strong order 1.5 and weak order 2 for curved $D$ at $c_2 = \frac34$ only: at any other "
+    r"node one condition fails at $h^2$, that of $\varphi'(f''(e_a, e_a))$, by $\frac23 c_2 - \frac12$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    tableau = symbolic("seeds-2s")
+    (defect,) = weak_defects(tableau, DATA, 2)
+    alone = sp.Integer(int(defect.forest == ((1, 1),)))
+    stated = sp.Rational(2, 3) * tableau.nodes[0] - sp.Rational(1, 2)
+    identities = [(alone, sp.Integer(1)), (defect.value, stated)]
+    return prove(identities, "all conditions up to h^2, symbolic node and eta")
+
+
+@claim(
+    "beyond-node-seeds-3s",
+    r"SEEDS-3s has strong order 1.5 and weak order 2 for curved $D$ at $c_2 = \frac12$ only: as $h \to 0$, "
+    r"$\sum b_i \mathrm{Var}\,\zeta_i$, which has to be $\frac12 h$, is off by "
+    r"$\frac{2c_2 - 1}{5(2 - 3c_2)} h$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    c2 = sp.Symbol("c_2", positive=True)
+    # The kernels of M and M1 and the weights as h -> 0.
+    M, M1 = 1 - _u, (1 - _u**2) / 2
+    b3 = (sp.Rational(1, 3) - c2 / 2) / (1 - c2)
+    b2 = (sp.Rational(1, 2) - b3) / c2
+    zeta2, zeta3 = (M - M1) / (b2 * (1 - c2)), (M1 - c2 * M) / (b3 * (1 - c2))
+    variances = [sp.integrate(sp.expand(kernel**2), (_u, 0, 1)) for kernel in (zeta2, zeta3)]
+    excess = b2 * variances[0] + b3 * variances[1] - sp.Rational(1, 2)
+    return prove([(excess, (2 * c2 - 1) / (5 * (2 - 3 * c2)))], "for symbolic c2")
+
+
+@claim(
+    "beyond-stiff",
+    r"At $\eta = 0$ SEEDS-4s has stiff order 3, SEEDS-2s and SEEDS-3s have stiff order 2.",
+    source="Hochbruck and Ostermann (2005), table 2.1",
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    stated = {"seeds-2s": 2, "seeds-3s": 2, "seeds-4s": 3}
+    identities = [(sp.Integer(stiff_order(method(n))), sp.Integer(p)) for n, p in stated.items()]
+    return prove(identities, "identities in z")
+
+
+c, v = variance, level
+for _name, _defect in (
+    ("seeds-2s", 2 * c * v * (v - 4 * c) / (3 * (c + v) ** 2)),
+    ("seeds-3s", -2 * v * (3 * c + v) * (c**2 + v**2) / (3 * (c + v) ** 3)),
+    (
+        "seeds-4s",
+        -v * (369 * c**3 + 1259 * c**2 * v + 990 * c * v**2 + 330 * v**3) / (495 * (c + v) ** 3),
+    ),
+):
+    claim(
+        f"beyond-defect-{_name}",
+        rf"One step of {_name} errs in the variance of Gaussian data by "
+        rf"${sp.latex(_defect)}\,h^{{{method(_name).orders.gaussian.weak + 1}}} + \dots$ "
+        r"($\eta = 1$, $v = \sigma^2$).",
+        source=HERE,
+        expected=Verdict.proved,
+    )(partial(defect_is, method(_name), DATA, _defect))
+
+
+def _on_gaussians(name: str, kind: str) -> Evidence:
+    orders = method(name).orders.gaussian
+    fits = order_fits(name, "data")[kind]
+    what = f"{len(VARIANCES)} data variances from 0.25 to 25"
+    return measure_order(fits, float(getattr(orders, kind)), what)
+
+
+for _name in BEYOND:
+    for _kind in ("strong", "weak"):
+        _order = getattr(method(_name).orders.gaussian, _kind)
+        claim(
+            f"beyond-{_kind}-{_name}",
+            rf"On Gaussian data {_name} has {_kind} order {_order}.",
+            source=HERE,
+            expected=Verdict.measured,
+        )(partial(_on_gaussians, _name, _kind))
+
+
+@claim(
+    "beyond-factor",
+    r"On data of variance 1, from noise level 10 to 0.05 in equal steps of log-SNR with 192 model calls, the "
+    r"strong error of SEEDS-3 is at least 15 times that of SEEDS-2s, 200 times that of SEEDS-3s and 10 times "
+    r"that of SEEDS-4s, and its weak error 8 times that of SEEDS-4s.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    def errors(name: str) -> tuple[float, float]:
+        study = gaussian_study(
+            name, Gaussian.scalar(1.0), [192 // method(name).calls], sigma_max=10.0, sigma_min=0.05
+        )
+        return study.strong[0], study.weak[0]
+
+    strong, weak = errors("seeds-3")
+    wanted = {"seeds-2s": 15.0, "seeds-3s": 200.0, "seeds-4s": 10.0}
+    found = {name: errors(name) for name in wanted}
+    shares = [factor * found[name][0] / strong for name, factor in wanted.items()]
+    shares.append(8 * found["seeds-4s"][1] / weak)
+    return measure_at_most(shares, 1.0, "largest share of the error that is allowed")
+
+
+def _on_mixture(name: str) -> Evidence:
+    study = mixture_study(
+        name,
+        CURVED,
+        (64, 128),
+        sigma_max=4.0,
+        sigma_min=0.5,
+        paths=CoupledPaths(batches=8, size=512),
+    )
+    (coarse, fine), errors = study.strong, study.strong_se
+    slope = math.log2(coarse / fine)
+    spread = math.hypot(errors[0] / coarse, errors[1] / fine) / math.log(2)
+    what = "lower end of the 95 % interval of the slope, 4096 coupled paths"
+    return measure(slope - 1.96 * spread, 0.0, 1.7, 0.3, what)
+
+
+for _name in BEYOND:
+    claim(
+        f"beyond-curved-{_name}",
+        rf"On a mixture of three Gaussians the strong error of {_name} falls with a slope of 1.4 or more, "
+        "from 64 to 128 steps.",
+        source=HERE,
+        expected=Verdict.measured,
+    )(partial(_on_mixture, _name))
+
+
+# What no method can have ----------------------------------------------------------------------------
+
+
+@claim(
+    "beyond-three-calls",
+    r"No method with three calls, the first of them at the state, and Gaussian noises in its rows has weak "
+    r"order 3 for curved $D$: the conditions force the covariances of the path on the stages, and then "
+    r"$\sum b_i b_j\,\mathrm{Cov}(\zeta_i, \zeta_j) - \frac13 = \int_0^1 \big(\sum b_i 1_{u < c_i} "
+    r"- (1 - u)\big)^2 du > 0$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    c2, c3, x, y = sp.symbols("c_2 c_3 x y", positive=True)
+    quadrature = sp.solve(
+        [x * c2 + y * c3 - sp.Rational(1, 2), x * c2**2 + y * c3**2 - sp.Rational(1, 3)], [x, y]
+    )
+    b2, b3 = quadrature[x], quadrature[y]
+    half, third = sp.Rational(1, 2), sp.Rational(1, 3)
+    # Sum b r = 1/2 and sum b c r = 1/3 for the covariances r with the step's noise; as for the variances.
+    linear = sp.solve([b2 * x + b3 * y - half, b2 * c2 * x + b3 * c3 * y - third], [x, y])
+    identities = [(linear[x], c2), (linear[y], c3)]
+    # b3 a32 c2 = 1/6 and b3 a32 Cov = 1/6: Cov(zeta_2, zeta_3) = c2.
+    excess = b2**2 * c2 + b3**2 * c3 + 2 * b2 * b3 * c2 - third
+    pieces = ((0, c2, b2 + b3), (c2, c3, b3), (c3, 1, sp.Integer(0)))
+    square = sum(sp.integrate(sp.expand((b - 1 + _u) ** 2), (_u, p, q)) for p, q, b in pieces)
+    identities.append((excess, square))
+    # If b2 = 0, or if the nodes are the same, the last stage alone is at 2/3, with weight 3/4.
+    identities.append((sp.Rational(3, 4) ** 2 * sp.Rational(2, 3) - third, sp.Rational(1, 24)))
+    return prove(identities, "for symbolic nodes c2 < c3, and the cases left out")
+
+
+@claim(
+    "beyond-strong-barrier",
+    r"$\int_0^1 W_a W_b\,dt$, $a \ne b$, has the kernel $1 - \max(s, t)$. Its eigenvalues are "
+    r"$\mu_k = ((k - \frac12)\pi)^{-2}$, whose squares add up to $\frac16$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    s, t = sp.symbols("s t", positive=True)
+    k = sp.Symbol("k", integer=True, positive=True)
+    omega = (k - sp.Rational(1, 2)) * sp.pi
+    wave = sp.cos(omega * t)
+    image = sp.integrate((1 - s) * wave, (t, 0, s)) + sp.integrate((1 - t) * wave, (t, s, 1))
+    below = sp.integrate(sp.integrate((1 - s) ** 2, (t, 0, s)), (s, 0, 1))
+    total = sp.summation(omega**-4, (k, 1, sp.oo))
+    identities = [
+        (image, wave.subs(t, s) / omega**2),
+        (2 * below, sp.Rational(1, 6)),
+        (total, sp.Rational(1, 6)),
+    ]
+    return prove(identities, "integrated for symbolic k and s")
+
+
+@claim(
+    "beyond-strong-defects",
+    r"The mean square of what a step gets wrong in $f''(e_a, e_b)$ is, over $h^4$: $\frac1{60}$ for "
+    r"SEEDS-2s, $\frac1{280}$ for SEEDS-3s, $\frac{3419 - 140\sqrt{265}}{252000}$ for SEEDS-4s.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    stated = {
+        "seeds-2s": sp.Rational(1, 60),
+        "seeds-3s": sp.Rational(1, 280),
+        "seeds-4s": (3419 - 140 * sp.sqrt(265)) / 252000,
+    }
+    tree = (trees.NOISE, trees.NOISE)
+    identities = [
+        (mean_square_defect(tree, local_step(method(name), rates(DATA)), 4)[4], value)
+        for name, value in stated.items()
+    ]
+    return prove(identities, "leading coefficients, symbolic eta")
+
+
+@claim(
+    "beyond-not-in-noise",
+    r"In noise prediction the drift-weighted average of the path is $M \propto e^{-\lambda_t}(G^{-2}_0 - "
+    r"G^{-1}_0)$: its kernel has two rates, so it is no combination of moments of the noise.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    # The kernel of M: the integral over l from u to t of e^{-l} times that of the noise at l.
+    u, distance = sp.symbols("u x", real=True)
+    kernel = sp.integrate(sp.exp(-lam) * sp.exp(-lam) * sp.exp(lam - u), (lam, u, lam_t))
+    at = kernel.subs(u, lam_t - distance)
+    two, one = (Moment(sp.Integer(-rate), 0).kernel(distance, h) for rate in (2, 1))
+    return prove([(at, sp.exp(-2 * lam_t) * (two - one))], "integrated for symbolic lambda_t and u")
+
+
+@claim(
+    "beyond-numbers",
+    r"The float64 coefficients of these methods agree with 40-digit arithmetic to $10^{-14}$ relative to the "
+    r"largest weight beside them, for steps from $h = 10^{-8}$ to 5 and $\eta$ from 0.01 to 20.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    cases = itertools.product(BEYOND, ((1e-8, 1), (1e-3, 20), (0.5, 0.01), (5.0, 1)))
+    errors = [
+        error
+        for name, (length, value) in cases
+        for error in coefficient_errors(name, DATA, length, value)
+    ]
+    return measure_at_most(
+        errors, 1e-14, f"worst relative error of {len(errors)} rows of coefficients"
+    )
