@@ -189,6 +189,46 @@ def test_normals_of_a_plan_are_standard_and_independent(name: str, prediction: s
 
 
 @pytest.mark.parametrize("eta_value", [0.3, 1.0])
+def test_averages_of_the_path_are_joined_exactly(eta_value: float) -> None:
+    """Of long steps and of short ones: standard and independent within a plan, and one path for all."""
+    plans = [
+        make_plan(name, uniform_log_snr(10, 0.1, n), eta=eta_value)
+        for name, n in (("seeds-2s", 2), ("seeds-4s", 3), ("seeds-3s", 6), ("seeds-2", 3))
+    ]
+    points, degree = path_points(plans), max(plan.degree for plan in plans)
+    like = torch.zeros((degree + 1) * (len(points) - 1), dtype=torch.float64)
+    path = BrownianPath(points, eta_value, like, basis, degree=degree)
+    kernels = []
+    for plan in plans:
+        rows = standardised(path, plan, like)
+        torch.testing.assert_close(
+            rows @ rows.T, torch.eye(len(rows), dtype=torch.float64), rtol=0, atol=1e-11
+        )
+        kernels.append((plan, rows))
+    # Covariances across plans, against integrals of the kernels.
+    (one, first), (two, second) = kernels[0], kernels[2]
+    for i, a in enumerate(i for step in one.steps for i in step.intervals):
+        for j, b in enumerate(i for step in two.steps for i in step.intervals):
+            start = max(-math.log(a.sigma), -math.log(b.sigma))
+            stop = min(-math.log(a.sigma_next), -math.log(b.sigma_next))
+            expected = 0.0
+            if stop > start:
+                expected, _ = quad(
+                    lambda u, a=a, b=b: float(a.kernel(np.array(u)) * b.kernel(np.array(u))),
+                    start,
+                    stop,
+                    epsabs=1e-13,
+                )
+            assert float(first[i] @ second[j]) == pytest.approx(expected, abs=1e-10)
+
+
+def test_a_path_without_averages_says_so() -> None:
+    plan = make_plan("seeds-2s", [3.0, 1.0])
+    with pytest.raises(NoiseError, match=r"no moment of power 1 .* draw it with degree=1"):
+        BrownianPath([3.0, 1.0], 1.0, LIKE)(plan.steps[0].intervals, LIKE)
+
+
+@pytest.mark.parametrize("eta_value", [0.3, 1.0])
 @pytest.mark.parametrize("prediction", ["data", "noise"])
 def test_on_its_own_grid_a_path_hands_out_the_normals_it_was_drawn_from(
     prediction: str, eta_value: float

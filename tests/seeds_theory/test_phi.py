@@ -9,7 +9,17 @@ import sympy as sp
 import torch
 
 from seeds_theory.errors import ParameterError, SeedsError
-from seeds_theory.phi import _SERIES_RADIUS, MAX_ORDER, Phi, closed_form, integral, phi, taylor
+from seeds_theory.phi import (
+    _SERIES_RADIUS,
+    MAX_ORDER,
+    DampedPhi,
+    Phi,
+    closed_form,
+    damped_phi,
+    integral,
+    phi,
+    taylor,
+)
 
 ORDERS = range(MAX_ORDER + 1)
 Z = sp.Symbol("z")
@@ -165,3 +175,25 @@ def test_latex() -> None:
     assert sp.latex(Phi(2, -2 * Z)) == r"\varphi_{2}\left(- 2 z\right)"
     assert sp.latex(Phi(2, Z) ** 2) == r"\varphi_{2}^{2}\left(z\right)"
     assert sp.latex(Phi(sp.Symbol("k"), Z)) == r"\varphi_{k}\left(z\right)"
+
+
+@pytest.mark.parametrize("k", range(1, MAX_ORDER + 1))
+def test_the_damped_function_keeps_its_digits_and_stays_finite(k: int) -> None:
+    for z in (-20.0, -0.3, 0.0, 1e-9, 0.7, 2.999, 3.001, 40.0, 1e3, 1e8):
+        with mpmath.workdps(50):
+            wanted = mpmath.hyp1f1(k, k + 1, -mpmath.mpf(z)) / mpmath.factorial(k)
+            assert abs(float(damped_phi(k, z) / wanted - 1)) < 2e-14
+    many = np.array([0.5, 5.0, 1e6])
+    assert damped_phi(k, many).tolist() == [float(damped_phi(k, z)) for z in many]
+
+
+@pytest.mark.parametrize("k", range(1, MAX_ORDER + 1))
+def test_the_damped_symbol_is_the_product(k: int) -> None:
+    damped = DampedPhi(k, Z)
+    assert sp.simplify(damped.doit() - (sp.exp(-Z) * Phi(k, Z)).doit()) == 0
+    slope = sp.diff(damped.doit(), Z) - sp.diff(damped, Z).doit()
+    assert sp.simplify(slope) == 0
+    assert DampedPhi(k, 0) == 1 / sp.factorial(k)
+    assert float(DampedPhi(k, sp.Rational(1, 3)).evalf()) == pytest.approx(
+        float(damped_phi(k, 1 / 3)), rel=1e-14
+    )
