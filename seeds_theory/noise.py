@@ -146,10 +146,12 @@ def step_moment(
 
 def moment_factor(rate: sp.Expr, count: int, length: sp.Expr) -> sp.ImmutableMatrix:
     """The lower triangular L (count, count) of the moments of powers 0, ..., count - 1 on an interval."""
-    unit = _unit_factor(rate, count, length)
-    scales = (sp.sqrt(length) * length**power for power in range(count))
-    rows = ([scale * entry for entry in row] for scale, row in zip(scales, unit, strict=True))
-    return sp.ImmutableMatrix([[*row, *[0] * (count - len(row))] for row in rows])
+    rows = []
+    for power, (*lower, diagonal) in enumerate(_unit_factor(rate, count, length)):
+        # One root of a product: sympy joins two only where it knows their signs.
+        entries = [*(sp.sqrt(length) * entry for entry in lower), sp.sqrt(length * diagonal**2)]
+        rows.append([*(length**power * entry for entry in entries), *[0] * (count - power - 1)])
+    return sp.ImmutableMatrix(rows)
 
 
 def _unit_factor(rate: sp.Expr, count: int, length: sp.Expr) -> list[list[sp.Expr]]:
