@@ -31,7 +31,9 @@ class _Commands(TyperGroup):
     """The commands; a plan instead of one is a plan to run."""
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
-        is_plan = args[0].startswith("-") or args[0].endswith(".toml") or args[0] in presets()
+        is_plan = args[0] not in self.commands and (
+            args[0].startswith("-") or args[0].endswith(".toml") or args[0] in presets()
+        )
         return super().resolve_command(ctx, ["run", *args] if is_plan else args)
 
 

@@ -75,17 +75,20 @@ def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]
     return found
 
 
+def _floor(shown: Sequence[Point]) -> float | None:
+    """The mean of the floors that are known."""
+    floors = [point.floor for point in shown if point.floor is not None]
+    return float(np.mean(floors)) if floors else None
+
+
 def table(results: Results, labels: Sequence[str] | None = None) -> Table:
     """The points as a table, and beside them what was published. Errors as of `points`."""
     published = {curve["label"]: curve for curve in results.header["curves"] if curve["published"]}
     shown = points(results, labels)
     images = "".join(f"{count} images to a block" for count in {row.images for row in results.rows})
-    floors = [point.floor for point in shown if point.floor is not None]
-    floor = f"; as many real ones score about {np.mean(floors):.2g}" if floors else ""
-    drawn = Table(
-        title=escape(printable(results.header["distance"])),
-        caption=images + floor,
-    )
+    floor = _floor(shown)
+    real = "" if floor is None else f"; as many real ones score about {floor:.2g}"
+    drawn = Table(title=escape(printable(results.header["distance"])), caption=images + real)
     for heading in ("method", "steps", "NFE", "distance", "blocks"):
         drawn.add_column(heading, justify="left" if heading == "method" else "right")
     if published:
@@ -113,7 +116,7 @@ def figure(results: Results, labels: Sequence[str] | None = None) -> Figure:
     shown = points(results, labels)
     names = list(dict.fromkeys(point.label for point in shown))
     panels = np.array_split(names, max(1, -(-len(names) // _CURVES)))
-    floors = [point.floor for point in shown if point.floor is not None]
+    floor = _floor(shown)
     with style():
         drawn = Figure(figsize=(1.5 + 5.0 * len(panels), 4.6 + 0.26 * len(panels[0])))
         for axes, panel in zip(
@@ -135,9 +138,9 @@ def figure(results: Results, labels: Sequence[str] | None = None) -> Figure:
                 axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axis.set_major_formatter(StrMethodFormatter("{x:g}"))
                 axis.set_minor_locator(NullLocator())
-            if floors:
+            if floor is not None:
                 axes.axhline(
-                    float(np.mean(floors)), color="#777777", linestyle=(0, (2, 2)), linewidth=1.2,
+                    floor, color="#777777", linestyle=(0, (2, 2)), linewidth=1.2,
                     marker="", zorder=1, label="as many real images",
                 )  # fmt: skip
             if axes.has_data():  # below the axes, where it covers no curve

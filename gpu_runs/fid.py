@@ -24,7 +24,7 @@ from gpu_runs.reference import Reference, load_reference
 from gpu_runs.scores import FEWEST, Scores, require_comparable, score
 from gpu_runs.statistics import ScoreError, half_distance
 from gpu_runs.summary import Summary, summarise
-from seeds_theory.command import require_writable, run_command, write_json
+from seeds_theory.command import require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -78,8 +78,7 @@ def stats(
         require_writable(out)
         if out.suffix != ".npz":
             raise ParameterError(f"statistics are an .npz file; got --out {out}")
-        if out.exists() and not force:
-            raise ParameterError(f"{out} is there already: name another file, or add --force")
+        require_new(out, force)
         image_set = _open(images, num, seed)
         where = team.device
         return image_set, load_features(features, weights=weights, trust=trust, device=where)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from gpu_runs.checkpoint import read_checkpoint, save_checkpoint
 from gpu_runs.errors import printable
-from seeds_theory.command import require_writable, run_command, write_json
+from seeds_theory.command import require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
 _ROWS, _CELL = 100, 300
@@ -113,8 +113,7 @@ def convert(
     require_writable(target)
     if target.suffix != ".safetensors":
         raise ParameterError(f"the file to write ends in .safetensors; got {target}")
-    if target.exists() and not force:
-        raise ParameterError(f"{target} is there already: name another file, or add --force")
+    require_new(target, force)
     checkpoint = read_checkpoint(source)
     origin = {"converted_from": checkpoint.path.name, "sha256": checkpoint.sha256}
     net = checkpoint.network(dtype=checkpoint.widest())

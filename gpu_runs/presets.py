@@ -7,6 +7,7 @@ published cell each preset has a table of our own, of the same checkpoint and as
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Preset:
     ours: Plan
 
 
+@cache
 def presets() -> dict[str, Preset]:
     """The public checkpoints by name."""
     content = read_toml(_FILE)

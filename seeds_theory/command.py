@@ -56,6 +56,12 @@ def require_writable(*targets: str | Path | None) -> None:
             raise ParameterError(f"{target or chr(39) * 2} is a folder: name a file in it")
 
 
+def require_new(target: Path, force: bool) -> None:
+    """Before any work: nothing is at the target yet, or it may be replaced."""
+    if target.exists() and not force:
+        raise ParameterError(f"{target} is there already: name another file, or add --force")
+
+
 def require_picture(target: Path | None) -> None:
     """Before any work: a plot goes to a file of a kind that can be drawn. None passes."""
     if target and target.suffix not in (".png", ".svg", ".pdf"):
