@@ -81,7 +81,7 @@ def series(expression: sp.Expr) -> Series:
     """
     if expression.has(sp.Float):
         raise ParameterError(f"orders are decided in exact arithmetic; got {expression}")
-    return _expanded(expression, TERMS - 1)
+    return _expanded(expression.replace(DampedPhi, lambda k, x: sp.exp(-x) * Phi(k, x)), TERMS - 1)
 
 
 def _expanded(expression: sp.Expr, limit: int) -> Series:
@@ -96,9 +96,6 @@ def _expanded(expression: sp.Expr, limit: int) -> Series:
         rate = sp.expand(argument / h)
         if not rate.has(h):
             return {n: sp.expand(rate**n / sp.factorial(n + int(k))) for n in range(limit + 1)}
-    if expression.func is DampedPhi:
-        k, argument = expression.args
-        return _expanded(sp.exp(-argument) * Phi(k, argument), limit)
     if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
         return product((_expanded(expression.base, limit),) * int(expression.exp), limit)
     if expression == h:
@@ -154,8 +151,7 @@ def _expanded_product(expression: sp.Expr, limit: int) -> Series:
 
 
 def _by_sympy(expression: sp.Expr, limit: int) -> Series:
-    closed = expression.replace(DampedPhi, lambda k, x: sp.exp(-x) * Phi(k, x))
-    closed = closed.replace(Phi, lambda k, x: taylor(int(k), x, limit + 4))
+    closed = expression.replace(Phi, lambda k, x: taylor(int(k), x, limit + 4))
     polynomial = sp.series(closed, h, 0, limit + 1).removeO()
     powers = [term.as_coeff_exponent(h) for term in sp.Add.make_args(sp.expand(polynomial))]
     if any(c.has(h) or not n.is_Integer for c, n in powers):
@@ -235,8 +231,8 @@ class LocalStep:
         ends = self._cuts[1:]
         for moment, weight in noise.terms.items():
             distance = (ends[moment.interval] - _x) * h
-            length = (ends[moment.interval] - self._cuts[moment.interval]) * h
-            term = sp.exp(self.rates.noise * node * h) * weight * moment.kernel(distance, length)
+            kernel_at = moment.kernel(distance, self.tableau.lengths[moment.interval])
+            term = sp.exp(self.rates.noise * node * h) * weight * kernel_at
             place = (moment.path, moment.interval)
             kernel[place] = kernel.get(place, sp.Integer(0)) + term
         return {place: series(expression) for place, expression in kernel.items()}

@@ -167,7 +167,7 @@ def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], 
     """
     tableau.require_form(form)
     rate, noises = form.noise_rate, tableau.noises(form.noise_rate)
-    lengths = [(stop - start) * h for start, stop in itertools.pairwise(tableau.cuts)]
+    lengths = tableau.lengths
     factors = [moment_factor(rate, degrees(tableau, form), length) for length in lengths]
     rows = []
     for (node, integrals), noise in zip(tableau.rows, noises, strict=True):

@@ -25,7 +25,7 @@ import sympy as sp
 
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import SemilinearForm
-from seeds_theory.noise import Functional, NoiseRule, cuts, path_values
+from seeds_theory.noise import Functional, NoiseRule, cuts, interval_lengths, path_values
 from seeds_theory.phi import Phi
 
 z = sp.Symbol("z", real=True)
@@ -129,7 +129,16 @@ class Tableau:
     @property
     def cuts(self) -> tuple[sp.Expr, ...]:
         """Where the intervals of a step's noise begin and end."""
-        return cuts(self.nodes if self.noise_nodes is None else self.noise_nodes)
+        return cuts(self._cut_at)
+
+    @property
+    def lengths(self) -> tuple[sp.Expr, ...]:
+        """The lengths of these intervals, in log-SNR."""
+        return interval_lengths(self._cut_at)
+
+    @property
+    def _cut_at(self) -> tuple[sp.Expr, ...]:
+        return self.nodes if self.noise_nodes is None else self.noise_nodes
 
     def require_form(self, form: SemilinearForm) -> None:
         """The method can integrate this form; raises TableauError."""

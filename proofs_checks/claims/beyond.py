@@ -1,6 +1,5 @@
 """Chapter "Beyond order 1": averages of the path instead of its values, and what no method can have."""
 
-import itertools
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -8,11 +7,10 @@ from functools import partial
 import sympy as sp
 
 from proofs_checks import trees
-from proofs_checks.claims.methods import coefficient_errors
-from proofs_checks.claims.orders import defect_is
+from proofs_checks.claims.methods import coefficients_are_exact
+from proofs_checks.claims.orders import defect_is, orders_on_gaussians
 from proofs_checks.leading import level
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
-from proofs_checks.measured import VARIANCES, measure_order, order_fits
 from proofs_checks.order_conditions import (
     decided_orders,
     local_step,
@@ -25,7 +23,6 @@ from seeds_theory.methods import METHODS, SEEDS, method, symbolic
 from seeds_theory.noise import (
     Functional,
     Moment,
-    Normal,
     h,
     moment_covariance,
     path_averages,
@@ -68,17 +65,16 @@ def _stated(name: str) -> tuple[tuple[sp.Expr, ...], ...]:
         w2 = (_integral(1) - w3) / c2
         return (), ((1 + eta) * h * (1 - c2) * w2,), (w2, w3)
     c2, c3, c4 = method(name).nodes
-    stages = [(c, _integral(1, c) * c / c2) for c in (c3, c4)]  # tau is counted in the whole step
     w3 = (_integral(2) - c4 * _integral(1)) / (c3 * (c3 - c4))
     w4 = (_integral(2) - c3 * _integral(1)) / (c4 * (c4 - c3))
-    (_, third), (_, fourth) = stages
-    return (), (third / c3,), (fourth / c4, sp.Integer(0)), (sp.Integer(0), w3, w4)
+    a32, a42 = (_integral(1, node) / c2 for node in (c3, c4))
+    return (), (a32,), (a42, sp.Integer(0)), (sp.Integer(0), w3, w4)
 
 
 def _is_stated(name: str) -> Evidence:
-    rows = step_formula(symbolic(name), DATA)
-    identities = []
-    for (node, _), row, stated in zip(symbolic(name).rows, rows, _stated(name), strict=True):
+    tableau = symbolic(name)
+    rows, identities = step_formula(tableau, DATA), []
+    for (node, _), row, stated in zip(tableau.rows, rows, _stated(name), strict=True):
         identities.append((sp.powsimp(sp.Add(*row.drift)).doit(), _integral(0, node)))
         times = rows[-1].drift[2] if name == "seeds-3s" and row is rows[1] else sp.Integer(1)
         identities += ((w * times, s) for w, s in zip(row.drift[1:], stated, strict=True))
@@ -108,9 +104,14 @@ def _averages(name: str) -> Iterator[tuple[sp.Expr, sp.Expr]]:
             total += weight * node**power * sp.exp((1 - node) * h) * zeta
         pairs.append((total, average))
     for ours, theirs in pairs:
-        for moment in {**ours.terms, **theirs.terms}:
-            zero = sp.Integer(0)
-            yield ours.terms.get(moment, zero), theirs.terms.get(moment, zero)
+        yield from _same(ours, theirs)
+
+
+def _same(ours: Functional, theirs: Functional) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    """The weights of every moment in two functionals."""
+    for moment in {**ours.terms, **theirs.terms}:
+        zero = sp.Integer(0)
+        yield ours.terms.get(moment, zero), theirs.terms.get(moment, zero)
 
 
 def _noises_are_averages(name: str) -> Evidence:
@@ -140,12 +141,7 @@ def _() -> Evidence:
     c2, _ = tableau.nodes
     rows = step_formula(tableau, DATA)
     factor = rows[-1].drift[2] * rows[1].drift[1] * sp.exp((1 - c2) * h)
-    ours, wanted = factor * tableau.noises(DATA.noise_rate)[0], path_averages()["J"]
-    zero = sp.Integer(0)
-    identities = [
-        (ours.terms.get(moment, zero), wanted.terms.get(moment, zero))
-        for moment in {**ours.terms, **wanted.terms}
-    ]
+    identities = _same(factor * tableau.noises(DATA.noise_rate)[0], path_averages()["J"])
     return prove(identities, "moment by moment, for symbolic eta, h and node")
 
 
@@ -158,26 +154,16 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     tableau, rate = method("seeds-4s"), DATA.noise_rate
-    *stages, end = (_of_normals(noise) for noise in tableau.noises(rate))
+    *stages, end = tableau.noises(rate)
     whole = moment_covariance(Moment(rate, 0), Moment(rate, 0), h)
-    identities = [(_dot(end, end), whole)]
+    identities = [(end.covariance(end, tableau.lengths), whole)]
     for node, zeta in zip(tableau.nodes, stages, strict=True):
         own = moment_covariance(Moment(rate, 0), Moment(rate, 0), node * h)
         identities += [
-            (_dot(zeta, zeta), own),
-            (_dot(zeta, end), sp.exp(-rate * (1 - node) * h) * own),
+            (zeta.covariance(zeta, tableau.lengths), own),
+            (zeta.covariance(end, tableau.lengths), sp.exp(-rate * (1 - node) * h) * own),
         ]
     return prove(identities, "in the normals of a step, for symbolic eta and h")
-
-
-def _of_normals(noise: Functional) -> list[sp.Expr]:
-    """The weights of the normals of a step."""
-    zero = sp.Integer(0)
-    return [noise.terms.get(Normal(DATA.noise_rate, k), zero) * sp.sqrt(h) for k in range(3)]
-
-
-def _dot(a: list[sp.Expr], b: list[sp.Expr]) -> sp.Expr:
-    return sp.Add(*(x * y for x, y in zip(a, b, strict=True)))
 
 
 @claim(
@@ -294,13 +280,6 @@ for _name, _defect in (
     )(partial(defect_is, method(_name), DATA, _defect))
 
 
-def _on_gaussians(name: str, kind: str) -> Evidence:
-    orders = method(name).orders.gaussian
-    fits = order_fits(name, "data")[kind]
-    what = f"{len(VARIANCES)} data variances from 0.25 to 25"
-    return measure_order(fits, float(getattr(orders, kind)), what)
-
-
 for _name in BEYOND:
     for _kind in ("strong", "weak"):
         _order = getattr(method(_name).orders.gaussian, _kind)
@@ -309,7 +288,7 @@ for _name in BEYOND:
             rf"On Gaussian data {_name} has {_kind} order {_order}.",
             source=HERE,
             expected=Verdict.measured,
-        )(partial(_on_gaussians, _name, _kind))
+        )(partial(orders_on_gaussians, _name, "data", _kind, float(_order)))
 
 
 @claim(
@@ -449,7 +428,7 @@ def _() -> Evidence:
     u, distance = sp.symbols("u x", real=True)
     kernel = sp.integrate(sp.exp(-lam) * sp.exp(-lam) * sp.exp(lam - u), (lam, u, lam_t))
     at = kernel.subs(u, lam_t - distance)
-    two, one = (Moment(sp.Integer(-rate), 0).kernel(distance, h) for rate in (2, 1))
+    two, one = (Moment(sp.Integer(-rate), 0).kernel(distance) for rate in (2, 1))
     return prove([(at, sp.exp(-2 * lam_t) * (two - one))], "integrated for symbolic lambda_t and u")
 
 
@@ -461,12 +440,4 @@ def _() -> Evidence:
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    cases = itertools.product(BEYOND, ((1e-8, 1), (1e-3, 20), (0.5, 0.01), (5.0, 1)))
-    errors = [
-        error
-        for name, (length, value) in cases
-        for error in coefficient_errors(name, DATA, length, value)
-    ]
-    return measure_at_most(
-        errors, 1e-14, f"worst relative error of {len(errors)} rows of coefficients"
-    )
+    return coefficients_are_exact(BEYOND, (DATA,))

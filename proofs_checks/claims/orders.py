@@ -41,7 +41,10 @@ from toy_models.response import (
 HERE = "this project"
 
 
-def _orders(name: str, prediction: str, kind: str, expected: float, eta: float = 1.0) -> Evidence:
+def orders_on_gaussians(
+    name: str, prediction: str, kind: str, expected: float, eta: float = 1.0
+) -> Evidence:
+    """The order that a method shows on Gaussian data of several variances, against the expected one."""
     fits = order_fits(name, prediction, eta)[kind]
     return measure_order(fits, expected, f"{len(fits)} data variances from 0.25 to 25")
 
@@ -55,7 +58,7 @@ for _name in SEEDS:
                 rf"{_name} in {_form.name} prediction has {_kind} order {_declared:g} on Gaussian data.",
                 source=HERE,
                 expected=Verdict.measured,
-            )(partial(_orders, _name, _form.name, _kind, _declared))
+            )(partial(orders_on_gaussians, _name, _form.name, _kind, _declared))
 
 
 def _ode_order(name: str) -> Evidence:
@@ -86,12 +89,12 @@ for _name in (
         rf"{_name} keeps weak order 2: with the exact joint noise any admissible nodes will do.",
         source=HERE,
         expected=Verdict.measured,
-    )(partial(_orders, _name, "data", "weak", 2.0))
+    )(partial(orders_on_gaussians, _name, "data", "weak", 2.0))
 
 
 def _both_orders(eta: float) -> Evidence:
-    strong = _orders("seeds-3", "data", "strong", 1.0, eta)
-    weak = _orders("seeds-3", "data", "weak", 2.0, eta)
+    strong = orders_on_gaussians("seeds-3", "data", "strong", 1.0, eta)
+    weak = orders_on_gaussians("seeds-3", "data", "weak", 2.0, eta)
     return strong if strong.verdict is not Verdict.measured else weak
 
 
