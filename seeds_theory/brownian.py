@@ -46,7 +46,7 @@ class BrownianPath:
     forms : the forms whose noise will be asked for; data prediction by default.
     parameters : value of the parameter of a form that has one, e.g. ``{GAUSSIAN: c}`` with c a number
         or an array that broadcasts over the event shape.
-    degree : the highest `Interval.degree` of data prediction that will be asked for.
+    degree : the highest `Interval.degree` that will be asked for, of any form without a parameter.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class BrownianPath:
         self._carried = [
             (form, power)
             for form in self.forms
-            for power in range(1 + (degree if form is DATA else 0))
+            for power in range(1 + (0 if form.parameters else degree))
         ]
         fine = [
             Interval(a, b, form, self.eta, degree=power)
@@ -198,8 +198,8 @@ class BrownianPath:
                 raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
             ends = (interval.sigma, interval.sigma_next)
             parts = (
-                self.noise(interval.form, *ends, unit=1 / weight, power=power)
-                for power, weight in enumerate(interval.moments.tolist())
+                self.noise(form, *ends, unit=1 / weight, power=power)
+                for form, power, weight in interval.parts
             )
             draws.append(functools.reduce(Tensor.add_, parts))
         return torch.stack(draws).to(like)

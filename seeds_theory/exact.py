@@ -104,8 +104,8 @@ class SemilinearForm:
 
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
-        """The symbols beside alpha and sigma: sigma_data, or the data variance c; or none."""
-        symbols = self.prediction.skip.free_symbols - {pred.alpha, pred.sigma}
+        """The symbols beside alpha, sigma and eta: sigma_data, or the data variance c; or none."""
+        symbols = self.prediction.skip.free_symbols - {pred.alpha, pred.sigma, eta}
         return tuple(sorted(symbols, key=str))
 
     def numeric_propagator(self) -> Any:
@@ -137,6 +137,22 @@ GAUSSIAN = SemilinearForm(
 )
 r"""The exact solution for data :math:`N(m, c)`: its denoiser is :math:`\mathrm{skip}\,y + \mathrm{out}\,m`,
 semilinear with the constant F = m. The propagator is that of F prediction with sigma_data^2 = c."""
+
+
+def splitting(rate: sp.Expr) -> SemilinearForm:
+    r"""The splitting with the linear part :math:`-(1 + r)\,y`: its noise kernel is :math:`g(t)\,e^{-r(t-l)}`.
+
+    r is eta for `DATA` and -1 for `NOISE`. With r = 0 the noise is that of the plain Brownian motion
+    in log-SNR, :math:`g(t)\,(W_t - W_s)`.
+    """
+    skip = sp.simplify(1 - (1 + rate) / (1 + eta))
+    return SemilinearForm(Prediction(f"rate {rate}", skip, sp.Integer(1), "D - skip y"))
+
+
+PLAIN = splitting(sp.Integer(0))
+CLOCK = splitting(3 * eta)
+r"""The noise of `DATA` is a Brownian motion in the clock :math:`e^{2\eta\lambda}`; this is its integral in
+that clock, weighted with it."""
 
 FORMS: dict[str, SemilinearForm] = {form.name: form for form in (DATA, NOISE, F)}
 """The three splittings by the name of the prediction they integrate."""

@@ -28,7 +28,7 @@ import sympy as sp
 
 from seeds_theory import methods
 from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
-from seeds_theory.exact import DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
+from seeds_theory.exact import CLOCK, DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
 from seeds_theory.grids import require_grid
 from seeds_theory.noise import Moment, Normal, deviation, h, moment_factor, noise_scale
 from seeds_theory.phi import NUMERIC
@@ -49,13 +49,16 @@ class Row(Generic[Number]):
 
 @dataclass(frozen=True)
 class Interval:
-    """A stretch of the path, from one noise level down to another, and the form its noise is for.
+    r"""A stretch of the path, from one noise level down to another, and the form its noise is for.
 
     A noise source returns the noise of that form over that stretch, divided by its exact standard
     deviation: a standard normal. path 0 is the solution's own Brownian motion; the others, which some
     methods outside the family ask for, are independent of it and of each other. degree 0 is the noise
     itself; degree k is the normal that the path's moment of power k adds to those of lower powers, which
-    it is independent of (`seeds_theory.noise.moment_factor`).
+    it is independent of (`seeds_theory.noise.moment_factor`). With `area`, of data prediction and degree 0,
+    it is the space-time Levy area of the noise in its own clock :math:`\varsigma = e^{2\eta\lambda}`, in
+    which it is a Brownian motion B: the normal :math:`\sqrt{12}\,\int (B - \tfrac{\varsigma -
+    \varsigma_s}{\Delta\varsigma} \Delta B)\,d\varsigma` over :math:`\Delta\varsigma^{3/2}`.
     """
 
     sigma: float
@@ -64,32 +67,44 @@ class Interval:
     eta: float
     path: int = 0
     degree: int = 0
+    area: bool = False
+
+    @property
+    def length(self) -> float:
+        """The length in log-SNR."""
+        return float(_log_ratio(self.sigma, self.sigma_next))
 
     @cached_property
     def deviation(self) -> float:
         """The exact standard deviation of the form's noise."""
         if math.isinf(self.sigma):
             return self.sigma_next
-        length = _log_ratio(self.sigma, self.sigma_next)
-        return float(_deviation(self.form)(-math.log(self.sigma_next), length, self.eta))
+        return float(_deviation(self.form)(-math.log(self.sigma_next), self.length, self.eta))
 
     @cached_property
-    def moments(self) -> np.ndarray:
-        """What makes the normal of degree k of the moments, in the frame's unit: weights (k + 1,)."""
+    def parts(self) -> tuple[tuple[SemilinearForm, int, float], ...]:
+        """What the normal is made of: moments of forms' noises, in the frame's unit, and their weights."""
+        if self.area:
+            clock, unit = -math.expm1(-2 * self.eta * self.length), math.sqrt(12) / self.deviation
+            return (self.form, 0, unit * (1 / clock - 0.5)), (CLOCK, 0, -unit / clock)
         if self.degree == 0:
-            return np.array([1 / self.deviation])
-        length = _log_ratio(self.sigma, self.sigma_next)
-        factor = np.array(_factor(self.form, self.degree + 1)(length, self.eta))
+            return ((self.form, 0, 1 / self.deviation),)
+        factor = np.array(_factor(self.form, self.degree + 1)(self.length, self.eta))
         last = np.eye(self.degree + 1)[-1]
-        unit = math.sqrt(2 * self.eta) * self.sigma_next
-        return np.linalg.solve(factor.T, last) / unit
+        weights = np.linalg.solve(factor.T, last) / (math.sqrt(2 * self.eta) * self.sigma_next)
+        return tuple((self.form, power, weight) for power, weight in enumerate(weights.tolist()))
 
     def kernel(self, log_snr: np.ndarray) -> np.ndarray:
         """The weight of dW in the normal, at log-SNRs within the stretch."""
         stop = -math.log(self.sigma_next)
-        noise = self.form.numeric_noise_kernel()(stop, log_snr, self.eta, np.nan)
-        powers = ((stop - log_snr) ** k / math.factorial(k) for k in range(self.degree + 1))
-        return noise * sum(w * power for w, power in zip(self.moments, powers, strict=True))
+        return np.asarray(
+            sum(
+                weight
+                * form.numeric_noise_kernel()(stop, log_snr, self.eta, np.nan)
+                * ((stop - log_snr) ** power / math.factorial(power))
+                for form, power, weight in self.parts
+            )
+        )
 
 
 def _log_ratio(sigma: Any, sigma_next: Any) -> Any:

@@ -100,12 +100,21 @@ class Run:
         """
         eta = self.eta if eta is None else eta
         pairs = list(itertools.pairwise(levels))
-        intervals = [Interval(a, b, DATA, eta, path) for a, b in pairs if eta > 0 and a > b]
-        if not intervals:
-            return tuple(torch.zeros_like(self.x) for _ in pairs)
-        drawn = self._source(intervals, self.x)
-        found = iter(require_normals(drawn, len(intervals), self.x, f"step {self._index}"))
-        return tuple(next(found) if a > b else torch.zeros_like(self.x) for a, b in pairs)
+        return self.draw(*(Interval(a, b, DATA, eta, path) for a, b in pairs))
+
+    def draw(self, *intervals: Interval) -> tuple[Tensor, ...]:
+        """The normals of these intervals: of other forms than data prediction, or of averages of the path.
+
+        They are zero at eta = 0 and on a stretch of no length, and the source is not asked.
+        """
+        asked = [i for i in intervals if i.eta > 0 and i.sigma > i.sigma_next]
+        found = {}
+        if asked:
+            drawn = require_normals(
+                self._source(asked, self.x), len(asked), self.x, f"step {self._index}"
+            )
+            found = dict(zip(map(id, asked), drawn, strict=True))
+        return tuple(found.get(id(i), torch.zeros_like(self.x)) for i in intervals)
 
     def noises(self, *levels: float) -> tuple[Tensor, ...]:
         r"""The exact noise of data prediction that starts at the first level, at each of the others.
