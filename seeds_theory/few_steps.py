@@ -1,0 +1,126 @@
+r"""Settings for a few model calls: a sampler and a grid, tuned to the exact error on Gaussian data.
+
+At 10 to 40 calls the sizes of errors at long steps decide, not their orders, and the grid matters as much as
+the method. All grids here are uniform in log-SNR and end at 0, so that a setting is a sampler, a number of
+steps and two noise levels. These are multiples of the *width* of the data, the standard deviation along its
+first principal axis: what is rescaled is sampled alike.
+
+The settings are data, in ``few_steps.json``, made by ``seeds-tune fit``; the book's chapter "Few steps"
+has the objective, and what they do on problems that were not used.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from seeds_theory.denoiser import Denoiser
+from seeds_theory.errors import ParameterError
+from seeds_theory.grids import uniform_log_snr
+from seeds_theory.sampler import Callback
+from seeds_theory.solver import Solver
+from seeds_theory.sources import NoiseSource
+
+FILE = "few_steps.json"
+"""The file of the settings, beside this module."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A sampler and its grid, for data of width 1.
+
+    Parameters
+    ----------
+    solver, options : as of `Solver`; ``eta`` is among the options.
+    steps : of the grid, the last one to noise level 0.
+    sigma_max, sigma_min : the first noise level and the last one before 0, over the data's width.
+    """
+
+    solver: str
+    steps: int
+    sigma_max: float
+    sigma_min: float
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sampler(self) -> Solver:
+        """The sampler; raises as `Solver` does."""
+        return Solver(self.solver, self.options)
+
+    @property
+    def eta(self) -> float:
+        """1: the reverse SDE, 0: the ODE."""
+        return self.sampler.eta
+
+    @property
+    def nfe(self) -> int:
+        """Number of model calls."""
+        return self.sampler.nfe(self.sigmas())
+
+    def sigmas(self, width: float = 1.0) -> np.ndarray:
+        """The grid for data of that width, (steps + 1,), for use with any sampler."""
+        ends = width * self.sigma_max, width * self.sigma_min
+        return uniform_log_snr(*ends, self.steps, to_zero=True)
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        latents: Tensor,
+        width: float = 1.0,
+        noise: NoiseSource | None = None,
+        *,
+        callback: Callback | None = None,
+        progress: bool = False,
+    ) -> Tensor:
+        """Samples from unit noise.
+
+        Parameters
+        ----------
+        denoiser, noise, callback, progress : as of `seeds_theory.sample`.
+        latents : standard normals (batch, *event).
+        width : standard deviation of the data along its first principal axis, in the state's units.
+
+        Raises
+        ------
+        GridError, DenoiserError, NoiseError, ParameterError : as from `seeds_theory.sample`.
+        """
+        sigmas = self.sigmas(width)
+        start = latents * sigmas[0]
+        return self.sampler(denoiser, start, sigmas, noise, callback=callback, progress=progress)
+
+
+@cache
+def few_steps_settings() -> dict[tuple[int, float], Setting]:
+    """All settings, by number of model calls and eta."""
+    file = importlib.resources.files("seeds_theory") / FILE
+    found = {}
+    for entry in json.loads(file.read_text()):
+        setting = Setting(**entry["setting"])
+        found[entry["nfe"], setting.eta] = setting
+    return found
+
+
+def few_steps(nfe: int, *, eta: float = 1.0) -> Setting:
+    """The tuned setting for a number of model calls.
+
+    Parameters
+    ----------
+    nfe : the most model calls; the largest setting that keeps within is returned.
+    eta : 1 for the SDE, 0 for the ODE.
+
+    Raises
+    ------
+    ParameterError : nothing was tuned for so few calls, or for this eta.
+    """
+    counts = sorted(count for count, value in few_steps_settings() if value == eta)
+    within = [count for count in counts if count <= nfe]
+    if not within:
+        known = ", ".join(map(str, counts)) or "none: eta is 0 or 1"
+        raise ParameterError(f"no setting for {nfe} calls at eta = {eta:g}; tuned for {known}")
+    return few_steps_settings()[within[-1], eta]

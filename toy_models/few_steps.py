@@ -1,0 +1,132 @@
+r"""Tuning a sampler for few model calls: its grid's two ends, by the exact error of its law.
+
+On Gaussian data the law of a sampler is known without sampling (`toy_models.response`), in milliseconds and
+as a smooth function of all its numbers. What is minimised is the distance between laws,
+
+.. math::  \frac{W_2^2}{\mathrm{tr}\,C} = \frac{\sum_k (s_k - \sqrt{c_k})^2 + g_k^2 c_k}{\sum_k c_k},
+
+from pure noise at the first noise level to clean data; :math:`g_k` is the gain from start to end, and the
+mean of the data is as far from 0 as their standard deviation, in every direction. Everything that counts at
+few calls is in it: the wrong start, the steps, the last step. The objective is its geometric mean over power
+laws of the eigenvalues, :math:`c_k = k^{-a}`.
+
+Two numbers cannot be fitted to the family's peculiarities; forty can (the chapter "Few steps" shows
+what happens). And curved data have errors that no Gaussian shows: so the sampler itself is chosen by its
+worst distance on mixtures, and judged on other ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from seeds_theory.errors import SeedsError
+from seeds_theory.few_steps import Setting
+from seeds_theory.solver import Solver
+from toy_models.gaussian import Gaussian
+from toy_models.response import probe
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues of a covariance, the largest 1, each with how often it occurs."""
+
+    variances: Tensor
+    counts: Tensor
+
+
+def power_law(exponent: float, dimension: int = 1000, points: int = 16) -> Spectrum:
+    r"""The spectrum :math:`c_k = k^{-a}`, k = 1, ..., dimension, in groups around `points` values of k."""
+    edges = np.unique(np.round(np.geomspace(1, dimension + 1, points + 1)).astype(int))
+    centres = [np.exp(np.log(np.arange(a, b)).mean()) for a, b in itertools.pairwise(edges)]
+    return Spectrum(
+        torch.tensor(np.power(centres, -exponent)),
+        torch.tensor(np.diff(edges), dtype=torch.float64),
+    )
+
+
+def spectrum_of(variances: Tensor, points: int = 24) -> Spectrum:
+    """The spectrum of any covariance, over its largest eigenvalue, in groups of about equal logarithm."""
+    scaled = (variances / variances.max()).sort(descending=True).values.clamp(min=1e-12)
+    groups = (scaled.log() / scaled.min().log() * points).floor().clamp(max=points - 1)
+    values = [scaled[groups == group] for group in groups.unique()]
+    return Spectrum(
+        torch.stack([v.mean() for v in values]),
+        torch.tensor([float(len(v)) for v in values], dtype=torch.float64),
+    )
+
+
+TRAINING: tuple[Spectrum, ...] = tuple(power_law(exponent) for exponent in (1.0, 1.5, 2.0, 3.0))
+"""What settings are tuned on."""
+
+
+def law_errors(setting: Setting, spectra: Sequence[Spectrum]) -> list[float]:
+    """The module's relative squared W2 distance on each spectrum, exact, for data of width 1."""
+    variances = torch.cat([spectrum.variances for spectrum in spectra])
+    data = Gaussian(torch.zeros_like(variances), variances)
+    sigmas, sampler = setting.sigmas(), setting.sampler
+    response = probe(lambda D, x, noise: sampler(D, x, sigmas, noise), data)
+    spread = response.variance(setting.sigma_max**2).sqrt()
+    squares = (spread - variances.sqrt()).square() + response.gain.square() * variances
+    parts = squares.split([len(spectrum.variances) for spectrum in spectra])
+    return [
+        float((s.counts * square).sum() / (s.counts * s.variances).sum())
+        for s, square in zip(spectra, parts, strict=True)
+    ]
+
+
+def objective(setting: Setting, spectra: Sequence[Spectrum] = TRAINING) -> float:
+    """The mean of the logarithms of `law_errors`."""
+    return float(np.log(law_errors(setting, spectra)).mean())
+
+
+def steps_within(solver: Solver, nfe: int) -> int:
+    """The most steps of a grid to 0 that take no more model calls; 0 if two steps take more."""
+
+    def calls(steps: int) -> int:
+        return solver.nfe([*np.geomspace(1.0, 0.01, steps).tolist(), 0.0])
+
+    return max((steps for steps in range(2, nfe + 1) if calls(steps) <= nfe), default=0)
+
+
+def tune(
+    solver: str,
+    nfe: int,
+    options: dict[str, Any] | None = None,
+    spectra: Sequence[Spectrum] = TRAINING,
+) -> Setting:
+    """The two ends of the grid for a sampler and a number of model calls, by Nelder and Mead's method.
+
+    Raises
+    ------
+    SeedsError : the solver is not known, or takes more calls than that.
+    """
+    start = Setting(solver, 2, 8.0, 0.005, options or {})
+    steps = steps_within(start.sampler, nfe)
+    if steps == 0:
+        raise SeedsError(f"{solver!r} takes more than {nfe} model calls for two steps")
+
+    def at(ends: np.ndarray) -> Setting:
+        high, low = np.exp(ends)
+        return replace(start, steps=steps, sigma_max=float(high), sigma_min=float(low))
+
+    def value(ends: np.ndarray) -> float:
+        if not 0.01 < ends[0] - ends[1] < 30:
+            return math.inf
+        return objective(at(ends), spectra)
+
+    found = minimize(
+        value,
+        np.log([start.sigma_max, start.sigma_min]),
+        method="Nelder-Mead",
+        options={"xatol": 1e-3, "fatol": 1e-3, "maxfev": 400},
+    )
+    return at(found.x)
