@@ -10,7 +10,7 @@ the path's increment :math:`I_1 = W` and integral :math:`I_{10} = \int_0^h W_u\,
 The average of the path in its stage gives it strong order 3/2. Like every explicit method for the SDE in this
 clock it is unstable in large steps, :math:`(1+\eta) h > 2`.
 
-Reference: Roessler, SIAM J. Numer. Anal. 48 (2010), 922-952, Table 6.3 (the SRA methods).
+Reference: Roessler, SIAM J. Numer. Anal. 48 (2010), 922-952.
 """
 
 from __future__ import annotations
