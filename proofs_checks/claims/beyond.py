@@ -359,8 +359,7 @@ for _name, _steps in {
 )
 def _() -> Evidence:
     def errors(name: str, steps: int) -> tuple[float, float]:
-        ends = {"sigma_max": 10.0, "sigma_min": 0.05}
-        study = gaussian_study(name, Gaussian.scalar(1.0), [steps], **ends)
+        study = gaussian_study(name, Gaussian.scalar(1.0), [steps], sigma_max=10.0, sigma_min=0.05)
         return study.strong[0], study.weak[0]
 
     sra1, shark, lawson, seeds_2s = (errors(name, 96) for name in (*RIVALS, "seeds-2s"))
