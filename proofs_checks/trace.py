@@ -19,9 +19,10 @@ from typing import Any
 import sympy as sp
 
 from seeds_theory.baselines import BASELINES, Run
-from seeds_theory.exact import lam_s
+from seeds_theory.exact import DATA, lam_s
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi
+from seeds_theory.plan import Interval
 
 
 def _log_ratio(s: sp.Expr, t: sp.Expr) -> sp.Expr:
@@ -129,12 +130,19 @@ class Trace:
         self, *levels: sp.Expr, path: int = 0, eta: sp.Expr | None = None
     ) -> tuple[sp.Expr, ...]:
         """New symbols for the stretches; 0 at eta = 0."""
-        count = len(levels) - 1
-        if (self.eta if eta is None else eta) == 0:
-            return (sp.Integer(0),) * count
-        new = [sp.Symbol(f"z_{len(self.z) + i}") for i in range(count)]
-        self.z += new
-        return tuple(new)
+        eta = self.eta if eta is None else eta
+        return self.draw(*(Interval(a, b, DATA, eta, path) for a, b in itertools.pairwise(levels)))
+
+    def draw(self, *intervals: Interval) -> tuple[sp.Expr, ...]:
+        """New symbols for the normals; 0 at eta = 0."""
+        drawn: list[sp.Expr] = []
+        for interval in intervals:
+            if interval.eta == 0:
+                drawn.append(sp.Integer(0))
+            else:
+                self.z.append(sp.Symbol(f"z_{len(self.z)}"))
+                drawn.append(self.z[-1])
+        return tuple(drawn)
 
     noises = in_symbols(Run.noises)
 

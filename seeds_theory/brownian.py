@@ -38,7 +38,8 @@ class BrownianPath:
 
     Parameters
     ----------
-    sigmas : the fine grid, descending; see `path_points` for the union over several plans.
+    sigmas : the fine grid, descending; see `path_points` for the union over several plans, and
+        `BrownianPath.serving` for whatever has to be served.
     eta : the path's :math:`\eta`, > 0.
     like : a tensor with the states' shape, dtype and device.
     source : who draws the normals of the path; default, torch's global generator. With `SeededNoise`
@@ -106,6 +107,24 @@ class BrownianPath:
                 for column in range(row + 1)
             )
             self._noises.append(functools.reduce(Tensor.add_, terms))
+
+    @classmethod
+    def serving(
+        cls, intervals: Iterable[Interval], like: Tensor, source: NoiseSource | None = None
+    ) -> BrownianPath:
+        """A path that serves these intervals, of one eta: their ends are its points.
+
+        Raises
+        ------
+        ParameterError : no interval, or more than one eta.
+        """
+        asked = list(intervals)
+        etas = {interval.eta for interval in asked}
+        if len(etas) != 1:
+            raise ParameterError(f"a path serves intervals of one eta; got {sorted(etas)}")
+        forms = tuple(dict.fromkeys(form for interval in asked for form, _, _ in interval.parts))
+        degree = max(interval.degree for interval in asked)
+        return cls(_ends(asked), etas.pop(), like, source, forms, degree=degree)
 
     def _factor(self) -> np.ndarray:
         """Lower triangular factors of the joint covariances: (intervals, [event], carried, carried)."""
@@ -224,7 +243,10 @@ def _over_batch(weights: np.ndarray, states: Tensor) -> Tensor:
 
 def path_points(plans: Iterable[Plan]) -> np.ndarray:
     """The union of all points that these plans ask noise at: the fine grid of their common path."""
-    intervals = (i for plan in plans for step in plan.steps for i in step.intervals)
+    return _ends(interval for plan in plans for interval in plan.intervals)
+
+
+def _ends(intervals: Iterable[Interval]) -> np.ndarray:
     return distinct_levels(level for i in intervals for level in (i.sigma, i.sigma_next))
 
 

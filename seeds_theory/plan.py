@@ -159,12 +159,12 @@ class Plan:
     @property
     def normals(self) -> int:
         """Number of state-sized standard normals of one run."""
-        return sum(len(step.intervals) for step in self.steps)
+        return len(self.intervals)
 
     @property
-    def degree(self) -> int:
-        """The highest degree of its normals: 0 for all of SEEDS."""
-        return max((i.degree for step in self.steps for i in step.intervals), default=0)
+    def intervals(self) -> tuple[Interval, ...]:
+        """All that it asks of its noise source, in time order."""
+        return tuple(interval for step in self.steps for interval in step.intervals)
 
     @property
     def initial_scale(self) -> float:

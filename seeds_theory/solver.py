@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,18 +63,22 @@ class Solver:
     def follows_values(self) -> bool:
         """Whether it has noise, all of it values of one path: what a k-diffusion noise sampler gives."""
         if self.baseline:
-            return self.baseline.stochastic and self.baseline.declared.strong is not None
+            baseline = self.baseline
+            on_path = baseline.stochastic and baseline.declared.strong is not None
+            return on_path and not baseline.averages
         return degrees(method(self.name), DATA) == 1
 
     @property
     def declared(self) -> Declared | None:
         """The orders it declares; None if an option changes them. The strong one if `follows_values`."""
         if self.baseline:
-            changed = any(name in self.options for name in self.baseline.order_options)
-            return None if changed else self.baseline.declared
-        orders = method(self.name).orders
-        strong = float(orders.strong) if self.follows_values else None
-        return Declared(strong=strong, weak=orders.weak, ode=orders.ode)
+            if any(name in self.options for name in self.baseline.order_options):
+                return None
+            declared = self.baseline.declared
+        else:
+            declared = Declared.of(method(self.name).orders)
+        strong = declared.strong if self.follows_values else None
+        return replace(declared, strong=strong, linear=None)
 
     def __call__(
         self,

@@ -17,11 +17,12 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from seeds_theory import Tableau, make_plan, sample, uniform_log_snr
+from seeds_theory.baselines import BASELINES, Declared
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
 from toy_models.plots import ErrorCurve, error_panels
-from toy_models.response import Response, probe, strong_errors, weak_errors
+from toy_models.response import Response, Sampler, probe, strong_errors, weak_errors
 
 _SETTLED = 0.05  # an order whose last change is smaller, or that is this near, is taken as it is
 
@@ -50,15 +51,55 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Study:
-    """One method on one problem.
+class OnGrid:
+    """A method or baseline on one grid: its name and declared orders, its model calls, and how to run it."""
 
+    name: str
+    declared: Declared
+    nfe: int
+    run: Sampler
+
+
+def on_grid(
+    method: str | Tableau, sigmas: np.ndarray, *, eta: float, prediction: str = "data"
+) -> OnGrid:
+    """A method, as of `make_plan`, or the baseline of that name.
+
+    Raises
+    ------
+    ParameterError : a prediction other than "data" for a baseline, which has no choice; and as of both.
+    """
+    baseline = BASELINES.get(method) if isinstance(method, str) else None
+    if baseline:
+        if prediction != "data":
+            raise ParameterError(f"a baseline has no choice of prediction; got {prediction!r}")
+        return OnGrid(
+            baseline.name,
+            baseline.declared,
+            baseline.nfe(sigmas, eta=eta),
+            lambda denoiser, x, noise: baseline(denoiser, x, sigmas, noise, eta=eta),
+        )
+    plan = make_plan(method, sigmas, eta=eta, prediction=prediction)
+    return OnGrid(
+        plan.tableau.name,
+        Declared.of(plan.tableau.orders),
+        plan.nfe,
+        lambda denoiser, x, noise: sample(denoiser, x, plan, noise),
+    )
+
+
+@dataclass(frozen=True)
+class Study:
+    """One method or baseline on one problem.
+
+    prediction : what a method integrates; "data" for a baseline, which has no choice.
     steps, nfe, strong, strong_se, weak, weak_se : a value per grid. strong is the RMS distance to the
     exact solution on the same path, weak the W2 distance to the exact law, both at sigma_min; their
     standard errors are 0 where the errors are computed and not sampled. weak may be empty.
     """
 
-    tableau: Tableau
+    method: str
+    declared: Declared
     prediction: str
     eta: float
     target: str
@@ -73,27 +114,23 @@ class Study:
     exact: bool
 
     @property
-    def method(self) -> str:
-        """The method's name."""
-        return self.tableau.name
-
-    @property
     def remarks(self) -> tuple[str, ...]:
         """Where a fitted order is not the declared one, or has not settled, and what to do about it."""
-        orders = self.tableau.orders.gaussian if self.exact else self.tableau.orders
-        declared = {"strong": float(orders.strong), "weak": float(orders.weak)}
+        orders = self.declared.gaussian if self.exact else self.declared
+        declared = {"strong": orders.strong, "weak": orders.weak}
         if self.eta == 0:
-            declared = dict.fromkeys(declared, float(orders.ode))
+            declared = dict.fromkeys(declared, orders.ode)
         found = []
         for kind, fit in (("strong", self.strong_fit), ("weak", self.weak_fit)):
-            if fit.order is None:
+            order = declared[kind]
+            if fit.order is None or order is None:
                 continue
             name, doubt = f"{self.method}, {self.prediction}: {kind} order", fit.uncertainty or 0.0
             if self.exact and doubt > _SETTLED:
                 found.append(f"{name} has not settled (± {doubt:.2f}): take more steps")
-            elif abs(fit.order - declared[kind]) > _SETTLED + doubt:
+            elif abs(fit.order - order) > _SETTLED + doubt:
                 found.append(
-                    f"{name} is {fit.order:.2f}, declared {declared[kind]:g}: leading errors may cancel "
+                    f"{name} is {fit.order:.2f}, declared {order:g}: leading errors may cancel "
                     "at these ends and this variance (claim orders-telescoping); vary them, or refine"
                 )
         return tuple(found)
@@ -133,25 +170,25 @@ def gaussian_study(
     prediction: str = "data",
     target: str = "gaussian",
 ) -> Study:
-    """The exact errors of a method on Gaussian data, uniform steps in log-SNR, no sampling."""
+    """The exact errors of a method or baseline on Gaussian data, uniform steps in log-SNR, no sampling."""
     require_steps(steps)
     diagonal = gaussian.in_eigenbasis()
-    plans = [
-        make_plan(method, uniform_log_snr(sigma_max, sigma_min, n), eta=eta, prediction=prediction)
-        for n in steps
-    ]
-    responses = [plan_response(plan, diagonal) for plan in plans]
     ends = (sigma_max, sigma_min)
+    samplers = [
+        on_grid(method, uniform_log_snr(*ends, n), eta=eta, prediction=prediction) for n in steps
+    ]
+    responses = [probe(sampler.run, diagonal) for sampler in samplers]
     strong = [float(strong_errors(response, diagonal, *ends, eta).norm()) for response in responses]
     weak = [float(weak_errors(response, diagonal, *ends).norm()) for response in responses]
-    exactly = (0.0,) * len(plans)
+    exactly = (0.0,) * len(steps)
     return Study(
-        tableau=plans[0].tableau,
+        method=samplers[0].name,
+        declared=samplers[0].declared,
         prediction=prediction,
         eta=eta,
         target=target,
         steps=tuple(steps),
-        nfe=tuple(plan.nfe for plan in plans),
+        nfe=tuple(sampler.nfe for sampler in samplers),
         strong=tuple(strong),
         strong_se=exactly,
         weak=tuple(weak),

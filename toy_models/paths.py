@@ -20,19 +20,13 @@ from scipy import stats
 from torch import Tensor
 from tqdm import tqdm
 
-from seeds_theory import (
-    BrownianPath,
-    Tableau,
-    make_plan,
-    path_points,
-    sample,
-    uniform_log_snr,
-)
+from seeds_theory import BrownianPath, Tableau, uniform_log_snr
 from seeds_theory.errors import ParameterError
-from seeds_theory.plan import Plan
-from seeds_theory.sources import GeneratorNoise, NoiseSource, seeded_generator
-from toy_models.convergence import Fit, Study, order_model, require_steps
+from seeds_theory.plan import Interval
+from seeds_theory.sources import GeneratorNoise, seeded_generator, silent
+from toy_models.convergence import Fit, Study, on_grid, order_model, require_steps
 from toy_models.mixture import GaussianMixture
+from toy_models.response import Sampler, asked_intervals
 
 REFINEMENT = 8
 """The reference takes this many times the steps of the finest grid. It has strong order 1.5, so that its
@@ -71,24 +65,25 @@ def mixture_study(
     paths: CoupledPaths | None = None,
     progress: bool = False,
 ) -> Study:
-    """Strong and (d = 1) weak errors of a method on a mixture, eta > 0, uniform steps in log-SNR."""
+    """Strong and (d = 1) weak errors of a method or baseline on a mixture, uniform steps in log-SNR."""
     require_steps(steps)
     design = paths or CoupledPaths()
 
     def uniform(count: int) -> np.ndarray:
         return uniform_log_snr(sigma_max, sigma_min, count)
 
-    plans = [make_plan(method, uniform(n), eta=eta, prediction=prediction) for n in steps]
-    reference = make_plan("seeds-3s", uniform(REFINEMENT * steps[-1]), eta=eta)
+    samplers = [on_grid(method, uniform(n), eta=eta, prediction=prediction) for n in steps]
+    reference = on_grid("seeds-3s", uniform(REFINEMENT * steps[-1]), eta=eta)
+    name = samplers[0].name
+    runs = [sampler.run for sampler in (*samplers, reference)]
+    asked = [interval for run in runs for interval in asked_intervals(run)]
     on_line = mixture.dimension == 1
-    squares = np.empty((design.batches, len(plans)))
-    shifts = np.empty((design.batches, len(plans), design.size if on_line else 0))
-    for b in tqdm(
-        range(design.batches), desc=f"{plans[0].tableau.name} on paths", disable=not progress
-    ):
+    squares = np.empty((design.batches, len(steps)))
+    shifts = np.empty((design.batches, len(steps), design.size if on_line else 0))
+    for b in tqdm(range(design.batches), desc=f"{name} on paths", disable=not progress):
         generator = design.generator(b)
         start = mixture.marginal(sigma_max).sample(design.size, generator)
-        *ends, exact = coupled_ends(mixture, start, [*plans, reference], generator)
+        *ends, exact = coupled_ends(mixture, start, runs, asked, generator)
         for i, end in enumerate(ends):
             squares[b, i] = (end - exact).square().sum(-1).mean()
             if on_line:
@@ -96,12 +91,13 @@ def mixture_study(
     strong = Jackknife(squares.mean(0), (squares.sum(0) - squares) / (design.batches - 1))
     weak = squared_shift(shifts) if on_line else None
     return Study(
-        tableau=plans[0].tableau,
+        method=name,
+        declared=samplers[0].declared,
         prediction=prediction,
         eta=eta,
         target="mixture",
         steps=tuple(steps),
-        nfe=tuple(plan.nfe for plan in plans),
+        nfe=tuple(sampler.nfe for sampler in samplers),
         strong=strong.errors,
         strong_se=strong.standard_errors,
         weak=weak.errors if weak else (),
@@ -113,16 +109,18 @@ def mixture_study(
 
 
 def coupled_ends(
-    mixture: GaussianMixture, start: Tensor, plans: Sequence[Plan], generator: torch.Generator
+    mixture: GaussianMixture,
+    start: Tensor,
+    samplers: Sequence[Sampler],
+    asked: Sequence[Interval],
+    generator: torch.Generator,
 ) -> list[Tensor]:
-    """Where each plan takes the initial states (batch, d) on one common set of Brownian paths."""
-    forms = tuple(dict.fromkeys(plan.form for plan in plans))
-    source: NoiseSource = GeneratorNoise(generator)
-    if plans[0].eta > 0:  # at eta = 0 nothing is drawn
-        degree = max(plan.degree for plan in plans)
-        points, eta = path_points(plans), plans[0].eta
-        source = BrownianPath(points, eta, start, source, forms, degree=degree)
-    return [sample(mixture, start, plan, source) for plan in plans]
+    """Where each sampler takes the initial states (batch, d) on one common set of Brownian paths.
+
+    asked : what they all ask of their noise source; nothing at eta = 0.
+    """
+    source = BrownianPath.serving(asked, start, GeneratorNoise(generator)) if asked else silent
+    return [sampler(mixture, start, source) for sampler in samplers]
 
 
 @dataclass(frozen=True)

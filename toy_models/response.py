@@ -128,6 +128,14 @@ class _Recorder:
         return normals
 
 
+def asked_intervals(sampler: Sampler, event: Sequence[int] = (1,)) -> tuple[Interval, ...]:
+    """What a sampler asks of its noise source, found by running it once, on a model that returns 0."""
+    recorder = _Recorder()
+    still = torch.zeros(1, *event, dtype=torch.float64)
+    sampler(lambda x, _: torch.zeros_like(x), still, recorder)
+    return tuple(recorder.intervals)
+
+
 def probe(sampler: Sampler, gaussian: Gaussian) -> Response:
     """Find the response of a sampler on Gaussian data with a diagonal covariance.
 
@@ -139,9 +147,8 @@ def probe(sampler: Sampler, gaussian: Gaussian) -> Response:
     """
     if gaussian.basis is not None:
         raise ParameterError("a response is per eigen-coordinate: probe gaussian.in_eigenbasis()")
-    recorder = _Recorder()
-    sampler(gaussian, torch.zeros(1, gaussian.dimension, dtype=torch.float64), recorder)
-    count = len(recorder.intervals)
+    intervals = asked_intervals(sampler, (gaussian.dimension,))
+    count = len(intervals)
     mixed = torch.randn(
         (count + 1, gaussian.dimension),
         generator=torch.Generator().manual_seed(0),
@@ -160,7 +167,7 @@ def probe(sampler: Sampler, gaussian: Gaussian) -> Response:
             "the sampler is not affine in state and noise, coordinate by coordinate, off by "
             f"{float((predicted - result[-1]).abs().max()):.2g}: measure it on coupled paths instead"
         )
-    return Response(offset, linear[0], linear[1:], tuple(recorder.intervals))
+    return Response(offset, linear[0], linear[1:], intervals)
 
 
 def strong_errors(

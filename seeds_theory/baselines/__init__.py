@@ -27,6 +27,8 @@ from seeds_theory.baselines.lawson import LAWSON_2, LAWSON_EULER, LAWSON_RK4
 from seeds_theory.baselines.restart import RESTART
 from seeds_theory.baselines.run import Baseline, Declared, Run
 from seeds_theory.baselines.sa_solver import SA_SOLVER
+from seeds_theory.baselines.shark import LAWSON_SHARK, SHARK
+from seeds_theory.baselines.sra1 import SRA1
 from seeds_theory.baselines.stochastic_heun import STOCHASTIC_HEUN
 from seeds_theory.baselines.unipc import UNIPC_2, UNIPC_3
 
@@ -45,6 +47,9 @@ BASELINES: dict[str, Baseline] = {
         LAWSON_EULER,
         LAWSON_2,
         LAWSON_RK4,
+        SRA1,
+        SHARK,
+        LAWSON_SHARK,
         DPM_SOLVER_2,
         DPM_SOLVER_3,
         DPM_SOLVER_PP_2S,

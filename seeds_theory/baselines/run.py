@@ -45,6 +45,7 @@ from seeds_theory.sampler import (
     require_state,
 )
 from seeds_theory.sources import NoiseSource, require_normals, require_source, silent
+from seeds_theory.tableau import Orders
 
 
 class Run:
@@ -195,11 +196,26 @@ class Declared:
     """Orders a baseline declares: strong and weak for eta > 0, and of the ODE, eta = 0.
 
     None where it has no such mode, or converges to something else; then the reference says so.
+
+    linear : strong and weak order where D is linear in the state, as on Gaussian data, if higher there.
     """
 
     strong: float | None
     weak: float | None
     ode: float | None
+    linear: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, orders: Orders) -> Declared:
+        """What a tableau declares."""
+        linear = orders.linear and (float(orders.linear[0]), orders.linear[1])
+        return cls(float(orders.strong), orders.weak, orders.ode, linear)
+
+    @property
+    def gaussian(self) -> Declared:
+        """The orders on Gaussian data."""
+        strong, weak = self.linear or (self.strong, self.weak)
+        return Declared(strong, weak, self.ode)
 
 
 @dataclass(frozen=True)
@@ -217,6 +233,7 @@ class Baseline:
     noise_options : options that set themselves where and how much noise there is.
     order_options : options with which it has other orders than declared.
     repeats : whether it takes a grid with repeated levels.
+    averages : whether it draws averages of the path, not its values alone.
     """
 
     name: str
@@ -228,6 +245,7 @@ class Baseline:
     noise_options: tuple[str, ...] = ()
     order_options: tuple[str, ...] = ()
     repeats: bool = False
+    averages: bool = False
 
     def __post_init__(self) -> None:
         if self.only_eta is not None:

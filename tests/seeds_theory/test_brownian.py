@@ -22,6 +22,7 @@ from seeds_theory.exact import (
     DATA,
     GAUSSIAN,
     NOISE,
+    PLAIN,
     F,
     SemilinearForm,
     eta,
@@ -195,9 +196,9 @@ def test_averages_of_the_path_are_joined_exactly(eta_value: float) -> None:
         make_plan(name, uniform_log_snr(10, 0.1, n), eta=eta_value)
         for name, n in (("seeds-2s", 2), ("seeds-4s", 3), ("seeds-3s", 6), ("seeds-2", 3))
     ]
-    points, degree = path_points(plans), max(plan.degree for plan in plans)
-    like = torch.zeros((degree + 1) * (len(points) - 1), dtype=torch.float64)
-    path = BrownianPath(points, eta_value, like, basis, degree=degree)
+    points = path_points(plans)
+    like = torch.zeros(3 * (len(points) - 1), dtype=torch.float64)
+    path = BrownianPath.serving([i for plan in plans for i in plan.intervals], like, basis)
     kernels = []
     for plan in plans:
         rows = standardised(path, plan, like)
@@ -220,6 +221,41 @@ def test_averages_of_the_path_are_joined_exactly(eta_value: float) -> None:
                     epsabs=1e-13,
                 )
             assert float(first[i] @ second[j]) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("eta_value", [0.3, 1.0, 2.0])
+def test_whatever_is_asked_for_is_served_from_one_path(eta_value: float) -> None:
+    """Increments in log-SNR, their areas, areas in the noise's clock: over long stretches and short."""
+    grids = [uniform_log_snr(10, 0.1, n) for n in (1, 2, 3, 6)]
+    intervals = [
+        Interval(a, b, form, eta_value, **kind)
+        for grid in grids
+        for a, b in itertools.pairwise(grid.tolist())
+        for form, kind in (
+            (PLAIN, {}),
+            (PLAIN, {"degree": 1}),
+            (DATA, {}),
+            (DATA, {"area": True}),
+        )
+    ]
+    fine = len(distinct_levels(level for grid in grids for level in grid.tolist())) - 1
+    like = torch.zeros(6 * fine, dtype=torch.float64)  # three forms, of two powers each
+    rows = BrownianPath.serving(intervals, like, basis)(intervals, like)
+    stops = -np.log([[i.sigma, i.sigma_next] for i in intervals])
+    for (i, a), (j, b) in itertools.combinations_with_replacement(enumerate(intervals), 2):
+        start, stop = max(stops[i, 0], stops[j, 0]), min(stops[i, 1], stops[j, 1])
+        points, weights = np.polynomial.legendre.leggauss(40)
+        half = max(0.0, stop - start) / 2
+        at = start + half * (1 + points)
+        expected = half * float(weights @ (a.kernel(at) * b.kernel(at)))
+        assert float(rows[i] @ rows[j]) == pytest.approx(expected, abs=1e-9), (a, b)
+
+
+def test_a_path_serves_intervals_of_one_eta() -> None:
+    with pytest.raises(ParameterError, match=r"one eta; got \[0\.5, 1\.0\]"):
+        BrownianPath.serving([Interval(2.0, 1.0, DATA, at) for at in (1.0, 0.5)], LIKE)
+    with pytest.raises(ParameterError, match=r"one eta; got \[\]"):
+        BrownianPath.serving([], LIKE)
 
 
 def test_a_path_without_averages_says_so() -> None:

@@ -93,11 +93,14 @@ def test_step_counts_are_checked(steps):
 PATHS = CoupledPaths(batches=6, size=512, seed=3)
 
 
-def test_coupled_paths_agree_with_exact_errors_within_four_standard_errors():
+@pytest.mark.parametrize("name", ["seeds-1", "seeds-2s", "sra1", "lawson-shark"])
+def test_coupled_paths_agree_with_exact_errors_within_four_standard_errors(name):
     """A mixture of one component is a Gaussian, whose errors are known."""
     mixture = GaussianMixture([1.0], [Gaussian.scalar(1.0)])
-    sampled = mixture_study("seeds-1", mixture, (4, 8), paths=PATHS, **ENDS)
-    exact = gaussian_study("seeds-1", Gaussian.scalar(1.0), (4, 8), **ENDS)
+    paths = CoupledPaths(batches=16, size=512)  # fewer do not estimate their own spread
+    sampled = mixture_study(name, mixture, (4, 8), paths=paths, **ENDS)
+    exact = gaussian_study(name, Gaussian.scalar(1.0), (4, 8), **ENDS)
+    assert (sampled.method, sampled.nfe) == (exact.method, exact.nfe)
     for kind in ("strong", "weak"):
         errors, standard_errors = getattr(sampled, kind), getattr(sampled, f"{kind}_se")
         for ours, spread, truth in zip(errors, standard_errors, getattr(exact, kind), strict=True):
@@ -176,3 +179,14 @@ def test_a_study_prints_plots_and_serialises():
     console.print(table([study]))
     drawn = figure([study])
     assert [axes.get_ylabel() for axes in drawn.axes] == ["strong error", "weak error"]
+
+
+def test_a_baseline_has_no_choice_of_prediction():
+    with pytest.raises(ParameterError, match="no choice of prediction; got 'noise'"):
+        gaussian_study("sra1", Gaussian.scalar(1.0), (4, 8), prediction="noise", **ENDS)
+
+
+def test_remarks_on_a_baseline_are_about_the_orders_it_declares():
+    study = gaussian_study("sra1", Gaussian.scalar(1.0), (64, 128, 256, 512), **ENDS)
+    assert study.remarks == ()
+    assert study.strong_fit.order == pytest.approx(2, abs=0.05)
