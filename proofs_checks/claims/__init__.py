@@ -11,6 +11,7 @@ CHAPTERS = (
     "behaviour",
     "published",
     "beyond",
+    "adaptive",
     "baselines",
     "audit",
 )
