@@ -104,7 +104,7 @@ def _() -> Evidence:
     "adaptive-selection",
     r"Let SEEDS-2 keep a step of length h if $|z| \le q$ for the normal z of its first interval, and "
     r"otherwise take it in two halves, on the same path. The defect in $\varphi''(f'(e_a), e_a)$ then begins "
-    r"with $-\frac14 q\,n(q)\,h^2$, with the normal density n, instead of a multiple of $h^3$.",
+    r"with $-\frac14 q\,n(q)\,g^2h^2$, with the normal density n, instead of a multiple of $h^3$.",
     source=HERE,
     expected=Verdict.proved,
 )
