@@ -73,3 +73,8 @@ def at_point_data(expression: sp.Expr) -> sp.Expr:
 def relative_gain(tableau: Tableau) -> sp.Expr:
     r"""In noise prediction at :math:`\eta = 1`, c = 0: the gain in units of the noise level, times e^h."""
     return at_point_data(step_response(tableau, NOISE).gain * sp.exp(h))
+
+
+def cancelled(expression: sp.Expr) -> sp.Expr:
+    """Cancelled, with every exponential taken for a symbol: 0 only for what is identically zero."""
+    return sp.cancel(expression.subs({power: sp.Dummy() for power in expression.atoms(sp.exp)}))

@@ -2,7 +2,8 @@
 
 Models: `gaussian`, `mixture`, and `images` (imported by itself, as `toy_models.images`). Errors:
 `response` (exact, for affine samplers on Gaussian data) and `paths` (Monte Carlo on coupled paths).
-`convergence` makes studies of both; `order` is the command `seeds-order`.
+`convergence` makes studies of both; `order` is the command `seeds-order`. A study of steps that are chosen on
+the way: `bridge`, `adaptive`, `work_precision`.
 """
 
 from toy_models.convergence import Fit, Study, figure, gaussian_study, table

@@ -113,6 +113,17 @@ class GaussianMixture:
         estimates += self._means[:, None, :].to(x)
         return (estimates.mul_(weights[..., None])).sum(0)
 
+    def at_levels(self, x: Tensor, sigmas: Tensor) -> Tensor:
+        """The exact denoiser of states (batch, d) that have a noise level > 0 each: sigmas (batch,)."""
+        offsets, noise = self._offsets(x), sigmas.to(x).square()[:, None]
+        total = self._variances[:, None, :].to(x) + noise
+        log_joint = -0.5 * (total.log() + offsets.square() / total).sum(-1)
+        weights = torch.softmax(self.weights.log().to(x)[:, None] + log_joint, dim=0)
+        shrunk = offsets * noise / total  # x minus each component's estimate, in its eigenbasis
+        if self._bases is not None:
+            shrunk = shrunk @ self._bases.mT.to(x)
+        return x - (weights[..., None] * shrunk).sum(0)
+
     def marginal(self, sigma: float) -> GaussianMixture:
         """The exact law at noise level sigma."""
         return GaussianMixture(

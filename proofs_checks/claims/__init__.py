@@ -12,6 +12,7 @@ CHAPTERS = (
     "published",
     "beyond",
     "few",
+    "adaptive",
     "baselines",
     "audit",
 )

@@ -11,7 +11,13 @@ import numpy as np
 import sympy as sp
 import torch
 
-from proofs_checks.growth import at_point_data, exact_gain, relative_gain, step_response
+from proofs_checks.growth import (
+    at_point_data,
+    cancelled,
+    exact_gain,
+    relative_gain,
+    step_response,
+)
 from proofs_checks.leading import level, v_end
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from proofs_checks.measured import measure_limit
@@ -224,11 +230,6 @@ _ANY = tuple(
 """Tableaux of one to three stages with arbitrary nodes and weights; a constant is integrated exactly."""
 
 
-def _rational(expression: sp.Expr) -> sp.Expr:
-    """Cancelled, with every exponential taken for a symbol: 0 only for what is identically zero."""
-    return sp.cancel(expression.subs({power: sp.Dummy() for power in expression.atoms(sp.exp)}))
-
-
 @claim(
     "behaviour-gain-data",
     r"At $\eta = 1$ the gain in data prediction on Gaussian data is the exact propagator, "
@@ -240,7 +241,7 @@ def _rational(expression: sp.Expr) -> sp.Expr:
 def _() -> Evidence:
     exact = exact_gain().subs(eta, 1)
     gains = (step_response(tableau, DATA).gain.subs(eta, 1).doit() for tableau in _ANY)
-    identities = ((_rational(gain - exact), sp.Integer(0)) for gain in gains)
+    identities = ((cancelled(gain - exact), sp.Integer(0)) for gain in gains)
     return prove(identities, "for symbolic c, v, h, nodes and weights")
 
 
