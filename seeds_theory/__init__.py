@@ -1,7 +1,8 @@
 """SEEDS: exponential SDE solvers for diffusion models, derived by sympy and run by torch.
 
 The mathematics: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`. The numbers: `schedule`,
-`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `sampler`. Imports go down this list only.
+`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `sampler`. Ready for use: `settings`. Imports
+go down this list only.
 """
 
 from seeds_theory.brownian import BrownianPath, path_points
@@ -27,6 +28,7 @@ from seeds_theory.schedule import (
     VariancePreservingCosine,
     VariancePreservingLinear,
 )
+from seeds_theory.settings import Setting, few_steps
 from seeds_theory.sources import GeneratorNoise, InjectedNoise, NoiseSource, SeededNoise
 from seeds_theory.tableau import Orders, Tableau
 
@@ -52,6 +54,7 @@ __all__ = [
     "Schedule",
     "SeededNoise",
     "SeedsError",
+    "Setting",
     "StepInfo",
     "Tableau",
     "TableauError",
@@ -59,6 +62,7 @@ __all__ = [
     "VarianceExploding",
     "VariancePreservingCosine",
     "VariancePreservingLinear",
+    "few_steps",
     "make_plan",
     "method",
     "path_points",

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,8 +28,9 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import SeedsError
-from seeds_theory.few_steps import Setting
+from seeds_theory.settings import Setting
 from seeds_theory.solver import Solver
 from toy_models.gaussian import Gaussian
 from toy_models.response import probe
@@ -68,14 +69,23 @@ TRAINING: tuple[Spectrum, ...] = tuple(power_law(exponent) for exponent in (1.0,
 """What settings are tuned on."""
 
 
-def law_errors(setting: Setting, spectra: Sequence[Spectrum]) -> list[float]:
-    """The module's relative squared W2 distance on each spectrum, exact, for data of width 1."""
+def law_errors(
+    setting: Setting,
+    spectra: Sequence[Spectrum],
+    model: Callable[[Gaussian], Denoiser] | None = None,
+) -> list[float]:
+    """The module's relative squared W2 distance on each spectrum, exact, for data of width 1.
+
+    model : makes a wrong denoiser of the exact one; it acts on each eigen-coordinate by itself.
+    """
     variances = torch.cat([spectrum.variances for spectrum in spectra])
     data = Gaussian(torch.zeros_like(variances), variances)
     sigmas, sampler = setting.sigmas(), setting.sampler
-    response = probe(lambda D, x, noise: sampler(D, x, sigmas, noise), data)
+    denoiser = model(data) if model else data
+    response = probe(lambda _, x, noise: sampler(denoiser, x, sigmas, noise), data)
     spread = response.variance(setting.sigma_max**2).sqrt()
-    squares = (spread - variances.sqrt()).square() + response.gain.square() * variances
+    mean = response.gain.square() * variances + response.offset.square()
+    squares = (spread - variances.sqrt()).square() + mean
     parts = squares.split([len(spectrum.variances) for spectrum in spectra])
     return [
         float((s.counts * square).sum() / (s.counts * s.variances).sum())

@@ -6,7 +6,6 @@ Frechet distance on `SELECTION`; `HELD_OUT` is for judging them, and nothing was
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seeds_theory.few_steps import Setting, few_steps
 from seeds_theory.grids import rho_grid
+from seeds_theory.settings import Setting, few_steps
 from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise, seeded_generator
 from toy_models.few_steps import objective, steps_within, tune
@@ -82,23 +81,32 @@ Sampler = Callable[[GaussianMixture, Tensor, GeneratorNoise], Tensor]
 """From (mixture, standard normals, noise) to samples."""
 
 
-def distances(
-    sampler: Sampler, mixture: GaussianMixture, count: int, blocks: int, seed: int = 0
-) -> np.ndarray:
-    """Frechet distances to the data, of each block's mean and covariance: (blocks,)."""
+def distance(
+    sampler: Sampler, mixture: GaussianMixture, count: int, blocks: int = 10, seed: int = 0
+) -> tuple[float, float]:
+    """Frechet distance of `count` samples to the data, and its standard error by leaving out blocks."""
     exact = Gaussian.from_covariance(mixture.mean, mixture.covariance)
-    found = []
+    means, squares = [], []
     for block in range(blocks):
         latents = torch.randn(
-            (count, mixture.dimension),
+            (count // blocks, mixture.dimension),
             generator=seeded_generator(seed, 2 * block),
             dtype=torch.float64,
         )
         noise = GeneratorNoise(seeded_generator(seed, 2 * block + 1))
         samples = torch.cat([sampler(mixture, part, noise) for part in latents.split(_PART)])
-        fitted = Gaussian.from_covariance(samples.mean(0), torch.cov(samples.mT))
-        found.append(frechet_distance(fitted, exact))
-    return np.array(found)
+        means.append(samples.mean(0))
+        squares.append(samples.mT @ samples / len(samples))
+    mean, square = torch.stack(means), torch.stack(squares)
+
+    def of(kept: Tensor) -> float:
+        centre = mean[kept].mean(0)
+        covariance = square[kept].mean(0) - torch.outer(centre, centre)
+        return frechet_distance(Gaussian.from_covariance(centre, covariance), exact)
+
+    everything = torch.ones(blocks, dtype=torch.bool)
+    without = np.array([of(everything & (torch.arange(blocks) != b)) for b in range(blocks)])
+    return of(everything), float(np.sqrt((blocks - 1) * without.var()))
 
 
 _PART = 20_000  # samples to a call: they stay in the cache
@@ -177,7 +185,7 @@ def trial(name: str, options: dict[str, Any], nfe: int, eta: float, count: int =
     for problem in SELECTION:
         mixture = problem.mixture
         scale = width(mixture)
-        found.append(float(distances(tuned(setting, scale), mixture, count, 1)[0]) / scale)
+        found.append(distance(tuned(setting, scale), mixture, count)[0] / scale)
     return Trial(nfe, setting, objective(setting), tuple(found))
 
 
@@ -214,9 +222,7 @@ class Comparison:
     standard_error: float
 
 
-def compare(
-    problem: Problem, name: str, kind: str, nfe: int, count: int, blocks: int
-) -> Comparison:
+def compare(problem: Problem, name: str, kind: str, nfe: int, count: int) -> Comparison:
     """Run a sampler of one of the kinds "tuned", "stochastic", "deterministic" and "exact"."""
     mixture = problem.mixture
     if kind == "tuned":
@@ -225,6 +231,5 @@ def compare(
         sampler = perfect(seed=problem.seed)
     else:
         sampler = published(Solver(name), nfe)
-    found = distances(sampler, mixture, count, blocks)
-    error = float(found.std(ddof=1) / math.sqrt(blocks))
-    return Comparison(problem.name, name, kind, nfe, float(found.mean()), error)
+    found, error = distance(sampler, mixture, count)
+    return Comparison(problem.name, name, kind, nfe, found, error)

@@ -102,7 +102,8 @@ def _() -> Evidence:
     "few-matched-only",
     r"With $w\,\mathrm{Cov}(\zeta, N) = \mathrm{Cov}(M, N) + r_2 h^2 + r_3 h^3$ and "
     r"$\mathrm{Var}\,\zeta = q h + O(h^2)$ that is so for a node $c_2$ iff $r_2 = 0$, $r_3$ is a certain "
-    r"number, and $q = 4 c_2^2 (2 c_2 + \eta - 1)$. The path has $q = 2 \eta c_2$, the same iff $c_2 = \frac12$.",
+    r"number, and $q = 4 c_2^2 (2 c_2 + \eta - 1)$. The path's $q = 2 \eta c_2$ is that iff "
+    r"$c_2 = \frac12$.",
     source=HERE,
     expected=Verdict.proved,
 )

@@ -5,7 +5,7 @@ the method. All grids here are uniform in log-SNR and end at 0, so that a settin
 steps and two noise levels. These are multiples of the *width* of the data, the standard deviation along its
 first principal axis: what is rescaled is sampled alike.
 
-The settings are data, in ``few_steps.json``, made by ``seeds-tune fit``; the book's chapter "Few steps"
+The settings are data, in ``settings.json``, made by ``seeds-tune fit``; the book's chapter "Few steps"
 has the objective, and what they do on problems that were not used.
 """
 
@@ -26,9 +26,6 @@ from seeds_theory.grids import uniform_log_snr
 from seeds_theory.sampler import Callback
 from seeds_theory.solver import Solver
 from seeds_theory.sources import NoiseSource
-
-FILE = "few_steps.json"
-"""The file of the settings, beside this module."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +93,9 @@ class Setting:
 
 
 @cache
-def few_steps_settings() -> dict[tuple[int, float], Setting]:
+def settings() -> dict[tuple[int, float], Setting]:
     """All settings, by number of model calls and eta."""
-    file = importlib.resources.files("seeds_theory") / FILE
+    file = importlib.resources.files("seeds_theory") / "settings.json"
     found = {}
     for entry in json.loads(file.read_text()):
         setting = Setting(**entry["setting"])
@@ -118,9 +115,9 @@ def few_steps(nfe: int, *, eta: float = 1.0) -> Setting:
     ------
     ParameterError : nothing was tuned for so few calls, or for this eta.
     """
-    counts = sorted(count for count, value in few_steps_settings() if value == eta)
+    counts = sorted(count for count, value in settings() if value == eta)
     within = [count for count in counts if count <= nfe]
     if not within:
         known = ", ".join(map(str, counts)) or "none: eta is 0 or 1"
         raise ParameterError(f"no setting for {nfe} calls at eta = {eta:g}; tuned for {known}")
-    return few_steps_settings()[within[-1], eta]
+    return settings()[within[-1], eta]

@@ -1,0 +1,76 @@
+"""Settings for few calls: their grids, their numbers of calls, and what is asked of the caller."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from seeds_theory import GridError, ParameterError, SeededNoise, few_steps
+from seeds_theory.settings import Setting, settings
+
+KEYS = sorted(settings())
+
+
+@pytest.mark.parametrize(("nfe", "eta"), KEYS)
+def test_a_setting_keeps_within_its_calls(nfe: int, eta: float) -> None:
+    setting = few_steps(nfe, eta=eta)
+    calls = 0
+
+    def denoiser(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return x / (1 + sigma**2)
+
+    setting(denoiser, torch.zeros(2, 3))
+    assert calls == setting.nfe <= nfe
+    assert setting.eta == eta
+
+
+@pytest.mark.parametrize(("nfe", "eta"), KEYS)
+def test_the_grid_is_uniform_in_log_snr_scales_with_the_data_and_ends_at_0(
+    nfe: int, eta: float
+) -> None:
+    setting = few_steps(nfe, eta=eta)
+    sigmas = setting.sigmas(3.0)
+    assert sigmas[-1] == 0
+    assert len(sigmas) == setting.steps + 1
+    np.testing.assert_allclose(sigmas, 3.0 * setting.sigmas())
+    ratios = [b / a for a, b in pairwise(sigmas[:-1])]
+    np.testing.assert_allclose(ratios, ratios[0])
+
+
+@pytest.mark.parametrize(("nfe", "eta"), KEYS)
+def test_rescaled_data_are_sampled_alike(nfe: int, eta: float) -> None:
+    setting, latents = few_steps(nfe, eta=eta), torch.randn(4, 3, dtype=torch.float64)
+
+    def denoiser(width: float) -> object:
+        return lambda x, sigma: width * torch.tanh(x / width) / (1 + (sigma / width) ** 2)
+
+    small = setting(denoiser(1.0), latents, noise=SeededNoise(range(4)))
+    large = setting(denoiser(8.0), latents, width=8.0, noise=SeededNoise(range(4)))
+    torch.testing.assert_close(large, 8.0 * small, rtol=1e-10, atol=1e-12)
+
+
+def test_between_the_tuned_numbers_the_lower_one_is_taken() -> None:
+    assert few_steps(13) == few_steps(10)
+    assert few_steps(10**6) == few_steps(80)
+
+
+def test_fewer_calls_than_were_tuned_are_refused_with_those_that_were() -> None:
+    with pytest.raises(ParameterError, match="no setting for 5 calls at eta = 1; tuned for 10, 20"):
+        few_steps(5)
+    with pytest.raises(ParameterError, match=r"at eta = 0.5; tuned for none: eta is 0 or 1"):
+        few_steps(10, eta=0.5)
+
+
+def test_a_width_is_positive() -> None:
+    with pytest.raises(GridError):
+        few_steps(10).sigmas(0.0)
+
+
+def test_a_setting_is_data() -> None:
+    setting = Setting("seeds-3", 4, 10.0, 0.01, {"eta": 0.5})
+    assert setting.nfe == 10
+    assert setting.sampler.name == "seeds-3"
+    assert setting.eta == 0.5

@@ -1,0 +1,103 @@
+"""Tuning: spectra, the exact error it minimises against sampling, and the comparison on mixtures."""
+
+import math
+
+import pytest
+import torch
+
+from seeds_theory.errors import SeedsError
+from seeds_theory.settings import Setting, few_steps
+from seeds_theory.solver import Solver
+from seeds_theory.sources import GeneratorNoise
+from toy_models.few_steps import (
+    TRAINING,
+    law_errors,
+    objective,
+    power_law,
+    spectrum_of,
+    steps_within,
+    tune,
+)
+from toy_models.few_steps_study import HELD_OUT, SELECTION, compare, distance, perfect, tuned, width
+from toy_models.gaussian import Gaussian
+
+
+def test_a_power_law_counts_every_eigenvalue_once() -> None:
+    spectrum = power_law(1.5, dimension=200, points=6)
+    assert spectrum.counts.sum() == 200
+    assert spectrum.variances[0] == 1
+    exact = (torch.arange(1, 201, dtype=torch.float64) ** -1.5).sum()
+    assert (spectrum.counts * spectrum.variances).sum() == pytest.approx(float(exact), rel=0.05)
+
+
+def test_the_spectrum_of_a_covariance_keeps_its_trace() -> None:
+    variances = torch.rand(300, dtype=torch.float64) ** 6
+    spectrum = spectrum_of(variances)
+    total = (spectrum.counts * spectrum.variances).sum() * variances.max()
+    assert spectrum.counts.sum() == 300
+    assert float(total) == pytest.approx(float(variances.sum()), rel=1e-12)
+
+
+def test_the_exact_error_is_that_of_samples() -> None:
+    setting = Setting("seeds-2", 4, 3.0, 0.1, {"eta": 1.0})
+    spectrum = power_law(2.0, dimension=3, points=3)
+    data = Gaussian(
+        spectrum.variances.sqrt(), spectrum.variances
+    )  # its mean as far as its deviation
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(200_000, 3, generator=generator, dtype=torch.float64)
+    x = setting(data, latents, noise=GeneratorNoise(generator))
+    squares = (x.std(0) - data.variances.sqrt()).square() + (x.mean(0) - data.mean).square()
+    sampled = math.sqrt(squares.sum() / data.variances.sum())
+    (exact,) = law_errors(setting, [spectrum])
+    assert sampled == pytest.approx(math.sqrt(exact), abs=4 * 2 / math.sqrt(200_000))
+
+
+def test_a_model_may_be_wrong() -> None:
+    setting = few_steps(20)
+    (exact,) = law_errors(setting, [power_law(2.0)])
+    (off,) = law_errors(setting, [power_law(2.0)], lambda data: lambda x, s: 1.05 * data(x, s))
+    assert off > 10 * exact
+
+
+@pytest.mark.parametrize(
+    ("solver", "nfe", "steps"), [("seeds-3", 10, 4), ("seeds-2", 10, 5), ("sa-solver", 10, 10)]
+)
+def test_steps_within_a_number_of_calls(solver: str, nfe: int, steps: int) -> None:
+    assert steps_within(Solver(solver), nfe) == steps
+
+
+def test_tuning_finds_a_minimum_and_refuses_too_few_calls() -> None:
+    setting = tune("seeds-2", 9, {"eta": 1.0}, TRAINING[:1])
+    value = objective(setting, TRAINING[:1])
+    for factor in (0.9, 1.1):
+        for end in ("sigma_max", "sigma_min"):
+            moved = {**setting.__dict__, end: factor * getattr(setting, end)}
+            assert objective(Setting(**moved), TRAINING[:1]) > value
+    with pytest.raises(SeedsError, match="more than 2 model calls"):
+        tune("seeds-3", 2)
+
+
+def test_perfect_samples_are_as_far_as_their_number_says() -> None:
+    mixture = HELD_OUT[0].mixture
+    found, error = distance(perfect(7), mixture, 20_000)
+    total = float(torch.trace(mixture.covariance))
+    assert 0 < found < 4 * math.sqrt(2 * total / 20_000)
+    assert error < found
+
+
+def test_the_distance_of_a_setting_does_not_depend_on_the_parts_it_is_run_in() -> None:
+    problem = SELECTION[0]
+    mixture = problem.mixture
+    sampler = tuned(few_steps(10, eta=0.0), width(mixture))
+    assert distance(sampler, mixture, 2000) == distance(sampler, mixture, 2000)
+
+
+def test_held_out_problems_are_not_those_of_the_selection() -> None:
+    assert not {p.seed for p in SELECTION} & {p.seed for p in HELD_OUT}
+
+
+def test_a_comparison_names_its_sampler() -> None:
+    result = compare(HELD_OUT[1], "er-sde-3", "stochastic", 10, 2000)
+    assert (result.sampler, result.kind, result.nfe) == ("er-sde-3", "stochastic", 10)
+    assert 0 < result.standard_error < result.distance
