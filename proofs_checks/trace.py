@@ -19,9 +19,10 @@ from typing import Any
 import sympy as sp
 
 from seeds_theory.baselines import BASELINES, Run
-from seeds_theory.exact import lam_s
+from seeds_theory.exact import eta, lam_s
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi
+from seeds_theory.plan import Interval, average_formula
 
 
 def _log_ratio(s: sp.Expr, t: sp.Expr) -> sp.Expr:
@@ -32,6 +33,11 @@ def _solve(matrix: list[list[sp.Expr]], right: list[sp.Expr]) -> SimpleNamespace
     A = sp.Matrix(matrix)
     solution = A.adjugate() * sp.Matrix(right) / A.det()
     return SimpleNamespace(tolist=lambda: list(solution))
+
+
+def _average_weights(length: sp.Expr, at: sp.Expr) -> tuple[tuple[sp.Expr, ...], ...]:
+    here = {h: length, eta: at}
+    return tuple(tuple(w.subs(here, simultaneous=True) for w in row) for row in average_formula())
 
 
 _SYMBOLIC: dict[str, Any] = {
@@ -47,6 +53,7 @@ _SYMBOLIC: dict[str, Any] = {
     "torch": SimpleNamespace(add=operator.add, zeros_like=lambda x: sp.Integer(0)),
     "phi": Phi,
     "log_ratio": _log_ratio,
+    "average_weights": _average_weights,
     "require_option": lambda *args, **options: None,
     "float": lambda number: number,
     # Cut-offs such as DDIM's min(1, up) are not reached: the bound comes first, and is passed over.
@@ -129,14 +136,21 @@ class Trace:
         self, *levels: sp.Expr, path: int = 0, eta: sp.Expr | None = None
     ) -> tuple[sp.Expr, ...]:
         """New symbols for the stretches; 0 at eta = 0."""
-        count = len(levels) - 1
-        if (self.eta if eta is None else eta) == 0:
+        return self._draw(len(levels) - 1, self.eta if eta is None else eta)
+
+    def draw(self, *intervals: Interval) -> tuple[sp.Expr, ...]:
+        """New symbols for the intervals; 0 at eta = 0."""
+        return self._draw(len(intervals), self.eta)
+
+    def _draw(self, count: int, at: sp.Expr) -> tuple[sp.Expr, ...]:
+        if at == 0:
             return (sp.Integer(0),) * count
         new = [sp.Symbol(f"z_{len(self.z) + i}") for i in range(count)]
         self.z += new
         return tuple(new)
 
     noises = in_symbols(Run.noises)
+    averages = in_symbols(Run.averages)
 
     def step(self, state: sp.Expr, s: sp.Expr, t: sp.Expr, denoised: sp.Expr) -> sp.Expr:
         """Note the state."""

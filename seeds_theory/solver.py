@@ -63,7 +63,8 @@ class Solver:
     def follows_values(self) -> bool:
         """Whether it has noise, all of it values of one path: what a k-diffusion noise sampler gives."""
         if self.baseline:
-            return self.baseline.stochastic and self.baseline.declared.strong is not None
+            on_path = self.baseline.stochastic and self.baseline.declared.strong is not None
+            return on_path and not self.baseline.averages
         return degrees(method(self.name), DATA) == 1
 
     @property
@@ -71,10 +72,14 @@ class Solver:
         """The orders it declares; None if an option changes them. The strong one if `follows_values`."""
         if self.baseline:
             changed = any(name in self.options for name in self.baseline.order_options)
-            return None if changed else self.baseline.declared
-        orders = method(self.name).orders
-        strong = float(orders.strong) if self.follows_values else None
-        return Declared(strong=strong, weak=orders.weak, ode=orders.ode)
+            if changed:
+                return None
+            declared = self.baseline.declared
+        else:
+            orders = method(self.name).orders
+            declared = Declared(float(orders.strong), orders.weak, orders.ode)
+        strong = declared.strong if self.follows_values else None
+        return Declared(strong, declared.weak, declared.ode)
 
     def __call__(
         self,

@@ -11,7 +11,7 @@ where the square is a product of *independent* batches' differences, so that sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,10 @@ from seeds_theory import (
     sample,
     uniform_log_snr,
 )
+from seeds_theory.brownian import distinct_levels
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
+from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise, NoiseSource, seeded_generator
 from toy_models.convergence import Fit, Study, order_model, require_steps
 from toy_models.mixture import GaussianMixture
@@ -80,21 +82,12 @@ def mixture_study(
 
     plans = [make_plan(method, uniform(n), eta=eta, prediction=prediction) for n in steps]
     reference = make_plan("seeds-3s", uniform(REFINEMENT * steps[-1]), eta=eta)
-    on_line = mixture.dimension == 1
-    squares = np.empty((design.batches, len(plans)))
-    shifts = np.empty((design.batches, len(plans), design.size if on_line else 0))
-    for b in tqdm(
-        range(design.batches), desc=f"{plans[0].tableau.name} on paths", disable=not progress
-    ):
-        generator = design.generator(b)
-        start = mixture.marginal(sigma_max).sample(design.size, generator)
-        *ends, exact = coupled_ends(mixture, start, [*plans, reference], generator)
-        for i, end in enumerate(ends):
-            squares[b, i] = (end - exact).square().sum(-1).mean()
-            if on_line:
-                shifts[b, i] = (end[:, 0].sort().values - exact[:, 0].sort().values).numpy()
-    strong = Jackknife(squares.mean(0), (squares.sum(0) - squares) / (design.batches - 1))
-    weak = squared_shift(shifts) if on_line else None
+
+    def ends(start: Tensor, generator: torch.Generator) -> list[Tensor]:
+        return coupled_ends(mixture, start, [*plans, reference], generator)
+
+    name = plans[0].tableau.name if progress else None
+    strong, weak = _errors(ends, mixture.marginal(sigma_max), len(plans), design, name)
     return Study(
         tableau=plans[0].tableau,
         prediction=prediction,
@@ -110,6 +103,57 @@ def mixture_study(
         weak_fit=weak.fit(steps) if weak else Fit(None, None, ()),
         exact=False,
     )
+
+
+def solver_errors(
+    solver: Solver,
+    mixture: GaussianMixture,
+    steps: Sequence[int],
+    *,
+    sigma_max: float,
+    sigma_min: float,
+    eta: float = 1.0,
+    paths: CoupledPaths | None = None,
+) -> tuple[Jackknife, Jackknife | None]:
+    """Strong and (d = 1) weak errors as of `mixture_study`, of any solver that follows the path."""
+    require_steps(steps)
+    *grids, finest = (
+        uniform_log_snr(sigma_max, sigma_min, n) for n in (*steps, REFINEMENT * steps[-1])
+    )
+    reference = make_plan("seeds-3s", finest, eta=eta)
+    points = distinct_levels(level for grid in (*grids, finest) for level in grid)
+
+    def ends(start: Tensor, generator: torch.Generator) -> list[Tensor]:
+        path = BrownianPath(points, eta, start, GeneratorNoise(generator), degree=reference.degree)
+        found = [solver(mixture, start, grid, path, eta=eta) for grid in grids]
+        return [*found, sample(mixture, start, reference, path)]
+
+    return _errors(ends, mixture.marginal(sigma_max), len(grids), paths or CoupledPaths())
+
+
+def _errors(
+    ends: Callable[[Tensor, torch.Generator], list[Tensor]],
+    marginal: GaussianMixture,
+    count: int,
+    design: CoupledPaths,
+    name: str | None = None,
+) -> tuple[Jackknife, Jackknife | None]:
+    """Strong and weak errors of what ends at the first `count` states, against the last ones.
+
+    marginal : of the initial states. name : of the progress bar, none without.
+    """
+    on_line = marginal.dimension == 1
+    squares = np.empty((design.batches, count))
+    shifts = np.empty((design.batches, count, design.size if on_line else 0))
+    for b in tqdm(range(design.batches), desc=f"{name} on paths", disable=name is None):
+        generator = design.generator(b)
+        *found, exact = ends(marginal.sample(design.size, generator), generator)
+        for i, end in enumerate(found):
+            squares[b, i] = (end - exact).square().sum(-1).mean()
+            if on_line:
+                shifts[b, i] = (end[:, 0].sort().values - exact[:, 0].sort().values).numpy()
+    strong = Jackknife(squares.mean(0), (squares.sum(0) - squares) / (design.batches - 1))
+    return strong, squared_shift(shifts) if on_line else None
 
 
 def coupled_ends(

@@ -36,7 +36,7 @@ from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import GridError, ParameterError
 from seeds_theory.exact import DATA
 from seeds_theory.grids import require_grid
-from seeds_theory.plan import Interval, require_eta
+from seeds_theory.plan import Interval, average_weights, require_eta
 from seeds_theory.sampler import (
     Callback,
     FiniteWatch,
@@ -129,6 +129,14 @@ class Run:
             values.append(noise)
         return tuple(values)
 
+    def averages(self, s: float, t: float) -> tuple[Tensor, Tensor]:
+        r"""The exact noise N of data prediction over a step and the average :math:`M = \int E N_l\,dl`."""
+        pair = (Interval(s, t, DATA, self.eta, degree=degree) for degree in range(2))
+        z_0, z_1 = self.draw(*pair)
+        (n_0, _), (m_0, m_1) = average_weights(log_ratio(s, t), self.eta)
+        scale = math.sqrt(2 * self.eta) * t
+        return scale * n_0 * z_0, scale * (m_0 * z_0 + m_1 * z_1)
+
     def step(self, x: Tensor, s: float, t: float, denoised: Tensor) -> Tensor:
         """Call the callback at the end of a step; returns x."""
         self._watch.add(x, f"step {self._index}, sigma {s:g} to {t:g}")
@@ -195,16 +203,24 @@ class Declared:
     """Orders a baseline declares: strong and weak for eta > 0, and of the ODE, eta = 0.
 
     None where it has no such mode, or converges to something else; then the reference says so.
+    linear : strong and weak order where the denoiser is linear, as on Gaussian data, if higher there.
     """
 
     strong: float | None
     weak: float | None
     ode: float | None
+    linear: tuple[float, float] | None = None
+
+    @property
+    def gaussian(self) -> Declared:
+        """The orders on Gaussian data."""
+        strong, weak = self.linear or (self.strong, self.weak)
+        return Declared(strong, weak, self.ode)
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published sampler outside the family, run like `seeds_theory.sample`.
+    """A sampler that is a loop of its own, run like `seeds_theory.sample`.
 
     Parameters
     ----------
@@ -217,6 +233,7 @@ class Baseline:
     noise_options : options that set themselves where and how much noise there is.
     order_options : options with which it has other orders than declared.
     repeats : whether it takes a grid with repeated levels.
+    averages : whether it draws averages of the path, which its values do not give.
     """
 
     name: str
@@ -228,6 +245,7 @@ class Baseline:
     noise_options: tuple[str, ...] = ()
     order_options: tuple[str, ...] = ()
     repeats: bool = False
+    averages: bool = False
 
     def __post_init__(self) -> None:
         if self.only_eta is not None:
