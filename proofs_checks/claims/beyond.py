@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 
+import numpy as np
 import sympy as sp
 
 from proofs_checks import trees
@@ -19,6 +20,7 @@ from proofs_checks.order_conditions import (
 )
 from proofs_checks.taylor import mean_square_defect, rates
 from proofs_checks.trace import in_symbols, lengths, log_snr_levels, rate, trace, x
+from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.seeds_multistep import best_node
 from seeds_theory.exact import DATA, eta, lam, lam_s, lam_t, variance
 from seeds_theory.grids import uniform_log_snr
@@ -34,7 +36,8 @@ from seeds_theory.phi import DampedPhi, Phi
 from seeds_theory.plan import step_formula
 from seeds_theory.solver import Solver
 from seeds_theory.tableau import Orders
-from toy_models.convergence import gaussian_study
+from toy_models.convergence import fit_exact, gaussian_study
+from toy_models.curvature import mean_error
 from toy_models.gaussian import Gaussian
 from toy_models.order import CURVED
 from toy_models.paths import CoupledPaths, mixture_study, solver_errors
@@ -451,6 +454,28 @@ def _opaque(expression: sp.Expr) -> sp.Expr:
     for atoms in (roots, expression.atoms(Phi, DampedPhi, sp.exp)):
         expression = expression.xreplace({atom: sp.Dummy(positive=True) for atom in atoms})
     return sp.cancel(sp.together(expression))
+
+
+def _order_of_mean(node: float | None, order: float) -> Evidence:
+    steps, ends = (64, 128, 256, 512), (5.0, 1.0)
+
+    def error(levels: np.ndarray) -> float:
+        baseline = BASELINES["seeds-2m"]
+        return mean_error(lambda D, y, z: baseline(D, y, levels, z, node=node), *ends, 1.0)
+
+    found = fit_exact(steps, [abs(error(uniform_log_snr(*ends, n))) for n in steps])
+    what = "order of the error in the mean of y_2"
+    return measure(found.order, found.uncertainty or 0.0, order, 0.05, what)
+
+
+for _id, _node, _mean_order in (("mean", None, 2), ("wrong-node", 0.5, 1)):
+    claim(
+        f"beyond-{_id}-seeds-2m",
+        r"For $D(y) = (0, y_1^2)$ the mean of SEEDS-2M"
+        + (" has order 2." if _node is None else rf" with c = {_node} has order 1."),
+        source=HERE,
+        expected=Verdict.measured,
+    )(partial(_order_of_mean, _node, float(_mean_order)))
 
 
 @claim(
