@@ -519,7 +519,8 @@ def _() -> Evidence:
 def gaussian_errors(name: str, calls: int) -> tuple[float, float]:
     """Strong and weak error on data of variance 1, from 10 to 0.05, of at most that many calls."""
     solver, law, ends = Solver(name), Gaussian.scalar(1.0), (10.0, 0.05)
-    steps = max(n for n in range(1, calls + 1) if solver.nfe(uniform_log_snr(*ends, n)) <= calls)
+    first, second = (solver.nfe(uniform_log_snr(*ends, n)) for n in (1, 2))
+    steps = 1 + (calls - first) // (second - first)
     response = probe(lambda D, start, z: solver(D, start, uniform_log_snr(*ends, steps), z), law)
     strong = strong_errors(response, law, *ends, 1.0)
     return float(strong), float(weak_errors(response, law, *ends))
