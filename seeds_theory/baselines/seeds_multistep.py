@@ -35,7 +35,7 @@ from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio, requi
 def seeds_2m(run: Run, *, node: float | None = None) -> Tensor:
     """SEEDS-2M: see the module's formula.
 
-    node : a constant one in (0, 1] instead of the best. Any other gives order 1 for a curved D.
+    node : a constant one in (0, 1] instead of the best, which costs order.
     """
     if node is not None:
         require_option("node", node, 0, 1)
@@ -54,8 +54,9 @@ def seeds_2m(run: Run, *, node: float | None = None) -> Tensor:
         a = exponential_weights(kappa, s, m, [level for level, _ in past])
         u = (m / s) ** kappa * y + combine(a, [D for _, D in past]) + zeta
         D = run.denoise(u, m)
-        first = D if len(past) > 1 else D_last  # of the step's estimates: the first step has two
-        y = run.step((t / s) ** kappa * y + b_0 * D + b_1 * D_last + N, s, t, first)
+        y = (t / s) ** kappa * y + b_0 * D + b_1 * D_last + N
+        # The first step has two estimates, and is reported with the first.
+        run.step(y, s, t, D if len(past) > 1 else D_last)
         deviation = zeta - N
         past = [(m, D), past[0]]
     return run.to_zero(y)
