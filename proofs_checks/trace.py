@@ -19,10 +19,10 @@ from typing import Any
 import sympy as sp
 
 from seeds_theory.baselines import BASELINES, Run
-from seeds_theory.exact import DATA, lam_s
+from seeds_theory.exact import DATA, eta, lam_s
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi
-from seeds_theory.plan import Interval
+from seeds_theory.plan import Interval, average_formula
 
 
 def _log_ratio(s: sp.Expr, t: sp.Expr) -> sp.Expr:
@@ -33,6 +33,11 @@ def _solve(matrix: list[list[sp.Expr]], right: list[sp.Expr]) -> SimpleNamespace
     A = sp.Matrix(matrix)
     solution = A.adjugate() * sp.Matrix(right) / A.det()
     return SimpleNamespace(tolist=lambda: list(solution))
+
+
+def _average_weights(length: sp.Expr, at: sp.Expr) -> tuple[tuple[sp.Expr, ...], ...]:
+    here = {h: length, eta: at}
+    return tuple(tuple(w.subs(here, simultaneous=True) for w in row) for row in average_formula())
 
 
 _SYMBOLIC: dict[str, Any] = {
@@ -48,6 +53,7 @@ _SYMBOLIC: dict[str, Any] = {
     "torch": SimpleNamespace(add=operator.add, zeros_like=lambda x: sp.Integer(0)),
     "phi": Phi,
     "log_ratio": _log_ratio,
+    "average_weights": _average_weights,
     "require_option": lambda *args, **options: None,
     "float": lambda number: number,
     # Cut-offs such as DDIM's min(1, up) are not reached: the bound comes first, and is passed over.
@@ -145,6 +151,7 @@ class Trace:
         return tuple(drawn)
 
     noises = in_symbols(Run.noises)
+    averages = in_symbols(Run.averages)
 
     def step(self, state: sp.Expr, s: sp.Expr, t: sp.Expr, denoised: sp.Expr) -> sp.Expr:
         """Note the state."""

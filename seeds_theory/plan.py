@@ -30,7 +30,15 @@ from seeds_theory import methods
 from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
 from seeds_theory.exact import CLOCK, DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
 from seeds_theory.grids import require_grid
-from seeds_theory.noise import Moment, Normal, deviation, h, moment_factor, noise_scale
+from seeds_theory.noise import (
+    Moment,
+    Normal,
+    deviation,
+    h,
+    moment_factor,
+    noise_scale,
+    path_averages,
+)
 from seeds_theory.phi import NUMERIC
 from seeds_theory.tableau import Tableau, z
 
@@ -120,6 +128,32 @@ def _factor(form: SemilinearForm, count: int) -> Any:
 @cache
 def _deviation(form: SemilinearForm) -> Any:
     return _number(deviation(form), (lam_t, h, eta))
+
+
+@cache
+def average_formula() -> tuple[tuple[sp.Expr, ...], ...]:
+    r"""The noise N of data prediction over a step of length h and its average M, in the step's two normals.
+
+    Their weights, in units of :math:`\sqrt{2\eta}\,e^{-\lambda_t}`.
+    """
+    rate, averages = DATA.noise_rate, path_averages()
+    factor = moment_factor(rate, 2, h)
+    rows = []
+    for name in ("N", "M"):
+        terms = averages[name].terms.items()
+        row = (sp.Add(*(w * factor[m.power, degree] for m, w in terms)) for degree in range(2))
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def average_weights(length: float, eta: float) -> tuple[tuple[float, ...], ...]:
+    """The numbers of `average_formula`."""
+    return tuple(tuple(float(weight(length, eta)) for weight in row) for row in _average_numbers())
+
+
+@cache
+def _average_numbers() -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(_number(weight, (h, eta)) for weight in row) for row in average_formula())
 
 
 def _number(expression: sp.Expr, arguments: tuple[sp.Symbol, ...]) -> Any:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from seeds_theory import Tableau, make_plan, sample, uniform_log_snr
-from seeds_theory.baselines import BASELINES, Declared
+from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
@@ -61,16 +61,18 @@ class OnGrid:
 
 
 def on_grid(
-    method: str | Tableau, sigmas: np.ndarray, *, eta: float, prediction: str = "data"
+    method: str | Tableau | Baseline, sigmas: np.ndarray, *, eta: float, prediction: str = "data"
 ) -> OnGrid:
-    """A method, as of `make_plan`, or the baseline of that name.
+    """A method, as of `make_plan`, or a baseline, by its name or itself.
 
     Raises
     ------
     ParameterError : a prediction other than "data" for a baseline, which has no choice; and as of both.
     """
-    baseline = BASELINES.get(method) if isinstance(method, str) else None
-    if baseline:
+    if isinstance(method, str):
+        method = BASELINES.get(method, method)
+    if isinstance(method, Baseline):
+        baseline = method
         if prediction != "data":
             raise ParameterError(f"a baseline has no choice of prediction; got {prediction!r}")
         return OnGrid(

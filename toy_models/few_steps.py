@@ -18,7 +18,6 @@ worst distance on mixtures, and judged on other ones.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,6 +97,10 @@ def objective(setting: Setting, spectra: Sequence[Spectrum] = TRAINING) -> float
     return float(np.log(law_errors(setting, spectra)).mean())
 
 
+HIGHEST, LOWEST = (1.0, 100.0), (1e-4, 0.5)
+"""Where the two ends of a grid may be, over the width: networks know no other levels."""
+
+
 def steps_within(solver: Solver, nfe: int) -> int:
     """The most steps of a grid to 0 that take no more model calls; 0 if two steps take more."""
 
@@ -129,14 +132,13 @@ def tune(
         return replace(start, steps=steps, sigma_max=float(high), sigma_min=float(low))
 
     def value(ends: np.ndarray) -> float:
-        if not 0.01 < ends[0] - ends[1] < 30:
-            return math.inf
         return objective(at(ends), spectra)
 
     found = minimize(
         value,
         np.log([start.sigma_max, start.sigma_min]),
         method="Nelder-Mead",
+        bounds=np.log([HIGHEST, LOWEST]),
         options={"xatol": 1e-3, "fatol": 1e-3, "maxfev": 400},
     )
     return at(found.x)

@@ -131,8 +131,7 @@ def perfect(seed: int) -> Sampler:
 
 CANDIDATES: dict[float, tuple[tuple[str, dict[str, Any]], ...]] = {
     1.0: (
-        ("seeds-1", {}),
-        ("seeds-2", {}),
+        ("seeds-2m", {}),
         ("seeds-2b", {}),
         ("seeds-3", {}),
         ("seeds-3b", {}),
@@ -147,7 +146,6 @@ CANDIDATES: dict[float, tuple[tuple[str, dict[str, Any]], ...]] = {
         ("sa-solver", {"predictor_steps": 4, "corrector_steps": 4}),
     ),
     0.0: (
-        ("ddim", {}),
         ("seeds-2b", {}),
         ("seeds-3b", {}),
         ("dpm-solver++-2m", {}),
@@ -176,7 +174,7 @@ class Trial:
         return max(self.distances)
 
 
-def trial(name: str, options: dict[str, Any], nfe: int, eta: float, count: int = 40_000) -> Trial:
+def trial(name: str, options: dict[str, Any], nfe: int, eta: float, count: int = 100_000) -> Trial:
     """Tune one candidate and run it on the mixtures of `SELECTION`."""
     only = Solver(name, options).baseline
     own = options if only and only.only_eta is not None else {**options, "eta": eta}

@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seeds_theory import BrownianPath, Tableau, uniform_log_snr
+from seeds_theory.baselines import Baseline
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Interval
 from seeds_theory.sources import GeneratorNoise, seeded_generator, silent
@@ -54,7 +55,7 @@ class CoupledPaths:
 
 
 def mixture_study(
-    method: str | Tableau,
+    method: str | Tableau | Baseline,
     mixture: GaussianMixture,
     steps: Sequence[int],
     *,

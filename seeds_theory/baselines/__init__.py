@@ -1,4 +1,5 @@
-"""Published samplers outside the family, one screen each, in the notation of their papers.
+"""Samplers that are loops and not plans, one screen each: published ones outside the family, in the notation
+of their papers, and SEEDS-2M, which has memory.
 
 All run through the conventions of `seeds_theory.baselines.run`, and are known by name in `BASELINES`.
 """
@@ -27,6 +28,7 @@ from seeds_theory.baselines.lawson import LAWSON_2, LAWSON_EULER, LAWSON_RK4
 from seeds_theory.baselines.restart import RESTART
 from seeds_theory.baselines.run import Baseline, Declared, Run
 from seeds_theory.baselines.sa_solver import SA_SOLVER
+from seeds_theory.baselines.seeds_multistep import SEEDS_2M
 from seeds_theory.baselines.shark import LAWSON_SHARK, SHARK
 from seeds_theory.baselines.sra1 import SRA1
 from seeds_theory.baselines.stochastic_heun import STOCHASTIC_HEUN
@@ -67,6 +69,7 @@ BASELINES: dict[str, Baseline] = {
         ER_SDE_1,
         ER_SDE_2,
         ER_SDE_3,
+        SEEDS_2M,
     )
 }
 """The registry: name to `Baseline`."""

@@ -36,7 +36,7 @@ from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import GridError, ParameterError
 from seeds_theory.exact import DATA
 from seeds_theory.grids import require_grid
-from seeds_theory.plan import Interval, require_eta
+from seeds_theory.plan import Interval, average_weights, require_eta
 from seeds_theory.sampler import (
     Callback,
     FiniteWatch,
@@ -130,6 +130,14 @@ class Run:
             values.append(noise)
         return tuple(values)
 
+    def averages(self, s: float, t: float) -> tuple[Tensor, Tensor]:
+        r"""The exact noise N of data prediction over a step and the average :math:`M = \int E N_l\,dl`."""
+        pair = (Interval(s, t, DATA, self.eta, degree=degree) for degree in range(2))
+        z_0, z_1 = self.draw(*pair)
+        (n_0, _), (m_0, m_1) = average_weights(log_ratio(s, t), self.eta)
+        scale = math.sqrt(2 * self.eta) * t
+        return scale * n_0 * z_0, scale * (m_0 * z_0 + m_1 * z_1)
+
     def step(self, x: Tensor, s: float, t: float, denoised: Tensor) -> Tensor:
         """Call the callback at the end of a step; returns x."""
         self._watch.add(x, f"step {self._index}, sigma {s:g} to {t:g}")
@@ -220,7 +228,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A published sampler outside the family, run like `seeds_theory.sample`.
+    """A sampler that is a loop of its own, run like `seeds_theory.sample`.
 
     Parameters
     ----------
