@@ -44,12 +44,12 @@ class Spectrum:
 
 
 def power_law(exponent: float, dimension: int = 1000, points: int = 16) -> Spectrum:
-    r"""The spectrum :math:`c_k = k^{-a}`, k = 1, ..., dimension, in groups around `points` values of k."""
+    r"""The spectrum :math:`c_k = k^{-a}`, k = 1, ..., dimension; large k in groups, by their means."""
     edges = np.unique(np.round(np.geomspace(1, dimension + 1, points + 1)).astype(int))
-    centres = [np.exp(np.log(np.arange(a, b)).mean()) for a, b in itertools.pairwise(edges)]
+    groups = [np.arange(*pair, dtype=float) for pair in itertools.pairwise(edges)]
     return Spectrum(
-        torch.tensor(np.power(centres, -exponent)),
-        torch.tensor(np.diff(edges), dtype=torch.float64),
+        torch.tensor([(group**-exponent).mean() for group in groups], dtype=torch.float64),
+        torch.tensor([len(group) for group in groups], dtype=torch.float64),
     )
 
 
@@ -60,7 +60,7 @@ def spectrum_of(variances: Tensor, points: int = 24) -> Spectrum:
     values = [scaled[groups == group] for group in groups.unique()]
     return Spectrum(
         torch.stack([v.mean() for v in values]),
-        torch.tensor([float(len(v)) for v in values], dtype=torch.float64),
+        torch.tensor([len(v) for v in values], dtype=torch.float64),
     )
 
 
@@ -69,20 +69,20 @@ TRAINING: tuple[Spectrum, ...] = tuple(power_law(exponent) for exponent in (1.0,
 
 
 def law_errors(
-    setting: Setting,
+    sampler: Solver,
+    sigmas: np.ndarray,
     spectra: Sequence[Spectrum],
     model: Callable[[Gaussian], Denoiser] | None = None,
 ) -> list[float]:
-    """The module's relative squared W2 distance on each spectrum, exact, for data of width 1.
+    """The module's relative squared W2 distance on each spectrum, exact, for a grid that ends at 0.
 
     model : makes a wrong denoiser of the exact one; it acts on each eigen-coordinate by itself.
     """
     variances = torch.cat([spectrum.variances for spectrum in spectra])
     data = Gaussian(torch.zeros_like(variances), variances)
-    sigmas, sampler = setting.sigmas(), setting.sampler
     denoiser = model(data) if model else data
     response = probe(lambda _, x, noise: sampler(denoiser, x, sigmas, noise), data)
-    spread = response.variance(setting.sigma_max**2).sqrt()
+    spread = response.variance(float(sigmas[0]) ** 2).sqrt()
     mean = response.gain.square() * variances + response.offset.square()
     squares = (spread - variances.sqrt()).square() + mean
     parts = squares.split([len(spectrum.variances) for spectrum in spectra])
@@ -94,7 +94,7 @@ def law_errors(
 
 def objective(setting: Setting, spectra: Sequence[Spectrum] = TRAINING) -> float:
     """The mean of the logarithms of `law_errors`."""
-    return float(np.log(law_errors(setting, spectra)).mean())
+    return float(np.log(law_errors(setting.sampler, setting.sigmas(), spectra)).mean())
 
 
 HIGHEST, LOWEST = (1.0, 100.0), (1e-4, 0.5)

@@ -67,7 +67,8 @@ def fit(
     table = Table(title=f"{solver}, {setting.nfe} model calls, {setting.steps} steps")
     for heading in ("sigma_max / width", "sigma_min / width", "W2 / width of each spectrum"):
         table.add_column(heading, justify="right")
-    errors = ", ".join(f"{math.sqrt(error):.2g}" for error in law_errors(setting, spectra))
+    found = law_errors(setting.sampler, setting.sigmas(), spectra)
+    errors = ", ".join(f"{math.sqrt(error):.2g}" for error in found)
     table.add_row(f"{setting.sigma_max:.4g}", f"{setting.sigma_min:.4g}", errors)
     Console(stderr=json_file == "-").print(table)
     if json_file:
