@@ -20,10 +20,13 @@ from gpu_runs.curves import figure, table
 from gpu_runs.device import require_device
 from gpu_runs.features import FASHION_MNIST
 from gpu_runs.generation import PRECISIONS
+from gpu_runs.plans import Plan
 from gpu_runs.presets import find_plan, presets
 from gpu_runs.results import read_results
+from gpu_runs.tuned import rows as tuned_rows
 from seeds_theory.command import require_picture, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.settings import few_steps
 from seeds_theory.solver import SOLVERS
 
 
@@ -252,6 +255,51 @@ def micro(
     Console(stderr=json_file == "-").print(micro_benchmark.table(costs))
     if json_file:
         write_json([asdict(cost) for cost in costs], json_file)
+
+
+@app.command()
+def tuned(
+    width: Annotated[
+        float,
+        typer.Option(help="Standard deviation of the data along their first principal axis."),
+    ],
+    nfe: Annotated[str, typer.Option(help="Numbers of network calls.")] = "10,20,40",
+    plan: Annotated[
+        str | None, typer.Option(help="Network, reference and images as in this plan.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=2, help="Of each setting.")] = 1000,
+    device: Device = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
+    ] = None,
+) -> None:
+    """Score the tuned settings for few network calls, SDE and ODE, on a checkpoint.
+
+    The width of the Fashion-MNIST images is 8.9, in the network's units.
+
+    Example: [bold]seeds-bench tuned --width 8.9 --nfe 10,20[/bold]
+    """
+    require_writable(json_file)
+    try:
+        settings = [few_steps(int(n), eta=eta) for n in nfe.split(",") for eta in (1.0, 0.0)]
+    except ValueError:
+        raise ParameterError(f"numbers of calls are whole, as 10,20; got {nfe!r}") from None
+    base = (
+        replace(find_plan(plan), images=images)
+        if plan
+        else Plan((), images=images, labels="random")
+    )
+    resources = Resources(device=device, progress=sys.stderr.isatty())
+    drawn, scored = Table(), []
+    for heading in ("setting", "steps", "NFE", "distance"):
+        drawn.add_column(heading, justify="left" if heading == "setting" else "right")
+    for row in tuned_rows(settings, width, base, resources):
+        scored.append(asdict(row))
+        found = row.error or f"{row.frechet:.3g}"
+        drawn.add_row(row.label, str(row.steps), str(row.nfe), found)
+    Console(stderr=json_file == "-").print(drawn)
+    if json_file:
+        write_json(scored, json_file)
 
 
 def main() -> None:

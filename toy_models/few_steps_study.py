@@ -216,6 +216,7 @@ class Comparison:
     sampler: str
     kind: str
     nfe: int
+    count: int
     distance: float
     standard_error: float
 
@@ -230,4 +231,4 @@ def compare(problem: Problem, name: str, kind: str, nfe: int, count: int) -> Com
     else:
         sampler = published(Solver(name), nfe)
     found, error = distance(sampler, mixture, count)
-    return Comparison(problem.name, name, kind, nfe, found, error)
+    return Comparison(problem.name, name, kind, nfe, count, found, error)

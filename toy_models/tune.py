@@ -16,6 +16,7 @@ from rich.table import Table
 
 from seeds_theory.command import in_processes, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
+from seeds_theory.settings import settings as tuned_settings
 from seeds_theory.solver import Solver
 from toy_models.few_steps import TRAINING, Spectrum, law_errors, spectrum_of, tune
 from toy_models.few_steps_study import (
@@ -90,6 +91,39 @@ def _read(file: Path) -> Spectrum:
             f"eigenvalues are one row of numbers >= 0; got shape {values.shape} of {values.dtype}"
         )
     return spectrum_of(torch.as_tensor(values, dtype=torch.float64))
+
+
+@app.command()
+def show(
+    width: Annotated[
+        float, typer.Option(help="Standard deviation of the data along their first principal axis.")
+    ] = 1.0,
+) -> None:
+    """List the tuned settings, with their noise levels for data of that width.
+
+    Run one from Python, [bold]few_steps(10)(denoiser, latents, width)[/bold], or with
+    [bold]seeds-generate --grid logsnr[/bold] and the options that the table lists.
+
+    Example: [bold]seeds-tune show --width 8.9[/bold]
+    """
+    if not 0 < width < math.inf:
+        raise ParameterError(f"a width is positive and finite; got {width}")
+    table = Table()
+    for heading in ("NFE", "eta", "--method", "--steps", "--sigma-max", "--sigma-min", "--option"):
+        table.add_column(heading, justify="left" if heading == "--method" else "right")
+    for (nfe, eta), setting in sorted(tuned_settings().items()):
+        high, low = width * setting.sigma_max, width * setting.sigma_min
+        options = [f"{k}={v}" for k, v in setting.options.items() if k != "eta"]
+        row = (
+            f"{nfe}",
+            f"{eta:g}",
+            setting.solver,
+            f"{setting.steps}",
+            f"{high:.4g}",
+            f"{low:.4g}",
+        )
+        table.add_row(*row, "\n".join(options))
+    Console().print(table)
 
 
 @app.command()

@@ -1,20 +1,37 @@
 """Chapter "Few steps": what the noise of a stage may be in law, and what the tuned settings do."""
 
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import sympy as sp
+from torch import Tensor
 
-from proofs_checks.ledger import Evidence, Verdict, claim, prove
+from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
 from proofs_checks.measured import measure_order, order_fits
+from proofs_checks.misfit import ratio, window_mean, window_variance
 from proofs_checks.order_conditions import weak_order
 from proofs_checks.taylor import Series, add, product, rates, series
 from seeds_theory.exact import DATA, eta
 from seeds_theory.methods import method
 from seeds_theory.noise import Functional, Moment, Normal, h, moment_covariance
 from seeds_theory.phi import Phi
+from seeds_theory.settings import Setting, few_steps, settings
 from seeds_theory.tableau import Orders, Tableau, z
+from toy_models.few_steps import (
+    HIGHEST,
+    LOWEST,
+    TRAINING,
+    law_errors,
+    objective,
+    power_law,
+    spectrum_of,
+)
+from toy_models.few_steps_study import HELD_OUT, Comparison, compare, distance, width
+from toy_models.images import fashion_mnist
 
 HERE = "this project"
 c, c_2 = sp.symbols("c c_2", positive=True)
@@ -182,3 +199,192 @@ def _() -> Evidence:
     at_one = rates(DATA, sp.Integer(1))
     found = [(sp.Integer(weak_order(matched(kind), at_one)), sp.Integer(2)) for kind in WEIGHTS]
     return prove(found, "decided for an arbitrary smooth D at eta = 1")
+
+
+@claim(
+    "few-three-stages",
+    r"With three stages and the deterministic order 3, order 3 in the variance of every Gaussian asks, to "
+    r"leading order in units of h, for $\mathrm{Var}(\sum b_i \zeta_i) + 2 b_3 "
+    r"a_{32}\,\mathrm{Cov}(\zeta_2, N) = \frac23$. At the nodes $\frac13, \frac23$ that is "
+    r"$\mathrm{Var}\,\zeta_3 = \frac{16}{27}$, at $\frac12, 1$ with the path's variances "
+    r"$\mathrm{Cov}(\zeta_2, \zeta_3) = \frac38$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    s, t, u = sp.symbols("s t u", positive=True)
+    # M is the integral of W over [0, 1], J that of W over s < t < 1.
+    of_M = sp.integrate((1 - u) ** 2, (u, 0, 1))
+    of_JN = sp.integrate(sp.integrate(s, (s, 0, t)), (t, 0, 1))
+    wanted = of_M + 2 * of_JN
+    identities = [(wanted, sp.Rational(2, 3))]
+
+    def conditions(nodes: tuple[sp.Expr, sp.Expr]) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+        """The weights b_2, b_3 and b_3 a_32 of order 3."""
+        b_2, b_3 = sp.symbols("b_2 b_3")
+        c_2, c_3 = nodes
+        third = sp.Rational(1, 3)
+        order = [b_2 * c_2 + b_3 * c_3 - sp.Rational(1, 2), b_2 * c_2**2 + b_3 * c_3**2 - third]
+        (found,) = sp.solve(order, [b_2, b_3], dict=True)
+        return found[b_2], found[b_3], 1 / (6 * c_2)
+
+    own, joint = sp.symbols("own joint")
+    b_2, b_3, chain = conditions((sp.Rational(1, 3), sp.Rational(2, 3)))
+    (solution,) = sp.solve(b_3**2 * own + 2 * chain * sp.Rational(1, 3) - wanted, own)
+    identities += [(b_2, sp.Integer(0)), (solution, sp.Rational(16, 27))]
+    half = sp.Rational(1, 2)
+    b_2, b_3, chain = conditions((half, sp.Integer(1)))
+    total = b_2**2 * half + b_3**2 + 2 * b_2 * b_3 * joint
+    (solution,) = sp.solve(total + 2 * chain * half - wanted, joint)
+    return prove([*identities, (solution, sp.Rational(3, 8))], "solved in exact arithmetic")
+
+
+@claim(
+    "few-window",
+    r"With $R = 1 + \sigma^2/c$, an error of the estimate by a factor near a noise level costs the final "
+    r"variance $2 (1 + \eta) R^{-(1 + \eta)}$ per unit of log-SNR, $2/R$ times as much for the SDE as for "
+    r"the ODE; a shift of the mean $2/\sqrt R$ times as much.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    v = sp.Symbol("v", positive=True)
+    of_factor = window_variance * c / (c + v)  # the slope of the error, over the factor
+    identities = [(of_factor.subs(ratio, 1 + v / c), 2 * _k * (1 + v / c) ** (-1 - eta))]
+    for window, expected in (
+        (2 * _k * ratio ** (-1 - eta), 2 / ratio),
+        (window_mean, 2 / sp.sqrt(ratio)),
+    ):
+        identities.append((window.subs(eta, 1) / window.subs(eta, 0), expected))
+    return prove(identities, "from the windows of behaviour-*, for symbolic c and level")
+
+
+# The settings -------------------------------------------------------------------------------------
+
+
+@claim(
+    "few-minimum",
+    r"At every setting the objective is at a minimum: moving an end of its grid by 3 % raises it.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    gains = []
+    for setting in settings().values():
+        least = objective(setting)
+        for end, bounds in (("sigma_max", HIGHEST), ("sigma_min", LOWEST)):
+            for factor in (0.97, 1 / 0.97):
+                moved = factor * getattr(setting, end)
+                if bounds[0] <= moved <= bounds[1]:
+                    gains.append(least - objective(replace(setting, **{end: moved})))
+    return measure_at_most(gains, 0.0, f"largest gain of {len(gains)} moves")
+
+
+@claim(
+    "few-spectra",
+    r"On spectra that no setting was tuned on, $k^{-1.25}$, $k^{-2.5}$ and that of Fashion-MNIST's pixels, "
+    r"the distance of the laws is at most 1.5 times the largest one of the spectra it was tuned on.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    unseen = [power_law(1.25), power_law(2.5), spectrum_of(fashion_mnist().variances)]
+    ratios = []
+    for setting in settings().values():
+        of_training, of_unseen = (
+            max(law_errors(setting.sampler, setting.sigmas(), spectra))
+            for spectra in (TRAINING, unseen)
+        )
+        ratios.append(math.sqrt(of_unseen / of_training))
+    return measure_at_most(ratios, 1.5, "largest ratio")
+
+
+RECORD = Path(__file__).parents[2] / "book" / "few_steps" / "mixtures.json"
+
+
+def _recorded() -> list[Comparison]:
+    return [Comparison(**entry) for entry in json.loads(RECORD.read_text())]
+
+
+@claim(
+    "few-record",
+    r"The recorded distances are those that the code finds: two of the first problem's, again.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    first = HELD_OUT[0]
+    again = [
+        entry
+        for entry in _recorded()
+        if entry.problem == first.name
+        and entry.nfe == 10
+        and entry.sampler in ("eta = 1", "er-sde-3")
+    ]
+    differences = [
+        abs(compare(first, entry.sampler, entry.kind, 10, entry.count).distance - entry.distance)
+        for entry in again
+    ]
+    return measure_at_most(differences, 1e-6, f"largest difference of {len(differences)}")
+
+
+def _lead(tuned: str, kind: str, calls: tuple[int, ...]) -> Evidence:
+    """How far others are ahead, in standard errors of the difference."""
+    entries, leads = _recorded(), []
+    for problem in HELD_OUT:
+        for nfe in calls:
+            here = [entry for entry in entries if (entry.problem, entry.nfe) == (problem.name, nfe)]
+            (own,) = (entry for entry in here if entry.sampler == tuned)
+            for other in here:
+                if other.kind == kind:
+                    error = math.hypot(own.standard_error, other.standard_error)
+                    leads.append((own.distance - other.distance) / error)
+    what = f"largest lead of {len(leads)} comparisons, in standard errors of the difference"
+    return measure_at_most(leads, 2.0, what)
+
+
+@claim(
+    "few-stochastic",
+    r"On three mixtures that nothing was tuned on, with 10, 20, 40 and 80 calls, no published sampler with "
+    r"noise is nearer to the data than the tuned SDE, beyond two standard errors of the difference.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    return _lead("eta = 1", "stochastic", (10, 20, 40, 80))
+
+
+@claim(
+    "few-deterministic",
+    r"With 10 and 20 calls no published sampler without noise is nearer to them than the tuned ODE, beyond "
+    r"two standard errors.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    return _lead("eta = 0", "deterministic", (10, 20))
+
+
+@claim(
+    "few-half",
+    r"With the denoiser's output rounded to half precision the distances with 10 and 20 calls, SDE and "
+    r"ODE, change by less than their standard error.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    mixture = HELD_OUT[0].mixture
+    scale = width(mixture)
+
+    def rounded(x: Tensor, sigma: float) -> Tensor:
+        return mixture(x, sigma).half().to(x)
+
+    def change(setting: Setting) -> float:
+        (exact, error), (half, _) = (
+            distance(lambda _, x, z, D=model: setting(D, x, scale, z), mixture, 20_000)  # type: ignore[misc]
+            for model in (mixture, rounded)
+        )
+        return abs(half - exact) / error
+
+    changes = [change(few_steps(nfe, eta=at)) for nfe in (10, 20) for at in (1.0, 0.0)]
+    return measure_at_most(changes, 1.0, "largest change, in standard errors")
