@@ -1,4 +1,4 @@
-"""`seeds-order`: the measured strong and weak order of methods, from the command line."""
+"""`seeds-order`: the measured strong and weak order of methods and baselines, from the command line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from seeds_theory import METHODS, ParameterError, method
+from seeds_theory.baselines import BASELINES
 from seeds_theory.command import require_picture, require_writable, run_command, write_json
 from toy_models.convergence import Study, figure, gaussian_study, table
 from toy_models.gaussian import Gaussian
@@ -93,7 +94,8 @@ def order(
     if not methods:
         raise ParameterError(f"name one or more methods: {', '.join(METHODS)}; see --help")
     for name in methods:
-        method(name)  # a wrong name ends here, not after the work on the right ones
+        if name not in BASELINES:
+            method(name)  # a wrong name ends here, not after the work on the right ones
     if variance is not None and target is not Target.gaussian:
         raise ParameterError(f"--variance is for --target gaussian; got it with {target.value}")
     require_writable(json_file, plot)
@@ -157,7 +159,7 @@ def _listing() -> Table:
         "ODE order",
         "source",
     ):
-        result.add_column(heading)
+        result.add_column(heading, no_wrap=heading == "method")
     for name in METHODS:
         tableau = method(name)
         orders = tableau.orders
@@ -169,11 +171,27 @@ def _listing() -> Table:
             str(orders.ode),
             tableau.reference,
         )
+    result.add_section()
+    for baseline in BASELINES.values():
+        own, on_gaussians = baseline.declared, baseline.declared.gaussian
+        result.add_row(
+            baseline.name,
+            "",
+            _both(own.strong, on_gaussians.strong),
+            _both(own.weak, on_gaussians.weak),
+            _both(own.ode, own.ode),
+            baseline.reference,
+        )
     return result
 
 
-def _both(order: Fraction | int, gaussian: Fraction | int) -> str:
-    return str(order) if order == gaussian else f"{order} ({gaussian})"
+def _both(order: Fraction | float | None, gaussian: Fraction | float | None) -> str:
+    if order is None:
+        return "-"
+    text = str(order) if isinstance(order, Fraction) else f"{order:g}"
+    return (
+        text if order == gaussian or gaussian is None else f"{text} ({_both(gaussian, gaussian)})"
+    )
 
 
 def main() -> None:
