@@ -20,11 +20,13 @@ from gpu_runs.checkpoint import save_checkpoint
 from gpu_runs.features import load_features
 from gpu_runs.files import OutputError, whole_file
 from gpu_runs.generation import ImageSampler
-from gpu_runs.plans import parse_plan
+from gpu_runs.plans import Plan, parse_plan
 from gpu_runs.preconditioning import PreconditionedNetwork
 from gpu_runs.reference import Reference, load_reference
 from gpu_runs.results import Results, ResultsError, Row, read_results
 from gpu_runs.scores import score_images
+from gpu_runs.tuned import as_plan
+from seeds_theory import few_steps
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
 
 TRUSTED = Resources(trust=True, batch=5)
@@ -464,3 +466,22 @@ def test_presets_are_listed_with_what_a_user_needs(monkeypatch):
 def test_a_misspelt_command_is_no_plan():
     result = CliRunner().invoke(app, ["polt", "table"])
     assert result.exit_code == 2 and "'plot'" in result.output
+
+
+def test_the_tuned_settings_are_scored_on_their_own_grids(tmp_path):
+    out = tmp_path / "tuned.json"
+    arguments = ["tuned", "--width", "8.9", "--nfe", "10", "--images", "4", "--json", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(out.read_text())
+    assert [(row["nfe"], row["steps"], row["images"]) for row in rows] == [
+        (few_steps(10, eta=eta).nfe, few_steps(10, eta=eta).steps, 4) for eta in (1.0, 0.0)
+    ]
+    assert all(row["frechet"] > 0 for row in rows)
+    plan = as_plan(few_steps(10), 2.0, Plan(()))
+    assert (plan.grid, plan.sigma_max) == ("logsnr", 2.0 * few_steps(10).sigma_max)
+
+
+def test_tuned_numbers_of_calls_are_whole():
+    result = CliRunner().invoke(app, ["tuned", "--width", "1", "--nfe", "some"])
+    assert "numbers of calls are whole, as 10,20; got 'some'" in str(result.exception)

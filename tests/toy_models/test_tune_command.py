@@ -1,0 +1,93 @@
+"""`seeds-tune` from the command line."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from seeds_theory import few_steps
+from toy_models import tune
+from toy_models.few_steps_study import HELD_OUT, trial
+
+run = CliRunner().invoke
+
+
+def test_fit_tunes_a_grid_to_a_spectrum_and_writes_it(tmp_path: Path) -> None:
+    file, out = tmp_path / "values.npy", tmp_path / "setting.json"
+    np.save(file, np.array([4.0, 1.0, 0.25]))
+    arguments = ["fit", "seeds-2", "--nfe", "7", "--spectrum", str(file), "--json", str(out)]
+    result = run(tune.app, arguments)
+    assert result.exit_code == 0, result.output
+    setting = json.loads(out.read_text())
+    assert (setting["solver"], setting["steps"]) == ("seeds-2", 4)
+    assert "7 model calls, 4 steps" in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no array", "is no .npy file of numbers"),
+        (np.ones((2, 2)), r"one row of numbers >= 0; got shape \(2, 2\)"),
+        (np.array([1.0, -1.0]), "one row of numbers >= 0"),
+        (np.array([np.nan, 1.0]), "one row of numbers >= 0"),
+    ],
+)
+def test_what_is_no_spectrum_is_refused(
+    tmp_path: Path, content: bytes | np.ndarray, message: str
+) -> None:
+    file = tmp_path / "values.npy"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        np.save(file, content)
+    result = run(tune.app, ["fit", "seeds-2", "--spectrum", str(file)])
+    with pytest.raises(type(result.exception), match=message):
+        raise result.exception
+
+
+def test_show_lists_every_setting_at_a_width() -> None:
+    result = run(tune.app, ["show", "--width", "2"], env={"COLUMNS": "120"})
+    assert result.exit_code == 0
+    assert f"{2 * few_steps(10).sigma_max:.4g}" in result.output
+    assert "a width is positive" in str(run(tune.app, ["show", "--width", "0"]).exception)
+
+
+def test_settings_chooses_the_least_worst_of_the_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates = {1.0: (("seeds-1", {}), ("seeds-3b", {})), 0.0: (("ddim", {}), ("seeds-3b", {}))}
+    monkeypatch.setattr(tune, "CANDIDATES", candidates)
+    monkeypatch.setattr(tune, "trial", partial(trial, count=2000))
+    out, trials = tmp_path / "settings.json", tmp_path / "trials.json"
+    arguments = ["settings", "--out", str(out), "--trials", str(trials), "--calls", "10"]
+    result = run(tune.app, arguments)
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(trials.read_text())) == 4
+    chosen = [entry["setting"]["solver"] for entry in json.loads(out.read_text())]
+    assert chosen == ["seeds-3b", "seeds-3b"]
+
+
+def test_compare_runs_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "HELD_OUT", HELD_OUT[:1])
+    monkeypatch.setattr(tune, "STOCHASTIC_PEERS", ("er-sde-3",))
+    monkeypatch.setattr(tune, "DETERMINISTIC_PEERS", ("ddim",))
+    out = tmp_path / "mixtures.json"
+    result = run(tune.app, ["compare", "--out", str(out), "--count", "2000", "--calls", "10"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    assert [entry["sampler"] for entry in found] == [
+        "eta = 1",
+        "eta = 0",
+        "er-sde-3",
+        "ddim",
+        "samples of the data",
+    ]
+    assert all(0 < entry["distance"] < 2 for entry in found)
+
+
+def test_numbers_of_calls_are_whole(tmp_path: Path) -> None:
+    result = run(tune.app, ["compare", "--out", str(tmp_path / "x.json"), "--calls", "ten"])
+    assert "numbers of calls are whole" in str(result.exception)
