@@ -349,7 +349,7 @@ def _() -> Evidence:
     return measure_at_most(differences, 1e-6, f"largest difference of {len(differences)}")
 
 
-def _lead(tuned: str, kind: str, calls: tuple[int, ...]) -> Evidence:
+def _leads(tuned: str, kind: str, calls: tuple[int, ...]) -> list[float]:
     """How far others are ahead, in standard errors of the difference."""
     entries, leads = _recorded(), []
     for problem in HELD_OUT:
@@ -360,30 +360,34 @@ def _lead(tuned: str, kind: str, calls: tuple[int, ...]) -> Evidence:
                 if other.kind == kind:
                     error = math.hypot(own.standard_error, other.standard_error)
                     leads.append((own.distance - other.distance) / error)
-    what = f"largest lead of {len(leads)} comparisons, in standard errors of the difference"
-    return measure_at_most(leads, 2.0, what)
+    return leads
+
+
+_LEAD = "largest lead of the others, in standard errors of the difference"
 
 
 @claim(
     "few-stochastic",
-    r"On three mixtures that nothing was tuned on, with 10, 20, 40 and 80 calls, no published sampler with "
-    r"noise is nearer to the data than the tuned SDE, beyond two standard errors of the difference.",
+    r"On three mixtures that nothing was tuned on, with 10, 20, 40 and 80 calls, no published sampler "
+    r"with noise is nearer to the data than the tuned SDE, beyond two standard errors of the "
+    r"difference.",
     source=HERE,
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    return _lead("eta = 1", "stochastic", (10, 20, 40, 80))
+    return measure_at_most(_leads("eta = 1", "stochastic", (10, 20, 40, 80)), 2.0, _LEAD)
 
 
 @claim(
     "few-deterministic",
-    r"With 10 and 20 calls no published sampler without noise is nearer to them than the tuned ODE, beyond "
-    r"two standard errors.",
+    r"No published sampler without noise is nearer to them, likewise, than the tuned ODE with 10 and 20 "
+    r"calls, nor than the tuned SDE with 20.",
     source=HERE,
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    return _lead("eta = 0", "deterministic", (10, 20))
+    leads = _leads("eta = 0", "deterministic", (10, 20)) + _leads("eta = 1", "deterministic", (20,))
+    return measure_at_most(leads, 2.0, _LEAD)
 
 
 @claim(
