@@ -24,9 +24,15 @@ from gpu_runs.plans import Plan
 from gpu_runs.presets import find_plan, presets
 from gpu_runs.results import read_results
 from gpu_runs.tuned import rows as tuned_rows
-from seeds_theory.command import require_picture, require_writable, run_command, write_json
+from seeds_theory.command import (
+    require_picture,
+    require_writable,
+    run_command,
+    whole_numbers,
+    write_json,
+)
 from seeds_theory.errors import ParameterError, UnknownNameError
-from seeds_theory.settings import few_steps
+from seeds_theory.settings import few_steps, require_width
 from seeds_theory.solver import SOLVERS
 
 
@@ -280,10 +286,8 @@ def tuned(
     Example: [bold]seeds-bench tuned --width 8.9 --nfe 10,20[/bold]
     """
     require_writable(json_file)
-    try:
-        settings = [few_steps(int(n), eta=eta) for n in nfe.split(",") for eta in (1.0, 0.0)]
-    except ValueError:
-        raise ParameterError(f"numbers of calls are whole, as 10,20; got {nfe!r}") from None
+    require_width(width)
+    settings = [few_steps(count, eta=eta) for count in whole_numbers(nfe) for eta in (1.0, 0.0)]
     base = (
         replace(find_plan(plan), images=images)
         if plan

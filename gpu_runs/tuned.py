@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from gpu_runs.benchmark import Bench, Resources
 from gpu_runs.plans import Cell, Curve, Plan
@@ -11,18 +12,14 @@ from seeds_theory.settings import Setting
 
 
 def as_plan(setting: Setting, width: float, plan: Plan) -> Plan:
-    """A plan's network, reference and images, with a setting's curve and grid."""
+    """The plan with a setting's curve and grid instead of its own."""
     name = f"{setting.solver}, eta {setting.eta:g}, tuned"
-    return Plan(
-        (Curve(name, setting.solver, setting.options, steps=(setting.steps,)),),
-        network=plan.network,
-        reference=plan.reference,
-        features=plan.features,
-        images=plan.images,
+    return replace(
+        plan,
+        curves=(Curve(name, setting.solver, setting.options, steps=(setting.steps,)),),
         grid="logsnr",
         sigma_min=width * setting.sigma_min,
         sigma_max=width * setting.sigma_max,
-        labels=plan.labels,
     )
 
 

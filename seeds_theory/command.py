@@ -68,6 +68,14 @@ def require_picture(target: Path | None) -> None:
         raise ParameterError(f"a plot is a .png, .svg or .pdf file; got {target}")
 
 
+def whole_numbers(text: str) -> list[int]:
+    """The numbers of an option such as 8,16,32; raises ParameterError."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ParameterError(f"whole numbers are written as 8,16,32; got {text!r}") from None
+
+
 def in_processes(
     function: Callable[[Item], Result],
     items: Sequence[Item],

@@ -149,7 +149,7 @@ def splitting(rate: sp.Expr) -> SemilinearForm:
     return SemilinearForm(Prediction(f"rate {rate}", skip, sp.Integer(1), "D - skip y"))
 
 
-PLAIN = splitting(sp.Integer(0))
+INCREMENTS = splitting(sp.Integer(0))
 CLOCK = splitting(3 * eta)
 r"""The noise of `DATA` is a Brownian motion in the clock :math:`e^{2\eta\lambda}`; this is its integral in
 that clock, weighted with it."""

@@ -89,7 +89,14 @@ def seeds_2s(c2: sp.Expr) -> Tableau:
 
 
 def seeds_3s(c2: sp.Expr) -> Tableau:
-    """Kutta's method with two averages of the path in its stages: order 3 for a linear F."""
+    """Kutta's method with two averages of the path in its stages: order 3 for a linear F.
+
+    Raises
+    ------
+    TableauError : the node 2/3, at which b_3 vanishes as h does, and the third stage's noise has no bound.
+    """
+    if c2 == sp.Rational(2, 3):
+        raise TableauError("seeds-3s has no node 2/3, where its last weight vanishes: choose 1/2")
     last = (2 * Phi(3, z) - c2 * Phi(2, z)) / (1 - c2)
     weights = ((Phi(2, z) - last) / c2, last)
     stages = ((), (weights[0] * (1 - c2) / weights[1],))

@@ -77,6 +77,13 @@ class Interval:
     degree: int = 0
     area: bool = False
 
+    def __post_init__(self) -> None:
+        if self.area and (self.form is not DATA or self.degree or math.isinf(self.sigma)):
+            raise ParameterError(
+                "an area is of data prediction, of degree 0, from a finite noise level; got "
+                f"{self.form.name!r}, degree {self.degree}, sigma = {self.sigma}"
+            )
+
     @property
     def length(self) -> float:
         """The length in log-SNR."""
@@ -339,7 +346,15 @@ def _finite_steps(
     start, length = -np.log(sigmas[:-1]), _log_ratio(sigmas[:-1], sigmas[1:])
 
     def numbers(function: Any) -> list[float]:
-        return np.broadcast_to(function(start, length, eta), start.shape).tolist()
+        with np.errstate(invalid="ignore"):
+            values = np.broadcast_to(function(start, length, eta), start.shape)
+        if not np.isfinite(values).all():
+            longest = length[~np.isfinite(values)].min()
+            raise TableauError(
+                f"{tableau.name!r} has no coefficients for a step of {longest:.3g} in log-SNR at eta = "
+                f"{eta:g}: take shorter steps"
+            )
+        return values.tolist()
 
     columns: list[Row[Any]] = [  # each entry a list, over the steps
         Row(

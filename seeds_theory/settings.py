@@ -5,7 +5,7 @@ the method. All grids here are uniform in log-SNR and end at 0, so that a settin
 steps and two noise levels. These are multiples of the *width* of the data, the standard deviation along its
 first principal axis: what is rescaled is sampled alike.
 
-The settings are data, in ``settings.json``, made by ``seeds-tune fit``; the book's chapter "Few steps"
+The settings are data, in ``settings.json``, made by ``seeds-tune settings``; the book's chapter "Few steps"
 has the objective, and what they do on problems that were not used.
 """
 
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import math
+import numbers
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class Setting:
 
     def sigmas(self, width: float = 1.0) -> np.ndarray:
         """The grid for data of that width, (steps + 1,), for use with any sampler."""
+        require_width(width)
         ends = width * self.sigma_max, width * self.sigma_min
         return uniform_log_snr(*ends, self.steps, to_zero=True)
 
@@ -85,14 +87,20 @@ class Setting:
 
         Raises
         ------
-        GridError, DenoiserError, NoiseError, ParameterError : as from `seeds_theory.sample`.
+        ParameterError : the width is not positive and finite.
+        DenoiserError, NoiseError, ParameterError : as from `seeds_theory.sample`.
         """
         sigmas = self.sigmas(width)
         start = latents * sigmas[0]
         return self.sampler(denoiser, start, sigmas, noise, callback=callback, progress=progress)
 
 
-@cache
+def require_width(width: float) -> None:
+    """A width is positive and finite; raises ParameterError."""
+    if not isinstance(width, numbers.Real) or not 0 < width < math.inf:
+        raise ParameterError(f"the width of the data is positive and finite; got {width!r}")
+
+
 def settings() -> dict[tuple[int, float], Setting]:
     """All settings, by number of model calls and eta."""
     file = importlib.resources.files("seeds_theory") / "settings.json"

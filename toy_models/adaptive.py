@@ -117,6 +117,11 @@ def _step(
     return state, gap
 
 
+_ORDER = 1.5
+"""The r of a difference of size h^r: 3/2 for pairs of SEEDS."""
+_SAFETY = 0.9  # factor to all new lengths
+
+
 @dataclass(frozen=True)
 class Controller:
     r"""A PI controller of the step length.
@@ -124,37 +129,30 @@ class Controller:
     Parameters
     ----------
     tolerance : for the root mean square of the difference, over the coordinates of a sample or over the
-        whole batch, as a part of :math:`(1 + \sigma)^p`, sigma being the level at the step's start.
+        whole batch.
     together : one step length for the whole batch.
     rejects : False to keep every step, so that a difference sets the length of the next step only, and
         every length is chosen before the noise of its step is drawn.
-    power : that p.
-    order : the r of a difference of size h^r; 3/2 for pairs of SEEDS.
     first, most : the length of the first step, and the greatest length, in log-SNR.
-    safety : factor to all new lengths.
     """
 
     tolerance: float
     together: bool = False
     rejects: bool = True
-    power: float = 0.0
-    order: float = 1.5
     first: float = 1.5
     most: float = 3.0
-    safety: float = 0.9
 
-    def size(self, gap: Tensor, log_snr: Tensor) -> Tensor:
+    def size(self, gap: Tensor) -> Tensor:
         """The difference (batch, d) over the tolerance: (batch,); a step is accepted up to 1."""
-        scale = self.tolerance * (1 + torch.exp(-log_snr)) ** self.power
-        squares = (gap / scale[:, None]).square().mean(1)
+        squares = (gap / self.tolerance).square().mean(1)
         return (squares.mean().expand_as(squares) if self.together else squares).sqrt()
 
     def next_length(self, taken: Tensor, size: Tensor, last: Tensor, accepted: Tensor) -> Tensor:
         """The length after one of that size; last: the size of the accepted step before."""
         size, last = size.clamp(min=1e-8), last.clamp(min=1e-8)
-        onward = (last**0.4 / size**0.7) ** (1 / self.order)
-        again = size ** (-1 / self.order)
-        factor = (self.safety * torch.where(accepted, onward, again)).clamp(0.2, 3.0)
+        onward = (last**0.4 / size**0.7) ** (1 / _ORDER)
+        again = size ** (-1 / _ORDER)
+        factor = (_SAFETY * torch.where(accepted, onward, again)).clamp(0.2, 3.0)
         return (taken * factor).clamp(max=self.most)
 
 
@@ -195,7 +193,7 @@ def adaptive(
         path.forget_before(clock(log_snr, eta))
         taken = torch.minimum(length, end - log_snr)
         state, gap = _step(name, denoise, y, first, log_snr, taken, path, eta)
-        size = controller.size(gap, log_snr)
+        size = controller.size(gap)
         good = active & ((size <= 1) | (not controller.rejects))
         length = controller.next_length(taken, size, last, good)
         reached = torch.where(taken < end - log_snr, log_snr + taken, end)  # not end by rounding
@@ -210,7 +208,7 @@ def adaptive(
     return Run(y, calls, accepted, rejected, torch.stack(stood))
 
 
-def on_grid(
+def on_levels(
     name: str,
     denoise: Estimate,
     y: Tensor,

@@ -18,6 +18,7 @@ worst distance on mixtures, and judged on other ones.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,7 +57,8 @@ def power_law(exponent: float, dimension: int = 1000, points: int = 16) -> Spect
 def spectrum_of(variances: Tensor, points: int = 24) -> Spectrum:
     """The spectrum of any covariance, over its largest eigenvalue, in groups of about equal logarithm."""
     scaled = (variances / variances.max()).sort(descending=True).values.clamp(min=1e-12)
-    groups = (scaled.log() / scaled.min().log() * points).floor().clamp(max=points - 1)
+    depth = scaled.log() / scaled.min().log().clamp(max=-1e-9)  # 0 for the largest, 1 for the least
+    groups = (depth * points).floor().clamp(max=points - 1)
     values = [scaled[groups == group] for group in groups.unique()]
     return Spectrum(
         torch.stack([v.mean() for v in values]),
@@ -128,8 +130,11 @@ def tune(
         raise SeedsError(f"{solver!r} takes more than {nfe} model calls for two steps")
 
     def at(ends: np.ndarray) -> Setting:
-        high, low = np.exp(ends)
-        return replace(start, steps=steps, sigma_max=float(high), sigma_min=float(low))
+        high, low = (
+            float(np.clip(math.exp(end), *bounds))
+            for end, bounds in zip(ends, (HIGHEST, LOWEST), strict=True)
+        )
+        return replace(start, steps=steps, sigma_max=high, sigma_min=low)
 
     def value(ends: np.ndarray) -> float:
         return objective(at(ends), spectra)

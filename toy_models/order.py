@@ -15,7 +15,13 @@ from tqdm import tqdm
 
 from seeds_theory import METHODS, ParameterError, method
 from seeds_theory.baselines import BASELINES
-from seeds_theory.command import require_picture, require_writable, run_command, write_json
+from seeds_theory.command import (
+    require_picture,
+    require_writable,
+    run_command,
+    whole_numbers,
+    write_json,
+)
 from toy_models.convergence import Study, figure, gaussian_study, table
 from toy_models.gaussian import Gaussian
 from toy_models.images import fashion_mnist
@@ -100,7 +106,7 @@ def order(
         raise ParameterError(f"--variance is for --target gaussian; got it with {target.value}")
     require_writable(json_file, plot)
     require_picture(plot)
-    counts = _counts(steps or _STEPS[target])
+    counts = whole_numbers(steps or _STEPS[target])
     studies = []
     for name in tqdm(methods, desc="methods", disable=not sys.stderr.isatty(), leave=False):
         studies.append(
@@ -140,13 +146,6 @@ def _study(
         return mixture_study(name, CURVED, steps, progress=True, **ends)  # type: ignore[arg-type]
     data = Gaussian.scalar(variance) if target is Target.gaussian else fashion_mnist()
     return gaussian_study(name, data, steps, target=target.value, **ends)  # type: ignore[arg-type]
-
-
-def _counts(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ParameterError(f"step counts are whole numbers, as 8,16,32; got {text!r}") from None
 
 
 def _listing() -> Table:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory import uniform_log_snr
-from toy_models.adaptive import PAIRS, Controller, adaptive, clock, on_grid
+from toy_models.adaptive import PAIRS, Controller, adaptive, clock, on_levels
 from toy_models.bridge import RefinedPath
 from toy_models.gaussian import Gaussian
 from toy_models.mixture import GaussianMixture
@@ -58,7 +58,7 @@ def with_grid(name: str, sigmas: Sequence[float] | np.ndarray) -> Attempt:
     calls = PAIRS[name].tableau.calls * (len(sigmas) - 1)
 
     def attempt(mixture: GaussianMixture, start: Tensor, path: RefinedPath) -> tuple[Tensor, float]:
-        return on_grid(name, mixture.at_levels, start, sigmas, path), float(calls)
+        return on_levels(name, mixture.at_levels, start, sigmas, path), float(calls)
 
     return attempt
 
@@ -115,7 +115,7 @@ def work_precision(
         generator = design.generator(batch)
         start = mixture.marginal(RANGE[0]).sample(design.size, generator)
         path = RefinedPath(_clocks(points), (design.size, mixture.dimension), generator)
-        exact = on_grid(name, mixture.at_levels, start, grid, path.copy()) @ directions
+        exact = on_levels(name, mixture.at_levels, start, grid, path.copy()) @ directions
         for label, attempt in attempts.items():
             end, cost = attempt(mixture, start, path.copy())
             shift = (end @ directions).sort(0).values - exact.sort(0).values

@@ -108,14 +108,15 @@ class Run:
 
         They are zero at eta = 0 and on a stretch of no length, and the source is not asked.
         """
-        asked = [i for i in intervals if i.eta > 0 and i.sigma > i.sigma_next]
-        found = {}
-        if asked:
-            drawn = require_normals(
-                self._source(asked, self.x), len(asked), self.x, f"step {self._index}"
-            )
-            found = dict(zip(map(id, asked), drawn, strict=True))
-        return tuple(found.get(id(i), torch.zeros_like(self.x)) for i in intervals)
+        drawn = [
+            interval.eta > 0 and interval.sigma > interval.sigma_next for interval in intervals
+        ]
+        asked = list(itertools.compress(intervals, drawn))
+        if not asked:
+            return tuple(torch.zeros_like(self.x) for _ in intervals)
+        normals = self._source(asked, self.x)
+        found = iter(require_normals(normals, len(asked), self.x, f"step {self._index}"))
+        return tuple(next(found) if has_noise else torch.zeros_like(self.x) for has_noise in drawn)
 
     def noises(self, *levels: float) -> tuple[Tensor, ...]:
         r"""The exact noise of data prediction that starts at the first level, at each of the others.

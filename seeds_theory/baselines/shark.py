@@ -76,8 +76,10 @@ def lawson_shark(run: Run) -> Tensor:
         D = run.denoise(u, s)
         u = math.exp(-k * h_c) * (u + 5 / 6 * (k * tau * D + W))
         D_c = run.denoise(u, s * math.exp(-h_c))
-        drift = k * tau / 5 * (2 * D + 3 * math.exp((1 - eta) * h_c) * D_c)
-        x = run.step(math.exp(-k * h) * (x + drift + W), s, t, D)
+        drift = (
+            k * tau / 5 * (2 * math.exp(-k * h) * D + 3 * math.exp((1 - eta) * h_c - k * h) * D_c)
+        )
+        x = run.step(math.exp(-k * h) * (x + W) + drift, s, t, D)
     return run.to_zero(x)
 
 

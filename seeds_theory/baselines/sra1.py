@@ -21,7 +21,7 @@ from torch import Tensor
 
 from seeds_theory.baselines.dpm_solver import node
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
-from seeds_theory.exact import PLAIN
+from seeds_theory.exact import INCREMENTS
 from seeds_theory.plan import Interval
 
 
@@ -47,7 +47,7 @@ def increment_and_area(run: Run, s: float, t: float) -> tuple[Tensor, Tensor]:
     independent of W, with a twelfth of its variance. :math:`\frac1h \int_0^h W_u\,du = W/2 + H`.
     """
     deviation = math.sqrt(2 * run.eta * log_ratio(s, t))
-    z, z_1 = run.draw(*(Interval(s, t, PLAIN, run.eta, degree=k) for k in (0, 1)))
+    z, z_1 = run.draw(*(Interval(s, t, INCREMENTS, run.eta, degree=k) for k in (0, 1)))
     return deviation * z, deviation / math.sqrt(12) * z_1
 
 

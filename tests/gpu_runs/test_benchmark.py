@@ -482,6 +482,21 @@ def test_the_tuned_settings_are_scored_on_their_own_grids(tmp_path):
     assert (plan.grid, plan.sigma_max) == ("logsnr", 2.0 * few_steps(10).sigma_max)
 
 
-def test_tuned_numbers_of_calls_are_whole():
-    result = CliRunner().invoke(app, ["tuned", "--width", "1", "--nfe", "some"])
-    assert "numbers of calls are whole, as 10,20; got 'some'" in str(result.exception)
+@pytest.mark.parametrize(
+    ("width", "nfe", "message"),
+    [
+        ("1", "some", "whole numbers are written as 8,16,32; got 'some'"),
+        ("1", "5", "no setting for 5 calls at eta = 1"),
+        ("-1", "10", "the width of the data is positive and finite; got -1.0"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused(width, nfe, message):
+    result = CliRunner().invoke(app, ["tuned", "--width", width, "--nfe", nfe])
+    assert message in str(result.exception)
+
+
+def test_a_tuned_plan_keeps_what_is_the_plans():
+    plan = Plan((), precision="fp16", state="float32", first_seed=5, blocks=2, images=10)
+    own = as_plan(few_steps(10), 2.0, plan)
+    kept = ("precision", "state", "first_seed", "blocks", "images", "network", "labels")
+    assert all(getattr(own, name) == getattr(plan, name) for name in kept)

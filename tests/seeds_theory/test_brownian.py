@@ -21,8 +21,8 @@ from seeds_theory.errors import GridError, NoiseError, ParameterError, SeedsErro
 from seeds_theory.exact import (
     DATA,
     GAUSSIAN,
+    INCREMENTS,
     NOISE,
-    PLAIN,
     F,
     SemilinearForm,
     eta,
@@ -232,8 +232,8 @@ def test_whatever_is_asked_for_is_served_from_one_path(eta_value: float) -> None
         for grid in grids
         for a, b in itertools.pairwise(grid.tolist())
         for form, kind in (
-            (PLAIN, {}),
-            (PLAIN, {"degree": 1}),
+            (INCREMENTS, {}),
+            (INCREMENTS, {"degree": 1}),
             (DATA, {}),
             (DATA, {"area": True}),
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seeds_theory import GridError, ParameterError, SeededNoise, few_steps
+from seeds_theory import ParameterError, SeededNoise, few_steps
 from seeds_theory.settings import Setting, settings
 
 KEYS = sorted(settings())
@@ -64,9 +64,15 @@ def test_fewer_calls_than_were_tuned_are_refused_with_those_that_were() -> None:
         few_steps(10, eta=0.5)
 
 
-def test_a_width_is_positive() -> None:
-    with pytest.raises(GridError):
-        few_steps(10).sigmas(0.0)
+@pytest.mark.parametrize("width", [0.0, -1.0, float("nan"), float("inf"), "wide", None])
+def test_a_width_is_positive_and_finite(width: object) -> None:
+    with pytest.raises(ParameterError, match="the width of the data is positive and finite"):
+        few_steps(10).sigmas(width)  # type: ignore[arg-type]
+
+
+def test_a_setting_that_is_changed_changes_no_other() -> None:
+    few_steps(10).options["eta"] = 0.5
+    assert few_steps(10).eta == 1.0
 
 
 def test_a_setting_is_data() -> None:

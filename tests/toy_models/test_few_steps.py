@@ -9,6 +9,7 @@ from seeds_theory.errors import SeedsError
 from seeds_theory.settings import Setting, few_steps
 from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise
+from toy_models import few_steps_study
 from toy_models.few_steps import (
     TRAINING,
     law_errors,
@@ -18,7 +19,17 @@ from toy_models.few_steps import (
     steps_within,
     tune,
 )
-from toy_models.few_steps_study import HELD_OUT, SELECTION, compare, distance, perfect, tuned, width
+from toy_models.few_steps_study import (
+    HELD_OUT,
+    SELECTION,
+    Trial,
+    choose,
+    compare,
+    distance,
+    perfect,
+    tuned,
+    width,
+)
 from toy_models.gaussian import Gaussian
 
 
@@ -87,11 +98,29 @@ def test_perfect_samples_are_as_far_as_their_number_says() -> None:
     assert error < found
 
 
-def test_the_distance_of_a_setting_does_not_depend_on_the_parts_it_is_run_in() -> None:
-    problem = SELECTION[0]
-    mixture = problem.mixture
+def test_the_distance_of_an_ode_does_not_depend_on_the_parts_it_is_run_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mixture = SELECTION[0].mixture
     sampler = tuned(few_steps(10, eta=0.0), width(mixture))
-    assert distance(sampler, mixture, 2000) == distance(sampler, mixture, 2000)
+    whole = distance(sampler, mixture, 2000)
+    monkeypatch.setattr(few_steps_study, "_PART", 7)
+    assert distance(sampler, mixture, 2000) == pytest.approx(whole, rel=1e-9)
+
+
+def test_noise_that_cannot_tell_trials_apart_leaves_the_choice_to_the_objective() -> None:
+    setting = few_steps(10)
+
+    def made(worst: float, objective: float) -> Trial:
+        return Trial(10, setting, objective, (0.01, worst), (0.001, 0.001))
+
+    trials = [made(0.0300, -5.0), made(0.0315, -7.0), made(0.0500, -9.0)]
+    assert choose(trials) is trials[1]
+
+
+def test_a_flat_spectrum_is_one_group() -> None:
+    spectrum = spectrum_of(torch.full((5,), 3.0, dtype=torch.float64))
+    assert (spectrum.variances.tolist(), spectrum.counts.tolist()) == ([1.0], [5.0])
 
 
 def test_held_out_problems_are_not_those_of_the_selection() -> None:

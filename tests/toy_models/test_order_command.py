@@ -63,7 +63,7 @@ def test_help_has_an_example():
         (["seeds-1", "--eta", "-1"], "eta"),
         (["seeds-1", "--variance", "0"], "variance"),
         (["seeds-1", "--sigma-min", "20"], "sigma_min"),
-        (["seeds-1", "--steps", "a,b"], "step counts"),
+        (["seeds-1", "--steps", "a,b"], "whole numbers are written as 8,16,32; got 'a,b'"),
         (["seeds-1", "--steps", "16,8"], "increasing"),
         (["seeds-1", "--json", "no/such/folder/x.json"], "folder"),
         (["seeds-1", "--plot", "orders.docx"], ".png"),

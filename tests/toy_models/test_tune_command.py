@@ -52,7 +52,9 @@ def test_show_lists_every_setting_at_a_width() -> None:
     result = run(tune.app, ["show", "--width", "2"], env={"COLUMNS": "120"})
     assert result.exit_code == 0
     assert f"{2 * few_steps(10).sigma_max:.4g}" in result.output
-    assert "a width is positive" in str(run(tune.app, ["show", "--width", "0"]).exception)
+    assert "the width of the data is positive" in str(
+        run(tune.app, ["show", "--width", "0"]).exception
+    )
 
 
 def test_settings_chooses_the_least_worst_of_the_candidates(
@@ -90,4 +92,4 @@ def test_compare_runs_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_numbers_of_calls_are_whole(tmp_path: Path) -> None:
     result = run(tune.app, ["compare", "--out", str(tmp_path / "x.json"), "--calls", "ten"])
-    assert "numbers of calls are whole" in str(result.exception)
+    assert "whole numbers are written as 8,16,32; got 'ten'" in str(result.exception)

@@ -13,7 +13,7 @@ from torch import Tensor
 from seeds_theory.baselines.run import Baseline, Run
 from seeds_theory.baselines.shark import LAWSON_SHARK, SHARK
 from seeds_theory.baselines.sra1 import SRA1, increment_and_area
-from seeds_theory.exact import DATA, PLAIN
+from seeds_theory.exact import DATA, INCREMENTS
 from seeds_theory.plan import Interval
 from seeds_theory.solver import Solver
 from seeds_theory.sources import InjectedNoise
@@ -39,7 +39,7 @@ def test_the_normals_are_increment_and_area(eta: float, end: float) -> None:
     """H = int (W_u - u/h W) du / h has the kernel (h - u)/h - 1/2, over sqrt(h/12)."""
     h = -math.log(end)
     u = np.linspace(0, h, 7)
-    increment, area = (Interval(1.0, end, PLAIN, eta, degree=k).kernel(u) for k in (0, 1))
+    increment, area = (Interval(1.0, end, INCREMENTS, eta, degree=k).kernel(u) for k in (0, 1))
     assert increment == pytest.approx(np.full(7, 1 / math.sqrt(h)), rel=1e-12)
     expected = ((h - u) / h - 0.5) / math.sqrt(h / 12)
     assert area == pytest.approx(expected, rel=1e-9, abs=1e-10 / math.sqrt(h))
