@@ -270,6 +270,9 @@ def tuned(
         typer.Option(help="Standard deviation of the data along their first principal axis."),
     ],
     nfe: Annotated[str, typer.Option(help="Numbers of network calls.")] = "10,20,40",
+    highest: Annotated[
+        float, typer.Option(help="The highest noise level that the network knows.")
+    ] = 80.0,
     plan: Annotated[
         str | None, typer.Option(help="Network, reference and images as in this plan.")
     ] = None,
@@ -294,10 +297,10 @@ def tuned(
         else Plan((), images=images, labels="random")
     )
     resources = Resources(device=device, progress=sys.stderr.isatty())
-    drawn, scored = Table(), []
+    drawn, scored = Table(caption=f"{images} images each, distances to {base.reference}"), []
     for heading in ("setting", "steps", "NFE", "distance"):
         drawn.add_column(heading, justify="left" if heading == "setting" else "right")
-    for row in tuned_rows(settings, width, base, resources):
+    for row in tuned_rows(settings, width, highest, base, resources):
         scored.append(asdict(row))
         found = row.error or f"{row.frechet:.3g}"
         drawn.add_row(row.label, str(row.steps), str(row.nfe), found)

@@ -11,7 +11,7 @@ from gpu_runs.results import Row
 from seeds_theory.settings import Setting
 
 
-def as_plan(setting: Setting, width: float, plan: Plan) -> Plan:
+def as_plan(setting: Setting, width: float, highest: float, plan: Plan) -> Plan:
     """The plan with a setting's curve and grid instead of its own."""
     name = f"{setting.solver}, eta {setting.eta:g}, tuned"
     return replace(
@@ -19,17 +19,18 @@ def as_plan(setting: Setting, width: float, plan: Plan) -> Plan:
         curves=(Curve(name, setting.solver, setting.options, steps=(setting.steps,)),),
         grid="logsnr",
         sigma_min=width * setting.sigma_min,
-        sigma_max=width * setting.sigma_max,
+        sigma_max=min(width * setting.sigma_max, highest),
     )
 
 
 def rows(
-    settings: Sequence[Setting], width: float, plan: Plan, resources: Resources
+    settings: Sequence[Setting], width: float, highest: float, plan: Plan, resources: Resources
 ) -> Iterator[Row]:
     """One block of images of each setting, scored.
 
     width : the standard deviation of the data along their first principal axis, as the network sees them.
+    highest : a bound on the first noise level.
     """
     for setting in settings:
-        own = as_plan(setting, width, plan)
+        own = as_plan(setting, width, highest, plan)
         yield Bench(own, resources).row(Cell(own.curves[0], setting.steps, setting.nfe, 0))

@@ -157,7 +157,7 @@ class BrownianPath:
         if index == len(self._log_snr) or self._log_snr[index] > position + _SAME_POINT:
             raise NoiseError(
                 f"the path has no point at sigma = {sigma:g}: draw it on the union of all points, "
-                "path_points(plans)"
+                "path_points(plans), or by BrownianPath.serving of all their intervals"
             )
         return index
 

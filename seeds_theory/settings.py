@@ -24,7 +24,7 @@ from torch import Tensor
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import uniform_log_snr
-from seeds_theory.sampler import Callback
+from seeds_theory.sampler import Callback, require_state
 from seeds_theory.solver import Solver
 from seeds_theory.sources import NoiseSource
 
@@ -61,19 +61,23 @@ class Setting:
         """Number of model calls."""
         return self.sampler.nfe(self.sigmas())
 
-    def sigmas(self, width: float = 1.0) -> np.ndarray:
-        """The grid for data of that width, (steps + 1,), for use with any sampler."""
+    def sigmas(self, width: float = 1.0, highest: float = math.inf) -> np.ndarray:
+        """The grid for data of that width, (steps + 1,), for use with any sampler.
+
+        highest : a bound on the first level, as a network knows none above it; 80 for EDM's.
+        """
         require_width(width)
-        ends = width * self.sigma_max, width * self.sigma_min
-        return uniform_log_snr(*ends, self.steps, to_zero=True)
+        first = min(float(width) * self.sigma_max, float(highest))
+        return uniform_log_snr(first, float(width) * self.sigma_min, self.steps, to_zero=True)
 
     def __call__(
         self,
         denoiser: Denoiser,
         latents: Tensor,
-        width: float = 1.0,
+        width: float,
         noise: NoiseSource | None = None,
         *,
+        highest: float = math.inf,
         callback: Callback | None = None,
         progress: bool = False,
     ) -> Tensor:
@@ -83,21 +87,22 @@ class Setting:
         ----------
         denoiser, noise, callback, progress : as of `seeds_theory.sample`.
         latents : standard normals (batch, *event).
-        width : standard deviation of the data along its first principal axis, in the state's units.
+        width, highest : as of `sigmas`, in the units of the data.
 
         Raises
         ------
-        ParameterError : the width is not positive and finite.
-        DenoiserError, NoiseError, ParameterError : as from `seeds_theory.sample`.
+        ParameterError : the width is not positive and finite, or the latents are not floating point.
+        GridError, DenoiserError, NoiseError : as from `seeds_theory.sample`.
         """
-        sigmas = self.sigmas(width)
-        start = latents * sigmas[0]
+        sigmas = self.sigmas(width, highest)
+        require_state(latents)
+        start = latents * float(sigmas[0])
         return self.sampler(denoiser, start, sigmas, noise, callback=callback, progress=progress)
 
 
 def require_width(width: float) -> None:
     """A width is positive and finite; raises ParameterError."""
-    if not isinstance(width, numbers.Real) or not 0 < width < math.inf:
+    if not isinstance(width, numbers.Real | Tensor) or not 0 < float(width) < math.inf:
         raise ParameterError(f"the width of the data is positive and finite; got {width!r}")
 
 
@@ -123,9 +128,16 @@ def few_steps(nfe: int, *, eta: float = 1.0) -> Setting:
     ------
     ParameterError : nothing was tuned for so few calls, or for this eta.
     """
-    counts = sorted(count for count, value in settings() if value == eta)
+    found = settings()
+    if eta not in (0, 1):
+        raise ParameterError(
+            f"settings are for eta = 0 and eta = 1; got {eta!r}: `seeds-tune fit` tunes for any other"
+        )
+    counts = sorted(count for count, value in found if value == eta)
+    if not isinstance(nfe, numbers.Real) or nfe < counts[0]:
+        known = ", ".join(map(str, counts))
+        raise ParameterError(
+            f"no setting for {nfe} model calls; tuned for {known}: `seeds-tune fit` tunes for fewer"
+        )
     within = [count for count in counts if count <= nfe]
-    if not within:
-        known = ", ".join(map(str, counts)) or "none: eta is 0 or 1"
-        raise ParameterError(f"no setting for {nfe} calls at eta = {eta:g}; tuned for {known}")
-    return settings()[within[-1], eta]
+    return found[within[-1], eta]

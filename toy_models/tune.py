@@ -13,6 +13,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from seeds_theory.command import (
     in_processes,
@@ -22,10 +23,10 @@ from seeds_theory.command import (
     write_json,
 )
 from seeds_theory.errors import ParameterError
-from seeds_theory.settings import require_width
+from seeds_theory.settings import Setting, require_width
 from seeds_theory.settings import settings as tuned_settings
 from seeds_theory.solver import Solver
-from toy_models.few_steps import TRAINING, Spectrum, law_errors, spectrum_of, tune
+from toy_models.few_steps import HIGHEST, LOWEST, TRAINING, law_errors, spectrum_of, tune
 from toy_models.few_steps_study import (
     CALLS,
     CANDIDATES,
@@ -56,6 +57,7 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="Eigenvalues of the data's covariance, an .npy file."),
     ] = None,
+    width: Annotated[float, typer.Option(help="Of your data; with --spectrum it is known.")] = 1.0,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
@@ -69,36 +71,52 @@ def fit(
     Example: [bold]seeds-tune fit seeds-3b --nfe 20 --eta 1[/bold]
     """
     require_writable(json_file)
-    spectra = (_read(spectrum),) if spectrum else TRAINING
+    spectra, scale = TRAINING, width
+    require_width(width)
+    if spectrum:
+        values = _read(spectrum)
+        spectra, scale = (spectrum_of(values),), float(values.max().sqrt())
     baseline = Solver(solver).baseline
-    own = {} if baseline and baseline.only_eta is not None else {"eta": eta}
-    setting = tune(solver, nfe, own, spectra)
+    if baseline and baseline.only_eta is not None:
+        if eta != baseline.only_eta:
+            raise ParameterError(
+                f"{solver!r} has eta = {baseline.only_eta:g} only; got --eta {eta:g}"
+            )
+        setting = tune(solver, nfe, {}, spectra)
+    else:
+        setting = tune(solver, nfe, {"eta": eta}, spectra)
     table = Table(title=f"{solver}, {setting.nfe} model calls, {setting.steps} steps")
     for heading in ("sigma_max / width", "sigma_min / width", "W2 / width of each spectrum"):
         table.add_column(heading, justify="right")
     found = law_errors(setting.sampler, setting.sigmas(), spectra)
     errors = ", ".join(f"{math.sqrt(error):.2g}" for error in found)
     table.add_row(f"{setting.sigma_max:.4g}", f"{setting.sigma_min:.4g}", errors)
-    Console(stderr=json_file == "-").print(table)
+    console = Console(stderr=json_file == "-")
+    console.print(table)
+    for value, bounds in ((setting.sigma_max, HIGHEST), (setting.sigma_min, LOWEST)):
+        if value in bounds:
+            console.print(f"note: {value:g} is the limit of the search")
+    console.print(f"for data of width {scale:.4g}: {_options(setting, scale)}", soft_wrap=True)
     if json_file:
         write_json(asdict(setting), json_file)
 
 
-def _read(file: Path) -> Spectrum:
+def _read(file: Path) -> Tensor:
     try:
         values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ParameterError(f"{file} is no .npy file of numbers: {error}") from None
-    if (
-        values.ndim != 1
-        or values.dtype.kind not in "fiu"
-        or not (np.isfinite(values) & (values >= 0)).all()
-        or not values.any()
-    ):
+    except (OSError, ValueError):
+        values = None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise ParameterError(f"{file} is no .npy file of numbers")
+    if values.ndim != 1:
+        raise ParameterError(f"a spectrum is one row of eigenvalues; got shape {values.shape}")
+    if not np.isfinite(values).all() or not (values >= -1e-9 * np.abs(values).max(initial=0)).all():
         raise ParameterError(
-            f"eigenvalues are one row of numbers >= 0; got shape {values.shape} of {values.dtype}"
+            f"eigenvalues are finite and >= 0; got {values.min(initial=0):g} in {file}"
         )
-    return spectrum_of(torch.as_tensor(values, dtype=torch.float64))
+    if not values.any():
+        raise ParameterError(f"{file} has no eigenvalue above 0")
+    return torch.as_tensor(values, dtype=torch.float64).clamp(min=0)
 
 
 @app.command()
@@ -106,31 +124,32 @@ def show(
     width: Annotated[
         float, typer.Option(help="Standard deviation of the data along their first principal axis.")
     ] = 1.0,
+    highest: Annotated[
+        float, typer.Option(help="The highest noise level that the network knows; 80 for EDM's.")
+    ] = math.inf,
 ) -> None:
-    """List the tuned settings, with their noise levels for data of that width.
+    """Print the tuned settings, for data of that width, as options of seeds-generate.
 
-    Run one from Python, [bold]few_steps(10)(denoiser, latents, width)[/bold], or with
-    [bold]seeds-generate --grid logsnr[/bold] and the options that the table lists.
+    From Python: [bold]few_steps(10)(denoiser, latents, width)[/bold].
 
-    Example: [bold]seeds-tune show --width 8.9[/bold]
+    Example: [bold]seeds-tune show --width 8.9 --highest 80[/bold]
     """
     require_width(width)
-    table = Table()
-    for heading in ("NFE", "eta", "--method", "--steps", "--sigma-max", "--sigma-min", "--option"):
-        table.add_column(heading, justify="left" if heading == "--method" else "right")
-    for (nfe, eta), setting in sorted(tuned_settings().items()):
-        high, low = width * setting.sigma_max, width * setting.sigma_min
-        options = [f"{k}={v}" for k, v in setting.options.items() if k != "eta"]
-        row = (
-            f"{nfe}",
-            f"{eta:g}",
-            setting.solver,
-            f"{setting.steps}",
-            f"{high:.4g}",
-            f"{low:.4g}",
-        )
-        table.add_row(*row, "\n".join(options))
-    Console().print(table)
+    for nfe, eta in sorted(tuned_settings()):
+        setting = tuned_settings()[nfe, eta]
+        typer.echo(f"{nfe} calls, {'SDE' if eta else 'ODE'}: {_options(setting, width, highest)}")
+
+
+def _options(setting: Setting, width: float, highest: float = math.inf) -> str:
+    """A setting as options of seeds-generate."""
+    high, *_, low, _ = setting.sigmas(width, highest)
+    only = Solver(setting.solver).baseline
+    eta = "" if only and only.only_eta is not None else f" --eta {setting.eta:g}"
+    own = (f" --option {k}={v}" for k, v in setting.options.items() if k != "eta")
+    return (
+        f"--method {setting.solver}{eta} --grid logsnr --steps {setting.steps} "
+        f"--sigma-max {high:.4g} --sigma-min {low:.4g}" + "".join(own)
+    )
 
 
 @app.command()

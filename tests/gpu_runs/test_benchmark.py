@@ -478,7 +478,7 @@ def test_the_tuned_settings_are_scored_on_their_own_grids(tmp_path):
         (few_steps(10, eta=eta).nfe, few_steps(10, eta=eta).steps, 4) for eta in (1.0, 0.0)
     ]
     assert all(row["frechet"] > 0 for row in rows)
-    plan = as_plan(few_steps(10), 2.0, Plan(()))
+    plan = as_plan(few_steps(10), 2.0, 80.0, Plan(()))
     assert (plan.grid, plan.sigma_max) == ("logsnr", 2.0 * few_steps(10).sigma_max)
 
 
@@ -486,7 +486,7 @@ def test_the_tuned_settings_are_scored_on_their_own_grids(tmp_path):
     ("width", "nfe", "message"),
     [
         ("1", "some", "whole numbers are written as 8,16,32; got 'some'"),
-        ("1", "5", "no setting for 5 calls at eta = 1"),
+        ("1", "5", "no setting for 5 model calls"),
         ("-1", "10", "the width of the data is positive and finite; got -1.0"),
     ],
 )
@@ -497,6 +497,6 @@ def test_what_cannot_be_tuned_is_refused(width, nfe, message):
 
 def test_a_tuned_plan_keeps_what_is_the_plans():
     plan = Plan((), precision="fp16", state="float32", first_seed=5, blocks=2, images=10)
-    own = as_plan(few_steps(10), 2.0, plan)
+    own = as_plan(few_steps(10), 2.0, 80.0, plan)
     kept = ("precision", "state", "first_seed", "blocks", "images", "network", "labels")
     assert all(getattr(own, name) == getattr(plan, name) for name in kept)

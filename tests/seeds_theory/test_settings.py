@@ -22,7 +22,7 @@ def test_a_setting_keeps_within_its_calls(nfe: int, eta: float) -> None:
         calls += 1
         return x / (1 + sigma**2)
 
-    setting(denoiser, torch.zeros(2, 3))
+    setting(denoiser, torch.zeros(2, 3), 1.0)
     assert calls == setting.nfe <= nfe
     assert setting.eta == eta
 
@@ -47,7 +47,7 @@ def test_rescaled_data_are_sampled_alike(nfe: int, eta: float) -> None:
     def denoiser(width: float) -> object:
         return lambda x, sigma: width * torch.tanh(x / width) / (1 + (sigma / width) ** 2)
 
-    small = setting(denoiser(1.0), latents, noise=SeededNoise(range(4)))
+    small = setting(denoiser(1.0), latents, 1.0, noise=SeededNoise(range(4)))
     large = setting(denoiser(8.0), latents, width=8.0, noise=SeededNoise(range(4)))
     torch.testing.assert_close(large, 8.0 * small, rtol=1e-10, atol=1e-12)
 
@@ -58,9 +58,9 @@ def test_between_the_tuned_numbers_the_lower_one_is_taken() -> None:
 
 
 def test_fewer_calls_than_were_tuned_are_refused_with_those_that_were() -> None:
-    with pytest.raises(ParameterError, match="no setting for 5 calls at eta = 1; tuned for 10, 20"):
+    with pytest.raises(ParameterError, match="no setting for 5 model calls; tuned for 10, 20"):
         few_steps(5)
-    with pytest.raises(ParameterError, match=r"at eta = 0.5; tuned for none: eta is 0 or 1"):
+    with pytest.raises(ParameterError, match=r"for eta = 0 and eta = 1; got 0\.5"):
         few_steps(10, eta=0.5)
 
 
@@ -80,3 +80,15 @@ def test_a_setting_is_data() -> None:
     assert setting.nfe == 10
     assert setting.sampler.name == "seeds-3"
     assert setting.eta == 0.5
+
+
+def test_the_first_level_can_be_bounded() -> None:
+    setting = few_steps(10)
+    sigmas = setting.sigmas(100.0, highest=80.0)
+    assert sigmas[0] == pytest.approx(80.0)
+    assert sigmas[-2] == pytest.approx(100.0 * setting.sigma_min)
+
+
+def test_latents_are_floating_point() -> None:
+    with pytest.raises(ParameterError, match="floating-point"):
+        few_steps(10)(lambda x, sigma: x, torch.ones(2, 3, dtype=torch.int64), 1.0)

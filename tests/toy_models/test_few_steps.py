@@ -57,7 +57,7 @@ def test_the_exact_error_is_that_of_samples() -> None:
     )  # its mean as far as its deviation
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(200_000, 3, generator=generator, dtype=torch.float64)
-    x = setting(data, latents, noise=GeneratorNoise(generator))
+    x = setting(data, latents, 1.0, GeneratorNoise(generator))
     squares = (x.std(0) - data.variances.sqrt()).square() + (x.mean(0) - data.mean).square()
     sampled = math.sqrt(squares.sum() / data.variances.sum())
     (exact,) = law_errors(setting.sampler, setting.sigmas(), [spectrum])

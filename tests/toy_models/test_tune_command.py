@@ -24,15 +24,25 @@ def test_fit_tunes_a_grid_to_a_spectrum_and_writes_it(tmp_path: Path) -> None:
     setting = json.loads(out.read_text())
     assert (setting["solver"], setting["steps"]) == ("seeds-2", 4)
     assert "7 model calls, 4 steps" in result.output
+    assert "for data of width 2: --method seeds-2 --eta 1 --grid logsnr --steps 4" in result.output
+
+
+def test_a_solver_with_one_eta_has_no_other() -> None:
+    result = run(tune.app, ["fit", "ddim", "--nfe", "4", "--eta", "1"])
+    assert result.exit_code == 0
+    result = run(tune.app, ["fit", "unipc-3", "--nfe", "4", "--eta", "1"])
+    assert "'unipc-3' has eta = 0 only; got --eta 1" in str(result.exception)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"no array", "is no .npy file of numbers"),
-        (np.ones((2, 2)), r"one row of numbers >= 0; got shape \(2, 2\)"),
-        (np.array([1.0, -1.0]), "one row of numbers >= 0"),
-        (np.array([np.nan, 1.0]), "one row of numbers >= 0"),
+        (np.ones((2, 2)), r"one row of eigenvalues; got shape \(2, 2\)"),
+        (np.array([1.0, -1.0]), "finite and >= 0; got -1"),
+        (np.array([np.nan, 1.0]), "finite and >= 0"),
+        (np.array([np.inf, 1.0]), "finite and >= 0"),
+        (np.zeros(3), "has no eigenvalue above 0"),
     ],
 )
 def test_what_is_no_spectrum_is_refused(
@@ -49,9 +59,10 @@ def test_what_is_no_spectrum_is_refused(
 
 
 def test_show_lists_every_setting_at_a_width() -> None:
-    result = run(tune.app, ["show", "--width", "2"], env={"COLUMNS": "120"})
+    result = run(tune.app, ["show", "--width", "2", "--highest", "80"])
     assert result.exit_code == 0
-    assert f"{2 * few_steps(10).sigma_max:.4g}" in result.output
+    assert f"--sigma-max {2 * few_steps(10).sigma_max:.4g} " in result.output
+    assert "--sigma-max 80 " in result.output
     assert "the width of the data is positive" in str(
         run(tune.app, ["show", "--width", "0"]).exception
     )
