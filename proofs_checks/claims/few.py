@@ -291,8 +291,8 @@ def _() -> Evidence:
 
 @claim(
     "few-minimum",
-    r"At every setting the objective is at a minimum in the two ends of its grid, each within its bounds: "
-    r"from a bound inwards it rises, and else to both sides.",
+    r"At every setting the objective is at a minimum in the two ends of its grid, each within its "
+    r"bounds: moving one by 3 % lowers it by less than 0.001, the tolerance of the search.",
     source=HERE,
     expected=Verdict.measured,
 )
@@ -304,13 +304,13 @@ def _() -> Evidence:
             value = getattr(setting, end)
             moves = [0.97 * value] * (value > low) + [value / 0.97] * (value < high)
             gains += [least - objective(replace(setting, **{end: moved})) for moved in moves]
-    return measure_at_most(gains, 0.0, f"largest gain of {len(gains)} moves by 3 %")
+    return measure_at_most(gains, 0.001, f"largest gain of {len(gains)} moves")
 
 
 @claim(
     "few-spectra",
     r"On spectra that no setting was tuned on, $k^{-0.8}$, $k^{-2.5}$, $k^{-4}$ and that of "
-    r"Fashion-MNIST's pixels, the distance of the laws is at most 1.5 times the largest one of the spectra "
+    r"Fashion-MNIST's pixels, the distance of the laws is at most 1.2 times the largest one of the spectra "
     r"it was tuned on.",
     source=HERE,
     expected=Verdict.measured,
@@ -325,7 +325,7 @@ def _() -> Evidence:
             for spectra in (TRAINING, unseen)
         )
         ratios.append(math.sqrt(of_unseen / of_training))
-    return measure_at_most(ratios, 1.5, "largest ratio")
+    return measure_at_most(ratios, 1.2, "largest ratio")
 
 
 RECORD = Path(__file__).parents[2] / "book" / "few_steps" / "mixtures.json"
