@@ -78,7 +78,7 @@ class Interval:
     area: bool = False
 
     def __post_init__(self) -> None:
-        if self.area and (self.form is not DATA or self.degree or math.isinf(self.sigma)):
+        if self.area and (self.form is not DATA or self.degree or self.sigma == math.inf):
             raise ParameterError(
                 "an area is of data prediction, of degree 0, from a finite noise level; got "
                 f"{self.form.name!r}, degree {self.degree}, sigma = {self.sigma}"
