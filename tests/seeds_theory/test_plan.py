@@ -16,11 +16,11 @@ from mpmath import expm1 as E
 from mpmath import mpf
 
 from proofs_checks.published import independent_stages
-from seeds_theory.errors import TableauError
+from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.exact import DATA, NOISE
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.methods import METHODS, method
-from seeds_theory.noise import Functional, h, step_moment
+from seeds_theory.noise import Functional, Moment, h, step_moment
 from seeds_theory.plan import Interval, Plan, Row, Step, make_plan, step_formula
 
 LEVELS = [(1.0, 0.7), (0.1, 0.002)]
@@ -516,3 +516,27 @@ def test_a_plan_refuses_moments_of_another_rate() -> None:
 def test_a_plan_refuses_a_prediction_that_the_noise_is_not_for() -> None:
     with pytest.raises(TableauError, match="that of the data prediction; asked for 'noise'"):
         make_plan("seeds-2s", [2.0, 1.0], prediction="noise")
+
+
+@pytest.mark.parametrize(
+    ("sigma", "form", "degree"), [(2.0, NOISE, 0), (2.0, DATA, 2), (math.inf, DATA, 0)]
+)
+def test_an_area_is_of_data_prediction_from_a_finite_level(sigma, form, degree) -> None:
+    with pytest.raises(ParameterError, match="an area is of data prediction, of degree 0"):
+        Interval(sigma, 1.0, form, 1.0, degree=degree, area=True)
+
+
+def test_seeds_3s_has_no_node_at_which_its_last_weight_vanishes() -> None:
+    with pytest.raises(TableauError, match="no node 2/3"):
+        make_plan("seeds-3s@2/3", [2.0, 1.0])
+
+
+def test_coefficients_that_are_not_real_are_refused() -> None:
+    def noise(rate, nodes):
+        root = sp.sqrt(1 - 2 * h)
+        return (Functional({Moment(rate, 0): root}),)
+
+    tableau = replace(method("seeds-1"), name="short", noise=noise, noise_nodes=())
+    assert make_plan(tableau, [1.2, 1.0]).nfe == 1
+    with pytest.raises(TableauError, match=r"'short' has no coefficients for a step of 0\.693"):
+        make_plan(tableau, [2.0, 1.0])
