@@ -31,6 +31,7 @@ def rows(
     width : the standard deviation of the data along their first principal axis, as the network sees them.
     highest : a bound on the first noise level.
     """
+    bench = Bench(plan, resources)
     for setting in settings:
-        own = as_plan(setting, width, highest, plan)
-        yield Bench(own, resources).row(Cell(own.curves[0], setting.steps, setting.nfe, 0))
+        bench.plan = own = as_plan(setting, width, highest, plan)
+        yield bench.row(Cell(own.curves[0], setting.steps, setting.nfe, 0))

@@ -29,7 +29,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import SeedsError
+from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.settings import Setting
 from seeds_theory.solver import Solver
 from toy_models.gaussian import Gaussian
@@ -110,6 +110,16 @@ def steps_within(solver: Solver, nfe: int) -> int:
         return solver.nfe([*np.geomspace(1.0, 0.01, steps).tolist(), 0.0])
 
     return max((steps for steps in range(2, nfe + 1) if calls(steps) <= nfe), default=0)
+
+
+def at_eta(name: str, options: dict[str, Any], eta: float) -> dict[str, Any]:
+    """The options of a sampler at that eta; raises ParameterError if it has another one only."""
+    baseline = Solver(name, options).baseline
+    if baseline is None or baseline.only_eta is None:
+        return {**options, "eta": eta}
+    if eta != baseline.only_eta:
+        raise ParameterError(f"{name!r} has eta = {baseline.only_eta:g} only; got --eta {eta:g}")
+    return options
 
 
 def tune(

@@ -19,7 +19,7 @@ from seeds_theory.grids import rho_grid
 from seeds_theory.settings import Setting, few_steps
 from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise, seeded_generator
-from toy_models.few_steps import objective, steps_within, tune
+from toy_models.few_steps import at_eta, objective, steps_within, tune
 from toy_models.gaussian import Gaussian, frechet_distance
 from toy_models.mixture import GaussianMixture
 
@@ -180,9 +180,7 @@ class Trial:
 
 def trial(name: str, options: dict[str, Any], nfe: int, eta: float, count: int = 100_000) -> Trial:
     """Tune one candidate and run it on the mixtures of `SELECTION`."""
-    only = Solver(name, options).baseline
-    own = options if only and only.only_eta is not None else {**options, "eta": eta}
-    setting = tune(name, nfe, own)
+    setting = tune(name, nfe, at_eta(name, options, eta))
     found, spread = [], []
     for problem in SELECTION:
         mixture = problem.mixture

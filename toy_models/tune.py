@@ -25,8 +25,7 @@ from seeds_theory.command import (
 from seeds_theory.errors import ParameterError
 from seeds_theory.settings import Setting, require_width
 from seeds_theory.settings import settings as tuned_settings
-from seeds_theory.solver import Solver
-from toy_models.few_steps import HIGHEST, LOWEST, TRAINING, law_errors, spectrum_of, tune
+from toy_models.few_steps import HIGHEST, LOWEST, TRAINING, at_eta, law_errors, spectrum_of, tune
 from toy_models.few_steps_study import (
     CALLS,
     CANDIDATES,
@@ -76,15 +75,7 @@ def fit(
     if spectrum:
         values = _read(spectrum)
         spectra, scale = (spectrum_of(values),), float(values.max().sqrt())
-    baseline = Solver(solver).baseline
-    if baseline and baseline.only_eta is not None:
-        if eta != baseline.only_eta:
-            raise ParameterError(
-                f"{solver!r} has eta = {baseline.only_eta:g} only; got --eta {eta:g}"
-            )
-        setting = tune(solver, nfe, {}, spectra)
-    else:
-        setting = tune(solver, nfe, {"eta": eta}, spectra)
+    setting = tune(solver, nfe, at_eta(solver, {}, eta), spectra)
     table = Table(title=f"{solver}, {setting.nfe} model calls, {setting.steps} steps")
     for heading in ("sigma_max / width", "sigma_min / width", "W2 / width of each spectrum"):
         table.add_column(heading, justify="right")
@@ -135,16 +126,16 @@ def show(
     Example: [bold]seeds-tune show --width 8.9 --highest 80[/bold]
     """
     require_width(width)
-    for nfe, eta in sorted(tuned_settings()):
-        setting = tuned_settings()[nfe, eta]
+    found = tuned_settings()
+    for nfe, eta in sorted(found):
+        setting = found[nfe, eta]
         typer.echo(f"{nfe} calls, {'SDE' if eta else 'ODE'}: {_options(setting, width, highest)}")
 
 
 def _options(setting: Setting, width: float, highest: float = math.inf) -> str:
     """A setting as options of seeds-generate."""
     high, *_, low, _ = setting.sigmas(width, highest)
-    only = Solver(setting.solver).baseline
-    eta = "" if only and only.only_eta is not None else f" --eta {setting.eta:g}"
+    eta = f" --eta {setting.options['eta']:g}" if "eta" in setting.options else ""
     own = (f" --option {k}={v}" for k, v in setting.options.items() if k != "eta")
     return (
         f"--method {setting.solver}{eta} --grid logsnr --steps {setting.steps} "

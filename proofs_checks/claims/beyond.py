@@ -310,15 +310,9 @@ for _name in BEYOND:
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    def errors(name: str) -> tuple[float, float]:
-        study = gaussian_study(
-            name, Gaussian.scalar(1.0), [192 // method(name).calls], sigma_max=10.0, sigma_min=0.05
-        )
-        return study.strong[0], study.weak[0]
-
-    strong, weak = errors("seeds-3")
+    strong, weak = gaussian_errors("seeds-3", 192)
     wanted = {"seeds-2s": 15.0, "seeds-3s": 200.0, "seeds-4s": 10.0}
-    found = {name: errors(name) for name in wanted}
+    found = {name: gaussian_errors(name, 192) for name in wanted}
     shares = [factor * found[name][0] / strong for name, factor in wanted.items()]
     shares.append(8 * found["seeds-4s"][1] / weak)
     return measure_at_most(shares, 1.0, "largest share of the error that is allowed")
@@ -369,17 +363,13 @@ for _name, _steps in {
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    def errors(name: str, steps: int) -> tuple[float, float]:
-        study = gaussian_study(name, Gaussian.scalar(1.0), [steps], sigma_max=10.0, sigma_min=0.05)
-        return study.strong[0], study.weak[0]
-
-    sra1, shark, lawson, seeds_2s = (errors(name, 96) for name in (*RIVALS, "seeds-2s"))
+    sra1, shark, lawson, seeds_2s = (gaussian_errors(name, 192) for name in (*RIVALS, "seeds-2s"))
     found = {
         sra1[0] / seeds_2s[0]: 2.00,
         shark[0] / seeds_2s[0]: 0.91,
         lawson[0] / seeds_2s[0]: 1.26,
-        shark[0] / errors("seeds-3s", 64)[0]: 11.7,
-        shark[1] / errors("seeds-4s", 48)[1]: 0.31,
+        shark[0] / gaussian_errors("seeds-3s", 192)[0]: 11.7,
+        shark[1] / gaussian_errors("seeds-4s", 192)[1]: 0.31,
     }
     departures = [abs(ratio / stated - 1) for ratio, stated in found.items()]
     return measure_at_most(departures, 0.015, "largest relative departure from the stated ratios")
