@@ -25,8 +25,8 @@ from torch import Tensor
 
 from seeds_theory.errors import ParameterError
 from seeds_theory.exact import eta
+from seeds_theory.loop import follow
 from seeds_theory.plan import Plan
-from seeds_theory.sampler import sample
 from toy_models.gaussian import Gaussian
 from toy_models.response import Response, probe
 
@@ -107,7 +107,7 @@ class Misfit:
 
     def response(self, plan: Plan) -> Response:
         """The response of the sampling loop with this denoiser."""
-        return probe(lambda _, x, noise: sample(self, x, plan, noise), self.gaussian)
+        return probe(lambda _, x, noise: follow(self, x, plan, noise), self.gaussian)
 
     def mean_errors(self, sigma: float, sigma_next: float, rate: float) -> np.ndarray:
         r"""The error of the final mean (d,) that b makes by itself, at :math:`\eta` = rate."""

@@ -17,9 +17,9 @@ from seeds_theory.errors import (
     UnknownNameError,
 )
 from seeds_theory.grids import rho_grid, time_grid, uniform_log_snr
+from seeds_theory.loop import StepInfo, follow
 from seeds_theory.methods import METHODS, SEEDS, method
 from seeds_theory.plan import Interval, Plan, make_plan
-from seeds_theory.sampler import StepInfo, sample
 from seeds_theory.schedule import (
     DiscreteSchedule,
     RectifiedFlow,
@@ -63,11 +63,11 @@ __all__ = [
     "VariancePreservingCosine",
     "VariancePreservingLinear",
     "few_steps",
+    "follow",
     "make_plan",
     "method",
     "path_points",
     "rho_grid",
-    "sample",
     "time_grid",
     "uniform_log_snr",
 ]

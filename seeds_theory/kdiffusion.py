@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from seeds_theory.errors import ParameterError
+from seeds_theory.loop import StepInfo
 from seeds_theory.plan import Interval
-from seeds_theory.sampler import StepInfo
 from seeds_theory.solver import Solver
 
 NoiseSampler = Callable[[float, float], Tensor]
@@ -52,7 +52,7 @@ class KDiffusionSampler:
 
         Raises
         ------
-        ParameterError, GridError, DenoiserError, NoiseError : as from `seeds_theory.sample`.
+        ParameterError, GridError, DenoiserError, NoiseError : as from `seeds_theory.follow`.
         """
         try:
             given = self.__signature__.bind(*args, **kwargs)

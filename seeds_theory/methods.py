@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
 import sympy as sp
 
@@ -243,7 +244,7 @@ def method(name: str) -> Tableau:
         )
     family = METHODS[base]
     if not at:
-        return family.build(*family.nodes)
+        return _built(family, family.nodes)
     try:
         nodes = tuple(sp.Rational(Fraction(node)) for node in listed.split(","))
     except (ValueError, ZeroDivisionError):
@@ -255,4 +256,9 @@ def method(name: str) -> Tableau:
             f"{base!r} takes {len(family.nodes)} node(s) after '@'; got {len(nodes)} in {name!r}"
         )
     require_nodes(nodes)
-    return replace(family.build(*nodes), name=name)
+    return replace(_built(family, nodes), name=name)
+
+
+@cache
+def _built(family: Family, nodes: tuple[sp.Expr, ...]) -> Tableau:
+    return family.build(*nodes)

@@ -20,7 +20,7 @@ import math
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -321,8 +321,13 @@ def make_plan(
             f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"
         )
     require_eta(eta)
-    grid = require_grid(sigmas)
-    form = FORMS[prediction]
+    return _plan(tableau, FORMS[prediction], float(eta), tuple(require_grid(sigmas).tolist()))
+
+
+@lru_cache(maxsize=64)
+def _plan(tableau: Tableau, form: SemilinearForm, eta: float, sigmas: tuple[float, ...]) -> Plan:
+    """A plan, kept for the next run: its numbers take as long as a small model's calls."""
+    grid = np.array(sigmas)
     steps: list[Step] = []
     if math.isinf(grid[0]):
         steps.append(_step_from_infinity(grid[1], eta))
@@ -330,7 +335,7 @@ def make_plan(
     steps.extend(_finite_steps(tableau, form, inner, eta))
     if grid[-1] == 0:
         steps.append(_step_to_zero(float(inner[-1])))
-    return Plan(tableau, form, float(eta), tuple(grid.tolist()), tuple(steps))
+    return Plan(tableau, form, eta, sigmas, tuple(steps))
 
 
 def require_eta(eta: float) -> float:

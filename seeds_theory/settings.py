@@ -24,7 +24,7 @@ from torch import Tensor
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import uniform_log_snr
-from seeds_theory.sampler import Callback, require_state
+from seeds_theory.loop import Callback, require_state
 from seeds_theory.solver import Solver
 from seeds_theory.sources import NoiseSource
 
@@ -85,14 +85,14 @@ class Setting:
 
         Parameters
         ----------
-        denoiser, noise, callback, progress : as of `seeds_theory.sample`.
+        denoiser, noise, callback, progress : as of `seeds_theory.follow`.
         latents : standard normals (batch, *event).
         width, highest : as of `sigmas`, in the units of the data.
 
         Raises
         ------
         ParameterError : the width is not positive and finite, or the latents are not floating point.
-        GridError, DenoiserError, NoiseError : as from `seeds_theory.sample`.
+        GridError, DenoiserError, NoiseError : as from `seeds_theory.follow`.
         """
         sigmas = self.sigmas(width, highest)
         require_state(latents)

@@ -15,9 +15,9 @@ from seeds_theory.baselines.run import require_options
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import UnknownNameError
 from seeds_theory.exact import DATA
+from seeds_theory.loop import Callback, follow
 from seeds_theory.methods import METHODS, method
 from seeds_theory.plan import Plan, degrees, make_plan
-from seeds_theory.sampler import Callback, sample
 from seeds_theory.sources import NoiseSource, silent
 
 SOLVERS: tuple[str, ...] = (*METHODS, *BASELINES)
@@ -91,7 +91,7 @@ class Solver:
         callback: Callback | None = None,
         progress: bool = False,
     ) -> Tensor:
-        """Sample from the states x at ``sigmas[0]``; arguments and errors as of `seeds_theory.sample`.
+        """Sample from the states x at ``sigmas[0]``; arguments and errors as of `seeds_theory.follow`.
 
         eta : instead of the default.
 
@@ -111,7 +111,7 @@ class Solver:
                 **self._own_options,
             )
         plan = self._plan(sigmas, eta)
-        return sample(denoiser, x, plan, noise, callback=callback, progress=progress)
+        return follow(denoiser, x, plan, noise, callback=callback, progress=progress)
 
     def nfe(self, sigmas: Sequence[float] | np.ndarray) -> int:
         """Number of model calls of one run on that grid."""

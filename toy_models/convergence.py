@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from seeds_theory import Tableau, make_plan, sample, uniform_log_snr
+from seeds_theory import Tableau, follow, make_plan, uniform_log_snr
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.errors import ParameterError
 from seeds_theory.plan import Plan
@@ -86,7 +86,7 @@ def on_grid(
         plan.tableau.name,
         Declared.of(plan.tableau.orders),
         plan.nfe,
-        lambda denoiser, x, noise: sample(denoiser, x, plan, noise),
+        lambda denoiser, x, noise: follow(denoiser, x, plan, noise),
     )
 
 
@@ -203,7 +203,7 @@ def gaussian_study(
 
 def plan_response(plan: Plan, gaussian: Gaussian) -> Response:
     """The response of the sampling loop on a plan."""
-    return probe(lambda denoiser, x, noise: sample(denoiser, x, plan, noise), gaussian)
+    return probe(lambda denoiser, x, noise: follow(denoiser, x, plan, noise), gaussian)
 
 
 def require_steps(steps: Sequence[int]) -> None:

@@ -42,7 +42,7 @@ from proofs_checks.published import (
     with_published_rule,
 )
 from proofs_checks.taylor import rates
-from seeds_theory import make_plan, sample, uniform_log_snr
+from seeds_theory import follow, make_plan, uniform_log_snr
 from seeds_theory.exact import (
     DATA,
     GAUSSIAN,
@@ -729,7 +729,7 @@ def _() -> Evidence:
     predicted = mean_shift(responses("seeds-2", "data")[0])
     generator = seeded_generator(7, 0)
     start = DATA_SET.marginal(START).sample(count, generator)
-    ends = sample(DATA_SET, start, plan, SignNoise(GeneratorNoise(generator)))
+    ends = follow(DATA_SET, start, plan, SignNoise(GeneratorNoise(generator)))
     deviations = (ends.mean(0) - predicted) / (ends.std(0) / math.sqrt(count))
     worst = float(deviations.abs().max())
     return measure_at_most([worst], 4.0, "standard errors from the predicted mean")
@@ -774,7 +774,7 @@ def toy_samples(count: int, batch: int | None, seed: int = 7) -> Tensor:
     start = torch.randn((count, 1), generator=seeded_generator(seed, 0), dtype=torch.float64)
     independent = GeneratorNoise(seeded_generator(seed, 1))
     noise = independent if batch is None else ReseededNoise(batch, seed)
-    return sample(TOY, plan.initial_scale * start, plan, noise)[:, 0]
+    return follow(TOY, plan.initial_scale * start, plan, noise)[:, 0]
 
 
 def in_right_mode(samples: Tensor) -> tuple[float, float]:
@@ -835,7 +835,7 @@ def constant_model(steps: int) -> tuple[float, float]:
     """The length of the steps, and what the method makes of a model that answers 1: no noise drawn."""
     plan = make_plan(PUBLISHED["lawson"], uniform_log_snr(80.0, 0.002, steps))
     silent = InjectedNoise(torch.zeros(plan.normals, 1, 1, dtype=torch.float64))
-    end = sample(lambda x, sigma: torch.ones_like(x), torch.ones(1, 1).double(), plan, silent)
+    end = follow(lambda x, sigma: torch.ones_like(x), torch.ones(1, 1).double(), plan, silent)
     return math.log(80.0 / 0.002) / steps, float(end)
 
 

@@ -1,4 +1,4 @@
-r"""What every baseline shares: the conventions of `seeds_theory.sample`, around a loop of its own.
+r"""What every baseline shares: the conventions of `seeds_theory.follow`, around a loop of its own.
 
 A baseline is an algorithm ``f(run, **options)`` that fits on a screen and repeats the symbols of its
 paper. The `Run` gives it the grid, the checked denoiser, the noise of each stretch and the callback:
@@ -36,14 +36,15 @@ from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import GridError, ParameterError
 from seeds_theory.exact import DATA
 from seeds_theory.grids import require_grid
-from seeds_theory.plan import Interval, average_weights, require_eta
-from seeds_theory.sampler import (
+from seeds_theory.loop import (
     Callback,
     FiniteWatch,
     StepInfo,
+    not_finite,
     require_estimate,
     require_state,
 )
+from seeds_theory.plan import Interval, average_weights, require_eta
 from seeds_theory.sources import NoiseSource, require_normals, require_source, silent
 from seeds_theory.tableau import Orders
 
@@ -73,7 +74,7 @@ class Run:
         self.x, self.sigmas, self.eta, self.calls = x, tuple(sigmas), eta, 0
         self._denoiser, self._source, self._callback = denoiser, source, callback
         self._progress, self._name, self._index = progress, name, 0
-        self._watch = FiniteWatch(immediate=x.device.type == "cpu")
+        self._watch = FiniteWatch(x)
 
     @property
     def steps(self) -> Iterator[tuple[float, float]]:
@@ -87,7 +88,8 @@ class Run:
         self.calls += 1
         estimate = self._denoiser(x, sigma)
         require_estimate(estimate, x, self._index, sigma)
-        self._watch.add(estimate, f"step {self._index}, sigma {sigma:g}", given=x)
+        if not self._watch.passes(estimate, self._index, sigma):
+            raise not_finite(self._index, sigma, estimated=bool(x.isfinite().all()))
         return estimate
 
     def normals(
@@ -141,7 +143,8 @@ class Run:
 
     def step(self, x: Tensor, s: float, t: float, denoised: Tensor) -> Tensor:
         """Call the callback at the end of a step; returns x."""
-        self._watch.add(x, f"step {self._index}, sigma {s:g} to {t:g}")
+        if not self._watch.passes(x, self._index, s):
+            raise not_finite(self._index, t, estimated=False)
         if self._callback is not None:
             self._callback(StepInfo(self._index, s, t, x, denoised))
         self._index += 1
@@ -229,7 +232,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A sampler that is a loop of its own, run like `seeds_theory.sample`.
+    """A sampler that is a loop of its own, run like `seeds_theory.follow`.
 
     Parameters
     ----------
@@ -280,7 +283,7 @@ class Baseline:
         progress: bool = False,
         **options: Any,
     ) -> Tensor:
-        """Sample from the states x at ``sigmas[0]``; arguments as of `seeds_theory.sample`.
+        """Sample from the states x at ``sigmas[0]``; arguments as of `seeds_theory.follow`.
 
         Returns
         -------

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from seeds_theory import BrownianPath, make_plan, path_points, sample, uniform_log_snr
+from seeds_theory import BrownianPath, follow, make_plan, path_points, uniform_log_snr
 from toy_models.order import CURVED
 
 STEPS = (16, 32, 64, 128)
@@ -20,7 +20,7 @@ BATCH = 8192
 def library(x: torch.Tensor) -> list[torch.Tensor]:
     plans = [make_plan("seeds-1", uniform_log_snr(4.0, 0.5, n)) for n in STEPS]
     path = BrownianPath(path_points(plans), 1.0, x)
-    return [sample(CURVED, x, plan, path) for plan in plans]
+    return [follow(CURVED, x, plan, path) for plan in plans]
 
 
 def plain(x: torch.Tensor) -> list[torch.Tensor]:

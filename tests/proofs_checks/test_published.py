@@ -18,7 +18,7 @@ from proofs_checks.published import (
     reversed_intervals,
     sign_moment,
 )
-from seeds_theory import make_plan, sample, uniform_log_snr
+from seeds_theory import follow, make_plan, uniform_log_snr
 from seeds_theory.errors import NoiseError
 from seeds_theory.exact import NOISE
 from seeds_theory.methods import method
@@ -118,11 +118,11 @@ def plan():
 def test_reseeded_noise_is_that_of_calls_with_a_generator_of_one_seed(plan):
     data = Gaussian.scalar(1.0)
     start = data.marginal(4.0).sample(6, torch.Generator().manual_seed(0))
-    together = sample(data, start, plan, ReseededNoise(2))
+    together = follow(data, start, plan, ReseededNoise(2))
     for first in (0, 2, 4):
         own = GeneratorNoise(torch.Generator().manual_seed(7))
         assert torch.equal(
-            sample(data, start[first : first + 2], plan, own), together[first : first + 2]
+            follow(data, start[first : first + 2], plan, own), together[first : first + 2]
         )
 
 

@@ -31,8 +31,8 @@ from seeds_theory.exact import (
     variance,
 )
 from seeds_theory.grids import uniform_log_snr
+from seeds_theory.loop import follow
 from seeds_theory.plan import Interval, Plan, make_plan
-from seeds_theory.sampler import sample
 from seeds_theory.sources import GeneratorNoise, SeededNoise
 
 FORMS = (DATA, NOISE, GAUSSIAN)
@@ -289,7 +289,7 @@ def test_plans_of_different_step_sizes_see_the_same_path(prediction: str) -> Non
         # Makes the integrand 0 in either prediction: the step is then exact at any length.
         return torch.zeros_like(state) if prediction == "data" else state
 
-    ends = [sample(model, x, plan, path) for plan in plans]
+    ends = [follow(model, x, plan, path) for plan in plans]
     for end in ends[1:]:
         torch.testing.assert_close(end, ends[0], rtol=1e-12, atol=1e-12)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seeds_theory import METHODS, SEEDS, InjectedNoise, make_plan, sample
+from seeds_theory import METHODS, SEEDS, InjectedNoise, follow, make_plan
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.run import Declared
 from seeds_theory.errors import (
@@ -67,7 +67,7 @@ def test_a_method_gives_what_sample_gives_on_the_same_noise(
     plan = make_plan(name, grid.tolist(), eta=eta)
     assert len(noises.rows) == plan.normals
     source = InjectedNoise(torch.stack(noises.rows)) if noises.rows else None
-    assert torch.equal(found, sample(curved, x, plan, source))
+    assert torch.equal(found, follow(curved, x, plan, source))
 
 
 @pytest.mark.parametrize("name", SEEDS)
@@ -76,7 +76,7 @@ def test_options_of_a_method_are_used(name: str) -> None:
     x, noises = start(), Noises(start())
     found = sampler(curved, x, GRID, noise_sampler=noises)
     plan = make_plan(name, GRID.tolist(), prediction="noise", eta=0.25)
-    assert torch.equal(found, sample(curved, x, plan, InjectedNoise(torch.stack(noises.rows))))
+    assert torch.equal(found, follow(curved, x, plan, InjectedNoise(torch.stack(noises.rows))))
     assert inspect.signature(sampler).parameters["eta"].default == 0.25
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from seeds_theory.errors import NoiseError, ParameterError, SeedsError
 from seeds_theory.exact import DATA
+from seeds_theory.loop import follow
 from seeds_theory.plan import Interval, make_plan
-from seeds_theory.sampler import sample
 from seeds_theory.sources import GeneratorNoise, InjectedNoise, SeededNoise
 
 GRID = [5.0, 2.0, 1.0, 0.5]
@@ -27,7 +27,7 @@ def denoiser(x: Tensor, sigma: float) -> Tensor:
 def draw(seeds: list[int], event: tuple[int, ...] = (4, 3)) -> Tensor:
     source = SeededNoise(seeds)
     x = 5.0 * source.initial(event, dtype=torch.float64)
-    return sample(denoiser, x, PLAN, source)
+    return follow(denoiser, x, PLAN, source)
 
 
 @pytest.mark.parametrize("seeds", [[7], [7, 1, 2], [9, 8, 7, 6, 5, 4, 3, 2]])
@@ -129,9 +129,9 @@ def test_the_default_is_the_global_generator() -> None:
     x = torch.ones(2, 3)
     with torch.random.fork_rng():
         torch.manual_seed(8)
-        first = sample(denoiser, x, PLAN)
+        first = follow(denoiser, x, PLAN)
         torch.manual_seed(8)
-        assert torch.equal(sample(denoiser, x, PLAN, GeneratorNoise()), first)
+        assert torch.equal(follow(denoiser, x, PLAN, GeneratorNoise()), first)
 
 
 def test_injected_rows_are_used_in_order() -> None:
@@ -145,16 +145,16 @@ def test_injected_rows_run_out_with_an_error() -> None:
     x = torch.zeros(1, 1, dtype=torch.float64)
     rows = torch.zeros(PLAN.normals - 1, 1, 1, dtype=torch.float64)
     with pytest.raises(NoiseError, match=f"has {PLAN.normals - 1} rows") as caught:
-        sample(denoiser, x, PLAN, InjectedNoise(rows))
+        follow(denoiser, x, PLAN, InjectedNoise(rows))
     assert isinstance(caught.value, SeedsError)
 
 
 def test_injected_rows_serve_one_run() -> None:
     x = torch.zeros(1, 1, dtype=torch.float64)
     source = InjectedNoise(torch.zeros(PLAN.normals, 1, 1, dtype=torch.float64))
-    sample(denoiser, x, PLAN, source)
+    follow(denoiser, x, PLAN, source)
     with pytest.raises(NoiseError, match="a second run a source of its own"):
-        sample(denoiser, x, PLAN, source)
+        follow(denoiser, x, PLAN, source)
 
 
 def test_no_interval_is_no_row() -> None:
@@ -166,7 +166,7 @@ def test_no_interval_is_no_row() -> None:
 @pytest.mark.parametrize(("seeds", "batch"), [([1], 2), ([1, 2, 3], 2), ([1, 2], 0)])
 def test_a_seed_for_each_sample(seeds: list[int], batch: int) -> None:
     with pytest.raises(NoiseError, match=f"got {len(seeds)} seeds for a batch of {batch}"):
-        sample(denoiser, torch.zeros(batch, 3), PLAN, SeededNoise(seeds))
+        follow(denoiser, torch.zeros(batch, 3), PLAN, SeededNoise(seeds))
 
 
 @pytest.mark.parametrize("seeds", [[], [-1], [3, 2**64], [1.5], [1, math.nan], ["a"], [None]])
@@ -207,7 +207,7 @@ def test_a_source_that_breaks_the_protocol(broken, offence: str) -> None:
         return normals if len(calls) < 2 else broken(len(intervals), like)
 
     with pytest.raises(NoiseError, match="step 1") as caught:
-        sample(denoiser, torch.zeros(2, 3, dtype=torch.float64), PLAN, source)
+        follow(denoiser, torch.zeros(2, 3, dtype=torch.float64), PLAN, source)
     assert offence in str(caught.value)
 
 
@@ -218,6 +218,6 @@ def test_a_source_sees_the_intervals_of_each_step() -> None:
         seen.extend(intervals)
         return torch.zeros(len(intervals), *like.shape)
 
-    sample(denoiser, torch.zeros(2, 3), PLAN, source)
+    follow(denoiser, torch.zeros(2, 3), PLAN, source)
     assert seen == [interval for step in PLAN.steps for interval in step.intervals]
     assert all(interval.form is DATA for interval in seen)

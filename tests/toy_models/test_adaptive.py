@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seeds_theory import make_plan, sample, uniform_log_snr
+from seeds_theory import follow, make_plan, uniform_log_snr
 from seeds_theory.sources import InjectedNoise
 from toy_models.adaptive import PAIRS, Controller, adaptive, clock
 from toy_models.bridge import RefinedPath
@@ -113,7 +113,7 @@ def test_a_refined_run_is_the_sampler_on_the_grid_and_the_noise_that_came_out(na
             times = levels ** (-2 * eta)
             before, after = (never_pruned(at(float(t), count))[i] for t in times)
             rows.append((after - before) / (times[1] - times[0]).sqrt())
-        end = sample(CURVED, start[i : i + 1], plan, InjectedNoise(torch.stack(rows)[:, None]))
+        end = follow(CURVED, start[i : i + 1], plan, InjectedNoise(torch.stack(rows)[:, None]))
         torch.testing.assert_close(end, run.y[i : i + 1], rtol=0, atol=1e-6)
 
 

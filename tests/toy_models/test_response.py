@@ -8,9 +8,9 @@ import torch
 from seeds_theory import (
     BrownianPath,
     ParameterError,
+    follow,
     make_plan,
     path_points,
-    sample,
     uniform_log_snr,
 )
 from seeds_theory.exact import DATA, GAUSSIAN
@@ -97,7 +97,7 @@ def test_strong_error_agrees_with_sampled_paths_within_four_standard_errors():
         {GAUSSIAN: UNIT.variances.numpy()},
     )
     exact = UNIT.path_solution(x, path, START, STOP)
-    squares = (sample(UNIT, x, plan, path) - exact).square()
+    squares = (follow(UNIT, x, plan, path) - exact).square()
     expected = errors("seeds-2", 8)[0] ** 2
     assert abs(float(squares.mean()) - expected) < 4 * float(squares.std()) / len(x) ** 0.5
 
@@ -135,7 +135,7 @@ def test_a_denoiser_that_is_not_affine_is_refused():
     mixture = GaussianMixture.scalar((0.5, 0.5), (-1, 1), (0.3, 0.3))
     plan = make_plan("seeds-1", [2.0, 1.0, 0.5])
     with pytest.raises(NotAffineError, match="coupled paths"):
-        probe(lambda denoiser, x, noise: sample(mixture, x, plan, noise), UNIT)
+        probe(lambda denoiser, x, noise: follow(mixture, x, plan, noise), UNIT)
 
 
 @pytest.mark.parametrize("mix", [lambda x: x.flip(1), lambda x: x.mean(1, keepdim=True) + 0 * x])
@@ -143,7 +143,7 @@ def test_a_sampler_that_mixes_coordinates_is_refused(mix):
     gaussian = Gaussian(torch.zeros(2), torch.tensor([1.0, 4.0]))
     plan = make_plan("seeds-1", [2.0, 1.0, 0.5])
     with pytest.raises(NotAffineError, match="coordinate by coordinate"):
-        probe(lambda denoiser, x, noise: mix(sample(denoiser, x, plan, noise)), gaussian)
+        probe(lambda denoiser, x, noise: mix(follow(denoiser, x, plan, noise)), gaussian)
 
 
 def test_a_rotated_gaussian_must_be_brought_to_its_eigenbasis():

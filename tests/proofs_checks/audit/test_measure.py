@@ -122,13 +122,13 @@ def test_grids_have_the_ends_of_the_audit_and_equal_steps(steps: int) -> None:
 
 def test_the_errors_of_the_law_are_those_of_the_library() -> None:
     """SEEDS-2 measured here through k-diffusion's signature, and by `toy_models.response`."""
-    from seeds_theory import make_plan, sample
+    from seeds_theory import follow, make_plan
 
     measurement = measured("seeds-2", FEW)
     gaussian = Gaussian(MEANS, VARIANCES)
     found = measurement.law_errors(measurement.map(16))
     plan = make_plan("seeds-2", grid(16))
-    response = probe(lambda denoiser, x, noise: sample(denoiser, x, plan, noise), gaussian)
+    response = probe(lambda denoiser, x, noise: follow(denoiser, x, plan, noise), gaussian)
     exact = (VARIANCES + SIGMA_MIN**2).sqrt()
     expected = weak_errors(response, gaussian, SIGMA_MAX, SIGMA_MIN) / exact
     assert found.square().sum(0).sqrt().tolist() == pytest.approx(expected.tolist(), abs=1e-12)

@@ -20,8 +20,8 @@ from seeds_theory.baselines.dpm_solver import (
     SDE_DPM_SOLVER_PP_2S,
 )
 from seeds_theory.baselines.lawson import LAWSON_2, LAWSON_EULER, LAWSON_RK4
+from seeds_theory.loop import follow
 from seeds_theory.plan import make_plan
-from seeds_theory.sampler import sample
 from seeds_theory.sources import InjectedNoise
 from seeds_theory.tableau import Orders, Tableau, z
 from toy_models.mixture import GaussianMixture
@@ -62,7 +62,7 @@ def close(found: Tensor, expected: Tensor) -> bool:
 def test_they_are_tableaux(baseline, options, method, prediction, etas) -> None:
     for eta in etas:
         plan = make_plan(method, GRID, eta=eta, prediction=prediction)
-        expected = sample(MODEL, X, plan, InjectedNoise(Z))
+        expected = follow(MODEL, X, plan, InjectedNoise(Z))
         found = baseline(MODEL, X, GRID, InjectedNoise(Z[: plan.normals]), eta=eta, **options)
         assert close(found, expected)
 

@@ -14,8 +14,8 @@ from seeds_theory.baselines.dpm_solver import SDE_DPM_SOLVER_PP_1
 from seeds_theory.baselines.euler import EULER, EULER_MARUYAMA
 from seeds_theory.baselines.gddim import GDDIM
 from seeds_theory.baselines.stochastic_heun import STOCHASTIC_HEUN
+from seeds_theory.loop import follow
 from seeds_theory.plan import make_plan
-from seeds_theory.sampler import sample
 from seeds_theory.sources import InjectedNoise
 from toy_models.mixture import GaussianMixture
 
@@ -31,7 +31,7 @@ def close(found: Tensor, expected: Tensor) -> bool:
 
 def seeds_1(eta: float, prediction: str = "data") -> Tensor:
     plan = make_plan("seeds-1", GRID, eta=eta, prediction=prediction)
-    return sample(MODEL, X, plan, InjectedNoise(Z))
+    return follow(MODEL, X, plan, InjectedNoise(Z))
 
 
 @pytest.mark.parametrize("baseline", [DDIM, DDPM, GDDIM, SDE_DPM_SOLVER_PP_1], ids=lambda b: b.name)

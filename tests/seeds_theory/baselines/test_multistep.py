@@ -22,8 +22,8 @@ from seeds_theory.baselines.sa_solver import SA_SOLVER
 from seeds_theory.baselines.unipc import UNIPC_2, UNIPC_3
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import rho_grid, uniform_log_snr
+from seeds_theory.loop import StepInfo, follow
 from seeds_theory.plan import Interval, make_plan
-from seeds_theory.sampler import StepInfo, sample
 from seeds_theory.sources import InjectedNoise, SeededNoise
 from toy_models.convergence import fit_exact
 from toy_models.gaussian import Gaussian
@@ -259,7 +259,7 @@ def test_the_first_step_is_that_of_seeds(baseline: Baseline, eta: float) -> None
     grid, x = [20.0, 9.0], start()
     plan = make_plan("seeds-2" if two_stages else "seeds-1", grid, eta=eta)
     z = rows(1, x)
-    expected = sample(curved, x, plan, InjectedNoise(z))
+    expected = follow(curved, x, plan, InjectedNoise(z))
     assert far(baseline(curved, x, grid, InjectedNoise(z), eta=eta), expected) <= 1e-13
 
 
@@ -275,7 +275,7 @@ def test_the_one_step_members_are_seeds_1(
 ) -> None:
     x = start()
     z = rows(len(grid), x)
-    expected = sample(curved, x, make_plan("seeds-1", grid, eta=eta), InjectedNoise(z))
+    expected = follow(curved, x, make_plan("seeds-1", grid, eta=eta), InjectedNoise(z))
     assert far(baseline(curved, x, grid, InjectedNoise(z), eta=eta, **options), expected) <= 1e-13
 
 

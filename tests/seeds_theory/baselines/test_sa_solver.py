@@ -9,7 +9,7 @@ from torch import Tensor
 from seeds_theory.baselines.sa_solver import SA_SOLVER
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import uniform_log_snr
-from seeds_theory.sampler import StepInfo
+from seeds_theory.loop import StepInfo
 from seeds_theory.sources import InjectedNoise
 from toy_models.convergence import fit_exact
 from toy_models.gaussian import Gaussian

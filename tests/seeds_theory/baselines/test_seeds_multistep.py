@@ -15,8 +15,8 @@ from seeds_theory.baselines.run import Baseline, Declared
 from seeds_theory.baselines.seeds_multistep import SEEDS_2M, best_node, seeds_2m
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import rho_grid, uniform_log_snr
+from seeds_theory.loop import StepInfo, follow
 from seeds_theory.plan import Interval, make_plan
-from seeds_theory.sampler import StepInfo, sample
 from seeds_theory.solver import Solver
 from seeds_theory.sources import InjectedNoise, SeededNoise, silent
 from toy_models.convergence import fit_exact
@@ -128,7 +128,7 @@ def test_strong_order_on_curved_data_and_at_a_wrong_node() -> None:
 def test_the_first_step_is_one_of_seeds_2s(eta: float) -> None:
     grid, x = [20.0, 9.0], start()
     noise = InjectedNoise(rows(2, x))
-    expected = sample(curved, x, make_plan("seeds-2s", grid, eta=eta), noise)
+    expected = follow(curved, x, make_plan("seeds-2s", grid, eta=eta), noise)
     found = SEEDS_2M(curved, x, grid, InjectedNoise(rows(2, x)), eta=eta)
     assert torch.allclose(found, expected, rtol=1e-13, atol=1e-13)
 

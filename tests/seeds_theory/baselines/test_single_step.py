@@ -31,8 +31,8 @@ from seeds_theory.baselines.sra1 import SRA1
 from seeds_theory.baselines.stochastic_heun import STOCHASTIC_HEUN
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import uniform_log_snr
+from seeds_theory.loop import StepInfo
 from seeds_theory.plan import Interval, make_plan
-from seeds_theory.sampler import StepInfo
 from seeds_theory.sources import InjectedNoise, SeededNoise
 from toy_models.convergence import fit_exact
 from toy_models.gaussian import Gaussian

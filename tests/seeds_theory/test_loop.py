@@ -10,9 +10,9 @@ from torch import Tensor
 from seeds_theory.denoiser import NetworkDenoiser
 from seeds_theory.errors import DenoiserError, NoiseError, SeedsError
 from seeds_theory.grids import rho_grid, time_grid, uniform_log_snr
+from seeds_theory.loop import StepInfo, follow
 from seeds_theory.methods import METHODS, method
 from seeds_theory.plan import make_plan
-from seeds_theory.sampler import StepInfo, sample
 from seeds_theory.schedule import RectifiedFlow
 from seeds_theory.sources import GeneratorNoise, InjectedNoise, SeededNoise
 from toy_models.gaussian import Gaussian
@@ -74,7 +74,7 @@ def seeds_2_noise(x: Tensor, sigmas: list[float], z: Tensor) -> Tensor:
 def test_the_loop_is_the_ten_lines_a_reader_would_write(prediction: str, by_hand) -> None:
     plan, x = make_plan("seeds-2", GRID, prediction=prediction), start()
     z = normals(plan.normals, x)
-    found, expected = sample(curved, x, plan, InjectedNoise(z)), by_hand(x, GRID, z)
+    found, expected = follow(curved, x, plan, InjectedNoise(z)), by_hand(x, GRID, z)
     assert float((found - expected).abs().max() / expected.abs().max()) <= 1e-13
 
 
@@ -82,8 +82,8 @@ def test_ending_at_zero_returns_the_last_denoised_state() -> None:
     x = start()
     short, whole = make_plan("seeds-2", GRID), make_plan("seeds-2", [*GRID, 0.0])
     z = normals(short.normals, x)
-    before = sample(curved, x, short, InjectedNoise(z))
-    assert torch.equal(sample(curved, x, whole, InjectedNoise(z)), curved(before, GRID[-1]))
+    before = follow(curved, x, short, InjectedNoise(z))
+    assert torch.equal(follow(curved, x, whole, InjectedNoise(z)), curved(before, GRID[-1]))
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
@@ -94,7 +94,7 @@ def test_starting_at_infinity(eta: float) -> None:
     z = normals(1, x)
     expected = MODEL.mean + 4.0 * (z[0] if eta else x)
     torch.testing.assert_close(
-        sample(MODEL, x, plan, InjectedNoise(z)), expected, rtol=1e-15, atol=0
+        follow(MODEL, x, plan, InjectedNoise(z)), expected, rtol=1e-15, atol=0
     )
 
 
@@ -111,7 +111,7 @@ def test_a_flow_network_is_sampled_from_pure_noise() -> None:
 
     plan = make_plan("seeds-3", time_grid(schedule, 400, t_min=1e-2), eta=0.0)
     x = start() / 9
-    found = sample(NetworkDenoiser(velocity, schedule, "flow"), x, plan)
+    found = follow(NetworkDenoiser(velocity, schedule, "flow"), x, plan)
     end = plan.sigmas[-1]
     exact = MODEL.mean + (MODEL.variances + end**2).sqrt() * x
     # The first step is of order 1, in 1/sigma_1 = 1/399 squared; the rest is of order 3.
@@ -128,7 +128,7 @@ def test_the_ode_is_solved_to_the_declared_order(name: str, order: int, predicti
     errors = []
     for steps in (80, 160):
         plan = make_plan(name, uniform_log_snr(9.0, 0.2, steps), eta=0.0, prediction=prediction)
-        errors.append(float((sample(MODEL, x, plan) - exact).abs().max()))
+        errors.append(float((follow(MODEL, x, plan) - exact).abs().max()))
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.25)
 
 
@@ -147,7 +147,7 @@ def test_inputs_are_not_changed(name: str, prediction: str) -> None:
         seen.append((state, state.clone(), estimate, estimate.clone()))
         return estimate
 
-    found = sample(model, x, plan, InjectedNoise(z))
+    found = follow(model, x, plan, InjectedNoise(z))
     assert torch.equal(x, copies[0])
     assert torch.equal(z, copies[1])
     for state, state_then, estimate, estimate_then in seen:
@@ -160,7 +160,7 @@ def test_a_model_that_returns_its_own_input_is_harmless() -> None:
     x = start()
     copy = x.clone()
     plan = make_plan("seeds-2", [*GRID, 0.0], eta=0.0)
-    found = sample(lambda state, sigma: state, x, plan)
+    found = follow(lambda state, sigma: state, x, plan)
     assert torch.equal(x, copy)
     torch.testing.assert_close(found, x, rtol=1e-13, atol=0)
 
@@ -178,8 +178,8 @@ def test_dtype_is_kept_and_only_costs_its_rounding(
         seen.append(state.dtype)
         return MODEL(state, sigma)
 
-    exact = sample(MODEL, x, plan, InjectedNoise(z))
-    found = sample(model, x.to(dtype), plan, InjectedNoise(z))
+    exact = follow(MODEL, x, plan, InjectedNoise(z))
+    found = follow(model, x.to(dtype), plan, InjectedNoise(z))
     assert found.dtype == dtype
     assert set(seen) == {dtype}
     # A dozen roundings a step, of states up to 10, amplified by noise prediction's 1/sigma.
@@ -191,16 +191,16 @@ def test_dtype_is_kept_and_only_costs_its_rounding(
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 2, 4, 4), (0, 2)])
 def test_any_event_shape(shape: tuple[int, ...], eta: float) -> None:
     plan = make_plan("seeds-3", [*GRID, 0.0], eta=eta)
-    assert sample(curved, torch.ones(shape), plan).shape == shape
+    assert follow(curved, torch.ones(shape), plan).shape == shape
 
 
 def test_a_sample_does_not_depend_on_its_batch() -> None:
     plan, x = make_plan("seeds-3", GRID), start(8)
     z = normals(plan.normals, x)
-    whole = sample(curved, x, plan, InjectedNoise(z))
+    whole = follow(curved, x, plan, InjectedNoise(z))
     for i in (0, 3, 7):
         part = slice(i, i + 1)
-        assert torch.equal(sample(curved, x[part], plan, InjectedNoise(z[:, part])), whole[part])
+        assert torch.equal(follow(curved, x[part], plan, InjectedNoise(z[:, part])), whole[part])
 
 
 def test_a_permuted_batch_gives_permuted_samples() -> None:
@@ -209,8 +209,8 @@ def test_a_permuted_batch_gives_permuted_samples() -> None:
         normals(plan.normals, x),
         torch.randperm(8, generator=torch.Generator().manual_seed(0)),
     )
-    whole = sample(curved, x, plan, InjectedNoise(z))
-    found = sample(curved, x[order], plan, InjectedNoise(z[:, order]))
+    whole = follow(curved, x, plan, InjectedNoise(z))
+    found = follow(curved, x[order], plan, InjectedNoise(z[:, order]))
     assert torch.equal(found, whole[order])
 
 
@@ -222,8 +222,8 @@ def test_the_ode_is_deterministic_and_asks_no_source(name: str) -> None:
         raise AssertionError("the ODE needs no noise")
 
     state = torch.get_rng_state()
-    first = sample(curved, x, plan, source)
-    assert torch.equal(sample(curved, x, plan), first)
+    first = follow(curved, x, plan, source)
+    assert torch.equal(follow(curved, x, plan), first)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -240,7 +240,7 @@ def test_the_model_is_called_as_often_as_the_plan_says(name: str, eta: float) ->
         levels.append(sigma)
         return curved(x, sigma)
 
-    sample(model, start(), plan)
+    follow(model, start(), plan)
     expected = [
         level
         for step in plan.steps
@@ -265,7 +265,7 @@ def test_the_callback_sees_every_step_in_order() -> None:
         infos.append(info)
         copies.append(info.x.clone())
 
-    found = sample(model, x, plan, callback=callback)
+    found = follow(model, x, plan, callback=callback)
     grid = [*GRID, 0.0]
     assert [info.index for info in infos] == [0, 1, 2, 3]
     assert [(info.sigma, info.sigma_next) for info in infos] == list(itertools.pairwise(grid))
@@ -290,15 +290,15 @@ def test_a_callback_can_stop_the_run() -> None:
         return curved(x, sigma)
 
     with pytest.raises(Enough):
-        sample(model, start(), make_plan("seeds-1", GRID), callback=callback)
+        follow(model, start(), make_plan("seeds-1", GRID), callback=callback)
     assert len(calls) == 2
 
 
 def test_the_progress_bar_is_on_stderr_and_off_by_default(capsys: pytest.CaptureFixture) -> None:
     plan = make_plan("seeds-2", GRID)
-    sample(curved, start(), plan)
+    follow(curved, start(), plan)
     assert capsys.readouterr() == ("", "")
-    sample(curved, start(), plan, progress=True)
+    follow(curved, start(), plan, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
     assert "seeds-2" in err
@@ -314,7 +314,7 @@ def test_gradients_flow_through(name: str, prediction: str) -> None:
     x = (start(2) / 3).requires_grad_()
     z = normals(plan.normals, x)
     assert torch.autograd.gradcheck(
-        lambda y: sample(curved, y, plan, InjectedNoise(z), gradients=True), x
+        lambda y: follow(curved, y, plan, InjectedNoise(z), gradients=True), x
     )
 
 
@@ -322,8 +322,8 @@ def test_gradients_reach_the_parameters_of_the_model() -> None:
     scale = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     plan = make_plan("seeds-3", [3.0, 1.0, 0.5, 0.0], eta=0.0)
     model = lambda x, sigma: scale * curved(x, sigma)
-    assert not sample(model, start(2), plan).requires_grad  # off by default: it costs memory
-    found = sample(model, start(2), plan, gradients=True)
+    assert not follow(model, start(2), plan).requires_grad  # off by default: it costs memory
+    found = follow(model, start(2), plan, gradients=True)
     found.sum().backward()
     assert scale.grad is not None
     assert scale.grad.isfinite()
@@ -335,9 +335,9 @@ def test_without_gradients_the_numbers_are_the_same(guard) -> None:
     plan, x = make_plan("seeds-3", GRID), start()
     z = normals(plan.normals, x)
     recorded = x.clone().requires_grad_()
-    expected = sample(curved, recorded, plan, InjectedNoise(z), gradients=True)
+    expected = follow(curved, recorded, plan, InjectedNoise(z), gradients=True)
     with guard():
-        found = sample(curved, x, plan, InjectedNoise(z), gradients=True)
+        found = follow(curved, x, plan, InjectedNoise(z), gradients=True)
     assert not found.requires_grad
     assert torch.equal(found, expected.detach())
 
@@ -367,7 +367,7 @@ def test_a_denoiser_that_breaks_the_protocol(broken, offence: str, call: int) ->
         return broken(x) if len(calls) == call + 1 else curved(x, sigma)
 
     with pytest.raises(DenoiserError) as caught:
-        sample(model, start(), plan)
+        follow(model, start(), plan)
     assert isinstance(caught.value, SeedsError)
     assert f"step {call // 2}, sigma {calls[-1]:g}" in str(caught.value)
     assert offence in str(caught.value)
@@ -389,7 +389,7 @@ def test_a_denoiser_that_is_not_finite(value: float, call: int, prediction: str)
         return estimate
 
     with pytest.raises(DenoiserError, match=f"step {call // 2}, .*not finite"):
-        sample(model, start(), plan)
+        follow(model, start(), plan)
     assert len(calls) <= call + 2  # no model call after that step
 
 
@@ -400,7 +400,7 @@ def test_infinities_of_both_signs_do_not_cancel() -> None:
         return estimate
 
     with pytest.raises(DenoiserError, match="step 0"):
-        sample(model, start(), make_plan("seeds-1", GRID))
+        follow(model, start(), make_plan("seeds-1", GRID))
 
 
 @pytest.mark.parametrize("row", range(3))
@@ -409,20 +409,20 @@ def test_noise_that_is_not_finite_never_reaches_the_result(row: int) -> None:
     z = normals(plan.normals, x)
     z[row, 2, 1] = math.nan
     with pytest.raises(SeedsError, match=f"step {row}"):
-        sample(curved, x, plan, InjectedNoise(z))
+        follow(curved, x, plan, InjectedNoise(z))
 
 
 def test_a_state_that_overflows_its_dtype_never_reaches_the_result() -> None:
     """The denoiser is finite; at eta = 0 the step from infinity multiplies by 1e6."""
     plan = make_plan("seeds-1", [math.inf, 1e6], eta=0.0)
     with pytest.raises(SeedsError, match="step 0"):
-        sample(lambda x, sigma: x, torch.ones(2, 2, dtype=torch.float16), plan)
+        follow(lambda x, sigma: x, torch.ones(2, 2, dtype=torch.float16), plan)
 
 
 def test_large_finite_states_are_no_error() -> None:
     """Half precision: a sum over the batch exceeds the dtype's range though no state does."""
     x = torch.full((64, 2), 3e4, dtype=torch.float16)
-    found = sample(lambda state, sigma: state, x, make_plan("seeds-1", [2.0, 1.0], eta=0.0))
+    found = follow(lambda state, sigma: state, x, make_plan("seeds-1", [2.0, 1.0], eta=0.0))
     assert found.isfinite().all()
 
 
@@ -430,7 +430,7 @@ def test_an_initial_state_that_is_not_finite_is_reported_at_the_first_step() -> 
     x = start()
     x[0, 0] = math.nan
     with pytest.raises(NoiseError, match=r"step 0, .*initial state"):
-        sample(curved, x, make_plan("seeds-1", GRID))
+        follow(curved, x, make_plan("seeds-1", GRID))
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,7 @@ def test_an_initial_state_that_is_not_finite_is_reported_at_the_first_step() -> 
 )
 def test_states_are_floating_tensors(x: object) -> None:
     with pytest.raises(SeedsError):
-        sample(lambda state, sigma: state, x, make_plan("seeds-1", GRID))  # type: ignore[arg-type]
+        follow(lambda state, sigma: state, x, make_plan("seeds-1", GRID))  # type: ignore[arg-type]
 
 
 def test_errors_of_the_model_itself_pass_unchanged() -> None:
@@ -446,20 +446,20 @@ def test_errors_of_the_model_itself_pass_unchanged() -> None:
         raise KeyError("weights")
 
     with pytest.raises(KeyError, match="weights"):
-        sample(model, start(), make_plan("seeds-1", GRID))
+        follow(model, start(), make_plan("seeds-1", GRID))
 
 
 @pytest.mark.parametrize("seeds", [[1], [1, 2, 3], list(range(5))])
 def test_seeds_of_the_wrong_number(seeds: list[int]) -> None:
     with pytest.raises(NoiseError, match=f"{len(seeds)} seeds for a batch of 4"):
-        sample(curved, start(), make_plan("seeds-1", GRID), SeededNoise(seeds))
+        follow(curved, start(), make_plan("seeds-1", GRID), SeededNoise(seeds))
 
 
 def test_two_runs_of_one_generator_differ_and_reseeding_repeats() -> None:
     plan, x = make_plan("seeds-1", GRID), start()
     generator = torch.Generator().manual_seed(0)
-    first, second = (sample(curved, x, plan, GeneratorNoise(generator)) for _ in range(2))
-    again = sample(curved, x, plan, GeneratorNoise(generator.manual_seed(0)))
+    first, second = (follow(curved, x, plan, GeneratorNoise(generator)) for _ in range(2))
+    again = follow(curved, x, plan, GeneratorNoise(generator.manual_seed(0)))
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
 
@@ -470,4 +470,4 @@ def test_two_runs_of_one_generator_differ_and_reseeding_repeats() -> None:
 )
 def test_a_name_is_no_plan_and_a_seed_no_source(plan, noise, message: str) -> None:
     with pytest.raises(SeedsError, match=message):
-        sample(curved, start(), plan, noise)
+        follow(curved, start(), plan, noise)
