@@ -1,7 +1,7 @@
 """SEEDS: exponential SDE solvers for diffusion models, derived by sympy and run by torch.
 
 The mathematics: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`. The numbers: `schedule`,
-`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `sampler`. Ready for use: `settings`. Imports
+`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `loop`. Ready for use: `settings`, `sampling`. Imports
 go down this list only.
 """
 
@@ -20,6 +20,7 @@ from seeds_theory.grids import rho_grid, time_grid, uniform_log_snr
 from seeds_theory.loop import StepInfo, follow
 from seeds_theory.methods import METHODS, SEEDS, method
 from seeds_theory.plan import Interval, Plan, make_plan
+from seeds_theory.sampling import sample
 from seeds_theory.schedule import (
     DiscreteSchedule,
     RectifiedFlow,
@@ -68,6 +69,7 @@ __all__ = [
     "method",
     "path_points",
     "rho_grid",
+    "sample",
     "time_grid",
     "uniform_log_snr",
 ]

@@ -186,7 +186,9 @@ class FiniteWatch:
 def not_finite(index: int, sigma: float, estimated: bool) -> SeedsError:
     """The error: the estimate of a finite state, or the state itself, is not finite at sigma."""
     if estimated:
-        return DenoiserError(f"step {index}, sigma {sigma:g}: the denoiser's estimate is not finite")
+        return DenoiserError(
+            f"step {index}, sigma {sigma:g}: the denoiser's estimate is not finite"
+        )
     return NoiseError(
         f"step {index}, sigma {sigma:g}: the state is not finite: NaN in the initial state or in the noise, "
         "or a dtype that overflows"

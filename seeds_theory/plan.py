@@ -18,8 +18,8 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -184,13 +184,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A tableau in one prediction, on one grid, at one eta: everything a sampler needs but the model."""
+    """A tableau in one prediction, on one grid, at one eta: everything a sampler needs but the model.
+
+    initial_scale : what to multiply unit noise with, to start: the first noise level, or 1 if that is
+        infinite.
+    """
 
     tableau: Tableau
     form: SemilinearForm
     eta: float
     sigmas: tuple[float, ...]
     steps: tuple[Step, ...]
+    initial_scale: float
 
     @property
     def nfe(self) -> int:
@@ -207,10 +212,35 @@ class Plan:
         """All that it asks of its noise source, in time order."""
         return tuple(interval for step in self.steps for interval in step.intervals)
 
-    @property
-    def initial_scale(self) -> float:
-        """What to multiply unit noise with, to start: the first noise level, or 1 if that is infinite."""
-        return self.sigmas[0] if math.isfinite(self.sigmas[0]) else 1.0
+    def scaled(self, alpha: Callable[[float], float]) -> Plan:
+        r"""The same plan for states :math:`x = \alpha y`, as a schedule's own network has them.
+
+        alpha : as a function of the noise level, such as `seeds_theory.schedule.preserving_alpha`. An
+            infinite level, whose state is unit noise, is left out.
+        """
+
+        def scale(sigma: float) -> float:
+            return alpha(sigma) if math.isfinite(sigma) else 1.0
+
+        steps = []
+        for step in self.steps:
+            levels = (step.sigma, *(row.sigma for row in step.rows[:-1]))
+            rows = tuple(
+                Row(
+                    sigma=row.sigma,
+                    state=row.state * (scale(row.sigma) / scale(step.sigma)),
+                    drift=tuple(weight * scale(row.sigma) for weight in row.drift),
+                    noise=tuple(weight * scale(row.sigma) for weight in row.noise),
+                )
+                for row in step.rows
+            )
+            integrands = tuple(
+                (skip / scale(level), out)
+                for level, (skip, out) in zip(levels, step.integrands, strict=True)
+            )
+            steps.append(replace(step, rows=rows, integrands=integrands))
+        start = self.initial_scale * scale(self.sigmas[0])
+        return replace(self, steps=tuple(steps), initial_scale=start)
 
 
 @cache
@@ -335,7 +365,8 @@ def _plan(tableau: Tableau, form: SemilinearForm, eta: float, sigmas: tuple[floa
     steps.extend(_finite_steps(tableau, form, inner, eta))
     if grid[-1] == 0:
         steps.append(_step_to_zero(float(inner[-1])))
-    return Plan(tableau, form, eta, sigmas, tuple(steps))
+    start = sigmas[0] if math.isfinite(sigmas[0]) else 1.0
+    return Plan(tableau, form, eta, sigmas, tuple(steps), start)
 
 
 def require_eta(eta: float) -> float:

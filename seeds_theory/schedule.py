@@ -21,6 +21,16 @@ Array = Any
 """A float or a numpy array: schedules work elementwise and return what they are given."""
 
 
+def preserving_alpha(level: float) -> float:
+    """Alpha at a noise level sigma/alpha of any variance-preserving schedule."""
+    return 1.0 / math.hypot(1.0, level)
+
+
+def flow_alpha(level: float) -> float:
+    """Alpha at a noise level sigma/alpha of rectified flow."""
+    return 1.0 / (1.0 + level)
+
+
 class Schedule(ABC):
     """alpha, sigma, the noise level and its inverse, as functions of the schedule's own time."""
 

@@ -34,25 +34,45 @@ def silent(intervals: Sequence[Interval], like: Tensor) -> Tensor:
 
 
 class GeneratorNoise:
-    """Independent normals from one generator, or from torch's global one.
+    """Independent normals from one generator, from one generator per sample, or from torch's global one.
 
-    Reproducible for a fixed batch; a different batch size gives different samples: use `SeededNoise`
-    where that matters.
+    One generator is reproducible for a fixed batch; a different batch size gives different samples: use
+    one per sample, or `SeededNoise`, where that matters.
     """
 
-    def __init__(self, generator: torch.Generator | None = None) -> None:
-        if generator is not None and not isinstance(generator, torch.Generator):
+    def __init__(
+        self, generator: torch.Generator | Sequence[torch.Generator] | None = None
+    ) -> None:
+        listed: Sequence[object] = generator if isinstance(generator, Sequence) else [generator]
+        alone = generator is None
+        if not alone and not (listed and all(isinstance(g, torch.Generator) for g in listed)):
             raise ParameterError(
-                f"a generator is a torch.Generator; got {generator!r}: for seeds, use SeededNoise"
+                f"a generator is a torch.Generator, or a list of one per sample; got {generator!r}: for "
+                "seeds, use SeededNoise"
             )
-        self.generator = generator
+        self._generator = generator
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
-        """Draw from the generator, on its own device."""
-        device = self.generator.device if self.generator is not None else like.device
+        """Draw from each generator, on its own device."""
+        generator = self._generator
+        if isinstance(generator, Sequence):
+            return _per_sample(generator, len(intervals), like, "generator")
+        device = generator.device if generator is not None else like.device
         shape = (len(intervals), *like.shape)
-        draws = torch.randn(shape, generator=self.generator, dtype=like.dtype, device=device)
+        draws = torch.randn(shape, generator=generator, dtype=like.dtype, device=device)
         return _moved(draws, like.device)
+
+
+def _per_sample(
+    generators: Sequence[torch.Generator], count: int, like: Tensor, what: str
+) -> Tensor:
+    if len(like) != len(generators):
+        raise NoiseError(
+            f"one {what} per sample: got {len(generators)} {what}s for a batch of {len(like)}"
+        )
+    shape = (count, *like.shape[1:])
+    draws = [torch.randn(shape, generator=g, dtype=like.dtype, device=g.device) for g in generators]
+    return _moved(torch.stack(draws, dim=1), like.device)
 
 
 def _moved(values: Tensor, device: torch.device) -> Tensor:
@@ -84,22 +104,29 @@ class SeededNoise:
         self._path = [seeded_generator(seed, stream=1) for seed in self.seeds]
 
     def initial(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Unit noise for the initial states: ``(len(seeds), *shape)``, the same at every call."""
+        """Unit noise for the initial states: ``(len(seeds), *shape)``, the same at every call.
+
+        Raises
+        ------
+        ParameterError : the shape is no sequence of sizes, or the dtype no floating-point one.
+        """
+        try:
+            sizes = tuple(operator.index(size) for size in shape)
+        except TypeError:
+            sizes = (-1,)
+        if min(sizes, default=0) < 0:
+            raise ParameterError(f"a shape is that of one sample, as (3, 32, 32); got {shape!r}")
+        if not getattr(dtype, "is_floating_point", False):
+            raise ParameterError(f"noise has a floating-point dtype; got {dtype!r}")
         draws = [
-            torch.randn(tuple(shape), generator=seeded_generator(seed, stream=0), dtype=dtype)
+            torch.randn(sizes, generator=seeded_generator(seed, stream=0), dtype=dtype)
             for seed in self.seeds
         ]
         return torch.stack(draws)
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         """Draw each sample's normals from its own generator."""
-        if len(like) != len(self.seeds):
-            raise NoiseError(
-                f"one seed per sample: got {len(self.seeds)} seeds for a batch of {len(like)}"
-            )
-        shape = (len(intervals), *like.shape[1:])
-        draws = [torch.randn(shape, generator=path, dtype=like.dtype) for path in self._path]
-        return _moved(torch.stack(draws, dim=1), like.device)
+        return _per_sample(self._path, len(intervals), like, "seed")
 
 
 def seeded_generator(seed: int, stream: int) -> torch.Generator:

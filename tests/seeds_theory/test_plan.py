@@ -6,22 +6,28 @@ sigma_t = e^{-lambda_t}, with 40 digits: so the reference has no cancellation of
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 from mpmath import expm1 as E
 from mpmath import mpf
+from torch import Tensor
 
 from proofs_checks.published import independent_stages
 from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.exact import DATA, NOISE
 from seeds_theory.grids import rho_grid, uniform_log_snr
+from seeds_theory.loop import follow
 from seeds_theory.methods import METHODS, method
 from seeds_theory.noise import Functional, Moment, h, step_moment
 from seeds_theory.plan import Interval, Plan, Row, Step, make_plan, step_formula
+from seeds_theory.schedule import flow_alpha, preserving_alpha
+from seeds_theory.sources import InjectedNoise
 
 LEVELS = [(1.0, 0.7), (0.1, 0.002)]
 NODES = {
@@ -540,3 +546,36 @@ def test_coefficients_that_are_not_real_are_refused() -> None:
     assert make_plan(tableau, [1.2, 1.0]).nfe == 1
     with pytest.raises(TableauError, match=r"'short' has no coefficients for a step of 0\.693"):
         make_plan(tableau, [2.0, 1.0])
+
+
+# ------------------------------------------------------------------------------- states alpha y
+
+
+@pytest.mark.parametrize("alpha", [preserving_alpha, flow_alpha])
+@pytest.mark.parametrize("prediction", ["data", "noise"])
+@pytest.mark.parametrize("name", ["seeds-1", "seeds-2", "seeds-3@0.3,0.8"])
+@pytest.mark.parametrize("first", [20.0, math.inf])
+def test_a_scaled_plan_follows_the_same_states_times_alpha(
+    alpha: Callable[[float], float], prediction: str, name: str, first: float
+) -> None:
+    plan = make_plan(name, [first, 4.0, 1.0, 0.2, 0.0], prediction=prediction)
+    scaled = plan.scaled(alpha)
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randn(plan.normals, 3, 2, generator=generator, dtype=torch.float64)
+    x = torch.randn(3, 2, generator=generator, dtype=torch.float64)
+
+    def factor(sigma: float) -> float:
+        return alpha(sigma) if math.isfinite(sigma) else 1.0
+
+    def model(y: Tensor, sigma: float) -> Tensor:
+        return torch.tanh(y) if math.isfinite(sigma) else y / 7
+
+    expected = follow(model, plan.initial_scale * x, plan, InjectedNoise(z))
+    found = follow(
+        lambda state, sigma: model(state / factor(sigma), sigma),
+        scaled.initial_scale * x,
+        scaled,
+        InjectedNoise(z),
+    )
+    assert scaled.initial_scale == plan.initial_scale * factor(first)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

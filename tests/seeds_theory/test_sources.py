@@ -221,3 +221,29 @@ def test_a_source_sees_the_intervals_of_each_step() -> None:
     follow(denoiser, torch.zeros(2, 3), PLAN, source)
     assert seen == [interval for step in PLAN.steps for interval in step.intervals]
     assert all(interval.form is DATA for interval in seen)
+
+
+# ----------------------------------------------------------------------------- a generator per sample
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def test_a_list_of_generators_gives_each_sample_its_own() -> None:
+    like = torch.zeros(3, 2)
+    together = GeneratorNoise(generators(4, 5, 6))(INTERVALS, like)
+    for i, seed in enumerate((4, 5, 6)):
+        alone = GeneratorNoise(torch.Generator().manual_seed(seed))(INTERVALS, like[:1])
+        assert torch.equal(together[:, i], alone[:, 0])
+
+
+@pytest.mark.parametrize("wrong", [[], [1, 2], [torch.Generator(), None]])
+def test_a_list_of_generators_is_checked(wrong: object) -> None:
+    with pytest.raises(ParameterError, match="one per sample"):
+        GeneratorNoise(wrong)  # type: ignore[arg-type]
+
+
+def test_generators_of_the_wrong_number_are_refused() -> None:
+    with pytest.raises(NoiseError, match="got 2 generators for a batch of 3"):
+        GeneratorNoise(generators(1, 2))(INTERVALS, torch.zeros(3, 2))

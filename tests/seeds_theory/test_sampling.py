@@ -1,0 +1,98 @@
+"""Samples in one line: the same as by hand, at any batch, and typed refusals."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from seeds_theory import (
+    GridError,
+    ParameterError,
+    RectifiedFlow,
+    SeededNoise,
+    SeedsError,
+    UnknownNameError,
+    follow,
+    make_plan,
+    rho_grid,
+    sample,
+    time_grid,
+)
+from seeds_theory.solver import Solver
+
+
+def curved(x: Tensor, sigma: float) -> Tensor:
+    if math.isinf(sigma):
+        return torch.zeros_like(x)
+    return torch.tanh(x / (1 + sigma**2))
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_it_is_the_loop_on_a_plan_from_seeded_noise(eta: float) -> None:
+    found = sample(curved, "seeds-2", shape=(2, 3), seeds=range(4), steps=6, eta=eta)
+    plan = make_plan("seeds-2", rho_grid(80.0, 0.002, 6, to_zero=True), eta=eta)
+    noise = SeededNoise(range(4))
+    assert torch.equal(
+        found, follow(curved, plan.initial_scale * noise.initial((2, 3)), plan, noise)
+    )
+
+
+@pytest.mark.parametrize("method", ["seeds-3", "seeds-2m", "sa-solver", "dpm-solver++-2m"])
+def test_a_seed_gives_the_same_sample_in_any_batch(method: str) -> None:
+    whole = sample(curved, method, shape=(2,), seeds=range(5), steps=5)
+    for batch in (1, 2, 5, 9):
+        assert torch.equal(
+            sample(curved, method, shape=(2,), seeds=range(5), steps=5, batch=batch), whole
+        )
+    assert torch.equal(sample(curved, method, shape=(2,), seeds=[3], steps=5), whole[3:4])
+    assert len(torch.unique(whole, dim=0)) == 5
+
+
+def test_a_solver_brings_its_options_and_a_grid_may_start_at_infinity() -> None:
+    solver = Solver("seeds-2@0.7", {"prediction": "noise", "eta": 0.5})
+    grid = rho_grid(10.0, 0.1, 4)
+    given = sample(curved, solver, shape=(2,), seeds=[1], sigmas=grid, dtype=torch.float64)
+    noise = SeededNoise([1])
+    start = noise.initial((2,), torch.float64) * float(grid[0])
+    assert torch.equal(given, solver(curved, start, grid, noise))
+    flow = time_grid(RectifiedFlow(), steps=4, to_zero=True)
+    assert sample(curved, shape=(2,), seeds=[1], sigmas=flow).isfinite().all()
+
+
+def test_the_callback_previews_and_the_bar_shows(capsys: pytest.CaptureFixture) -> None:
+    seen = []
+    options = {"shape": (2,), "seeds": range(4), "steps": 3, "batch": 2}
+    sample(curved, callback=seen.append, **options)
+    assert [step.index for step in seen] == [0, 1, 2] * 2
+    assert all(step.denoised.shape == (2, 2) for step in seen)
+    assert capsys.readouterr().err == ""
+    sample(curved, progress=True, **options)
+    assert "2/2" in capsys.readouterr().err
+    sample(curved, progress=True, **(options | {"batch": None}))
+    assert "3/3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"method": "seeds-9"}, UnknownNameError, "known: seeds-1, "),
+        ({"seeds": []}, ParameterError, "one or more"),
+        ({"seeds": 3}, ParameterError, "seeds are"),
+        ({"batch": 0}, ParameterError, "a batch has one sample or more; got 0"),
+        ({"steps": 1}, GridError, "2 or more"),
+        ({"steps": 2.5}, GridError, "whole number"),
+        ({"sigma_min": 90.0}, GridError, "sigma_min < sigma_max"),
+        ({"sigmas": [1.0, 2.0]}, GridError, "descend"),
+        ({"eta": -1.0}, ParameterError, "eta"),
+        ({"shape": 3}, ParameterError, "a shape is"),
+        ({"shape": (2, -1)}, ParameterError, "a shape is"),
+        ({"dtype": torch.int32}, ParameterError, "floating-point"),
+        ({"dtype": "float32"}, ParameterError, "floating-point"),
+    ],
+)
+def test_what_is_refused(options: dict, error: type[SeedsError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        sample(curved, **({"shape": (2,), "seeds": [0, 1], "steps": 3} | options))
