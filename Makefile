@@ -84,7 +84,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "error: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "==> setting up $(VENV): takes about 2 minutes, once"
+	@echo "==> setting up $(VENV): takes about 3 minutes, once"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test,dev]'
 	@mkdir -p $(IPYTHONDIR)/profile_default
