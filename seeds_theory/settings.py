@@ -16,6 +16,7 @@ import json
 import math
 import numbers
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class Setting:
     sigma_min: float
     options: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def sampler(self) -> Solver:
         """The sampler; raises as `Solver` does."""
         return Solver(self.solver, self.options)
