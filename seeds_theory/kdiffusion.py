@@ -181,9 +181,12 @@ def sample_seeds_2m(
     disable: bool | None = None,
     eta: float = 1.0,
     s_noise: float = 1.0,
+    *,
+    flow: bool = False,
 ) -> Tensor:
     """SEEDS-2M: one model call per step, weak order 2, strong order 1.5. As `sample_seeds_2s`."""
-    return run(_solver("seeds-2m"), model, x, sigmas, extra_args, callback, disable, eta, s_noise)
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
+    return run(_solver("seeds-2m"), *arguments, flow=flow)
 
 
 _TYPES = {"phi_1": "seeds-2", "phi_2": "seeds-2b"}
@@ -278,8 +281,8 @@ def run(
 
     Raises
     ------
-    ParameterError, GridError, DenoiserError, NoiseError : as from `seeds_theory.follow`; also for s_noise, a
-        baseline in the frame of flow, or a noise sampler that could not give what is asked for.
+    ParameterError, GridError, DenoiserError, NoiseError : as from `seeds_theory.follow`; also for s_noise, or
+        a noise sampler that could not give what is asked for.
     """
     require_state(x)
     grid = _tensor(sigmas)
@@ -313,11 +316,24 @@ def run(
     if solver.baseline is None:
         plan = _plan(solver.name, solver.options.get("prediction", "data"), eta, numbers, flow)
         return follow(denoiser, x, plan, noise, callback=reporter, progress=progress)
-    if flow:
-        raise ParameterError(
-            f"{solver.name!r} runs on states x / alpha: with flow=True, take one of {', '.join(METHODS)}"
-        )
-    return solver(denoiser, x, numbers, noise, eta=eta, callback=reporter, progress=progress)
+    if frame is None:
+        return solver(denoiser, x, numbers, noise, eta=eta, callback=reporter, progress=progress)
+    first, *_, last = levels = tuple(frame)
+    end = solver(
+        lambda y, sigma: denoiser(_alpha(sigma) * y, sigma),
+        x / _alpha(first),
+        levels,
+        noise,
+        eta=eta,
+        callback=reporter,
+        progress=progress,
+    )
+    return _alpha(last) * end
+
+
+def _alpha(level: float) -> float:
+    """Of flow; at an infinite level a state is the unit noise itself."""
+    return flow_alpha(level) if level < math.inf else 1.0
 
 
 def _tensor(sigmas: Sigmas) -> Tensor:

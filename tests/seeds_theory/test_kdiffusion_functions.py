@@ -238,11 +238,6 @@ def test_a_noise_sampler_is_refused_where_it_cannot_give_averages() -> None:
         run(Solver("seeds-2s"), curved, normals(), GRID, noise_sampler=Noises())
 
 
-def test_a_baseline_is_refused_in_the_frame_of_flow() -> None:
-    with pytest.raises(ParameterError, match="flow=True, take one of seeds-1, seeds-2"):
-        run(Solver("euler"), curved, normals(), FLOW, flow=True)
-
-
 # -------------------------------------------------------------------------------- seeds
 
 
@@ -309,7 +304,7 @@ def test_a_noise_sampler_comes_before_the_seed() -> None:
 
 
 @pytest.mark.parametrize("start", [0.98, 1.0])
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "seeds-2m"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_run_of_flow_is_the_run_of_x_over_alpha(name: str, start: float) -> None:
     """With states, levels and estimates converted by hand; at a sigma of 1 they are the same."""
     sigmas = to_zero(FLOW)
@@ -325,13 +320,12 @@ def test_a_run_of_flow_is_the_run_of_x_over_alpha(name: str, start: float) -> No
 
     x = normals()
     found = FUNCTIONS[name](flow_model, x, sigmas, {"seed": 3}, flow=True)
-    plan = make_plan(name, levels.tolist())
-    assert plan.sigmas[0] == levels[0]
     expected = run(Solver(name), model, x / alpha, levels, noise=SeededNoise([3, 4, 5]))
     assert torch.allclose(found, expected, rtol=1e-11, atol=1e-12)
 
 
-def test_in_flow_everybody_is_given_the_flows_own_sigmas() -> None:
+@pytest.mark.parametrize("name", ["seeds-2", "sde-dpm-solver++-2s"])
+def test_in_flow_everybody_is_given_the_flows_own_sigmas(name: str) -> None:
     sigmas = to_zero(FLOW)
     sigmas[0] = 1.0
     seen, calls, noises = list[float](), list[dict[str, Any]](), Noises()
@@ -342,9 +336,8 @@ def test_in_flow_everybody_is_given_the_flows_own_sigmas() -> None:
         return curved(x, sigma)
 
     x = normals()
-    kdiffusion.sample_seeds_2(
-        model, x, sigmas, callback=calls.append, noise_sampler=noises, flow=True
-    )
+    options = {"callback": calls.append, "noise_sampler": noises}
+    run(Solver(name), model, x, sigmas, **options, flow=True)
     own = sigmas.tolist()
     assert [call["sigma"].item() for call in calls] == own[:-1]
     assert torch.equal(calls[0]["x"], x)
