@@ -64,7 +64,7 @@ def sample_seeds_1(
 ) -> Tensor:
     """SEEDS-1: one model call per step, strong and weak order 1. Arguments and errors as of `run`."""
     arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise, noise_sampler)
-    return run(_solver("seeds-1"), *arguments, flow=flow)
+    return run(with_nodes("seeds-1"), *arguments, flow=flow)
 
 
 def sample_seeds_2(
@@ -92,7 +92,7 @@ def sample_seeds_2(
             f"solver_type is one of {', '.join(map(repr, _TYPES))}; got {solver_type!r}"
         )
     arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise, noise_sampler)
-    return run(_solver(_TYPES[solver_type], r), *arguments, flow=flow)
+    return run(with_nodes(_TYPES[solver_type], r), *arguments, flow=flow)
 
 
 def sample_seeds_3(
@@ -115,7 +115,7 @@ def sample_seeds_3(
     r_1, r_2 : the nodes of the stages, in (0, 1].
     """
     arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise, noise_sampler)
-    return run(_solver("seeds-3", r_1, r_2), *arguments, flow=flow)
+    return run(with_nodes("seeds-3", r_1, r_2), *arguments, flow=flow)
 
 
 def sample_seeds_2s(
@@ -135,7 +135,7 @@ def sample_seeds_2s(
     Its stage has an average of the path, which no noise sampler can give.
     """
     arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
-    return run(_solver("seeds-2s"), *arguments, flow=flow)
+    return run(with_nodes("seeds-2s"), *arguments, flow=flow)
 
 
 def sample_seeds_3s(
@@ -152,7 +152,7 @@ def sample_seeds_3s(
 ) -> Tensor:
     """SEEDS-3S: three model calls per step, strong order 1.5, 3 at eta = 0. As `sample_seeds_2s`."""
     arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
-    return run(_solver("seeds-3s"), *arguments, flow=flow)
+    return run(with_nodes("seeds-3s"), *arguments, flow=flow)
 
 
 def sample_seeds_4s(
@@ -169,7 +169,7 @@ def sample_seeds_4s(
 ) -> Tensor:
     """SEEDS-4S: four model calls per step, weak order 3, strong order 1.5. As `sample_seeds_2s`."""
     arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
-    return run(_solver("seeds-4s"), *arguments, flow=flow)
+    return run(with_nodes("seeds-4s"), *arguments, flow=flow)
 
 
 def sample_seeds_2m(
@@ -186,24 +186,27 @@ def sample_seeds_2m(
 ) -> Tensor:
     """SEEDS-2M: one model call per step, weak order 2, strong order 1.5. As `sample_seeds_2s`."""
     arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
-    return run(_solver("seeds-2m"), *arguments, flow=flow)
+    return run(with_nodes("seeds-2m"), *arguments, flow=flow)
 
 
 _TYPES = {"phi_1": "seeds-2", "phi_2": "seeds-2b"}
 
 
 @cache
-def _solver(name: str, *nodes: float) -> Solver:
-    if not nodes:
-        return Solver(name)
+def with_nodes(name: str, *nodes: float | str) -> Solver:
+    """The solver of a name, kept; its nodes as numbers or fractions, by default its own.
+
+    Raises
+    ------
+    UnknownNameError, TableauError : the name, or its nodes.
+    """
     try:
         exact = [str(exact_node(node)) for node in nodes]
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise TableauError(
-            f"nodes are numbers in (0, 1]; got {', '.join(map(repr, nodes))}"
-        ) from None
-    default = [str(node) for node in METHODS[name].nodes]
-    return Solver(name if exact == default else f"{name}@{','.join(exact)}")
+        given = ", ".join(map(repr, nodes))
+        raise TableauError(f"nodes are numbers or fractions in (0, 1]; got {given}") from None
+    own = [str(node) for node in METHODS[name].nodes] if name in METHODS else []
+    return Solver(name if exact in ([], own) else f"{name}@{','.join(exact)}")
 
 
 @dataclass(frozen=True)
@@ -359,7 +362,7 @@ def _plan(name: str, prediction: str, eta: float, sigmas: tuple[float, ...], flo
 @lru_cache(maxsize=64)
 def _flow_levels(sigmas: tuple[float, ...]) -> dict[float, float]:
     """The noise levels sigma/(1 - sigma) of a grid of flow, in its order, each with its sigma."""
-    if require_grid(sigmas)[0] > 1:
+    if require_grid(sigmas)[0] > 1 + 1e-6:  # the 1 of a shifted schedule may be rounded up
         raise GridError(
             f"sigmas of flow lie in [0, 1]; got {sigmas[0]:g}: for states x0 + sigma noise, leave out flow"
         )

@@ -192,9 +192,9 @@ def test_a_double_stands_for_the_fraction_it_is_nearest_to(text: str, nodes: str
 
 
 def test_nodes_of_the_default_are_the_default_and_others_are_named_by_fractions() -> None:
-    assert kdiffusion._solver("seeds-3", 1 / 3, 2 / 3).name == "seeds-3"
-    assert kdiffusion._solver("seeds-2", 1 / 3).name == "seeds-2@1/3"
-    assert kdiffusion._solver("seeds-2", 1 / 3) is kdiffusion._solver("seeds-2", 1 / 3)
+    assert kdiffusion.with_nodes("seeds-3", 1 / 3, 2 / 3).name == "seeds-3"
+    assert kdiffusion.with_nodes("seeds-2", 1 / 3).name == "seeds-2@1/3"
+    assert kdiffusion.with_nodes("seeds-2", 1 / 3) is kdiffusion.with_nodes("seeds-2", 1 / 3)
 
 
 def test_a_second_run_makes_no_new_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +211,8 @@ def test_a_second_run_makes_no_new_plan(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ({"solver_type": "phi_3"}, UnknownNameError, "solver_type is one of 'phi_1', 'phi_2'"),
         ({"r": 0.0}, TableauError, "(0, 1]; got 0"),
-        ({"r": math.nan}, TableauError, "nodes are numbers in (0, 1]; got nan"),
-        ({"r": "half"}, TableauError, "nodes are numbers in (0, 1]; got 'half'"),
+        ({"r": math.nan}, TableauError, "nodes are numbers or fractions in (0, 1]; got nan"),
+        ({"r": "half"}, TableauError, "nodes are numbers or fractions in (0, 1]; got 'half'"),
         ({"s_noise": -1.0}, ParameterError, "s_noise is a finite number >= 0; got -1.0"),
         ({"s_noise": math.inf}, ParameterError, "s_noise is a finite number >= 0; got inf"),
         ({"eta": math.nan}, ParameterError, "eta is a finite number >= 0; got nan"),
@@ -322,6 +322,16 @@ def test_a_run_of_flow_is_the_run_of_x_over_alpha(name: str, start: float) -> No
     found = FUNCTIONS[name](flow_model, x, sigmas, {"seed": 3}, flow=True)
     expected = run(Solver(name), model, x / alpha, levels, noise=SeededNoise([3, 4, 5]))
     assert torch.allclose(found, expected, rtol=1e-11, atol=1e-12)
+
+
+def test_a_first_sigma_of_flow_that_was_rounded_up_is_1() -> None:
+    def sample(first: float) -> Tensor:
+        sigmas = torch.tensor([first, 0.8, 0.5])
+        return kdiffusion.sample_seeds_2(curved, normals(), sigmas, {"seed": 1}, flow=True)
+
+    rounded = float(torch.nextafter(torch.tensor(1.0), torch.tensor(2.0)))
+    assert rounded > 1
+    assert torch.allclose(sample(rounded), sample(1.0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["seeds-2", "sde-dpm-solver++-2s"])
