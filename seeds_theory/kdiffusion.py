@@ -47,6 +47,7 @@ from seeds_theory.plan import Interval, Plan, make_plan, require_eta
 from seeds_theory.schedule import flow_alpha
 from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, silent
+from seeds_theory.tableau import Tableau
 
 Model = Callable[..., Any]
 Sigmas = Tensor | Sequence[float]
