@@ -232,22 +232,28 @@ def method(name: str) -> Tableau:
     >>> method("seeds-2@0.7").nodes
     (7/10,)
 
+    A node that is written as a double stands for the simple fraction that it is the double of (`exact_node`).
+
     Raises
     ------
     UnknownNameError : the name is not registered; lists those that are.
     TableauError : the nodes are unreadable, too few or many, outside (0, 1] or repeated.
     """
-    base, at, listed = name.partition("@")
+    base, at, _ = name.partition("@")
     if base not in METHODS:
         raise UnknownNameError(
             f"unknown method {name!r}; known: {', '.join(METHODS)}, with nodes as in 'seeds-2@0.7'"
         )
     family = METHODS[base]
-    if not at:
-        return _built(family, family.nodes)
+    return _named(family, name) if at else _built(family, family.nodes)
+
+
+@cache
+def _named(family: Family, name: str) -> Tableau:
+    base, _, listed = name.partition("@")
     try:
-        nodes = tuple(sp.Rational(Fraction(node)) for node in listed.split(","))
-    except (ValueError, ZeroDivisionError):
+        nodes = tuple(sp.Rational(exact_node(node)) for node in listed.split(","))
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise TableauError(
             f"nodes are numbers such as 0.7 or 2/3, separated by commas; got {listed!r}"
         ) from None
@@ -257,6 +263,17 @@ def method(name: str) -> Tableau:
         )
     require_nodes(nodes)
     return replace(_built(family, nodes), name=name)
+
+
+def exact_node(node: float | str) -> Fraction:
+    """The fraction that a node is meant as: 1/3 of the double nearest to it, 7/10 of 0.7.
+
+    A fraction with a denominator up to 1000 is taken if its double is the node's; else the node's digits.
+    Raises ValueError, ZeroDivisionError or OverflowError for what is no number.
+    """
+    digits = Fraction(str(node))
+    simple = digits.limit_denominator(1000)
+    return simple if float(simple) == float(digits) else digits
 
 
 @cache
