@@ -51,6 +51,7 @@ from proofs_checks.audit.peers import (
 from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
 from seeds_theory.baselines.run import require_options
 from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.solver import Solver
 
 # ------------------------------------------------------------- alpha of a state alpha x, given sigma
 
@@ -370,7 +371,8 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     if kind.own:
         order = scheduler(**constructor).order
         kind = replace(kind, begin=lambda i: order * i)
-        keywords["noise_sampler"] = None
+        if Solver(options.get("method") or "seeds-1").follows_values:
+            keywords["noise_sampler"] = None
     run = _driven(scheduler, kind, constructor)
     if kind.ending is Ending.POSITIVE:
         run = to_zero_by_estimate(run)
