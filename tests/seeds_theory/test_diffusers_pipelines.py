@@ -9,6 +9,7 @@ import functools
 import inspect
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def transformer() -> Any:
 
 
 @seeded
+def flux_transformer() -> Any:
+    return diffusers.FluxTransformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        pooled_projection_dim=12,
+        axes_dims_rope=(2, 2, 4),
+    )
+
+
+@seeded
 def diffusion_transformer() -> Any:
     return diffusers.DiTTransformer2DModel(
         sample_size=4,
@@ -183,6 +198,16 @@ def stable_diffusion_3(kind: str = "StableDiffusion3Pipeline", **options: Any) -
 
 PROMPT = normals(1, 5, 8, seed=10)
 PROMPT_3, POOLED_3 = normals(1, 5, 16, seed=11), normals(1, 12, seed=12)
+
+
+def flux() -> Any:
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    parts = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
+    pipe = diffusers.FluxPipeline(
+        transformer=flux_transformer(), vae=autoencoder(), scheduler=theirs, **parts
+    )
+    pipe.scheduler = SEEDSScheduler.from_config(pipe.scheduler.config)
+    return quiet(pipe)
 
 
 def latents_of(pipe: Any, count: int = 1, **options: Any) -> Tensor:
@@ -312,6 +337,28 @@ def test_inpainting_keeps_what_is_not_masked_and_paints_the_rest() -> None:
     assert float(painted.std()) > 0.1
 
 
+def test_flux_gives_the_scheduler_its_shift() -> None:
+    pipe = flux()
+    told: list[float] = []
+    pipe.transformer.register_forward_pre_hook(
+        lambda module, args, given: told.append(float(given["timestep"][0])), with_kwargs=True
+    )
+    with torch.no_grad():
+        pipe(
+            prompt_embeds=PROMPT_3,
+            pooled_prompt_embeds=POOLED_3,
+            num_inference_steps=3,
+            height=SIZE,
+            width=SIZE,
+            output_type="latent",
+        )
+    mu = 0.5 + (1.15 - 0.5) / (4096 - 256) * (16 - 256)  # for 16 tokens, as Flux interpolates
+    even = torch.tensor([1, 2 / 3, 1 / 3])
+    shifted = math.exp(mu) * even / (1 + (math.exp(mu) - 1) * even)
+    torch.testing.assert_close(torch.tensor(told[::2]), shifted, rtol=1e-5, atol=0)
+    assert told == pytest.approx((pipe.scheduler.timesteps / 1000).tolist(), rel=1e-5)
+
+
 # ------------------------------------------------------------------------------------- in their hands
 
 
@@ -338,7 +385,9 @@ def test_seeds_make_a_flow_pipeline_reproducible_which_passes_no_generator() -> 
     torch.testing.assert_close(alone, whole[1:2], rtol=1e-4, atol=1e-4)
 
 
-def test_stable_diffusion_xl_and_its_image_to_image_run_from_their_prompts(tmp_path: Path) -> None:
+@pytest.fixture
+def stable_diffusion_xl(tmp_path: Path) -> Any:
+    """The pipeline with both text encoders, then the line of the README."""
     words = tokenizer(tmp_path)
     network = unet(
         width=16,
@@ -356,26 +405,54 @@ def test_stable_diffusion_xl_and_its_image_to_image_run_from_their_prompts(tmp_p
         scheduler=diffusers.EulerDiscreteScheduler(**STABLE_DIFFUSION, timestep_spacing="leading"),
         add_watermarker=False,
     )
-    pipe.scheduler = SEEDSScheduler.from_config(pipe.scheduler.config, solver_order=3)
+    pipe.scheduler = SEEDSScheduler.from_config(pipe.scheduler.config)
     assert pipe.scheduler.config.timestep_spacing == "leading"
+    return quiet(pipe)
+
+
+def test_stable_diffusion_xl_runs_from_its_prompts_with_a_callback_at_every_call(
+    stable_diffusion_xl: Any,
+) -> None:
     seen: list[tuple[int, float]] = []
 
     def watch(pipe: Any, index: int, t: Tensor, values: dict[str, Tensor]) -> dict[str, Tensor]:
         seen.append((index, float(t)))
         return values
 
-    options = {"negative_prompt": "d", "num_inference_steps": 3, "height": SIZE, "width": SIZE}
-    image = quiet(pipe)(
-        "a b", **options, callback_on_step_end=watch, generator=torch.Generator().manual_seed(0)
+    image = stable_diffusion_xl(
+        "a b",
+        negative_prompt="d",
+        num_inference_steps=3,
+        height=SIZE,
+        width=SIZE,
+        callback_on_step_end=watch,
+        generator=torch.Generator().manual_seed(0),
     ).images[0]
     assert image.size == (SIZE, SIZE)
-    assert seen == list(enumerate(pipe.scheduler.timesteps.tolist())) and len(seen) == 7
-    other = quiet(
-        diffusers.StableDiffusionXLImg2ImgPipeline(**pipe.components, add_watermarker=False)
-    )
-    del options["height"], options["width"]
-    found = other("a b", image=image, strength=0.7, **options, output_type="latent").images
-    assert found.shape == (1, *LATENTS) and found.isfinite().all()
+    timesteps = stable_diffusion_xl.scheduler.timesteps
+    assert seen == list(enumerate(timesteps.tolist())) and len(seen) == 5
+
+
+@pytest.mark.parametrize(("order", "whole_steps"), [(1, True), (2, True), (3, False)])
+def test_a_refiner_goes_on_where_the_base_of_stable_diffusion_xl_stopped(
+    stable_diffusion_xl: Any, order: int, whole_steps: bool
+) -> None:
+    base = stable_diffusion_xl
+    base.scheduler = SEEDSScheduler(**STABLE_DIFFUSION, solver_order=order, eta=0.0)
+    refiner = diffusers.StableDiffusionXLImg2ImgPipeline(**base.components, add_watermarker=False)
+    size = {"height": SIZE, "width": SIZE}
+    options = {"prompt": "a b", "num_inference_steps": 4, "output_type": "latent"}
+    start = normals(1, *LATENTS)
+    at_once = base(**options, **size, latents=start).images
+    first = base(**options, **size, latents=start, denoising_end=0.4).images
+    begun = base.scheduler.step_index
+    found = quiet(refiner)(**options, image=first, denoising_start=0.4).images
+    assert (begun % order == 0) == whole_steps
+    assert base.scheduler.step_index == len(base.scheduler.timesteps)
+    if whole_steps:
+        torch.testing.assert_close(found, at_once, rtol=1e-4, atol=1e-4)
+    else:  # the step that was cut has a lower order
+        assert 0 < float((found - at_once).abs().max()) < 0.2
 
 
 def test_a_pipeline_is_saved_and_loaded_with_the_scheduler(tmp_path: Path) -> None:
