@@ -407,11 +407,11 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         """The number of the first call; the steps from there on are put ahead."""
         if not self._steps:
             raise ParameterError("there is no grid yet: call set_timesteps first")
+        firsts = [0, *itertools.accumulate(len(step.rows) for step in self._steps)]
         index = self._begin_index
         if index is None:
-            index = self._index_of(timestep)
-        counts = [len(step.rows) for step in self._steps]
-        firsts = [0, *itertools.accumulate(counts)]
+            found = self._calls_at(timestep)  # a stage may lie at the end of its step
+            index = next((call for call in found if call in firsts), found[0])
         if not 0 <= index < firsts[-1]:
             raise ParameterError(
                 f"a run begins at one of its {firsts[-1]} calls, from 0; got {index}"
@@ -424,14 +424,14 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         self._ahead = iter(ahead)
         return index
 
-    def _index_of(self, timestep: float | Tensor) -> int:
+    def _calls_at(self, timestep: float | Tensor) -> list[int]:
         found = (self.timesteps.cpu() == torch.as_tensor(timestep).cpu()).nonzero()
         if not len(found):
             raise ParameterError(
                 f"a run begins at one of scheduler.timesteps; got {float(timestep):g}: pass its elements, "
                 "or call set_begin_index"
             )
-        return int(found[0])
+        return found.flatten().tolist()
 
     def _source(self, generator: Generators | None) -> NoiseSource:
         if self.noise is not None:

@@ -230,21 +230,43 @@ def test_a_step_starts_from_the_sample_of_its_first_call_as_inpainting_left_it()
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
+def test_a_sample_changed_within_a_step_counts_by_what_the_network_says_of_it() -> None:
+    scheduler = SEEDSScheduler(algorithm="noise", eta=0.0)
+    sample, outputs, results = normals(2, 1), normals(2, 2, 1, seed=1), []
+    for seed in (2, 3):
+        scheduler.set_timesteps(3)
+        first, second = scheduler.timesteps[:2]
+        scheduler.step(outputs[0], first, sample)
+        changed = normals(2, 1, seed=seed)
+        results.append(scheduler.step(outputs[1], second, changed).prev_sample)
+    # The method integrates just what the network returns, here the same.
+    torch.testing.assert_close(*results, rtol=1e-12, atol=1e-12)
+
+
+def test_a_stage_at_the_end_of_its_step_is_not_taken_for_the_start_of_the_next() -> None:
+    scheduler = SEEDSScheduler(method="seeds-3s")
+    scheduler.set_timesteps(3)
+    assert scheduler.timesteps[2] == scheduler.timesteps[3]
+    sample = normals(2, 1)
+    scheduler.step(sample, scheduler.timesteps[3], sample)
+    assert scheduler.step_index == 4
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_samples_keep_their_dtype_and_lose_only_its_rounding(
+def test_samples_in_half_precision_are_computed_with_in_single_and_returned_in_their_own(
     dtype: torch.dtype,
 ) -> None:
-    sample, ends = normals(64, 1), []
-    for kind in (dtype, torch.float64):
-        scheduler = SEEDSScheduler(**STABLE_DIFFUSION, solver_order=3)
+    half, single = SEEDSScheduler(solver_order=3), SEEDSScheduler(solver_order=3)
+    for scheduler in (half, single):
         scheduler.noise = SeededNoise(range(64))
-        scheduler.set_timesteps(6)
-        noise = normals(1000, 64, 1, seed=1)
-        scheduler.noise = InjectedNoise(noise)
-        ends.append(run(scheduler, sample.to(kind)))
-    assert ends[0].dtype == dtype
-    error = (ends[0].double() - ends[1]).abs()
-    assert float(error.mean()) < 8 * torch.finfo(dtype).eps
+        scheduler.set_timesteps(4)
+    sample = normals(64, 1).to(dtype)
+    for index, t in enumerate(half.timesteps):
+        output = normals(64, 1, seed=index).to(dtype)
+        expected = single.step(output.float(), t, sample.float()).prev_sample
+        sample = half.step(output, t, sample).prev_sample
+        assert expected.dtype == torch.float32
+        assert torch.equal(sample, expected.to(dtype))
 
 
 # -------------------------------------------------------------------------------------- random numbers
@@ -320,6 +342,18 @@ def test_seeds_of_noise_start_anew_with_every_run_and_outweigh_generators() -> N
     scheduler.noise = SeededNoise([8])
     scheduler.set_timesteps(3)
     assert torch.equal(run(scheduler, sample[1:2]), runs[0][1:2])
+
+
+def test_a_generator_given_later_in_a_run_is_used() -> None:
+    sample, results = normals(3, 1), []
+    for later in (1, 2):
+        scheduler = SEEDSScheduler(solver_order=1)
+        scheduler.set_timesteps(3)
+        for t, seed in zip(scheduler.timesteps[:2], (1, later), strict=True):
+            generator = torch.Generator().manual_seed(seed)
+            result = scheduler.step(sample, t, sample, generator).prev_sample
+        results.append(result)
+    assert not torch.equal(*results)
 
 
 def test_the_ode_draws_nothing() -> None:
