@@ -20,6 +20,7 @@ diffusers = pytest.importorskip("diffusers")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 from seeds_theory import (  # noqa: E402
+    BrownianPath,
     GridError,
     InjectedNoise,
     NoiseError,
@@ -354,6 +355,20 @@ def test_a_generator_given_later_in_a_run_is_used() -> None:
             result = scheduler.step(sample, t, sample, generator).prev_sample
         results.append(result)
     assert not torch.equal(*results)
+
+
+def test_one_brownian_path_serves_runs_of_different_numbers_of_steps() -> None:
+    coarse, fine = SEEDSScheduler(), SEEDSScheduler()
+    coarse.set_timesteps(timesteps=[999, 500, 100])
+    fine.set_timesteps(timesteps=[999, 700, 500, 300, 100])
+    sample = normals(2, 1)
+    levels = sorted({*coarse.levels[:-1], *fine.levels[:-1]}, reverse=True)
+    path = BrownianPath(levels, 1.0, sample, SeededNoise([1, 2]))
+    for scheduler in (coarse, fine):
+        scheduler.noise = path
+        plan = make_plan("seeds-2", starts(scheduler))
+        expected = follow(MIXTURE, sample / preserving_alpha(plan.sigmas[0]), plan, path)
+        torch.testing.assert_close(run(scheduler, sample), expected, rtol=1e-9, atol=1e-11)
 
 
 def test_the_ode_draws_nothing() -> None:
