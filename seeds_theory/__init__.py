@@ -10,6 +10,7 @@ from seeds_theory.denoiser import Denoiser, EDMDenoiser, NetworkDenoiser
 from seeds_theory.errors import (
     DenoiserError,
     GridError,
+    LibraryError,
     NoiseError,
     ParameterError,
     SeedsError,
@@ -45,6 +46,7 @@ __all__ = [
     "GridError",
     "InjectedNoise",
     "Interval",
+    "LibraryError",
     "NetworkDenoiser",
     "NoiseError",
     "NoiseSource",

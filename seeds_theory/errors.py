@@ -27,3 +27,7 @@ class DenoiserError(SeedsError):
 
 class NoiseError(SeedsError):
     """A noise source that breaks the protocol, or that cannot serve what is asked of it."""
+
+
+class LibraryError(SeedsError, ImportError):
+    """An optional library that is not installed; the message says how to install it."""

@@ -12,6 +12,7 @@ from seeds_theory import errors
 from seeds_theory.errors import (
     DenoiserError,
     GridError,
+    LibraryError,
     NoiseError,
     ParameterError,
     SeedsError,
@@ -33,7 +34,8 @@ def plan(
 
 
 def test_every_error_is_a_seeds_error_and_a_value_error() -> None:
-    kinds = [DenoiserError, GridError, NoiseError, ParameterError, TableauError, UnknownNameError]
+    of_values = [DenoiserError, GridError, NoiseError, ParameterError, TableauError]
+    kinds = [*of_values, LibraryError, UnknownNameError]
     assert all(issubclass(kind, SeedsError) for kind in kinds)
     assert issubclass(SeedsError, ValueError)
     defined = {

@@ -18,14 +18,10 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.protocol import Model, Sampler
-from seeds_theory.errors import SeedsError, UnknownNameError
+from seeds_theory.errors import LibraryError, UnknownNameError
 
 LIBRARIES = ("kdiffusion", "diffusers", "torchsde", "diffrax", "azula")
 """The modules of this package, named for their libraries."""
-
-
-class LibraryError(SeedsError):
-    """An optional library that is not installed; the message says how to install it."""
 
 
 class Library(Protocol):

@@ -29,6 +29,7 @@ An option goes to the constructor or, where ``step`` takes it, to every step.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -47,9 +48,10 @@ from proofs_checks.audit.peers import (
     require_known,
     to_zero_by_estimate,
 )
-from proofs_checks.audit.protocol import Model, Sampler
+from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
 from seeds_theory.baselines.run import require_options
 from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.solver import Solver
 
 # ------------------------------------------------------------- alpha of a state alpha x, given sigma
 
@@ -114,6 +116,12 @@ def _in_flow_time(impose: Callable[[Any, Tensor], None]) -> Callable[[Any, Tenso
     return lambda scheduler, levels: impose(scheduler, levels / (1 + levels))
 
 
+def _own_grid(scheduler: Any, levels: Tensor) -> None:
+    """SEEDSScheduler takes sigmas as they are; a flow's are times."""
+    flow = scheduler.config.use_flow_sigmas
+    scheduler.set_timesteps(sigmas=levels / (1 + levels) if flow else levels)
+
+
 # -------------------------------------------------------------- the level where a scheduler says it is
 
 
@@ -144,6 +152,10 @@ def _training_level(scheduler: Any, t: Tensor) -> Tensor:
 def _level_of_coefficients(scheduler: Any, t: Tensor) -> Tensor:
     index = _index(scheduler)
     return scheduler.betas[index] / scheduler.alphas[index]
+
+
+def _own_level(scheduler: Any, t: Tensor) -> Tensor:
+    return torch.tensor(scheduler.levels[scheduler.step_index or 0], dtype=torch.float64)
 
 
 # --------------------------------------------------------------------------- what the network returns
@@ -218,6 +230,7 @@ class Kind:
     output : what the network returns.
     ending : what its last step goes to.
     begin : number of model calls before step i.
+    own : it is this project's: it takes levels as they are, and a source of noise.
     """
 
     impose: Callable[[Any, Tensor], None] = _table
@@ -227,6 +240,7 @@ class Kind:
     output: Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor] = _by_prediction_type
     ending: Ending = Ending.GIVEN
     begin: Callable[[int], int] = lambda i: i
+    own: bool = False
 
 
 def _twice(i: int) -> int:
@@ -247,6 +261,7 @@ _TWO_STAGES = replace(_EXPLODING, impose=_table_of_stages, ending=Ending.ZERO, b
 _MIDPOINTS = replace(_TWO_STAGES, impose=_table_with_midpoints, level=_from_input_scale)
 _TRAINED = Kind(impose=_training_steps, level=_training_level, ending=Ending.ZERO)
 _EDM = replace(_EXPLODING, output=_preconditioned)
+_OWN = Kind(impose=_own_grid, level=_own_level, ending=Ending.ZERO, own=True)
 _FLOW = Kind(
     impose=_in_flow_time(_table),
     level=_flow_tabulated,
@@ -280,8 +295,9 @@ KINDS: dict[str, Kind] = {
         _FLOW, impose=_in_flow_time(_table_of_stages), ending=Ending.ZERO, begin=_twice
     ),
     "LTXEulerAncestralRFScheduler": _FLOW,
+    "SEEDSScheduler": _OWN,
 }
-"""The schedulers that follow a reverse SDE or ODE, and how each is driven."""
+"""The schedulers that follow a reverse SDE or ODE, and how each is driven; the last is this project's."""
 
 _CONSISTENCY = "for consistency models, whose output is no denoiser's"
 _TOKENS = "for discrete tokens"
@@ -343,7 +359,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     if name in LEFT_OUT:
         raise UnknownNameError(f"{name} is not audited: {LEFT_OUT[name]}")
     require_known(name, names(), "scheduler of diffusers")
-    scheduler = getattr(_library(), name)
+    scheduler = _scheduler(name)
     of_constructor = defaults(scheduler.__init__, without=_OF_THE_GRID)
     of_step = defaults(scheduler.step, without=_NOT_OPTIONS)
     require_options(name, options, (*of_constructor, *of_step))
@@ -352,6 +368,11 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     if "clip_sample" in of_constructor:
         constructor.setdefault("clip_sample", False)
     keywords = {n: options.get(n, value) for n, value in of_step.items()}
+    if kind.own:
+        order = scheduler(**constructor).order
+        kind = replace(kind, begin=lambda i: order * i)
+        if Solver(options.get("method") or "seeds-1").follows_values:
+            keywords["noise_sampler"] = None
     run = _driven(scheduler, kind, constructor)
     if kind.ending is Ending.POSITIVE:
         run = to_zero_by_estimate(run)
@@ -362,6 +383,13 @@ def _library() -> Any:
     return imported("diffusers", "diffusers torchsde scipy")
 
 
+def _scheduler(name: str) -> Any:
+    library = _library()
+    if name == "SEEDSScheduler":
+        library = importlib.import_module("seeds_theory.diffusers")
+    return getattr(library, name)
+
+
 def _kind(name: str, options: Mapping[str, Any]) -> Kind:
     prediction = options.get("prediction_type", "epsilon")
     if prediction not in PREDICTIONS:
@@ -369,7 +397,8 @@ def _kind(name: str, options: Mapping[str, Any]) -> Kind:
         raise ParameterError(f"{name}: no prediction_type {prediction!r}; known: {known}")
     kind = KINDS[name]
     if options.get("use_flow_sigmas"):
-        return replace(_FLOW, output=kind.output, ending=kind.ending)
+        flow = replace(kind, alpha=_flow, state_alpha=_flow)
+        return flow if flow.own else replace(flow, impose=_FLOW.impose, level=_FLOW.level)
     if "skip_prk_steps" in options:
         return replace(kind, begin=_plms if options["skip_prk_steps"] else _prk)
     return kind
@@ -385,6 +414,7 @@ def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sam
         extra_args: Any,
         callback: Any,
         disable: Any,
+        noise_sampler: NoiseSampler | None = None,
         **of_step: Any,
     ) -> Tensor:
         levels, steps = sigmas, len(sigmas) - 1
@@ -393,6 +423,10 @@ def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sam
             levels = torch.cat([sigmas, sigmas.new_zeros(1)])
         scheduler = scheduler_class(**_about(levels, kind, scheduler_class), **options)
         kind.impose(scheduler, levels)
+        if noise_sampler:
+            scheduler.noise = lambda intervals, like: torch.stack(
+                [noise_sampler(interval.sigma, interval.sigma_next) for interval in intervals]
+            )
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(0)
         calls = scheduler.timesteps[: kind.begin(steps)] if stops_early else scheduler.timesteps
@@ -422,7 +456,7 @@ def _about(levels: Tensor, kind: Kind, scheduler_class: Any) -> dict[str, Any]:
         "final_sigmas_type": "sigma_min" if levels[-1] > 0 else "zero",
         "set_alpha_to_one": True,
     }
-    if kind.ending is Ending.ZERO:
+    if kind.ending is Ending.ZERO and not kind.own:
         # Of no effect, but by default they set up a thousand steps, one at a time.
         told["num_train_timesteps"] = len(levels) - 1
     takes = defaults(scheduler_class.__init__)

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import (
     Adapted,
-    LibraryError,
     defaults,
     require_known,
     to_zero_by_estimate,
 )
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
+from seeds_theory.errors import LibraryError
 
 INSTALL = "pip install torchsde torchdiffeq && pip install --no-deps k-diffusion"
 PREFIX = "sample_"

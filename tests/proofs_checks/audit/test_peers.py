@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from proofs_checks.audit.draws import intercepted_draws
-from proofs_checks.audit.peers import LIBRARIES, LibraryError, diffrax, diffusers, library, torchsde
-from seeds_theory.errors import ParameterError, UnknownNameError
+from proofs_checks.audit.measure import Measurement
+from proofs_checks.audit.peers import LIBRARIES, diffrax, diffusers, library, torchsde
+from proofs_checks.audit.targets import find_target
+from seeds_theory.errors import LibraryError, ParameterError, UnknownNameError
 from seeds_theory.grids import uniform_log_snr
 
 pytestmark = [
@@ -148,6 +150,9 @@ ORDERS = [
     ("diffusers", "FlowMatchEulerDiscreteScheduler", {}, 1),
     ("diffusers", "FlowMatchHeunDiscreteScheduler", {}, 2),
     ("diffusers", "LTXEulerAncestralRFScheduler", {}, 1),
+    ("diffusers", "SEEDSScheduler", {"solver_order": 1}, 1),
+    ("diffusers", "SEEDSScheduler", {"use_flow_sigmas": True}, 2),
+    ("diffusers", "SEEDSScheduler", {"solver_order": 3, "eta": 0.0}, 3),
     ("torchsde", "euler", {"eta": 0.5}, 1),
     ("torchsde", "heun", {"eta": 0.5}, 2),
     ("torchsde", "heun", {"eta": 2.0}, 2),
@@ -203,6 +208,21 @@ def test_two_libraries_take_the_same_steps(k_diffusion, scheduler, options, to_z
     )
     ends = [run(GaussianModel(), x, sigmas, disable=True) for run in runs]
     torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver_order", [1, 2, 3])
+def test_our_scheduler_has_the_orders_of_our_methods(solver_order):
+    adapter("diffusers")
+    found = find_target(f"diffusers:SEEDSScheduler?solver_order={solver_order}")
+    own, errors = find_target(f"seeds-{solver_order}"), []
+    assert found.takes_noise_sampler
+    for target in (found, own):
+        measured = Measurement(target, (32, 64, 128, 256))
+        assert measured.weak_curve.fit.order == pytest.approx(min(solver_order, 2), abs=0.05)
+        assert measured.strong_curve.fit.order == pytest.approx(1, abs=0.05)
+        assert str(measured.limit) == "SDE, eta 1"
+        errors.append(measured.weak_curve.errors)
+    assert errors[0] == pytest.approx(errors[1], rel=1e-6)
 
 
 def test_torchsde_and_diffrax_take_the_same_steps_on_one_path():
@@ -285,6 +305,7 @@ WRONG = [
     ("kdiffusion", "euler", {"eta": 1.0}, ParameterError, "known: s_churn"),
     ("diffusers", "LCMScheduler", {}, UnknownNameError, "consistency models"),
     ("diffusers", "EulerScheduler", {}, UnknownNameError, "known: DDPMScheduler"),
+    ("diffusers", "SEEDSScheduler", {"flow_shift": 3.0}, ParameterError, "known: solver_order"),
     ("diffusers", "DDIMScheduler", {"beta_end": 0.1}, ParameterError, "no option 'beta_end'"),
     ("diffusers", "DDIMScheduler", {"prediction_type": "x"}, ParameterError, "known: epsilon"),
     ("torchsde", "adjoint_reversible_heun", {}, UnknownNameError, "known: euler"),

@@ -1,0 +1,201 @@
+r"""What the settings of diffusers' schedulers mean: training schedules, coordinates of samples, and grids.
+
+Two kinds of network are served. Samples are variance-preserving, and a timestep is an index of a table of
+betas (`Table`); or they are of rectified flow, and a timestep counts its time t (`Flow`). Users and pipelines
+write grids as *sigmas*: the noise level sigma/alpha for the first kind, t for the second. All else here
+is in noise levels, as everywhere in this library.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from seeds_theory.errors import GridError, ParameterError, UnknownNameError
+from seeds_theory.schedule import (
+    DiscreteSchedule,
+    RectifiedFlow,
+    Schedule,
+    flow_alpha,
+    preserving_alpha,
+)
+
+_ROUNDED = 1e-3
+"""Published lists of sigmas are rounded: their first may lie this much above the schedule's last."""
+
+
+def betas(count: int, start: float, end: float, name: str) -> np.ndarray:
+    """The table of betas of that name, one for each of the training timesteps.
+
+    Raises
+    ------
+    UnknownNameError : lists the known ones.
+    """
+    if name == "linear":
+        return np.linspace(start, end, count)
+    if name == "scaled_linear":
+        return np.linspace(math.sqrt(start), math.sqrt(end), count) ** 2
+    if name == "squaredcos_cap_v2":  # Nichol and Dhariwal 2021, eq. 17
+        times = np.arange(count + 1) / count
+        squares = np.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
+        return np.minimum(1 - squares[1:] / squares[:-1], 0.999)
+    raise UnknownNameError(
+        f"unknown beta_schedule {name!r}; known: linear, scaled_linear, squaredcos_cap_v2; others as "
+        "trained_betas"
+    )
+
+
+def alphas_cumprod(betas: np.ndarray, *, zero_snr: bool) -> np.ndarray:
+    r"""The products :math:`\bar\alpha = \alpha^2` of a schedule.
+
+    zero_snr : alpha is shifted to end at 0 and scaled to begin where it did (Lin et al. 2024, algorithm 1).
+    """
+    products = np.cumprod(1 - betas)
+    if not zero_snr:
+        return products
+    alpha = np.sqrt(products)
+    return ((alpha - alpha[-1]) * (alpha[0] / (alpha[0] - alpha[-1]))) ** 2
+
+
+class Coordinates(ABC):
+    """How a kind of network counts."""
+
+    schedule: Schedule
+    timesteps_per_time: float
+    timestep_range: tuple[float, float]
+
+    @abstractmethod
+    def alpha(self, level: float) -> float:
+        """Of a sample alpha y at this noise level."""
+
+    @abstractmethod
+    def levels(self, sigmas: np.ndarray) -> np.ndarray:
+        """The noise levels of sigmas."""
+
+    @abstractmethod
+    def sigmas(self, levels: np.ndarray) -> np.ndarray:
+        """The sigmas of noise levels."""
+
+    @property
+    @abstractmethod
+    def sigma_range(self) -> tuple[float, float]:
+        """The lowest and the highest sigma of the schedule, an infinite one apart."""
+
+    @abstractmethod
+    def even_starts(self, steps: int, spacing: str, offset: int, *, to_zero: bool) -> np.ndarray:
+        """The sigmas at which steps that are even in time start."""
+
+    def coefficients(self, level: float) -> tuple[float, float]:
+        """Alpha and sigma of a sample alpha x_0 + sigma eps at this noise level."""
+        alpha = self.alpha(level)
+        return alpha, alpha * level if math.isfinite(level) else 1.0
+
+    def timestep(self, level: float) -> float:
+        """What the network is told at a noise level; beyond the schedule, its nearest timestep."""
+        return float(self.schedule.time(level)) * self.timesteps_per_time
+
+    def level(self, timestep: float) -> float:
+        """The noise level at a timestep.
+
+        Raises
+        ------
+        GridError : the schedule has no such timestep.
+        """
+        low, high = self.timestep_range
+        if not low <= timestep <= high:
+            raise GridError(
+                f"timesteps of this schedule lie between {low:g} and {high:g}; got {timestep:g}"
+            )
+        return float(self.schedule.noise_level(timestep / self.timesteps_per_time))
+
+
+class Table(Coordinates):
+    """A variance-preserving network with a table of alphas_cumprod; a sigma is a noise level."""
+
+    timesteps_per_time = 1.0
+
+    def __init__(self, alphas_cumprod: np.ndarray) -> None:
+        self.schedule: DiscreteSchedule = DiscreteSchedule(alphas_cumprod.tolist())
+        self.timestep_range = (0.0, self.schedule.t_max)
+
+    def alpha(self, level: float) -> float:  # noqa: D102
+        return preserving_alpha(level)
+
+    def levels(self, sigmas: np.ndarray) -> np.ndarray:  # noqa: D102
+        highest = self.schedule.noise_level(self.schedule.t_max)
+        if sigmas[0] > highest * (1 + _ROUNDED):
+            raise GridError(
+                f"sigmas of this schedule end at {highest:g}; got {sigmas[0]:g}: start the grid there"
+            )
+        return sigmas
+
+    def sigmas(self, levels: np.ndarray) -> np.ndarray:  # noqa: D102
+        return levels
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:  # noqa: D102
+        return float(self.schedule.noise_level(0.0)), self.schedule.highest_level
+
+    def even_starts(  # noqa: D102
+        self, steps: int, spacing: str, offset: int, *, to_zero: bool
+    ) -> np.ndarray:
+        last = self.schedule.t_max
+        count, order = int(last) + 1, np.arange(steps)
+        timesteps: np.ndarray
+        if spacing == "linspace":
+            timesteps = np.linspace(last, 0, steps + 1)[:-1].round()
+        elif spacing == "leading":
+            timesteps = np.minimum((steps - order) * (count // (steps + 1)) + offset, last)
+        else:
+            timesteps = (count - count / steps * order).round() - 1
+        return np.array([self.level(timestep) for timestep in timesteps.tolist()])
+
+
+@dataclass(frozen=True)
+class Flow(Coordinates):
+    """A network of rectified flow; a sigma is a time t, and a timestep t times their number.
+
+    shift : s, of the map s t / (1 + (s - 1) t) that every grid takes.
+    """
+
+    timesteps_per_time: float
+    shift: float = 1.0
+    schedule: RectifiedFlow = field(default_factory=RectifiedFlow, init=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.shift < math.inf:
+            raise ParameterError(
+                f"a shift of flow times is positive and finite; got {self.shift!r}: 1 leaves them"
+            )
+
+    @property
+    def timestep_range(self) -> tuple[float, float]:  # type: ignore[override]  # noqa: D102
+        return 0.0, self.timesteps_per_time
+
+    def shifted(self, times: np.ndarray) -> np.ndarray:
+        """The times of a grid after the shift."""
+        return self.shift * times / (1 + (self.shift - 1) * times)
+
+    def alpha(self, level: float) -> float:  # noqa: D102
+        return flow_alpha(level)
+
+    def levels(self, sigmas: np.ndarray) -> np.ndarray:  # noqa: D102
+        if sigmas[0] > 1 + _ROUNDED:
+            raise GridError(f"sigmas of a flow are times in [0, 1]; got {sigmas[0]:g}")
+        return self.schedule.noise_level(np.minimum(sigmas, 1.0))
+
+    def sigmas(self, levels: np.ndarray) -> np.ndarray:  # noqa: D102
+        return self.schedule.time(levels)
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:  # noqa: D102
+        return float(self.shifted(np.array(1 / self.timesteps_per_time))), 1.0
+
+    def even_starts(  # noqa: D102
+        self, steps: int, spacing: str, offset: int, *, to_zero: bool
+    ) -> np.ndarray:
+        end = 0.0 if to_zero else 1 / self.timesteps_per_time
+        return self.shifted(np.linspace(1.0, end, steps + 1)[:-1])

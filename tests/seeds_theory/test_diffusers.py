@@ -1,0 +1,710 @@
+"""The scheduler by hand: the numbers of the core, the grids of diffusers, configurations, refusals."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+diffusers = pytest.importorskip("diffusers")
+# Its schedulers make numpy arrays of tensors in a way that numpy is giving up.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+from seeds_theory import (  # noqa: E402
+    BrownianPath,
+    GridError,
+    InjectedNoise,
+    NoiseError,
+    ParameterError,
+    RectifiedFlow,
+    SeededNoise,
+    SeedsError,
+    TableauError,
+    UnknownNameError,
+    diffusers_grids,
+    follow,
+    make_plan,
+)
+from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
+from seeds_theory.errors import DenoiserError, LibraryError  # noqa: E402
+from seeds_theory.methods import METHODS  # noqa: E402
+from seeds_theory.prediction import prediction  # noqa: E402
+from seeds_theory.schedule import flow_alpha, preserving_alpha  # noqa: E402
+from toy_models import GaussianMixture  # noqa: E402
+
+MIXTURE = GaussianMixture.scalar(weights=(0.4, 0.6), means=(-1, 1), deviations=(0.3, 0.2))
+PREDICTS = {
+    "epsilon": "noise",
+    "sample": "data",
+    "v_prediction": "v",
+    "flow_prediction": "flow",
+}
+STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0}
+
+
+def normals(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+
+class Network:
+    """What a perfect network returns for samples of a scheduler, at the level where it calls."""
+
+    def __init__(self, scheduler: SEEDSScheduler) -> None:
+        self.scheduler, self.calls = scheduler, 0
+
+    def __call__(self, sample: Tensor, index: int) -> Tensor:
+        self.calls += 1
+        config, level = self.scheduler.config, self.scheduler.levels[index]
+        alpha = (flow_alpha if config.use_flow_sigmas else preserving_alpha)(level)
+        if math.isinf(level):
+            sigma, estimate = 1.0, MIXTURE(sample.double(), math.inf)
+        else:
+            sigma, estimate = alpha * level, MIXTURE(sample.double() / alpha, level)
+        skip, out = prediction(PREDICTS[config.prediction_type]).coefficients(alpha, sigma)
+        return ((estimate - skip * sample.double()) / out).to(sample.dtype)
+
+
+def run(
+    scheduler: SEEDSScheduler,
+    sample: Tensor,
+    begin: int = 0,
+    edit: Callable[[int, Tensor], Tensor] = lambda index, sample: sample,
+    **of_step: Any,
+) -> Tensor:
+    """The loop of a pipeline, from that call on."""
+    network = Network(scheduler)
+    for index, t in enumerate(scheduler.timesteps[begin:], start=begin):
+        sample = scheduler.scale_model_input(sample, t)
+        output = network(sample, index)
+        sample = edit(index, scheduler.step(output, t, sample, **of_step).prev_sample)
+    assert network.calls == len(scheduler.timesteps) - begin
+    return sample
+
+
+def starts(scheduler: SEEDSScheduler) -> list[float]:
+    """The levels at which steps start, and the end, where no step has calls of its own number."""
+    return [*scheduler.levels[:-1][:: scheduler.order], scheduler.levels[-1]]
+
+
+# ------------------------------------------------------------------------------- the core's numbers
+
+FRAMES = {
+    "variance-preserving": (STABLE_DIFFUSION, preserving_alpha),
+    "flow": ({"use_flow_sigmas": True, "flow_shift": 3.0}, flow_alpha),
+}
+
+
+@pytest.mark.parametrize("algorithm", ["data", "noise"])
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("predicted", PREDICTS)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_run_gives_what_follow_gives_on_the_same_noise(
+    frame: str, predicted: str, order: int, algorithm: str
+) -> None:
+    options, alpha = FRAMES[frame]
+    # From t = 0.9 a flow starts at a finite level too.
+    grid = {"sigmas": [0.9, 0.6, 0.3]} if frame == "flow" else {"num_inference_steps": 3}
+    for eta, final in itertools.product((0.0, 0.5, 1.0), ("zero", "sigma_min")):
+        scheduler = SEEDSScheduler(
+            **options,
+            prediction_type=predicted,
+            solver_order=order,
+            algorithm=algorithm,
+            eta=eta,
+            final_sigmas_type=final,
+        )
+        scheduler.set_timesteps(**grid)
+        plan = make_plan(f"seeds-{order}", starts(scheduler), eta=eta, prediction=algorithm)
+        assert len(scheduler.timesteps) == plan.nfe
+        assert (plan.sigmas[-1] == 0) == (final == "zero")
+        sample, noise = normals(2, 1), normals(plan.normals, 2, 1, seed=1)
+        scheduler.noise = InjectedNoise(noise)
+        found = run(scheduler, sample)
+        y = follow(MIXTURE, sample / alpha(plan.sigmas[0]), plan, InjectedNoise(noise))
+        torch.testing.assert_close(found, alpha(plan.sigmas[-1]) * y, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", [*METHODS, "seeds-2@0.7"])
+def test_every_method_of_the_library_is_chosen_by_its_name(name: str) -> None:
+    scheduler = SEEDSScheduler(method=name)
+    scheduler.set_timesteps(3)
+    plan = make_plan(name, starts(scheduler))
+    assert scheduler.order == len(plan.tableau.rows) and len(scheduler.timesteps) == plan.nfe
+    sample, noise = normals(2, 1), normals(plan.normals, 2, 1, seed=1)
+    scheduler.noise = InjectedNoise(noise)
+    start = sample / preserving_alpha(plan.sigmas[0])
+    expected = follow(MIXTURE, start, plan, InjectedNoise(noise))
+    torch.testing.assert_close(run(scheduler, sample), expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [FLOW, {**STABLE_DIFFUSION, "rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}],
+    ids=["flow", "zero terminal SNR"],
+)
+def test_a_run_from_an_infinite_level_has_whole_steps_of_calls(
+    options: dict[str, Any], order: int
+) -> None:
+    scheduler = SEEDSScheduler(**options, solver_order=order)
+    scheduler.set_timesteps(4)
+    levels = scheduler.levels
+    assert levels[0] == math.inf and all(math.isfinite(level) for level in levels[1:])
+    assert len(scheduler.timesteps) == 3 * order + 1
+    alpha = flow_alpha if scheduler.config.use_flow_sigmas else preserving_alpha
+    first = make_plan("seeds-1", levels[: order + 1])
+    rest = make_plan(f"seeds-{order}", starts(scheduler)[1:])
+    sample, noise = normals(2, 1), normals(first.normals + rest.normals, 2, 1, seed=1)
+    scheduler.noise = InjectedNoise(noise)
+    source = InjectedNoise(noise)
+    middle = follow(MIXTURE, sample, first, source)
+    expected = follow(MIXTURE, middle, rest, source)
+    assert alpha(0.0) == 1
+    torch.testing.assert_close(run(scheduler, sample), expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("options", [STABLE_DIFFUSION, FLOW], ids=["preserving", "flow"])
+def test_image_to_image_is_follow_on_the_tail_of_the_plan(
+    options: dict[str, Any], order: int
+) -> None:
+    scheduler = SEEDSScheduler(**options, solver_order=order)
+    scheduler.set_timesteps(5)
+    begin = 2 * order
+    grid = starts(scheduler)[2:]
+    plan = make_plan(f"seeds-{order}", grid)
+    clean, noise = MIXTURE.sample(2, torch.Generator().manual_seed(5)), normals(2, 1, seed=6)
+    sample = scheduler.add_noise(clean, noise, scheduler.timesteps[begin : begin + 1].repeat(2))
+    alpha = flow_alpha if scheduler.config.use_flow_sigmas else preserving_alpha
+    torch.testing.assert_close(
+        sample, alpha(grid[0]) * (clean + grid[0] * noise), rtol=1e-12, atol=1e-12
+    )
+    path = normals(plan.normals, 2, 1, seed=1)
+    expected = follow(MIXTURE, sample / alpha(grid[0]), plan, InjectedNoise(path))
+    for by_index in (True, False):
+        scheduler.set_timesteps(5)
+        if by_index:
+            scheduler.set_begin_index(begin)
+            assert scheduler.begin_index == begin
+        scheduler.noise = InjectedNoise(path)
+        torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("begin", [1, 2, 4, 5])
+def test_a_run_that_begins_within_a_step_ends_that_step_in_steps_of_one_call(begin: int) -> None:
+    scheduler = SEEDSScheduler(solver_order=3)
+    scheduler.set_timesteps(4)
+    stop = 3 * (begin // 3 + 1)
+    first = make_plan("seeds-1", scheduler.levels[begin : stop + 1])
+    rest = make_plan("seeds-3", starts(scheduler)[stop // 3 :])
+    sample, noise = normals(2, 1), normals(first.normals + rest.normals, 2, 1, seed=1)
+    source = InjectedNoise(noise)
+    y = follow(MIXTURE, sample / preserving_alpha(first.sigmas[0]), first, source)
+    expected = follow(MIXTURE, y, rest, source)
+    scheduler.noise = InjectedNoise(noise)
+    torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_a_step_starts_from_the_sample_of_its_first_call_as_inpainting_left_it() -> None:
+    shifted = normals(2, 1, seed=3)
+    scheduler = SEEDSScheduler(solver_order=2)
+    scheduler.set_timesteps(2)
+    plan = make_plan("seeds-2", starts(scheduler))
+    noise = normals(plan.normals, 2, 1, seed=1)
+    sample, source = normals(2, 1), InjectedNoise(noise)
+    scheduler.noise = InjectedNoise(noise)
+    found = run(scheduler, sample, edit=lambda i, x: shifted if i == 1 else x)
+    head, tail = make_plan("seeds-2", plan.sigmas[:2]), make_plan("seeds-2", plan.sigmas[1:])
+    follow(MIXTURE, sample, head, source)  # takes its noise
+    expected = follow(MIXTURE, shifted / preserving_alpha(tail.sigmas[0]), tail, source)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_a_sample_changed_within_a_step_counts_by_what_the_network_says_of_it() -> None:
+    scheduler = SEEDSScheduler(algorithm="noise", eta=0.0)
+    sample, outputs, results = normals(2, 1), normals(2, 2, 1, seed=1), []
+    for seed in (2, 3):
+        scheduler.set_timesteps(3)
+        first, second = scheduler.timesteps[:2]
+        scheduler.step(outputs[0], first, sample)
+        changed = normals(2, 1, seed=seed)
+        results.append(scheduler.step(outputs[1], second, changed).prev_sample)
+    # The method integrates just what the network returns, here the same.
+    torch.testing.assert_close(*results, rtol=1e-12, atol=1e-12)
+
+
+def test_a_stage_at_the_end_of_its_step_is_not_taken_for_the_start_of_the_next() -> None:
+    scheduler = SEEDSScheduler(method="seeds-3s")
+    scheduler.set_timesteps(3)
+    assert scheduler.timesteps[2] == scheduler.timesteps[3]
+    sample = normals(2, 1)
+    scheduler.step(sample, scheduler.timesteps[3], sample)
+    assert scheduler.step_index == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_samples_in_half_precision_are_computed_with_in_single_and_returned_in_their_own(
+    dtype: torch.dtype,
+) -> None:
+    half, single = SEEDSScheduler(solver_order=3), SEEDSScheduler(solver_order=3)
+    for scheduler in (half, single):
+        scheduler.noise = SeededNoise(range(64))
+        scheduler.set_timesteps(4)
+    sample = normals(64, 1).to(dtype)
+    for index, t in enumerate(half.timesteps):
+        output = normals(64, 1, seed=index).to(dtype)
+        expected = single.step(output.float(), t, sample.float()).prev_sample
+        sample = half.step(output, t, sample).prev_sample
+        assert expected.dtype == torch.float32
+        assert torch.equal(sample, expected.to(dtype))
+
+
+# -------------------------------------------------------------------------------------- random numbers
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def ends(sample: Tensor, generator: Any = None, **options: Any) -> Tensor:
+    scheduler = SEEDSScheduler(**options)
+    scheduler.set_timesteps(3)
+    return run(scheduler, sample, generator=generator)
+
+
+def test_a_list_of_generators_gives_the_same_image_in_any_batch() -> None:
+    sample = normals(3, 1)
+    whole = ends(sample, generators(4, 5, 6))
+    for i, seed in enumerate((4, 5, 6)):
+        assert torch.equal(ends(sample[i : i + 1], generators(seed)), whole[i : i + 1])
+    assert torch.equal(ends(sample[1:], generators(5, 6)), whole[1:])
+    assert not torch.equal(ends(sample, generators(4, 5, 7)), whole)
+
+
+def test_one_generator_or_torchs_own_makes_a_run_reproducible() -> None:
+    sample = normals(3, 1)
+    assert torch.equal(ends(sample, *generators(1)), ends(sample, *generators(1)))
+    assert not torch.equal(ends(sample, *generators(1)), ends(sample, *generators(2)))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first, second = ends(sample), ends(sample)
+        torch.manual_seed(1)
+        assert torch.equal(ends(sample), first) and not torch.equal(second, first)
+
+
+class Recorded:
+    """A denoiser's output does not matter here: the noise of a step of order 1 is what is left."""
+
+    def __init__(self) -> None:
+        self.noises: list[Tensor] = []
+
+    def __call__(self, scheduler: SEEDSScheduler, generator: Any, shape: tuple[int, ...]) -> None:
+        zero = torch.zeros(shape, dtype=torch.float32)
+        for t in scheduler.timesteps:
+            self.noises.append(scheduler.step(zero, t, zero, generator=generator).prev_sample)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["a generator", "torch's own"])
+def test_noise_never_repeats_the_numbers_that_made_the_latents(given: bool) -> None:
+    shape = (2, 4, 8, 8)
+    latents = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    record = Recorded()
+    scheduler = SEEDSScheduler(solver_order=1, prediction_type="sample")
+    scheduler.set_timesteps(4)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        # The same seed again, as users give it: a new generator, or torch's own with that seed.
+        record(scheduler, torch.Generator().manual_seed(0) if given else None, shape)
+    drawn = [noise / noise.std() for noise in record.noises[:-1]]
+    for a, b in itertools.combinations([latents, *drawn], 2):
+        assert abs(float((a * b).mean())) < 4 / math.sqrt(latents.numel())
+
+
+def test_seeds_of_noise_start_anew_with_every_run_and_outweigh_generators() -> None:
+    sample = normals(3, 1)
+    scheduler = SEEDSScheduler()
+    scheduler.noise = SeededNoise([7, 8, 9])
+    runs = []
+    for seed in (1, 2):
+        scheduler.set_timesteps(3)
+        runs.append(run(scheduler, sample, generator=torch.Generator().manual_seed(seed)))
+    assert torch.equal(*runs)
+    scheduler.noise = SeededNoise([8])
+    scheduler.set_timesteps(3)
+    assert torch.equal(run(scheduler, sample[1:2]), runs[0][1:2])
+
+
+def test_a_generator_given_later_in_a_run_is_used() -> None:
+    sample, results = normals(3, 1), []
+    for later in (1, 2):
+        scheduler = SEEDSScheduler(solver_order=1)
+        scheduler.set_timesteps(3)
+        for t, seed in zip(scheduler.timesteps[:2], (1, later), strict=True):
+            generator = torch.Generator().manual_seed(seed)
+            result = scheduler.step(sample, t, sample, generator).prev_sample
+        results.append(result)
+    assert not torch.equal(*results)
+
+
+def test_one_brownian_path_serves_runs_of_different_numbers_of_steps() -> None:
+    coarse, fine = SEEDSScheduler(), SEEDSScheduler()
+    coarse.set_timesteps(timesteps=[999, 500, 100])
+    fine.set_timesteps(timesteps=[999, 700, 500, 300, 100])
+    sample = normals(2, 1)
+    levels = sorted({*coarse.levels[:-1], *fine.levels[:-1]}, reverse=True)
+    path = BrownianPath(levels, 1.0, sample, SeededNoise([1, 2]))
+    for scheduler in (coarse, fine):
+        scheduler.noise = path
+        plan = make_plan("seeds-2", starts(scheduler))
+        expected = follow(MIXTURE, sample / preserving_alpha(plan.sigmas[0]), plan, path)
+        torch.testing.assert_close(run(scheduler, sample), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_the_ode_draws_nothing() -> None:
+    generator = torch.Generator().manual_seed(3)
+    before, own = generator.get_state(), torch.get_rng_state()
+    ends(normals(3, 1), generator, eta=0.0)
+    ends(normals(3, 1), eta=0.0)
+    assert torch.equal(generator.get_state(), before) and torch.equal(torch.get_rng_state(), own)
+
+
+# ----------------------------------------------------------------------------------------------- grids
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"timestep_spacing": name, "steps_offset": 1} for name in ("linspace", "leading")),
+        {"timestep_spacing": "trailing"},
+        {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02},
+        {"beta_schedule": "squaredcos_cap_v2"},
+        {"trained_betas": [0.01 * (i + 1) for i in range(30)], "num_train_timesteps": 30},
+        {"use_karras_sigmas": True},
+        {"use_exponential_sigmas": True},
+        {"final_sigmas_type": "sigma_min"},
+    ],
+    ids=str,
+)
+def test_grids_are_those_of_diffusers(options: dict[str, Any]) -> None:
+    options = {**STABLE_DIFFUSION, **options}
+    theirs = diffusers.DPMSolverMultistepScheduler(**options)
+    ours = SEEDSScheduler(**options, solver_order=1)
+    for steps in (2, 5, 7):
+        theirs.set_timesteps(steps)
+        ours.set_timesteps(steps)
+        torch.testing.assert_close(ours.sigmas, theirs.sigmas, rtol=2e-4, atol=1e-6)
+        if not (ours.config.use_karras_sigmas or ours.config.use_exponential_sigmas):
+            assert torch.equal(ours.timesteps, theirs.timesteps.float())
+
+
+@pytest.mark.parametrize("dynamic", ["exponential", "linear", None])
+def test_a_flow_takes_the_grid_that_pipelines_give(dynamic: str | None) -> None:
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(
+        shift=3.0, use_dynamic_shifting=dynamic is not None, time_shift_type=dynamic or "linear"
+    )
+    ours = SEEDSScheduler.from_config(theirs.config, solver_order=1)
+    sigmas = [1.0, 0.75, 0.5, 0.25]
+    for scheduler in (theirs, ours):
+        scheduler.set_timesteps(sigmas=sigmas, mu=1.2)
+    torch.testing.assert_close(ours.sigmas, theirs.sigmas)
+    torch.testing.assert_close(ours.timesteps, theirs.timesteps)
+    ours.set_timesteps(4, mu=1.2)
+    torch.testing.assert_close(ours.sigmas, theirs.sigmas)
+
+
+def test_karras_and_exponential_grids_of_a_flow_are_in_its_times() -> None:
+    for name, power in (("use_karras_sigmas", 1 / 7), ("use_exponential_sigmas", None)):
+        scheduler = SEEDSScheduler(**FLOW, solver_order=1, **{name: True})
+        scheduler.set_timesteps(5)
+        times = scheduler.sigmas[:-1].double()
+        even = times.log() if power is None else times**power
+        torch.testing.assert_close(even.diff(), even.diff().mean().expand(4), rtol=1e-4, atol=0)
+        assert float(times[0]) == 1 and scheduler.sigmas[-1] == 0
+        assert float(times[-1]) == pytest.approx(3 * 0.001 / (1 + 2 * 0.001))
+
+
+def test_stages_are_told_their_own_timesteps_which_are_not_rounded() -> None:
+    scheduler = SEEDSScheduler(**STABLE_DIFFUSION, solver_order=2)
+    scheduler.set_timesteps(4)
+    schedule = scheduler._coordinates.schedule
+    levels = schedule.noise_level(scheduler.timesteps.double().numpy())
+    torch.testing.assert_close(
+        torch.from_numpy(levels).float(), scheduler.sigmas[:-1], rtol=1e-6, atol=0
+    )
+    assert scheduler.timesteps[::2].frac().eq(0).all() and scheduler.timesteps[1::2].frac().all()
+    flow = SEEDSScheduler(**FLOW)
+    flow.set_timesteps(4)
+    times = RectifiedFlow().time(torch.tensor(flow.levels[:-1], dtype=torch.float64).numpy())
+    torch.testing.assert_close(flow.timesteps, torch.from_numpy(1000 * times).float())
+    torch.testing.assert_close(flow.sigmas[:-1], torch.from_numpy(times).float())
+
+
+def test_grids_of_ones_own_are_kept_and_end_as_the_configuration_says() -> None:
+    scheduler = SEEDSScheduler(**STABLE_DIFFUSION, solver_order=1)
+    scheduler.set_timesteps(sigmas=[14.615, 6.475, 1.0, 0.0])  # a published list, rounded up
+    assert scheduler.levels == (14.615, 6.475, 1.0, 0.0) and scheduler.num_inference_steps == 3
+    scheduler.set_timesteps(sigmas=torch.tensor([8.0, 1.0], dtype=torch.float64))
+    assert scheduler.levels == (8.0, 1.0, 0.0)
+    scheduler.set_timesteps(timesteps=[999, 500, 20.5])
+    assert scheduler.timesteps.tolist() == [999.0, 500.0, 20.5]
+    ending = SEEDSScheduler(**STABLE_DIFFUSION, solver_order=1, final_sigmas_type="sigma_min")
+    ending.set_timesteps(timesteps=[999, 500])
+    assert ending.levels[-1] == pytest.approx(0.0292, abs=1e-4)
+    flow = SEEDSScheduler(**FLOW, solver_order=1)
+    flow.set_timesteps(timesteps=[800, 300])  # not shifted: the network is told just these
+    assert flow.timesteps.tolist() == pytest.approx([800, 300])
+
+
+def test_a_rescaled_schedule_ends_without_signal_and_begins_where_it_did() -> None:
+    theirs = diffusers.DDIMScheduler(**STABLE_DIFFUSION, rescale_betas_zero_snr=True)
+    betas = diffusers_grids.betas(1000, 0.00085, 0.012, "scaled_linear")
+    ours = diffusers_grids.alphas_cumprod(betas, zero_snr=True)
+    assert ours[-1] == 0
+    assert ours[0] == pytest.approx(1 - 0.00085, rel=1e-12)
+    torch.testing.assert_close(
+        torch.from_numpy(ours).float(), theirs.alphas_cumprod, rtol=2e-3, atol=1e-6
+    )
+
+
+def test_noise_is_added_at_the_levels_of_the_grid_and_between_them_of_the_schedule() -> None:
+    clean, noise = normals(3, 1), normals(3, 1, seed=1)
+    scheduler = SEEDSScheduler(**STABLE_DIFFUSION)
+    theirs = diffusers.DDPMScheduler(**STABLE_DIFFUSION)
+    timesteps = torch.tensor([3, 500, 999])
+    expected = theirs.add_noise(clean, noise, timesteps)
+    torch.testing.assert_close(
+        scheduler.add_noise(clean, noise, timesteps), expected, rtol=1e-4, atol=1e-4
+    )
+    scheduler.set_timesteps(sigmas=[5.0, 1.0, 0.0])
+    level = scheduler.levels[1]
+    found = scheduler.add_noise(clean.half(), noise.half(), scheduler.timesteps[1:2])
+    alpha = preserving_alpha(level)
+    assert found.dtype == torch.float16
+    expected = alpha * clean.half().float() + alpha * level * noise.half().float()
+    assert torch.equal(found, expected.half())
+    flow = SEEDSScheduler(**FLOW)
+    flow.set_timesteps(2)
+    assert torch.equal(flow.scale_noise(clean, flow.timesteps[:1], noise), noise)
+    half = flow.scale_noise(clean, torch.tensor([500.0]), noise)
+    torch.testing.assert_close(half, (clean + noise) / 2)
+
+
+# -------------------------------------------------------------------------------------- configurations
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "EulerDiscreteScheduler"),
+        *("DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler"),
+        *("EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DEISMultistepScheduler"),
+    ],
+)
+def test_it_is_made_from_the_configuration_of_schedulers_of_diffusers(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind = getattr(diffusers, name)
+    theirs = kind(**STABLE_DIFFUSION, prediction_type="v_prediction")
+    ours = SEEDSScheduler.from_config(theirs.config, eta=0.5)
+    assert {key: ours.config[key] for key in STABLE_DIFFUSION} == STABLE_DIFFUSION
+    assert (ours.config.prediction_type, ours.config.eta) == ("v_prediction", 0.5)
+    assert (ours.order, ours.init_noise_sigma, len(ours)) == (2, 1.0, 1000)
+    assert not caplog.records
+    back = kind.from_config(ours.config)
+    assert {key: back.config[key] for key in STABLE_DIFFUSION} == STABLE_DIFFUSION
+
+
+def test_the_order_of_another_solver_carries_over() -> None:
+    theirs = diffusers.DPMSolverMultistepScheduler(solver_order=3)
+    assert SEEDSScheduler.from_config(theirs.config).order == 3
+    assert SEEDSScheduler.from_config(theirs.config, solver_order=1).order == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"]
+)
+def test_a_flow_matching_configuration_makes_a_flow(kind: str) -> None:
+    theirs = getattr(diffusers, kind)(shift=3.0)
+    ours = SEEDSScheduler.from_config(theirs.config)
+    assert ours.config.use_flow_sigmas and ours.config.prediction_type == "flow_prediction"
+    assert ours.config.flow_shift == 3
+    again = SEEDSScheduler.from_config(ours.config, flow_shift=5.0)
+    assert again.config.flow_shift == 5
+    assert SEEDSScheduler.from_config(again.config).config.flow_shift == 5
+
+
+def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
+    scheduler = SEEDSScheduler(**FLOW, method="seeds-2@0.7", eta=0.25, algorithm="noise")
+    scheduler.save_pretrained(tmp_path)
+    loaded = SEEDSScheduler.from_pretrained(tmp_path)
+    for name in scheduler.config:
+        if not name.startswith("_"):
+            assert loaded.config[name] == scheduler.config[name]
+    scheduler.set_timesteps(3)
+    loaded.set_timesteps(3)
+    assert loaded.levels == scheduler.levels
+
+
+def test_a_scheduler_is_copied_with_its_run() -> None:
+    sample = normals(3, 1)
+    scheduler = SEEDSScheduler()
+    scheduler.set_timesteps(3)
+    output = Network(scheduler)(sample, 0)
+    scheduler.step(output, scheduler.timesteps[0], sample, generators(1, 2, 3))
+    twin = copy.deepcopy(scheduler)
+    results = [one.step(output, one.timesteps[1], sample).prev_sample for one in (scheduler, twin)]
+    assert torch.equal(*results) and twin.step_index == 2
+
+
+# --------------------------------------------------------------------------- against diffusers' solvers
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_on_the_ode_it_takes_the_steps_of_dpm_solver(order: int) -> None:
+    """DPM-Solver++(2S) takes its stage at a level of the grid: ours at that node is the same."""
+    sigmas = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5], dtype=torch.float64)  # the middle in log-SNR
+    theirs = diffusers.DPMSolverSinglestepScheduler(
+        solver_order=order, final_sigmas_type="sigma_min"
+    )
+    theirs.set_timesteps(4)
+    theirs.sigmas = sigmas
+    ours = SEEDSScheduler(solver_order=order, eta=0.0)
+    ours.set_timesteps(sigmas=sigmas[::order].tolist())
+    x = y = normals(3, 1)
+    for index, t in enumerate(theirs.timesteps):
+        assert ours.levels[index] == pytest.approx(float(sigmas[index]), rel=1e-12)
+        x = theirs.step(Network(ours)(x, index), t, x).prev_sample
+        y = ours.step(Network(ours)(y, index), ours.timesteps[index], y).prev_sample
+    torch.testing.assert_close(y, x, rtol=1e-6, atol=1e-6)  # theirs has single-precision levels
+
+
+# -------------------------------------------------------------------------------------------- refusals
+
+REFUSED: list[tuple[type[SeedsError], dict[str, Any], str]] = [
+    (ParameterError, {"solver_order": 4}, "method="),
+    (UnknownNameError, {"method": "seeds-5"}, "seeds-4s"),
+    (TableauError, {"method": "seeds-2s", "algorithm": "noise"}, "data"),
+    (UnknownNameError, {"algorithm": "dpmsolver++"}, "'data' or 'noise'"),
+    (ParameterError, {"eta": -1.0}, "eta"),
+    (UnknownNameError, {"prediction_type": "score"}, "flow_prediction"),
+    (UnknownNameError, {"beta_schedule": "laplace"}, "trained_betas"),
+    (UnknownNameError, {"timestep_spacing": "even"}, "trailing"),
+    (UnknownNameError, {"final_sigmas_type": "one"}, "sigma_min"),
+    (UnknownNameError, {"time_shift_type": "cubic"}, "exponential"),
+    (ParameterError, {"use_karras_sigmas": True, "use_exponential_sigmas": True}, "one of them"),
+    (ParameterError, {"use_flow_sigmas": True, "flow_shift": 0.0}, "shift"),
+    (ParameterError, {"trained_betas": [0.5, -1.0]}, "decreasing"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "way_out"), REFUSED, ids=lambda case: str(case)[:40])
+def test_wrong_options_are_refused_in_one_line(
+    kind: type[SeedsError], options: dict[str, Any], way_out: str
+) -> None:
+    with pytest.raises(kind, match=way_out) as caught:
+        SEEDSScheduler(**options)
+    assert "\n" not in str(caught.value)
+
+
+GRIDS: list[tuple[type[SeedsError], dict[str, Any], dict[str, Any], str]] = [
+    (ParameterError, {}, {}, "whole number"),
+    (ParameterError, {}, {"num_inference_steps": 0}, "1 or more"),
+    (ParameterError, {}, {"num_inference_steps": 2.5}, "whole number"),
+    (ParameterError, {}, {"sigmas": [2.0, 1.0], "timesteps": [9, 8]}, "one of the two"),
+    (ParameterError, {}, {"sigmas": [2.0, 1.0], "num_inference_steps": 7}, "leave one"),
+    (
+        ParameterError,
+        {"use_karras_sigmas": True},
+        {"sigmas": [2.0, 1.0]},
+        "use_karras_sigmas=False",
+    ),
+    (GridError, {}, {"sigmas": [1.0, 2.0]}, "descend"),
+    (GridError, {}, {"sigmas": [900.0, 2.0]}, "157"),
+    (GridError, {}, {"sigmas": "linear"}, "lists of numbers"),
+    (GridError, {}, {"sigmas": []}, "lists of numbers"),
+    (GridError, {}, {"timesteps": [1000, 1]}, "between 0 and 999"),
+    (GridError, {}, {"num_inference_steps": 1000}, "descend"),
+    (GridError, FLOW, {"sigmas": [2.0, 1.0]}, "times"),
+    (GridError, FLOW, {"num_inference_steps": 1}, "between"),
+    (ParameterError, FLOW | {"use_dynamic_shifting": True}, {"num_inference_steps": 3}, "mu"),
+    (ParameterError, FLOW | {"prediction_type": "epsilon"}, {"num_inference_steps": 3}, "leading"),
+    (ParameterError, {"rescale_betas_zero_snr": True}, {"num_inference_steps": 3}, "leading"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "grid", "way_out"), GRIDS, ids=lambda case: str(case)[:40]
+)
+def test_grids_that_cannot_be_run_are_refused_in_one_line(
+    kind: type[SeedsError], options: dict[str, Any], grid: dict[str, Any], way_out: str
+) -> None:
+    scheduler = SEEDSScheduler(**options)
+    with pytest.raises(kind, match=way_out) as caught:
+        scheduler.set_timesteps(**grid)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_calls_of_step_are_refused() -> None:
+    sample = normals(2, 3, 1)
+    scheduler = SEEDSScheduler()
+    with pytest.raises(ParameterError, match="set_timesteps"):
+        scheduler.step(sample, 999, sample)
+    scheduler.set_timesteps(2)
+    with pytest.raises(ParameterError, match=r"scheduler\.timesteps"):
+        scheduler.step(sample, 123, sample)
+    with pytest.raises(DenoiserError, match="variance"):
+        scheduler.step(torch.cat([sample, sample], dim=1), 999, sample)
+    with pytest.raises(NoiseError, match="one generator per sample"):
+        scheduler.step(sample, 999, sample, generators(1, 2, 3))
+    scheduler.set_timesteps(2)
+    scheduler.set_begin_index(3)
+    with pytest.raises(ParameterError, match="3 calls"):
+        scheduler.step(sample, 999, sample)
+    scheduler.set_timesteps(2)
+    run(scheduler, sample)
+    with pytest.raises(ParameterError, match="starts another"):
+        scheduler.step(sample, 999, sample)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("EDMEulerScheduler", {}, "EDM"),
+        ("EDMDPMSolverMultistepScheduler", {}, "EDM"),
+        ("CosineDPMSolverMultistepScheduler", {}, "EDM"),
+        ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "log sigma"),
+        ("FlowMatchEulerDiscreteScheduler", {"invert_sigmas": True}, "backwards"),
+        ("CogVideoXDDIMScheduler", {}, "rescaled"),
+    ],
+)
+def test_networks_of_other_kinds_are_refused(
+    name: str, options: dict[str, Any], reason: str
+) -> None:
+    theirs = getattr(diffusers, name)(**options)
+    with pytest.raises(ParameterError, match=reason):
+        SEEDSScheduler.from_config(theirs.config)
+
+
+def test_without_diffusers_the_module_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "diffusers.configuration_utils", None)
+    with pytest.raises(LibraryError, match=r"pip install 'seeds-theory\[diffusers\]'") as caught:
+        runpy.run_path(str(Path(diffusers_grids.__file__).with_name("diffusers.py")))
+    assert isinstance(caught.value, ImportError) and "\n" not in str(caught.value)
+
+
+def test_the_package_does_not_import_diffusers() -> None:
+    imported = Path(sys.modules["seeds_theory"].__file__ or "").read_text()
+    assert "diffusers" not in imported
