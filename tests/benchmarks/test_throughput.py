@@ -57,7 +57,7 @@ def test_throughput(benchmark, loop):
     benchmark(loop, x)
 
 
-def test_the_library_keeps_half_of_the_plain_loops_throughput(benchmark):
+def test_the_library_keeps_four_fifths_of_the_plain_loops_throughput(benchmark):
     """The median ratio of interleaved runs: what one pays for a general loop and coupled paths."""
     x = CURVED.marginal(4.0).sample(BATCH)
     library(x), plain(x)
@@ -69,10 +69,10 @@ def test_the_library_keeps_half_of_the_plain_loops_throughput(benchmark):
         library(x)
         return (middle - start) / (time.perf_counter() - middle)
 
-    ratios = sorted(ratio() for _ in range(9))
-    benchmark.extra_info["plain over library"] = ratios[4]
+    ratios = sorted(ratio() for _ in range(21))
+    benchmark.extra_info["plain over library"] = ratios[10]
     benchmark.pedantic(library, args=(x,), rounds=1)
     print(
-        f"throughput, library over plain loop: {ratios[4]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        f"throughput, library over plain loop: {ratios[10]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     )
-    assert ratios[4] > 0.5
+    assert ratios[10] > 0.8
