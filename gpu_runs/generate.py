@@ -19,9 +19,9 @@ import typer
 from gpu_runs.distributed import processes
 from gpu_runs.generation import GRIDS, PRECISIONS, STATES, Generation, GridWarning
 from gpu_runs.image_run import generate_images
-from gpu_runs.seeds_range import parse_seeds
 from seeds_theory.command import run_command
 from seeds_theory.errors import ParameterError
+from seeds_theory.seeds_range import parse_seeds
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 

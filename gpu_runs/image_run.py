@@ -27,8 +27,8 @@ from gpu_runs.generation import Generation, ImageSampler, listed_classes
 from gpu_runs.images import write_grid
 from gpu_runs.manifest import Manifest
 from gpu_runs.run_folder import only_writer, open_output
-from gpu_runs.seeds_range import batches, format_seeds, parse_seeds
 from seeds_theory.errors import ParameterError, SeedsError
+from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
 
 _UNTIL_SEEN = 90.0  # seconds; NFS may hide a file that another node has written for 60
 

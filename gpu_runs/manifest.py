@@ -15,8 +15,8 @@ from typing import Any
 
 from gpu_runs.files import OutputError, whole_file
 from gpu_runs.run_folder import Output
-from gpu_runs.seeds_range import format_seeds
 from seeds_theory.command import write_json
+from seeds_theory.seeds_range import format_seeds
 
 
 class DeviceWarning(UserWarning):

@@ -1,29 +1,212 @@
-"""Every method and baseline with the signature of k-diffusion's samplers, for code that calls those.
+"""The samplers with the signature of k-diffusion's, for code that calls those: k-diffusion, ComfyUI, web UIs.
 
-``sampler(model, x, sigmas, extra_args=None, callback=None, disable=None, eta=..., noise_sampler=None)``:
-``model(x, sigma, **extra_args)``, sigma of shape (batch,), returns the denoised x; ``noise_sampler(sigma,
-sigma_next)`` returns unit-variance noise for that stretch, and is asked once for each stretch of a step,
-in time order; ``callback`` is given a dictionary with x, i, sigma, sigma_hat and denoised. There is no
-``noise_sampler`` where it could not give what is asked for: methods without noise, with noise of several
-paths, or with averages of the path.
+``sample_seeds_*`` are plain functions with named parameters; `as_k_diffusion` gives any method or baseline by
+name. All are one function, `run`, around a `Solver`.
+
+``sampler(model, x, sigmas, extra_args=None, callback=None, disable=None, eta=1.0, ...)``
+
+* ``model(x, sigma, **extra_args)``, sigma of shape (batch,) and of the type of x, returns the denoised x.
+* ``noise_sampler(sigma, sigma_next)`` returns unit-variance noise for that stretch. It is asked once for each
+  stretch of a step, in time order, with tensors that have no dimensions. There is no such parameter where it
+  could not give what is asked for: samplers without noise, with noise of several paths, or with averages of
+  the path.
+* Without it, and with an integer ``extra_args["seed"]``, the noise is that of `SeededNoise` with the seeds
+  seed, seed + 1, ...: one stream for each sample, none of which repeats the numbers that
+  ``torch.manual_seed(seed)`` gave for the initial state. Without a seed, torch's global generator draws.
+* ``callback`` is given a dictionary with x, i, sigma, sigma_hat and denoised after each step.
+* ``disable=True`` hides the progress bar, False shows it, and None shows it on a terminal.
+* ``flow=True``: sigmas in [0, 1] and states (1 - sigma) x0 + sigma noise, as models of rectified flow have
+  them. The model and the noise sampler are given these sigmas. A first sigma of 1 is exact: pure noise.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seeds_theory.errors import ParameterError
-from seeds_theory.loop import StepInfo
-from seeds_theory.plan import Interval
+from seeds_theory.errors import GridError, ParameterError, TableauError, UnknownNameError
+from seeds_theory.grids import require_grid
+from seeds_theory.loop import StepInfo, follow, require_state
+from seeds_theory.methods import METHODS, exact_node
+from seeds_theory.plan import Interval, Plan, make_plan, require_eta
+from seeds_theory.schedule import flow_alpha
 from seeds_theory.solver import Solver
+from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, silent
 
-NoiseSampler = Callable[[float, float], Tensor]
+Model = Callable[..., Any]
+Sigmas = Tensor | Sequence[float]
+NoiseSampler = Callable[[Tensor, Tensor], Tensor]
+KCallback = Callable[[dict[str, Any]], None]
+Extra = dict[str, Any] | None
+
+
+def sample_seeds_1(
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    noise_sampler: NoiseSampler | None = None,
+    *,
+    flow: bool = False,
+) -> Tensor:
+    """SEEDS-1: one model call per step, strong and weak order 1. Arguments and errors as of `run`."""
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise, noise_sampler)
+    return run(with_nodes("seeds-1"), *arguments, flow=flow)
+
+
+def sample_seeds_2(
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    noise_sampler: NoiseSampler | None = None,
+    r: float = 0.5,
+    solver_type: str = "phi_1",
+    *,
+    flow: bool = False,
+) -> Tensor:
+    """SEEDS-2: two model calls per step, weak order 2. Other arguments and errors as of `run`.
+
+    r : the node of the stage, in (0, 1].
+    solver_type : "phi_1", type 2a, or "phi_2", type 2b.
+    """
+    if solver_type not in _TYPES:
+        raise UnknownNameError(
+            f"solver_type is one of {', '.join(map(repr, _TYPES))}; got {solver_type!r}"
+        )
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise, noise_sampler)
+    return run(with_nodes(_TYPES[solver_type], r), *arguments, flow=flow)
+
+
+def sample_seeds_3(
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    noise_sampler: NoiseSampler | None = None,
+    r_1: float = 1 / 3,
+    r_2: float = 2 / 3,
+    *,
+    flow: bool = False,
+) -> Tensor:
+    """SEEDS-3, type 3a: three model calls per step, weak order 2. Other arguments and errors as of `run`.
+
+    r_1, r_2 : the nodes of the stages, in (0, 1].
+    """
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise, noise_sampler)
+    return run(with_nodes("seeds-3", r_1, r_2), *arguments, flow=flow)
+
+
+def sample_seeds_2s(
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    *,
+    flow: bool = False,
+) -> Tensor:
+    """SEEDS-2S: two model calls per step, strong order 1.5. Arguments and errors as of `run`.
+
+    Its stage has an average of the path, which no noise sampler can give.
+    """
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
+    return run(with_nodes("seeds-2s"), *arguments, flow=flow)
+
+
+def sample_seeds_3s(
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    *,
+    flow: bool = False,
+) -> Tensor:
+    """SEEDS-3S: three model calls per step, strong order 1.5, 3 at eta = 0. As `sample_seeds_2s`."""
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
+    return run(with_nodes("seeds-3s"), *arguments, flow=flow)
+
+
+def sample_seeds_4s(
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    *,
+    flow: bool = False,
+) -> Tensor:
+    """SEEDS-4S: four model calls per step, weak order 3, strong order 1.5. As `sample_seeds_2s`."""
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
+    return run(with_nodes("seeds-4s"), *arguments, flow=flow)
+
+
+def sample_seeds_2m(
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    *,
+    flow: bool = False,
+) -> Tensor:
+    """SEEDS-2M: one model call per step, weak order 2, strong order 1.5. As `sample_seeds_2s`."""
+    arguments = (model, x, sigmas, extra_args, callback, disable, eta, s_noise)
+    return run(with_nodes("seeds-2m"), *arguments, flow=flow)
+
+
+_TYPES = {"phi_1": "seeds-2", "phi_2": "seeds-2b"}
+
+
+@cache
+def with_nodes(name: str, *nodes: float | str) -> Solver:
+    """The solver of a name, kept; its nodes as numbers or fractions, by default its own.
+
+    Raises
+    ------
+    UnknownNameError, TableauError : the name, or its nodes.
+    """
+    try:
+        exact = [str(exact_node(node)) for node in nodes]
+    except (ValueError, ZeroDivisionError, OverflowError):
+        given = ", ".join(map(repr, nodes))
+        raise TableauError(f"nodes are numbers or fractions in (0, 1]; got {given}") from None
+    own = [str(node) for node in METHODS[name].nodes] if name in METHODS else []
+    return Solver(name if exact in ([], own) else f"{name}@{','.join(exact)}")
 
 
 @dataclass(frozen=True)
@@ -32,7 +215,7 @@ class KDiffusionSampler:
 
     solver: Solver
 
-    @property
+    @cached_property
     def __signature__(self) -> inspect.Signature:
         optional: dict[str, Any] = dict.fromkeys(("extra_args", "callback", "disable"))
         solver, baseline = self.solver, self.solver.baseline
@@ -48,40 +231,12 @@ class KDiffusionSampler:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Sample; arguments as in the signature.
-
-        Raises
-        ------
-        ParameterError, GridError, DenoiserError, NoiseError : as from `seeds_theory.follow`.
-        """
+        """Sample; arguments as in the signature, errors as of `run`."""
         try:
             given = self.__signature__.bind(*args, **kwargs)
         except TypeError as error:
             raise ParameterError(f"{self.solver.name}: {error}") from None
-        given.apply_defaults()
-        values = given.arguments
-        x, extra_args = values["x"], values["extra_args"] or {}
-        sigmas = torch.as_tensor(values["sigmas"], dtype=torch.float64).tolist()
-        wide = torch.promote_types(x.dtype, torch.float32)
-
-        callback = values["callback"]
-        reporter = _Reporter(callback) if callback else None
-
-        def denoiser(x: Tensor, sigma: float) -> Tensor:
-            if reporter:
-                reporter.calls.append((x, sigma))
-            levels = torch.full((len(x),), sigma, dtype=wide, device=x.device)
-            return values["model"](x, levels, **extra_args)
-
-        noise_sampler = values.get("noise_sampler")
-        return self.solver(
-            denoiser,
-            x,
-            sigmas,
-            _StretchNoise(noise_sampler) if noise_sampler else None,
-            eta=values.get("eta"),
-            callback=reporter,
-        )
+        return run(self.solver, **given.arguments)
 
 
 def as_k_diffusion(name: str, **options: Any) -> KDiffusionSampler:
@@ -96,27 +251,175 @@ def as_k_diffusion(name: str, **options: Any) -> KDiffusionSampler:
     return KDiffusionSampler(Solver(name, options))
 
 
+def run(
+    solver: Solver,
+    model: Model,
+    x: Tensor,
+    sigmas: Sigmas,
+    extra_args: Extra = None,
+    callback: KCallback | None = None,
+    disable: bool | None = None,
+    eta: float | None = None,
+    s_noise: float = 1.0,
+    noise_sampler: NoiseSampler | None = None,
+    *,
+    noise: NoiseSource | None = None,
+    flow: bool = False,
+) -> Tensor:
+    """Sample with any solver, called as k-diffusion calls a sampler.
+
+    Parameters
+    ----------
+    model, callback, disable, noise_sampler, flow : see the module.
+    x : states ``(batch, *event)`` at ``sigmas[0]``, of any floating-point type, which the result keeps.
+    sigmas : descending noise levels, of any type; the last may be 0.
+    extra_args : keyword arguments of the model; its seed is also that of the noise.
+    eta : 1 is the reverse SDE, 0 the ODE; by default the solver's own.
+    s_noise : multiplies every normal; 1 is the SDE.
+    noise : a source of this library, instead of noise_sampler or the seed.
+
+    Returns
+    -------
+    The states at ``sigmas[-1]``, shaped like x.
+
+    Raises
+    ------
+    ParameterError, GridError, DenoiserError, NoiseError : as from `seeds_theory.follow`; also for s_noise, or
+        a noise sampler that could not give what is asked for.
+    """
+    require_state(x)
+    grid = _tensor(sigmas)
+    numbers = tuple(grid.tolist())
+    frame = _flow_levels(numbers) if flow else None
+    extra = extra_args or {}
+
+    def sigma_of(level: float) -> float:
+        if frame is None:
+            return level
+        return frame[level] if level in frame else level / (1 + level)
+
+    reporter = _Reporter(callback, sigma_of, grid) if callback else None
+
+    def denoiser(x: Tensor, sigma: float) -> Tensor:
+        own = sigma_of(sigma)
+        if reporter:
+            reporter.calls.append((x, own))
+        estimate = model(x, torch.full((len(x),), own, dtype=x.dtype, device=x.device), **extra)
+        return estimate.to(x.dtype) if isinstance(estimate, Tensor) else estimate
+
+    if noise is None:
+        if noise_sampler is None:
+            noise = _seeded(extra.get("seed"), len(x))
+        else:
+            _require_values(solver)
+            noise = _StretchNoise(noise_sampler, sigma_of, grid)
+    noise = _multiplied(noise, s_noise)
+    eta = require_eta(solver.eta if eta is None else eta)
+    progress = sys.stderr.isatty() if disable is None else not disable
+    if solver.baseline is None:
+        plan = _plan(solver.name, solver.options.get("prediction", "data"), eta, numbers, flow)
+        return follow(denoiser, x, plan, noise, callback=reporter, progress=progress)
+    if frame is None:
+        return solver(denoiser, x, numbers, noise, eta=eta, callback=reporter, progress=progress)
+    first, *_, last = levels = tuple(frame)
+    end = solver(
+        lambda y, sigma: denoiser(_alpha(sigma) * y, sigma),
+        x / _alpha(first),
+        levels,
+        noise,
+        eta=eta,
+        callback=reporter,
+        progress=progress,
+    )
+    return _alpha(last) * end
+
+
+def _alpha(level: float) -> float:
+    """Of flow; at an infinite level a state is the unit noise itself."""
+    return flow_alpha(level) if level < math.inf else 1.0
+
+
+def _tensor(sigmas: Sigmas) -> Tensor:
+    """The grid in one dimension, in single precision at least."""
+    try:
+        grid = torch.as_tensor(sigmas, dtype=None if isinstance(sigmas, Tensor) else torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise GridError(f"sigmas are a sequence of noise levels; got {sigmas!r}") from None
+    if grid.ndim != 1:
+        raise GridError(f"sigmas are a one-dimensional sequence; got shape {tuple(grid.shape)}")
+    return grid.to(torch.promote_types(grid.dtype, torch.float32))
+
+
+@lru_cache(maxsize=64)
+def _plan(name: str, prediction: str, eta: float, sigmas: tuple[float, ...], flow: bool) -> Plan:
+    """A plan, kept for the next run; in the frame of flow if asked for."""
+    if not flow:
+        return make_plan(name, sigmas, eta=eta, prediction=prediction)
+    levels = tuple(_flow_levels(sigmas))
+    return make_plan(name, levels, eta=eta, prediction=prediction).scaled(flow_alpha)
+
+
+@lru_cache(maxsize=64)
+def _flow_levels(sigmas: tuple[float, ...]) -> dict[float, float]:
+    """The noise levels sigma/(1 - sigma) of a grid of flow, in its order, each with its sigma."""
+    if require_grid(sigmas)[0] > 1 + 1e-6:  # the 1 of a shifted schedule may be rounded up
+        raise GridError(
+            f"sigmas of flow lie in [0, 1]; got {sigmas[0]:g}: for states x0 + sigma noise, leave out flow"
+        )
+    return {sigma / (1 - sigma) if sigma < 1 else math.inf: sigma for sigma in sigmas}
+
+
+def _seeded(seed: object, batch: int) -> NoiseSource:
+    if not isinstance(seed, int):
+        return GeneratorNoise()
+    return SeededNoise([(seed + i) % 2**64 for i in range(batch)])
+
+
+def _require_values(solver: Solver) -> None:
+    if not solver.follows_values:
+        raise ParameterError(
+            f"{solver.name!r} takes no noise_sampler: it has no noise, or one that increments of a path do "
+            "not give; seed it by extra_args, or pass a noise source"
+        )
+
+
 class _StretchNoise:
     """A noise source that asks a noise sampler; noise off the solution's path is drawn by torch."""
 
-    def __init__(self, noise_sampler: NoiseSampler) -> None:
-        self._noise_sampler = noise_sampler
+    def __init__(
+        self, noise_sampler: NoiseSampler, sigma_of: Callable[[float], float], grid: Tensor
+    ) -> None:
+        self._noise_sampler, self._sigma_of, self._grid = noise_sampler, sigma_of, grid
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         drawn = [
-            self._noise_sampler(interval.sigma, interval.sigma_next)
+            self._noise_sampler(self._level(interval.sigma), self._level(interval.sigma_next))
             if interval.path == 0
             else torch.randn_like(like)
             for interval in intervals
         ]
         return torch.stack(drawn).to(like)
 
+    def _level(self, level: float) -> Tensor:
+        return self._grid.new_tensor(self._sigma_of(level))
+
+
+def _multiplied(noise: NoiseSource, factor: float) -> NoiseSource:
+    """A source whose normals are multiplied; where nothing is left of them, it is not asked."""
+    if not isinstance(factor, Real) or not 0 <= factor < math.inf:
+        raise ParameterError(f"s_noise is a finite number >= 0; got {factor!r}")
+    if factor == 1:
+        return noise
+    return silent if factor == 0 else lambda intervals, like: noise(intervals, like) * factor
+
 
 class _Reporter:
     """Calls back with the dictionary of k-diffusion: x and sigma_hat are those of the first model call."""
 
-    def __init__(self, callback: Callable[[dict[str, Any]], None]) -> None:
-        self._callback = callback
+    def __init__(
+        self, callback: KCallback, sigma_of: Callable[[float], float], grid: Tensor
+    ) -> None:
+        self._callback, self._sigma_of, self._grid = callback, sigma_of, grid
         self.calls: list[tuple[Tensor, float]] = []
 
     def __call__(self, step: StepInfo) -> None:
@@ -126,8 +429,8 @@ class _Reporter:
             {
                 "x": x,
                 "i": step.index,
-                "sigma": step.sigma,
-                "sigma_hat": sigma_hat,
+                "sigma": self._grid.new_tensor(self._sigma_of(step.sigma)),
+                "sigma_hat": self._grid.new_tensor(sigma_hat),
                 "denoised": step.denoised,
             }
         )

@@ -226,11 +226,14 @@ def symbolic(name: str) -> Tableau:
     return family.build(*nodes)
 
 
+@cache
 def method(name: str) -> Tableau:
     """The tableau of a name, with nodes after ``@`` if they are not the default ones.
 
     >>> method("seeds-2@0.7").nodes
     (7/10,)
+
+    A node that is written as a double stands for the simple fraction that it is the double of (`exact_node`).
 
     Raises
     ------
@@ -246,8 +249,8 @@ def method(name: str) -> Tableau:
     if not at:
         return _built(family, family.nodes)
     try:
-        nodes = tuple(sp.Rational(Fraction(node)) for node in listed.split(","))
-    except (ValueError, ZeroDivisionError):
+        nodes = tuple(sp.Rational(exact_node(node)) for node in listed.split(","))
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise TableauError(
             f"nodes are numbers such as 0.7 or 2/3, separated by commas; got {listed!r}"
         ) from None
@@ -257,6 +260,17 @@ def method(name: str) -> Tableau:
         )
     require_nodes(nodes)
     return replace(_built(family, nodes), name=name)
+
+
+def exact_node(node: float | str) -> Fraction:
+    """The fraction that a node is meant as: 1/3 of the double nearest to it, 7/10 of 0.7.
+
+    A fraction with a denominator up to 1000 is taken if its double is the node's; else the node's digits.
+    Raises ValueError, ZeroDivisionError or OverflowError for what is no number.
+    """
+    digits = Fraction(str(node))
+    simple = digits.limit_denominator(1000)
+    return simple if float(simple) == float(digits) else digits
 
 
 @cache

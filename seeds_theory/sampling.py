@@ -47,7 +47,7 @@ def sample(
     seeds : one integer per sample; a seed gives the same sample in any batch.
     steps : of EDM's grid from sigma_max to sigma_min, the last one to noise level 0.
     eta : 1 for the reverse SDE, 0 for the ODE; by default the sampler's own.
-    sigmas : a grid instead, descending; the first level may be infinite, for methods.
+    sigmas : a grid instead, descending; the first level may be infinite.
     batch : most samples at a time; by default all.
     dtype, device : of the states.
     callback : called after each step of each batch with a `StepInfo`, whose ``denoised`` is a preview.

@@ -33,7 +33,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import GridError, ParameterError
+from seeds_theory.errors import ParameterError
 from seeds_theory.exact import DATA
 from seeds_theory.grids import require_grid
 from seeds_theory.loop import (
@@ -82,6 +82,13 @@ class Run:
         levels = [sigma for sigma in self.sigmas if sigma > 0]
         pairs = list(itertools.pairwise(levels))
         yield from tqdm(pairs, desc=self._name, unit="step", disable=not self._progress)
+
+    def leave_infinity(self) -> None:
+        """The step from an infinite level, where the state is unit noise: the limit of ``seeds-1``."""
+        s, t, *_ = self.sigmas
+        D = self.denoise(self.x, s)
+        noise = self.normals(s, t)[0] if self.eta > 0 else self.x
+        self.x, self.sigmas = self.step(D + t * noise, s, t, D), self.sigmas[1:]
 
     def denoise(self, x: Tensor, sigma: float) -> Tensor:
         """The model's estimate of the data."""
@@ -292,7 +299,7 @@ class Baseline:
         Raises
         ------
         ParameterError : eta < 0 or not for this method, an unknown option, x not floating point.
-        GridError : a grid that is not descending, or infinite at its start.
+        GridError : a grid that is not descending.
         DenoiserError, NoiseError : the model or the source broke its protocol.
         """
         return self._start(denoiser, x, sigmas, noise, eta, callback, progress, options)[0]
@@ -321,10 +328,6 @@ class Baseline:
     ) -> tuple[Tensor, int]:
         require_state(x)
         grid = require_grid(sigmas, repeats=self.repeats)
-        if math.isinf(grid[0]):
-            raise GridError(
-                f"{self.name!r} starts at a finite noise level: drop the infinite one, or use seeds-1"
-            )
         source = require_source(noise)
         value = require_eta(self.eta if eta is None else eta)
         if self.only_eta is not None and value != self.only_eta:
@@ -333,4 +336,7 @@ class Baseline:
         require_options(self.name, options, known)
         run = Run(denoiser, x, grid.tolist(), value, source, callback, progress, self.name)
         with torch.no_grad():
-            return self.algorithm(run, **options), run.calls
+            if math.isinf(grid[0]):
+                run.leave_infinity()
+            alone = len(run.sigmas) == 1  # that step was all
+            return run.to_zero(run.x) if alone else self.algorithm(run, **options), run.calls

@@ -10,8 +10,8 @@ from gpu_runs.files import OutputError, whole_file
 from gpu_runs.images import open_images
 from gpu_runs.manifest import DeviceWarning, Manifest
 from gpu_runs.run_folder import only_writer, open_output
-from gpu_runs.seeds_range import batches, format_seeds, parse_seeds
 from seeds_theory.errors import ParameterError
+from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
 
 SEEDS = [2, 3, 5, 1001, 2**63 + 7]
 
