@@ -401,7 +401,7 @@ class _StretchNoise:
         return torch.stack(drawn).to(like)
 
     def _level(self, level: float) -> Tensor:
-        return self._grid.new_tensor(self._sigma_of(level))
+        return self._grid.new_full((), self._sigma_of(level))
 
 
 def _multiplied(noise: NoiseSource, factor: float) -> NoiseSource:
@@ -429,8 +429,8 @@ class _Reporter:
             {
                 "x": x,
                 "i": step.index,
-                "sigma": self._grid.new_tensor(self._sigma_of(step.sigma)),
-                "sigma_hat": self._grid.new_tensor(sigma_hat),
+                "sigma": self._grid.new_full((), self._sigma_of(step.sigma)),
+                "sigma_hat": self._grid.new_full((), sigma_hat),
                 "denoised": step.denoised,
             }
         )
