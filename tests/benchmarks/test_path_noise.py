@@ -56,7 +56,7 @@ def test_a_path_costs_at_most_three_times_independent_noise(compare, shape, sour
     assert ratio < 3.0
 
 
-@pytest.mark.filterwarnings("ignore:Should have tb:UserWarning")
+@pytest.mark.filterwarnings("ignore:Should have t[ab]:UserWarning")
 @every_shape
 def test_the_tree_of_k_diffusion(compare, shape):
     """For comparison: `sample_dpmpp_sde`, 40 steps, with its own tree and with independent noise."""
