@@ -27,13 +27,19 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seeds_theory.errors import GridError, ParameterError, TableauError, UnknownNameError
+from seeds_theory.errors import (
+    GridError,
+    NoiseError,
+    ParameterError,
+    TableauError,
+    UnknownNameError,
+)
 from seeds_theory.grids import require_grid
 from seeds_theory.loop import StepInfo, follow, require_state
 from seeds_theory.methods import METHODS, exact_node
@@ -44,7 +50,7 @@ from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, silen
 
 Model = Callable[..., Any]
 Sigmas = Tensor | Sequence[float]
-NoiseSampler = Callable[[Tensor, Tensor], Tensor]
+NoiseSampler = Callable[[Tensor, Tensor], Any]
 KCallback = Callable[[dict[str, Any]], None]
 Extra = dict[str, Any] | None
 
@@ -288,55 +294,53 @@ def run(
         a noise sampler that could not give what is asked for.
     """
     require_state(x)
-    grid = _tensor(sigmas)
-    numbers = tuple(grid.tolist())
-    frame = _flow_levels(numbers) if flow else None
+    frame = _Frame(_tensor(sigmas), flow)
     extra = extra_args or {}
-
-    def sigma_of(level: float) -> float:
-        if frame is None:
-            return level
-        return frame[level] if level in frame else level / (1 + level)
-
-    reporter = _Reporter(callback, sigma_of, grid) if callback else None
+    reporter = _Reporter(callback, frame) if callback else None
 
     def denoiser(x: Tensor, sigma: float) -> Tensor:
-        own = sigma_of(sigma)
         if reporter:
-            reporter.calls.append((x, own))
-        estimate = model(x, torch.full((len(x),), own, dtype=x.dtype, device=x.device), **extra)
+            reporter.calls.append((x, sigma))
+        levels = torch.full((len(x),), frame.sigma(sigma), dtype=x.dtype, device=x.device)
+        estimate = model(x, levels, **extra)
         return estimate.to(x.dtype) if isinstance(estimate, Tensor) else estimate
 
-    if noise is None:
-        if noise_sampler is None:
-            noise = _seeded(extra.get("seed"), len(x))
-        else:
-            _require_values(solver)
-            noise = _StretchNoise(noise_sampler, sigma_of, grid)
-    noise = _multiplied(noise, s_noise)
+    if noise is None and noise_sampler is not None:
+        _require_values(solver)
+        noise = _StretchNoise(noise_sampler, frame)
+    noise = _multiplied(noise or _seeded(extra.get("seed"), len(x)), s_noise)
     eta = require_eta(solver.eta if eta is None else eta)
     progress = sys.stderr.isatty() if disable is None else not disable
     if solver.baseline is None:
-        plan = _plan(solver.name, solver.options.get("prediction", "data"), eta, numbers, flow)
+        plan = _plan(solver.name, solver.options.get("prediction", "data"), eta, frame.levels, flow)
         return follow(denoiser, x, plan, noise, callback=reporter, progress=progress)
-    if frame is None:
-        return solver(denoiser, x, numbers, noise, eta=eta, callback=reporter, progress=progress)
-    first, *_, last = levels = tuple(frame)
+    options: dict[str, Any] = {"eta": eta, "callback": reporter, "progress": progress}
+    if not flow:
+        return solver(denoiser, x, frame.levels, noise, **options)
+    start = x / _alpha(frame.levels[0])
     end = solver(
-        lambda y, sigma: denoiser(_alpha(sigma) * y, sigma),
-        x / _alpha(first),
-        levels,
-        noise,
-        eta=eta,
-        callback=reporter,
-        progress=progress,
+        lambda y, sigma: denoiser(_alpha(sigma) * y, sigma), start, frame.levels, noise, **options
     )
-    return _alpha(last) * end
+    return _alpha(frame.levels[-1]) * end
 
 
-def _alpha(level: float) -> float:
-    """Of flow; at an infinite level a state is the unit noise itself."""
-    return flow_alpha(level) if level < math.inf else 1.0
+class _Frame:
+    """The caller's sigmas as the solver's noise levels, and back."""
+
+    def __init__(self, grid: Tensor, flow: bool) -> None:
+        self._grid, sigmas = grid, tuple(grid.tolist())
+        self._own = _flow_levels(sigmas) if flow else None
+        self.levels = sigmas if self._own is None else tuple(self._own)
+
+    def sigma(self, level: float) -> float:
+        """The caller's sigma; on the grid just the one that was given."""
+        if self._own is None:
+            return level
+        return self._own[level] if level in self._own else level / (1 + level)
+
+    def tensor(self, level: float) -> Tensor:
+        """The same as a tensor without dimensions, like the caller's."""
+        return self._grid.new_full((), self.sigma(level))
 
 
 def _tensor(sigmas: Sigmas) -> Tensor:
@@ -351,15 +355,6 @@ def _tensor(sigmas: Sigmas) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _plan(name: str, prediction: str, eta: float, sigmas: tuple[float, ...], flow: bool) -> Plan:
-    """A plan, kept for the next run; in the frame of flow if asked for."""
-    if not flow:
-        return make_plan(name, sigmas, eta=eta, prediction=prediction)
-    levels = tuple(_flow_levels(sigmas))
-    return make_plan(name, levels, eta=eta, prediction=prediction).scaled(flow_alpha)
-
-
-@lru_cache(maxsize=64)
 def _flow_levels(sigmas: tuple[float, ...]) -> dict[float, float]:
     """The noise levels sigma/(1 - sigma) of a grid of flow, in its order, each with its sigma."""
     if require_grid(sigmas)[0] > 1 + 1e-6:  # the 1 of a shifted schedule may be rounded up
@@ -369,10 +364,22 @@ def _flow_levels(sigmas: tuple[float, ...]) -> dict[float, float]:
     return {sigma / (1 - sigma) if sigma < 1 else math.inf: sigma for sigma in sigmas}
 
 
+def _alpha(level: float) -> float:
+    """Of flow; at an infinite level a state is the unit noise itself."""
+    return flow_alpha(level) if level < math.inf else 1.0
+
+
+@lru_cache(maxsize=64)
+def _plan(name: str, prediction: str, eta: float, levels: tuple[float, ...], flow: bool) -> Plan:
+    """A plan, kept for the next run; in the frame of flow if asked for."""
+    plan = make_plan(name, levels, eta=eta, prediction=prediction)
+    return plan.scaled(flow_alpha) if flow else plan
+
+
 def _seeded(seed: object, batch: int) -> NoiseSource:
-    if not isinstance(seed, int):
+    if not isinstance(seed, Integral):
         return GeneratorNoise()
-    return SeededNoise([(seed + i) % 2**64 for i in range(batch)])
+    return SeededNoise([(int(seed) + i) % 2**64 for i in range(batch)])
 
 
 def _require_values(solver: Solver) -> None:
@@ -386,22 +393,24 @@ def _require_values(solver: Solver) -> None:
 class _StretchNoise:
     """A noise source that asks a noise sampler; noise off the solution's path is drawn by torch."""
 
-    def __init__(
-        self, noise_sampler: NoiseSampler, sigma_of: Callable[[float], float], grid: Tensor
-    ) -> None:
-        self._noise_sampler, self._sigma_of, self._grid = noise_sampler, sigma_of, grid
+    def __init__(self, noise_sampler: NoiseSampler, frame: _Frame) -> None:
+        self._noise_sampler, self._frame = noise_sampler, frame
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        level = self._frame.tensor
         drawn = [
-            self._noise_sampler(self._level(interval.sigma), self._level(interval.sigma_next))
+            self._noise_sampler(level(interval.sigma), level(interval.sigma_next))
             if interval.path == 0
             else torch.randn_like(like)
             for interval in intervals
         ]
+        for noise in drawn:
+            if not isinstance(noise, Tensor) or noise.shape != like.shape:
+                given = tuple(noise.shape) if isinstance(noise, Tensor) else type(noise).__name__
+                raise NoiseError(
+                    f"a noise sampler returns a tensor {tuple(like.shape)}, like x; got {given}"
+                )
         return torch.stack(drawn).to(like)
-
-    def _level(self, level: float) -> Tensor:
-        return self._grid.new_full((), self._sigma_of(level))
 
 
 def _multiplied(noise: NoiseSource, factor: float) -> NoiseSource:
@@ -416,10 +425,8 @@ def _multiplied(noise: NoiseSource, factor: float) -> NoiseSource:
 class _Reporter:
     """Calls back with the dictionary of k-diffusion: x and sigma_hat are those of the first model call."""
 
-    def __init__(
-        self, callback: KCallback, sigma_of: Callable[[float], float], grid: Tensor
-    ) -> None:
-        self._callback, self._sigma_of, self._grid = callback, sigma_of, grid
+    def __init__(self, callback: KCallback, frame: _Frame) -> None:
+        self._callback, self._frame = callback, frame
         self.calls: list[tuple[Tensor, float]] = []
 
     def __call__(self, step: StepInfo) -> None:
@@ -429,8 +436,8 @@ class _Reporter:
             {
                 "x": x,
                 "i": step.index,
-                "sigma": self._grid.new_full((), self._sigma_of(step.sigma)),
-                "sigma_hat": self._grid.new_full((), sigma_hat),
+                "sigma": self._frame.tensor(step.sigma),
+                "sigma_hat": self._frame.tensor(sigma_hat),
                 "denoised": step.denoised,
             }
         )

@@ -272,7 +272,11 @@ def test_wrong_options_are_refused_at_once(
         ({"eta": -1.0}, ParameterError, "eta"),
         ({"s_churn": 1.0}, ParameterError, "s_churn"),
         ({"model": lambda x, sigma: x[:1]}, DenoiserError, "denoiser returns"),
-        ({"noise_sampler": lambda a, b: torch.zeros(1)}, NoiseError, "noise source returns"),
+        (
+            {"noise_sampler": lambda a, b: torch.zeros(1)},
+            NoiseError,
+            "noise sampler returns a tensor (3, 2), like x; got (1,)",
+        ),
     ],
 )
 def test_wrong_calls_are_typed(change: dict, error: type, says: str) -> None:

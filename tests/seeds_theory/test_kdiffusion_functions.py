@@ -10,6 +10,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import straightforward
 import torch
@@ -219,8 +220,13 @@ def test_a_second_run_makes_no_new_plan(monkeypatch: pytest.MonkeyPatch) -> None
         ({"sigmas": torch.ones(2, 2)}, GridError, "one-dimensional sequence; got shape (2, 2)"),
         ({"sigmas": "karras"}, GridError, "a sequence of noise levels; got 'karras'"),
         ({"flow": True}, GridError, "sigmas of flow lie in [0, 1]; got 20"),
+        ({"noise_sampler": lambda a, b: 0.0}, NoiseError, "like x; got float"),
         ({"x": 3}, ParameterError, "floating-point tensor"),
-        ({"noise_sampler": lambda a, b: torch.zeros(1)}, NoiseError, "noise source returns"),
+        (
+            {"noise_sampler": lambda a, b: torch.zeros(1)},
+            NoiseError,
+            "noise sampler returns a tensor (3, 2), like x; got (1,)",
+        ),
     ],
 )
 def test_wrong_calls_are_typed(change: dict, error: type[SeedsError], says: str) -> None:
@@ -281,6 +287,14 @@ def test_the_noise_does_not_repeat_the_initial_noise_of_the_same_seed(seed: int)
     )
     initial = torch.randn(3, 2, generator=torch.Generator().manual_seed(seed))
     assert not torch.isclose(noise({"seed": seed}) / one, initial, atol=1e-4).any()
+
+
+def test_a_seed_may_be_any_integer() -> None:
+    found = [
+        kdiffusion.sample_seeds_2(curved, normals(), GRID, {"seed": seed})
+        for seed in (2**63 - 1, np.int64(2**63 - 1))
+    ]
+    assert torch.equal(*found)
 
 
 def test_a_seed_that_is_no_integer_leaves_the_noise_to_torch() -> None:

@@ -35,6 +35,20 @@ def test_a_sampler_that_has_its_orders_passes(sampler, orders: dict[str, float])
     assert_order(sampler, **orders)
 
 
+@pytest.mark.parametrize(
+    ("name", "orders"),
+    [
+        ("sample_seeds_2?solver_type=phi_2", {"weak": 2, "strong": 1}),
+        ("sample_seeds_3", {"weak": 2, "strong": 1}),
+        ("sample_seeds_2m", {"weak": 2}),  # no noise sampler gives averages: no strong order
+    ],
+)
+def test_the_functions_of_k_diffusions_signature_pass(name: str, orders: dict[str, float]) -> None:
+    """The other functions are the methods of their names, to the bit, which are measured elsewhere."""
+    severity = "note" if "strong" in orders else "warning"
+    assert_order(f"seeds_theory.kdiffusion:{name}", **orders, fail_on=severity)
+
+
 def message(sampler, **arguments) -> str:
     with pytest.raises(AssertionError) as caught:
         assert_order(sampler, **arguments)
