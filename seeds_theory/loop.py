@@ -177,10 +177,10 @@ class FiniteWatch:
         """Whether all values are finite, as far as that is known yet."""
         if self._off:
             return True
-        total = values.detach().sum(dtype=self._wide)  # of finite values, finite but for overflow
+        total = values.sum(dtype=self._wide)  # of finite values, finite but for overflow
         if self._immediate:
             return math.isfinite(total.item()) or bool(values.isfinite().all())
-        self._sums.append((total, index, sigma))
+        self._sums.append((total.detach(), index, sigma))
         return True
 
     def check(self) -> None:

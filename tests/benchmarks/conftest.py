@@ -1,5 +1,6 @@
 """Ratios of interleaved runs in one process, and the record of them that the book shows."""
 
+import importlib.metadata
 import json
 import platform
 import statistics
@@ -25,10 +26,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--record")
     if path:
+        threads = torch.get_num_threads()
         record = {
-            "command": f"OMP_NUM_THREADS={torch.get_num_threads()} pytest tests/benchmarks --record {path}",
-            "machine": f"{platform.machine()} CPU, threads of torch: {torch.get_num_threads()}",
-            "torch": torch.__version__,
+            "command": f"OMP_NUM_THREADS={threads} pytest tests/benchmarks --record {path}",
+            "machine": f"{platform.machine()} CPU, threads of torch: {threads}",
+            "versions": {name: _version(name) for name in ("torch", "k-diffusion", "diffusers")},
             "rows": session.config.stash[ROWS],
         }
         path.write_text(json.dumps(record, indent=1) + "\n")
@@ -54,7 +56,7 @@ def compare(benchmark: Any, record: Callable[..., None]) -> Callable[..., float]
     """
 
     def ratio(
-        ours: Callable[[], Any], peer: Callable[[], Any], /, rounds: int = 31, **labels: str
+        ours: Callable[[], Any], peer: Callable[[], Any], /, rounds: int = 51, **labels: str
     ) -> float:
         ours(), peer()
         times = [(_seconds(ours), _seconds(peer)) for _ in range(rounds)]
@@ -70,7 +72,14 @@ def compare(benchmark: Any, record: Callable[..., None]) -> Callable[..., float]
     return ratio
 
 
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def _seconds(function: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     function()
-    return time.perf_counter() - start
+    return time.process_time() - start

@@ -11,7 +11,7 @@ SHAPES = {"4 numbers": (4, 1), "4x64x64": (1, 4, 64, 64)}
 
 
 def model(x, sigma):
-    return torch.tanh(x / (1 + sigma))
+    return x / (1 + sigma)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
