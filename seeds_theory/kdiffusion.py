@@ -42,11 +42,12 @@ from seeds_theory.errors import (
 )
 from seeds_theory.grids import require_grid
 from seeds_theory.loop import StepInfo, follow, require_state
-from seeds_theory.methods import METHODS, exact_node
+from seeds_theory.methods import METHODS, exact_node, method
 from seeds_theory.plan import Interval, Plan, make_plan, require_eta
 from seeds_theory.schedule import flow_alpha
 from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, silent
+from seeds_theory.tableau import Tableau
 
 Model = Callable[..., Any]
 Sigmas = Tensor | Sequence[float]
@@ -312,7 +313,8 @@ def run(
     eta = require_eta(solver.eta if eta is None else eta)
     progress = sys.stderr.isatty() if disable is None else not disable
     if solver.baseline is None:
-        plan = _plan(solver.name, solver.options.get("prediction", "data"), eta, frame.levels, flow)
+        prediction = solver.options.get("prediction", "data")
+        plan = _plan(method(solver.name), prediction, eta, frame.levels, flow)
         return follow(denoiser, x, plan, noise, callback=reporter, progress=progress)
     options: dict[str, Any] = {"eta": eta, "callback": reporter, "progress": progress}
     if not flow:
@@ -370,9 +372,11 @@ def _alpha(level: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _plan(name: str, prediction: str, eta: float, levels: tuple[float, ...], flow: bool) -> Plan:
+def _plan(
+    tableau: Tableau, prediction: str, eta: float, levels: tuple[float, ...], flow: bool
+) -> Plan:
     """A plan, kept for the next run; in the frame of flow if asked for."""
-    plan = make_plan(name, levels, eta=eta, prediction=prediction)
+    plan = make_plan(tableau, levels, eta=eta, prediction=prediction)
     return plan.scaled(flow_alpha) if flow else plan
 
 

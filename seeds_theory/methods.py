@@ -226,7 +226,6 @@ def symbolic(name: str) -> Tableau:
     return family.build(*nodes)
 
 
-@cache
 def method(name: str) -> Tableau:
     """The tableau of a name, with nodes after ``@`` if they are not the default ones.
 
@@ -240,14 +239,18 @@ def method(name: str) -> Tableau:
     UnknownNameError : the name is not registered; lists those that are.
     TableauError : the nodes are unreadable, too few or many, outside (0, 1] or repeated.
     """
-    base, at, listed = name.partition("@")
+    base, at, _ = name.partition("@")
     if base not in METHODS:
         raise UnknownNameError(
             f"unknown method {name!r}; known: {', '.join(METHODS)}, with nodes as in 'seeds-2@0.7'"
         )
     family = METHODS[base]
-    if not at:
-        return _built(family, family.nodes)
+    return _named(family, name) if at else _built(family, family.nodes)
+
+
+@cache
+def _named(family: Family, name: str) -> Tableau:
+    base, _, listed = name.partition("@")
     try:
         nodes = tuple(sp.Rational(exact_node(node)) for node in listed.split(","))
     except (ValueError, ZeroDivisionError, OverflowError):
