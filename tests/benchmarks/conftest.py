@@ -36,6 +36,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         path.write_text(json.dumps(record, indent=1) + "\n")
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for row in config.stash[ROWS]:
+        terminalreporter.write_line(", ".join(f"{name}: {value}" for name, value in row.items()))
+
+
 @pytest.fixture
 def record(benchmark: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
     """``record(**row)`` adds a row to the record, of the group that is the file's name."""
@@ -66,7 +71,6 @@ def compare(benchmark: Any, record: Callable[..., None]) -> Callable[..., float]
         row |= {"ours_ms": milliseconds[0], "peer_ms": milliseconds[1]}
         record(**labels, **{name: round(value, 4) for name, value in row.items()})
         benchmark.pedantic(ours, rounds=1)
-        print(f"{', '.join(labels.values())}: {median:.2f} ({low:.2f} to {high:.2f})")
         return median
 
     return ratio
