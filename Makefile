@@ -49,7 +49,7 @@ test: $(STAMP) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
-	$(BIN)/pytest tests/benchmarks --benchmark-only
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/benchmarks --benchmark-only
 
 verify: $(STAMP) ## check every claim of the ledger and print its verdict
 	@$(BIN)/seeds-verify

@@ -13,7 +13,9 @@ intervals) lose nothing.
 
 from __future__ import annotations
 
+import bisect
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from math import factorial
 from typing import Any
@@ -48,6 +50,9 @@ class BrownianPath:
     parameters : value of the parameter of a form that has one, e.g. ``{GAUSSIAN: c}`` with c a number
         or an array that broadcasts over the event shape.
     degree : the highest `Interval.degree` that will be asked for, of any form without a parameter.
+
+    It keeps all its normals, one state for each interval of its grid and form, as long as it lives. A run
+    adds up each of them once at most, whatever the size of its steps, and waits for no device.
 
     Raises
     ------
@@ -97,16 +102,9 @@ class BrownianPath:
         ]
         drawn = (source or GeneratorNoise())(fine, like)
         normals = require_normals(drawn, len(fine), like, "the path")
-        normals = normals.to(torch.promote_types(like.dtype, torch.float32))  # sums need the digits
-        normals = normals.unflatten(0, (-1, len(self._carried)))
-        factor = self._factor()
-        self._noises: list[Tensor] = []  # one (intervals, *shape) for each of those carried
-        for row in range(len(self._carried)):
-            terms = (
-                _over_batch(factor[..., row, column], normals[:, column]) * normals[:, column]
-                for column in range(row + 1)
-            )
-            self._noises.append(functools.reduce(Tensor.add_, terms))
+        wide = torch.promote_types(like.dtype, torch.float32)  # sums need the digits
+        self._normals = normals.to(wide).unbind()
+        self._factors = self._factor()
 
     @classmethod
     def serving(
@@ -127,7 +125,7 @@ class BrownianPath:
         return cls(_ends(asked), etas.pop(), like, source, forms, degree=degree)
 
     def _factor(self) -> np.ndarray:
-        """Lower triangular factors of the joint covariances: (intervals, [event], carried, carried)."""
+        """Lower triangular factors of the joint covariances: (intervals, carried, carried, [*event])."""
         extra = max((np.ndim(value) for value in self._parameters.values()), default=0)
         start, stop = (self._log_snr[part].reshape(-1, *(1,) * extra, 1) for part in np.s_[:-1, 1:])
         start = np.where(np.isinf(start), stop, start)  # an infinite interval is treated below
@@ -145,15 +143,15 @@ class BrownianPath:
         lower = np.swapaxes(upper * signs[..., None], -1, -2)
         if np.isinf(self._log_snr[0]):  # data prediction: all of the state is this noise
             lower[0, ..., 0, 0] = np.exp(-self._log_snr[1])
-        return np.asarray(lower)
+        return np.moveaxis(lower, (-2, -1), (1, 2))
 
     def _per_point(self, form: SemilinearForm, t: Any, s: Any) -> np.ndarray:
         parameter = np.asarray(self._parameters.get(form, np.nan))[..., None]
         return np.asarray(form.numeric_propagator()(t, s, self.eta, parameter))
 
     def _index(self, sigma: float) -> int:
-        position = -np.log(sigma) if sigma > 0 else np.inf
-        index = int(np.searchsorted(self._log_snr, position - _SAME_POINT))
+        position = -math.log(sigma) if sigma > 0 else math.inf
+        index = bisect.bisect_left(self._log_snr, position - _SAME_POINT)
         if index == len(self._log_snr) or self._log_snr[index] > position + _SAME_POINT:
             raise NoiseError(
                 f"the path has no point at sigma = {sigma:g}: draw it on the union of all points, "
@@ -161,21 +159,31 @@ class BrownianPath:
             )
         return index
 
-    def noise(
+    def noise(self, form: SemilinearForm, sigma: float, sigma_next: float) -> Tensor:
+        """The noise of a form between two points of the grid: shaped like the states."""
+        total = torch.empty_like(self._normals[0])
+        self._write(total, ((form, 0, 1.0),), sigma, sigma_next)
+        return total
+
+    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """The standardised noises of these intervals."""
+        draws = like.new_empty((len(intervals), *like.shape), dtype=self._normals[0].dtype)
+        for draw, interval in zip(draws.unbind(), intervals, strict=True):
+            if interval.path != 0:
+                raise NoiseError("a path serves one Brownian motion; the method asks for several")
+            if interval.eta != self.eta:
+                raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
+            self._write(draw, interval.parts, interval.sigma, interval.sigma_next)
+        return draws.to(like)
+
+    def _write(
         self,
-        form: SemilinearForm,
+        total: Tensor,
+        parts: Iterable[tuple[SemilinearForm, int, float]],
         sigma: float,
         sigma_next: float,
-        unit: float = 1.0,
-        power: int = 0,
-    ) -> Tensor:
-        """The noise of a form between two points of the grid, over a unit: shaped like the states.
-
-        power : of a moment of the noise instead, whose kernel has the factor :math:`x^k / k!` more.
-        """
-        if form not in self.forms:
-            names = ", ".join(f.name for f in self.forms)
-            raise NoiseError(f"the path carries the noise of {names}; asked for {form.name!r}")
+    ) -> None:
+        """Sum moments of forms' noises over a stretch, as `Interval.parts` lists them, into a tensor."""
         first, last = self._index(sigma), self._index(sigma_next)
         if first == last and sigma != sigma_next:
             raise NoiseError(
@@ -186,42 +194,47 @@ class BrownianPath:
             raise NoiseError(
                 f"a stretch of the path goes to lower noise; got {sigma:g} to {sigma_next:g}"
             )
-        if (form, power) not in self._carried or (power and np.isinf(sigma)):
+        weights = functools.reduce(
+            np.add,
+            (weight * self._weights(form, power, first, last) for form, power, weight in parts),
+        )
+        count = len(self._carried)
+        normals = self._normals[first * count : last * count]
+        if first == last:
+            total.zero_()
+        elif weights.ndim == 2:
+            numbers = weights.ravel().tolist()
+            torch.mul(normals[0], numbers[0], out=total)
+            for number, normal in zip(numbers[1:], normals[1:], strict=True):
+                if number:
+                    total.add_(normal, alpha=number)
+        else:
+            fields = torch.tensor(weights).flatten(0, 1).to(total)
+            torch.sum(torch.stack(normals) * fields.unsqueeze(1), dim=0, out=total)
+
+    def _weights(self, form: SemilinearForm, power: int, first: int, last: int) -> np.ndarray:
+        """A moment over a stretch in the normals of its pieces: (pieces, carried, [*event])."""
+        if form not in self.forms:
+            names = ", ".join(f.name for f in self.forms)
+            raise NoiseError(f"the path carries the noise of {names}; asked for {form.name!r}")
+        if (form, power) not in self._carried or (power and np.isinf(self._log_snr[first])):
             raise NoiseError(
-                f"the path carries no moment of power {power} from sigma = {sigma:g}: draw it with "
-                f"degree={power}, for steps from finite noise levels"
+                f"the path carries no moment of power {power} from sigma = "
+                f"{math.exp(-self._log_snr[first]):g}: draw it with degree={power}, for steps from "
+                "finite noise levels"
             )
-        ends = self._log_snr[first + 1 : last + 1]
+        row, factors = self._carried.index((form, power)), self._factors[first:last]
+        if last == first + 1:  # nothing to join
+            return np.asarray(factors[:, row])
+        axes = (-1, *(1,) * (factors.ndim - 2))
+        ends, stop = self._log_snr[first + 1 : last + 1].reshape(axes), self._log_snr[last]
         parameter = self._parameters.get(form, np.nan)
-        ends = ends.reshape(-1, *(1,) * np.ndim(parameter))
-        stop = self._log_snr[last]
         carried = form.numeric_propagator()(stop, ends, self.eta, parameter)
-        carried = np.broadcast_to(carried, np.broadcast(carried, ends).shape) / unit
-
-        def joined(lower: int) -> Tensor:
-            weights = carried * (stop - ends) ** (power - lower) / factorial(power - lower)
-            pieces = self._noises[self._carried.index((form, lower))][first:last]
-            if weights.ndim == 1:
-                return torch.tensordot(torch.tensor(weights).to(pieces), pieces, dims=1)
-            return (_over_batch(weights, pieces) * pieces).sum(0)
-
-        return functools.reduce(Tensor.add_, map(joined, range(power + 1)))
-
-    def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
-        """The standardised noises of these intervals."""
-        draws = []
-        for interval in intervals:
-            if interval.path != 0:
-                raise NoiseError("a path serves one Brownian motion; the method asks for several")
-            if interval.eta != self.eta:
-                raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
-            ends = (interval.sigma, interval.sigma_next)
-            parts = (
-                self.noise(form, *ends, unit=1 / weight, power=power)
-                for form, power, weight in interval.parts
-            )
-            draws.append(functools.reduce(Tensor.add_, parts))
-        return torch.stack(draws).to(like)
+        weights = carried * factors[:, row]
+        for k in range(1, power + 1):
+            carried = carried * (stop - ends) / k
+            weights = weights + carried * factors[:, row - k]
+        return np.asarray(weights)
 
 
 def _over_event(form: SemilinearForm, value: Any, shape: tuple[int, ...]) -> Any:
@@ -231,14 +244,6 @@ def _over_event(form: SemilinearForm, value: Any, shape: tuple[int, ...]) -> Any
         raise ParameterError(
             f"the parameter of {form.name!r} broadcasts over the event {shape}; got {np.shape(value)}"
         ) from None
-
-
-def _over_batch(weights: np.ndarray, states: Tensor) -> Tensor:
-    """Weights (n,) or (n, *event) beside states (n, batch, *event)."""
-    tensor = torch.tensor(weights).to(states)
-    if tensor.ndim == 1:
-        return tensor.reshape(-1, *(1,) * (states.ndim - 1))
-    return tensor.unsqueeze(1)
 
 
 def path_points(plans: Iterable[Plan]) -> np.ndarray:

@@ -342,7 +342,7 @@ class _Frame:
 
     def tensor(self, level: float) -> Tensor:
         """The same as a tensor without dimensions, like the caller's."""
-        return self._grid.new_tensor(self.sigma(level))
+        return self._grid.new_full((), self.sigma(level))
 
 
 def _tensor(sigmas: Sigmas) -> Tensor:

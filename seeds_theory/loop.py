@@ -86,20 +86,33 @@ def _follow(
     watch = FiniteWatch(x)
     steps = tqdm(plan.steps, desc=plan.tableau.name, unit="step") if progress else plan.steps
     for index, step in enumerate(steps):
-        stages = Stages(step, x, draw(source, step, x, index))
-        for _ in step.rows:
-            state, level = stages.state, stages.sigma
-            estimate = denoiser(state, level)
-            require_estimate(estimate, x, index, level)
-            stages.advance(estimate)
-            if not watch.passes(stages.state, index, level):
-                estimated = state.isfinite().all() and not estimate.isfinite().all()
-                raise not_finite(index, level, bool(estimated))
-        x = stages.state
-        if callback is not None:
-            callback(StepInfo(index, step.sigma, step.sigma_next, x, stages.denoised))
+        x = _follow_step(index, step, denoiser, x, source, callback, watch)
     watch.check()
     return x
+
+
+def _follow_step(
+    index: int,
+    step: Step,
+    denoiser: Denoiser,
+    x: Tensor,
+    source: NoiseSource,
+    callback: Callback | None,
+    watch: FiniteWatch,
+) -> Tensor:
+    # A function of its own, so that nothing of a step is kept while the next one draws its normals.
+    stages = Stages(step, x, draw(source, step, x, index))
+    for _ in step.rows:
+        state, level = stages.state, stages.sigma
+        estimate = denoiser(state, level)
+        require_estimate(estimate, x, index, level)
+        stages.advance(estimate)
+        if not watch.passes(stages.state, index, level):
+            estimated = state.isfinite().all() and not estimate.isfinite().all()
+            raise not_finite(index, level, bool(estimated))
+    if callback is not None:
+        callback(StepInfo(index, step.sigma, step.sigma_next, stages.state, stages.denoised))
+    return stages.state
 
 
 class Stages:
@@ -164,10 +177,10 @@ class FiniteWatch:
         """Whether all values are finite, as far as that is known yet."""
         if self._off:
             return True
-        total = values.detach().sum(dtype=self._wide)  # of finite values, finite but for overflow
+        total = values.sum(dtype=self._wide)  # of finite values, finite but for overflow
         if self._immediate:
             return math.isfinite(total.item()) or bool(values.isfinite().all())
-        self._sums.append((total, index, sigma))
+        self._sums.append((total.detach(), index, sigma))
         return True
 
     def check(self) -> None:

@@ -153,8 +153,9 @@ def average_formula() -> tuple[tuple[sp.Expr, ...], ...]:
     return tuple(rows)
 
 
+@lru_cache(maxsize=1024)
 def average_weights(length: float, eta: float) -> tuple[tuple[float, ...], ...]:
-    """The numbers of `average_formula`."""
+    """The numbers of `average_formula`, kept for the next run on the same grid."""
     return tuple(tuple(float(weight(length, eta)) for weight in row) for row in _average_numbers())
 
 

@@ -22,6 +22,10 @@ class Stub(torch.nn.Module):
 
     dtype = torch.float32
 
+    def __init__(self):
+        super().__init__()
+        self.map_layer0 = torch.nn.Linear(1, 1)  # whose type is the network's
+
     def forward(self, x, noise, labels):
         return x
 

@@ -5,9 +5,7 @@ calls. A ratio in one process is stated; absolute times mean little on a shared 
 """
 
 import itertools
-import time
 
-import pytest
 import torch
 
 from seeds_theory import BrownianPath, follow, make_plan, path_points, uniform_log_snr
@@ -50,29 +48,15 @@ def test_both_loops_compute_the_same_law():
         assert abs(float(ours.mean() - theirs.mean())) < spread
 
 
-@pytest.mark.parametrize("loop", [library, plain])
-def test_throughput(benchmark, loop):
+def test_the_library_keeps_four_fifths_of_the_plain_loops_throughput(compare):
+    """What one pays for a general loop and coupled paths."""
     x = CURVED.marginal(4.0).sample(BATCH)
-    benchmark.extra_info["path-steps"] = BATCH * sum(STEPS)
-    benchmark(loop, x)
-
-
-def test_the_library_keeps_half_of_the_plain_loops_throughput(benchmark):
-    """The median ratio of interleaved runs: what one pays for a general loop and coupled paths."""
-    x = CURVED.marginal(4.0).sample(BATCH)
-    library(x), plain(x)
-
-    def ratio() -> float:
-        start = time.perf_counter()
-        plain(x)
-        middle = time.perf_counter()
-        library(x)
-        return (middle - start) / (time.perf_counter() - middle)
-
-    ratios = sorted(ratio() for _ in range(9))
-    benchmark.extra_info["plain over library"] = ratios[4]
-    benchmark.pedantic(library, args=(x,), rounds=1)
-    print(
-        f"throughput, library over plain loop: {ratios[4]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    ratio = compare(
+        lambda: library(x),
+        lambda: plain(x),
+        ours="seeds-1 on a BrownianPath",
+        peer="plain loop",
+        shape=f"{BATCH} numbers",
+        noise="one path",
     )
-    assert ratios[4] > 0.5
+    assert ratio < 1 / 0.8
