@@ -16,12 +16,14 @@ from tqdm import tqdm
 from seeds_theory import METHODS, ParameterError, method
 from seeds_theory.baselines import BASELINES
 from seeds_theory.command import (
+    one_of,
     require_picture,
     require_writable,
     run_command,
     whole_numbers,
     write_json,
 )
+from seeds_theory.solver import SOLVERS
 from toy_models.convergence import Study, figure, gaussian_study, table
 from toy_models.gaussian import Gaussian
 from toy_models.images import fashion_mnist
@@ -53,13 +55,16 @@ _STEPS = {
     Target.images: "8,16,32,64,128,256",
 }
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich")
 
 
 @app.command()
 def order(
     methods: Annotated[
-        list[str] | None, typer.Argument(help="Names from --list; nodes as in seeds-2@0.7.")
+        list[str] | None,
+        typer.Argument(
+            help="Names from --list; nodes as in seeds-2@0.7.", autocompletion=one_of(SOLVERS)
+        ),
     ] = None,
     prediction: Annotated[Predicts, typer.Option(help="What is integrated.")] = Predicts.data,
     eta: Annotated[float, typer.Option(help="1: reverse SDE, 0: ODE; any value >= 0.")] = 1.0,
