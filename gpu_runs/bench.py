@@ -32,9 +32,9 @@ from seeds_theory.command import (
     whole_numbers,
     write_json,
 )
-from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.errors import ParameterError
 from seeds_theory.settings import few_steps, require_width
-from seeds_theory.solver import SOLVERS
+from seeds_theory.solver import SOLVERS, Solver
 
 
 class _Commands(TyperGroup):
@@ -272,8 +272,7 @@ def micro(
     require_writable(json_file)
     names = methods or list(SOLVERS)
     for name in names:
-        if name.partition("@")[0] not in SOLVERS:
-            raise UnknownNameError(f"unknown sampler {name!r}; known: {', '.join(SOLVERS)}")
+        Solver(name)  # a wrong name ends here, not after the work on the right ones
     loaded = load_checkpoint(network, device=require_device(device))
     costs = [
         micro_benchmark.measure(loaded, name, nfe=nfe, batch=batch, precision=precision)

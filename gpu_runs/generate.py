@@ -69,7 +69,8 @@ def generate(
     grid: Annotated[
         str,
         typer.Option(
-            help=f"Noise levels: {GRIDS}.", autocompletion=one_of(("edm", "rho=", "logsnr"))
+            help=f"Noise levels: {', '.join(GRIDS)}; edm is rho=7.",
+            autocompletion=one_of(("edm", "logsnr")),
         ),
     ] = "edm",
     sigma_min: Annotated[float, typer.Option(help="Last noise level before 0.")] = 0.002,

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from proofs_checks.ledger import decide, select
 from seeds_theory.command import one_of, run_command
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import unknown
 from seeds_theory.methods import METHODS, SEEDS, Family, symbolic
 from seeds_theory.noise import Functional, NoiseRule
 from seeds_theory.tableau import Tableau
@@ -183,7 +183,7 @@ def run(names: Sequence[str] = (), progress: bool = False) -> list[tuple[Mutant,
     """Every mutant of these methods (all for none) and the claim that kills it."""
     for name in names:
         if name not in METHODS:
-            raise UnknownNameError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+            raise unknown("method", name, METHODS)
     found = [mutant for name in (names or METHODS) for mutant in mutants(name)]
     bar = tqdm(found, desc="mutants", disable=not progress, leave=False)
     return [(mutant, killer(mutant)) for mutant in bar]
