@@ -58,7 +58,7 @@ def test_help_has_an_example():
     ("arguments", "message"),
     [
         ([], "name one or more methods"),
-        (["seeds-9"], "unknown method 'seeds-9'"),
+        (["seeds-9"], "unknown sampler 'seeds-9'"),
         (["seeds-2@1.5"], "(0, 1]"),
         (["seeds-1", "--eta", "-1"], "eta"),
         (["seeds-1", "--variance", "0"], "variance"),
