@@ -78,5 +78,5 @@ def find_plan(plan: str, *, ours: bool = False) -> Plan:
         return known[plan].ours if ours else known[plan].published
     if plan.endswith(".toml") and not ours:
         return read_plan(plan)
-    what = "--ours is for a preset" if ours else "a plan is a .toml file or a preset"
-    raise unknown("plan", plan, known, f": {what}")
+    what = "--ours is for one of these" if ours else "a plan is one of these or a .toml file"
+    raise unknown("preset", plan, known, f"; {what}")
