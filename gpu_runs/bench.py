@@ -15,25 +15,26 @@ from typer.core import TyperGroup
 
 from gpu_runs import micro as micro_benchmark
 from gpu_runs.benchmark import Resources, run_plan
-from gpu_runs.checkpoint import load_checkpoint
+from gpu_runs.checkpoint import EMBEDDED, load_checkpoint
 from gpu_runs.curves import figure, table
 from gpu_runs.device import require_device
-from gpu_runs.features import FASHION_MNIST
+from gpu_runs.features import FASHION_MNIST, FEATURES
 from gpu_runs.generation import PRECISIONS
 from gpu_runs.plans import Plan
 from gpu_runs.presets import find_plan, presets
 from gpu_runs.results import read_results
 from gpu_runs.tuned import rows as tuned_rows
 from seeds_theory.command import (
+    one_of,
     require_picture,
     require_writable,
     run_command,
     whole_numbers,
     write_json,
 )
-from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.errors import ParameterError
 from seeds_theory.settings import few_steps, require_width
-from seeds_theory.solver import SOLVERS
+from seeds_theory.solver import SOLVERS, Solver
 
 
 class _Commands(TyperGroup):
@@ -48,11 +49,11 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    add_completion=False,
     rich_markup_mode="rich",
     no_args_is_help=True,
     help="Tables of methods on a checkpoint, and what the methods cost.\n\n"
-    "[bold]seeds-bench PLAN.toml[/bold] is short for [bold]seeds-bench run PLAN.toml[/bold].",
+    "[bold]seeds-bench PLAN.toml[/bold] is short for [bold]seeds-bench run PLAN.toml[/bold].\n\n"
+    "Example: [bold]seeds-bench micro seeds-1 seeds-3[/bold]; each command's --help has one, too.",
 )
 
 Device = Annotated[
@@ -62,18 +63,31 @@ Device = Annotated[
 
 @app.command()
 def run(
-    plan: Annotated[str, typer.Argument(help="A .toml file, or a name that `presets` lists.")],
+    plan: Annotated[
+        str,
+        typer.Argument(
+            help="A .toml file, or a name that `presets` lists.", autocompletion=one_of(presets)
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="For the results. Default: the plan's name.")
     ] = None,
     network: Annotated[
-        str | None, typer.Option(metavar="PATH|NAME", help="A checkpoint instead of the plan's.")
+        str | None,
+        typer.Option(
+            metavar="PATH|NAME",
+            help="A checkpoint instead of the plan's.",
+            autocompletion=one_of(EMBEDDED),
+        ),
     ] = None,
     ref: Annotated[
         str | None, typer.Option(metavar="FILE", help="Reference statistics, likewise.")
     ] = None,
     features: Annotated[
-        str | None, typer.Option(help="As of seeds-fid, instead of the plan's.")
+        str | None,
+        typer.Option(
+            help="As of seeds-fid, instead of the plan's.", autocompletion=one_of(FEATURES)
+        ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file of inception features.")
@@ -204,6 +218,8 @@ def list_presets(
 
     The weights are licensed CC BY-NC-SA 4.0 and are not part of this project: a user has the files that are
     named here. A score with a star is quoted from memory, not from the publication.
+
+    Example: [bold]seeds-bench presets --json presets.json[/bold]
     """
     require_writable(json_file)
     drawn = Table(
@@ -229,15 +245,20 @@ def list_presets(
 @app.command()
 def micro(
     methods: Annotated[
-        list[str] | None, typer.Argument(help="Methods and baselines. Default: all.")
+        list[str] | None,
+        typer.Argument(help="Methods and baselines. Default: all.", autocompletion=one_of(SOLVERS)),
     ] = None,
     network: Annotated[
-        str, typer.Option(metavar="PATH|NAME", help="The checkpoint.")
+        str,
+        typer.Option(metavar="PATH|NAME", help="The checkpoint.", autocompletion=one_of(EMBEDDED)),
     ] = FASHION_MNIST,
     nfe: Annotated[int, typer.Option(min=1, help="Most network calls of a run.")] = 20,
     batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 16,
     precision: Annotated[
-        str, typer.Option(help=f"Of the network: {', '.join(PRECISIONS)}.")
+        str,
+        typer.Option(
+            help=f"Of the network: {', '.join(PRECISIONS)}.", autocompletion=one_of(PRECISIONS)
+        ),
     ] = "fp32",
     device: Device = None,
     json_file: Annotated[
@@ -251,8 +272,7 @@ def micro(
     require_writable(json_file)
     names = methods or list(SOLVERS)
     for name in names:
-        if name.partition("@")[0] not in SOLVERS:
-            raise UnknownNameError(f"unknown sampler {name!r}; known: {', '.join(SOLVERS)}")
+        Solver(name)  # a wrong name ends here, not after the work on the right ones
     loaded = load_checkpoint(network, device=require_device(device))
     costs = [
         micro_benchmark.measure(loaded, name, nfe=nfe, batch=batch, precision=precision)

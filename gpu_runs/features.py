@@ -28,6 +28,8 @@ from gpu_runs.inputs import open_regular, reason
 
 FASHION_MNIST = "fashion-mnist"
 INCEPTION = "inception"
+FEATURES = (FASHION_MNIST, INCEPTION)
+"""The names of features; other ones are a file."""
 INCEPTION_DIM = 2048
 """How many features Inception has, for images of any size."""
 

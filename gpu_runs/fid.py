@@ -18,16 +18,22 @@ from rich.table import Table
 from gpu_runs.distributed import Processes, processes
 from gpu_runs.errors import printable, shown
 from gpu_runs.fashion_mnist import load_fashion_mnist
-from gpu_runs.features import FASHION_MNIST, FeatureNetwork, load_features
+from gpu_runs.features import FASHION_MNIST, FEATURES, FeatureNetwork, load_features
 from gpu_runs.images import ImageSet, open_images
 from gpu_runs.reference import Reference, load_reference
 from gpu_runs.scores import FEWEST, Scores, require_comparable, score
 from gpu_runs.statistics import ScoreError, half_distance
 from gpu_runs.summary import Summary, summarise
-from seeds_theory.command import require_new, require_writable, run_command, write_json
+from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    help="Statistics of real images, and scores of generated ones.\n\n"
+    "Example: [bold]seeds-fid score generated/ --ref fashion-mnist[/bold]; each command's --help has "
+    "one, too.",
+)
 
 _SPLITS: dict[str, Literal["train", "test"]] = {
     FASHION_MNIST: "train",
@@ -40,6 +46,7 @@ Images = Annotated[
         metavar="IMAGES",
         help="A folder of PNGs (also in folders below), an .npz or an .npy file, or fashion-mnist or "
         "fashion-mnist-test: its training or test images.",
+        autocompletion=one_of(_SPLITS),
     ),
 ]
 Weights = Annotated[Path | None, typer.Option(help="The file of --features inception.")]
@@ -55,7 +62,10 @@ def stats(
     images: Images,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The .npz file to write.")],
     features: Annotated[
-        str, typer.Option(help="fashion-mnist, inception or a TorchScript file.")
+        str,
+        typer.Option(
+            help="fashion-mnist, inception or a TorchScript file.", autocompletion=one_of(FEATURES)
+        ),
     ] = FASHION_MNIST,
     weights: Weights = None,
     trust: Trust = False,
@@ -105,11 +115,15 @@ def score_command(
         typer.Option(
             metavar="FILE",
             help="Statistics by `stats`, EDM's .npz (mu, sigma), or fashion-mnist: its training images.",
+            autocompletion=one_of([FASHION_MNIST]),
         ),
     ],
     features: Annotated[
         str | None,
-        typer.Option(help="fashion-mnist, inception or a TorchScript file. Default: by --ref."),
+        typer.Option(
+            help="fashion-mnist, inception or a TorchScript file. Default: by --ref.",
+            autocompletion=one_of(FEATURES),
+        ),
     ] = None,
     weights: Weights = None,
     trust: Trust = False,

@@ -16,25 +16,33 @@ from typing import Annotated, Any
 
 import typer
 
+from gpu_runs.checkpoint import EMBEDDED
 from gpu_runs.distributed import processes
 from gpu_runs.generation import GRIDS, PRECISIONS, STATES, Generation, GridWarning
 from gpu_runs.image_run import generate_images
-from seeds_theory.command import run_command
+from seeds_theory.command import one_of, run_command
 from seeds_theory.errors import ParameterError
 from seeds_theory.seeds_range import parse_seeds
+from seeds_theory.solver import SOLVERS
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich")
 
 
 @app.command()
 def generate(
     network: Annotated[
-        str, typer.Option(metavar="PATH|NAME", help="EDM pickle, safetensors, or an embedded name.")
+        str,
+        typer.Option(
+            metavar="PATH|NAME",
+            help="EDM pickle, safetensors, or an embedded name.",
+            autocompletion=one_of(EMBEDDED),
+        ),
     ],
     method: Annotated[
         str,
         typer.Option(
-            help="A method (seeds-3, seeds-2@0.7) or baseline (edm-heun); a wrong name lists all."
+            help="A method (seeds-3, seeds-2@0.7) or baseline (edm-heun); a wrong name lists all.",
+            autocompletion=one_of(SOLVERS),
         ),
     ],
     steps: Annotated[int, typer.Option(help="Steps of the grid, the last one to noise level 0.")],
@@ -47,27 +55,44 @@ def generate(
         float | None, typer.Option(help="1: reverse SDE, 0: ODE. Default: the method's.")
     ] = None,
     prediction: Annotated[
-        str | None, typer.Option(help="What a method integrates: data or noise. Default: data.")
+        str | None,
+        typer.Option(
+            help="What a method integrates: data or noise. Default: data.",
+            autocompletion=one_of(("data", "noise")),
+        ),
     ] = None,
     churn: Annotated[float | None, typer.Option(help="S_churn of edm-heun.")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Another option of the method, as s_noise=1.003."),
     ] = None,
-    grid: Annotated[str, typer.Option(help=f"Noise levels: {GRIDS}.")] = "edm",
+    grid: Annotated[
+        str,
+        typer.Option(
+            help=f"Noise levels: {', '.join(GRIDS)}; edm is rho=7.",
+            autocompletion=one_of(("edm", "logsnr")),
+        ),
+    ] = "edm",
     sigma_min: Annotated[float, typer.Option(help="Last noise level before 0.")] = 0.002,
     sigma_max: Annotated[float, typer.Option(help="First noise level.")] = 80.0,
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Classes: random, cycle, none, 3, or 0,4,7 in turn. Default: random, if any."
+            help="Classes: random, cycle, none, 3, or 0,4,7 in turn. Default: random, if any.",
+            autocompletion=one_of(("random", "cycle", "none")),
         ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help=f"Of the network: {', '.join(PRECISIONS)}.")
+        str,
+        typer.Option(
+            help=f"Of the network: {', '.join(PRECISIONS)}.", autocompletion=one_of(PRECISIONS)
+        ),
     ] = "fp32",
     state: Annotated[
-        str, typer.Option(help=f"Type of the solver's: {', '.join(STATES)}.")
+        str,
+        typer.Option(
+            help=f"Type of the solver's: {', '.join(STATES)}.", autocompletion=one_of(STATES)
+        ),
     ] = "float64",
     compile_: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile.")

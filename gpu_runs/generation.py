@@ -28,7 +28,7 @@ from seeds_theory.errors import (
     NoiseError,
     ParameterError,
     SeedsError,
-    UnknownNameError,
+    unknown,
 )
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.solver import Solver
@@ -43,8 +43,8 @@ PRECISIONS: dict[str, torch.dtype] = {
     "fp16": torch.float16,
 }
 """Precisions of the network; tf32 is float32 with shorter products, on NVIDIA GPUs."""
-GRIDS = "edm (which is rho=7), rho=NUMBER, logsnr"
-"""What a grid is called."""
+GRIDS = ("edm", "rho=NUMBER", "logsnr")
+"""What a grid is called; edm is rho=7."""
 _LABEL_STREAM = 2  # of a seed; 0 and 1 are those of SeededNoise
 
 
@@ -106,7 +106,7 @@ class ImageSampler:
             ("state", settings.state, STATES),
         ):
             if value not in known:
-                raise UnknownNameError(f"unknown {name} {value!r}; known: {', '.join(known)}")
+                raise unknown(name, value, known)
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -260,7 +260,7 @@ def _grid(name: str) -> Callable[[float, float, int], np.ndarray]:
     except ValueError:
         rho = math.nan
     if kind != "rho" or math.isnan(rho):
-        raise UnknownNameError(f"unknown grid {name!r}; known: {GRIDS}")
+        raise unknown("grid", name, GRIDS)
     return lambda high, low, steps: rho_grid(high, low, steps, rho=rho, to_zero=True)
 
 

@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gpu_runs.checkpoint import read_checkpoint, save_checkpoint
+from gpu_runs.checkpoint import EMBEDDED, read_checkpoint, save_checkpoint
 from gpu_runs.errors import printable
-from seeds_theory.command import require_new, require_writable, run_command, write_json
+from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
 _ROWS, _CELL = 100, 300
 """Lines of one kind in the table, and characters in a cell; the JSON holds them all."""
 
-inspect_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-convert_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+inspect_app = typer.Typer(rich_markup_mode="rich")
+convert_app = typer.Typer(rich_markup_mode="rich")
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -82,7 +82,12 @@ def _cell(value: object) -> str:
 
 @inspect_app.command()
 def inspect(
-    file: Annotated[str, typer.Argument(help="EDM pickle, safetensors, or an embedded name.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="EDM pickle, safetensors, or an embedded name.", autocompletion=one_of(EMBEDDED)
+        ),
+    ],
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,

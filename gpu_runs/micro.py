@@ -73,7 +73,7 @@ def measure(
         warnings.simplefilter("ignore", GridWarning)
         steps = most_steps(network, settings, nfe)
         if not steps:
-            raise ParameterError(f"{method}: no run has {nfe} network calls or fewer")
+            raise ParameterError(f"{method}: no run has {nfe} network calls or fewer; allow more")
         sampler = ImageSampler(network, settings(steps))
     seeds = list(range(batch))
     image = (network.channels, network.resolution, network.resolution)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gpu_runs.features import INCEPTION
 from gpu_runs.plans import Plan, parse_plan, read_plan, read_toml
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import unknown
 
 _FILE = Path(__file__).with_name("presets.toml")
 _IMAGES, _RUNS = 50000, 3  # the published scores are the best of three runs of so many images
@@ -78,5 +78,5 @@ def find_plan(plan: str, *, ours: bool = False) -> Plan:
         return known[plan].ours if ours else known[plan].published
     if plan.endswith(".toml") and not ours:
         return read_plan(plan)
-    what = "--ours is for a preset" if ours else "a plan is a .toml file or a preset"
-    raise UnknownNameError(f"{what}; got {plan!r}; presets: {', '.join(known)}")
+    what = "--ours is for one of these" if ours else "a plan is one of these or a .toml file"
+    raise unknown("preset", plan, known, f"; {what}")

@@ -21,7 +21,7 @@ from seeds_theory.command import run_command
 from seeds_theory.errors import ParameterError
 from toy_models.plots import style
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich")
 WINDOW = 250  # steps over which the loss is averaged for the curve
 
 
@@ -64,9 +64,7 @@ def train(
     Writes network.safetensors, loss.csv, loss.png and state.safetensors into DIR. The same command goes on
     with a run that was stopped, to the same result. Takes about 100 minutes on one core.
 
-    [bold]Example[/bold]
-
-      seeds-train --out runs/fashion-mnist
+    Example: [bold]seeds-train --out runs/fashion-mnist[/bold]
     """
     if out.exists() and not out.is_dir():
         raise ParameterError(f"{out} is a file: name a folder for the run")

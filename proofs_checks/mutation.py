@@ -22,13 +22,13 @@ from rich.table import Table
 from tqdm import tqdm
 
 from proofs_checks.ledger import decide, select
-from seeds_theory.command import run_command
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.command import one_of, run_command
+from seeds_theory.errors import unknown
 from seeds_theory.methods import METHODS, SEEDS, Family, symbolic
 from seeds_theory.noise import Functional, NoiseRule
 from seeds_theory.tableau import Tableau
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich")
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def run(names: Sequence[str] = (), progress: bool = False) -> list[tuple[Mutant,
     """Every mutant of these methods (all for none) and the claim that kills it."""
     for name in names:
         if name not in METHODS:
-            raise UnknownNameError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+            raise unknown("method", name, METHODS)
     found = [mutant for name in (names or METHODS) for mutant in mutants(name)]
     bar = tqdm(found, desc="mutants", disable=not progress, leave=False)
     return [(mutant, killer(mutant)) for mutant in bar]
@@ -192,7 +192,8 @@ def run(names: Sequence[str] = (), progress: bool = False) -> list[tuple[Mutant,
 @app.command()
 def mutate(
     methods: Annotated[
-        list[str] | None, typer.Argument(help="Registered methods. Default: all.")
+        list[str] | None,
+        typer.Argument(help="Registered methods. Default: all.", autocompletion=one_of(METHODS)),
     ] = None,
 ) -> None:
     """Change every coefficient of every tableau in turn; exit 0 if a claim fails each time, 1 if not.

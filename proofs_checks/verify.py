@@ -16,10 +16,16 @@ from rich.table import Table
 import proofs_checks
 import seeds_theory
 import toy_models
-from proofs_checks.ledger import Record, decide, select
-from seeds_theory.command import in_processes, require_writable, run_command, write_json
+from proofs_checks.ledger import Record, all_claims, decide, select
+from seeds_theory.command import (
+    in_processes,
+    one_of,
+    require_writable,
+    run_command,
+    write_json,
+)
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich")
 
 
 def run(ids: Sequence[str] = (), *, jobs: int = 2, progress: bool = False) -> list[Record]:
@@ -47,10 +53,19 @@ def _decide_by_id(name: str) -> Record:
     return decide(next(claim for claim in select([name]) if claim.id == name))
 
 
+def _claims_and_chapters() -> list[str]:
+    claims = all_claims()
+    return [*dict.fromkeys(claim.chapter for claim in claims.values()), *claims]
+
+
 @app.command()
 def verify(
     ids: Annotated[
-        list[str] | None, typer.Argument(help="Claims, or their first words, as phi. Default: all.")
+        list[str] | None,
+        typer.Argument(
+            help="Claims, or their first words, as phi. Default: all.",
+            autocompletion=one_of(_claims_and_chapters),
+        ),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")

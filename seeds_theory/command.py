@@ -6,7 +6,7 @@ import inspect
 import json
 import multiprocessing
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,12 +23,25 @@ Result = TypeVar("Result")
 _INTERRUPTED = 130  # what a command ends with on Ctrl-C
 
 
+def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Shell completion of an argument that takes these names: ``typer.Option(autocompletion=one_of(...))``.
+
+    A function gives names that take work to find; it is called at completion.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        found = names() if callable(names) else names
+        return [name for name in found if name.startswith(incomplete)]
+
+    return complete
+
+
 def run_command(app: typer.Typer, name: str) -> None:
     """Run a typer app; bad input ends in one line on stderr and exit status 2, Ctrl-C in one and 130."""
     for command in app.registered_commands:
         command.help = _paragraphs(inspect.getdoc(command.callback) or "")
     try:
-        app()
+        app(prog_name=name)
     except SeedsError as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -1,5 +1,10 @@
 """Typed errors: each states the rule, the value that broke it and the way out."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class SeedsError(ValueError):
     """Base class of every error that bad input can raise in this project."""
@@ -31,3 +36,11 @@ class NoiseError(SeedsError):
 
 class LibraryError(SeedsError, ImportError):
     """An optional library that is not installed; the message says how to install it."""
+
+
+def unknown(what: str, name: object, known: Iterable[str], remark: str = "") -> UnknownNameError:
+    """The error of a name that is not known: one that is near, if any, then all, then a remark."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name).lower().partition("@")[0], names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return UnknownNameError(f"unknown {what} {name!r}{hint}; known: {', '.join(names)}{remark}")

@@ -22,7 +22,7 @@ from functools import cache
 
 import sympy as sp
 
-from seeds_theory.errors import TableauError, UnknownNameError
+from seeds_theory.errors import TableauError, UnknownNameError, unknown
 from seeds_theory.noise import (
     Functional,
     Moment,
@@ -32,6 +32,7 @@ from seeds_theory.noise import (
     path_averages,
 )
 from seeds_theory.phi import Phi
+from seeds_theory.registry import Registry
 from seeds_theory.tableau import Orders, Tableau, require_nodes, z
 
 
@@ -203,16 +204,19 @@ class Family:
 
 _half, _third = sp.Rational(1, 2), sp.Rational(1, 3)
 
-METHODS: dict[str, Family] = {
-    "seeds-1": Family(seeds_1, ()),
-    "seeds-2": Family(seeds_2a, (_half,)),
-    "seeds-2b": Family(seeds_2b, (_half,)),
-    "seeds-3": Family(seeds_3a, (_third, 2 * _third)),
-    "seeds-3b": Family(seeds_3b, (_third, 2 * _third)),
-    "seeds-2s": Family(seeds_2s, (sp.Rational(3, 4),)),
-    "seeds-3s": Family(seeds_3s, (_half,)),
-    "seeds-4s": Family(seeds_4s, ()),
-}
+METHODS = Registry(
+    "method",
+    {
+        "seeds-1": Family(seeds_1, ()),
+        "seeds-2": Family(seeds_2a, (_half,)),
+        "seeds-2b": Family(seeds_2b, (_half,)),
+        "seeds-3": Family(seeds_3a, (_third, 2 * _third)),
+        "seeds-3b": Family(seeds_3b, (_third, 2 * _third)),
+        "seeds-2s": Family(seeds_2s, (sp.Rational(3, 4),)),
+        "seeds-3s": Family(seeds_3s, (_half,)),
+        "seeds-4s": Family(seeds_4s, ()),
+    },
+)
 """The registry: name to `Family`."""
 
 SEEDS = ("seeds-1", "seeds-2", "seeds-2b", "seeds-3", "seeds-3b")
@@ -241,9 +245,14 @@ def method(name: str) -> Tableau:
     """
     base, at, _ = name.partition("@")
     if base not in METHODS:
-        raise UnknownNameError(
-            f"unknown method {name!r}; known: {', '.join(METHODS)}, with nodes as in 'seeds-2@0.7'"
-        )
+        from seeds_theory.baselines import BASELINES  # they come after methods; here for a message
+
+        if base in BASELINES:
+            raise UnknownNameError(
+                f"{base!r} is a baseline, which has no tableau and no plan: run it by sample(..., "
+                f"method={base!r}), or by Solver({base!r})"
+            )
+        raise unknown("method", name, METHODS, ", with nodes as in 'seeds-2@0.7'")
     family = METHODS[base]
     return _named(family, name) if at else _built(family, family.nodes)
 

@@ -346,7 +346,9 @@ def make_plan(
     if not isinstance(tableau, Tableau):
         raise TableauError(f"a method is a name or a Tableau; got {method!r}")
     if any(not node.is_number for node in tableau.nodes):
-        raise TableauError(f"a plan needs numeric nodes; {tableau.name!r} has {tableau.nodes}")
+        raise TableauError(
+            f"a plan needs numeric nodes; {tableau.name!r} has {tableau.nodes}: build it with numbers"
+        )
     if prediction not in ("data", "noise"):
         raise UnknownNameError(
             f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"

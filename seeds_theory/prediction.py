@@ -17,7 +17,7 @@ from typing import Any
 
 import sympy as sp
 
-from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.errors import ParameterError, unknown
 
 alpha, sigma = sp.symbols("alpha sigma", nonnegative=True)
 sigma_data = sp.Symbol("sigma_data", positive=True)
@@ -94,7 +94,5 @@ def prediction(name: str) -> Prediction:
     try:
         return PREDICTIONS[name]
     except KeyError:
-        raise UnknownNameError(
-            f"unknown prediction {name!r}; known: {', '.join(PREDICTIONS)} "
-            "(x0 is 'data', eps 'noise', the velocity of rectified flow 'flow')"
-        ) from None
+        remark = " (x0 is 'data', eps 'noise', the velocity of rectified flow 'flow')"
+        raise unknown("prediction", name, PREDICTIONS, remark) from None

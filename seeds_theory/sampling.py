@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -66,9 +67,9 @@ def sample(
     highest = float(require_grid(grid, repeats=True)[0])
     scale = highest if math.isfinite(highest) else 1.0  # a state at an infinite level is unit noise
     chosen = SeededNoise(seeds).seeds
-    if batch is not None and (batch < 1 or batch % 1 != 0):
-        raise ParameterError(f"a batch has one sample or more; got {batch!r}")
-    size = batch or len(chosen)
+    size = len(chosen) if batch is None else batch
+    if not isinstance(size, numbers.Integral) or size < 1:
+        raise ParameterError(f"a batch has one sample or more, a whole number; got {batch!r}")
     batches = [chosen[first : first + size] for first in range(0, len(chosen), size)]
     bar = tqdm(batches, desc=solver.name, unit="batch", disable=not progress or len(batches) == 1)
     samples = []

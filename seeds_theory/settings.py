@@ -87,7 +87,7 @@ class Setting:
         Parameters
         ----------
         denoiser, noise, callback, progress : as of `seeds_theory.follow`.
-        latents : standard normals (batch, *event).
+        latents : standard normals ``(batch, *event)``.
         width, highest : as of `sigmas`, in the units of the data.
 
         Raises

@@ -13,7 +13,7 @@ from torch import Tensor
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.baselines.run import require_options
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.exact import DATA
 from seeds_theory.loop import Callback, follow
 from seeds_theory.methods import METHODS, method
@@ -44,8 +44,13 @@ class Solver:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ParameterError(
+                f"a sampler is named, as 'seeds-3'; got {type(self.name).__name__}: a tableau of your own "
+                "runs by make_plan and follow"
+            )
         if self.name not in BASELINES and self.name.partition("@")[0] not in METHODS:
-            raise UnknownNameError(f"unknown sampler {self.name!r}; known: {', '.join(SOLVERS)}")
+            raise unknown("sampler", self.name, SOLVERS)
         # A trial step: wrong options end here. It draws nothing.
         self(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent)
 

@@ -137,7 +137,7 @@ def tune(
     start = Setting(solver, 2, 8.0, 0.005, options or {})
     steps = steps_within(start.sampler, nfe)
     if steps == 0:
-        raise SeedsError(f"{solver!r} takes more than {nfe} model calls for two steps")
+        raise SeedsError(f"{solver!r} takes more than {nfe} model calls for two steps: allow more")
 
     def at(ends: np.ndarray) -> Setting:
         high, low = (

@@ -34,8 +34,9 @@ class GaussianMixture:
             )
         if not (values.isfinite().all() and (values > 0).all()):
             raise ParameterError(f"weights are positive and finite; got {values.tolist()}")
-        if len({component.dimension for component in components}) > 1:
-            raise ParameterError("components share one dimension")
+        dimensions = {component.dimension for component in components}
+        if len(dimensions) > 1:
+            raise ParameterError(f"components share one dimension; got {sorted(dimensions)}")
         self.weights = values / values.sum()
         self.components = tuple(components)
         self._means = torch.stack([c.mean for c in components])

@@ -16,12 +16,14 @@ from tqdm import tqdm
 from seeds_theory import METHODS, ParameterError, method
 from seeds_theory.baselines import BASELINES
 from seeds_theory.command import (
+    one_of,
     require_picture,
     require_writable,
     run_command,
     whole_numbers,
     write_json,
 )
+from seeds_theory.solver import SOLVERS, Solver
 from toy_models.convergence import Study, figure, gaussian_study, table
 from toy_models.gaussian import Gaussian
 from toy_models.images import fashion_mnist
@@ -53,13 +55,16 @@ _STEPS = {
     Target.images: "8,16,32,64,128,256",
 }
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich")
 
 
 @app.command()
 def order(
     methods: Annotated[
-        list[str] | None, typer.Argument(help="Names from --list; nodes as in seeds-2@0.7.")
+        list[str] | None,
+        typer.Argument(
+            help="Names from --list; nodes as in seeds-2@0.7.", autocompletion=one_of(SOLVERS)
+        ),
     ] = None,
     prediction: Annotated[Predicts, typer.Option(help="What is integrated.")] = Predicts.data,
     eta: Annotated[float, typer.Option(help="1: reverse SDE, 0: ODE; any value >= 0.")] = 1.0,
@@ -98,10 +103,11 @@ def order(
         Console().print(_listing())
         return
     if not methods:
-        raise ParameterError(f"name one or more methods: {', '.join(METHODS)}; see --help")
+        raise ParameterError(
+            "name one or more methods, as seeds-3: --list has all, --help an example"
+        )
     for name in methods:
-        if name not in BASELINES:
-            method(name)  # a wrong name ends here, not after the work on the right ones
+        Solver(name)  # a wrong name ends here, not after the work on the right ones
     if variance is not None and target is not Target.gaussian:
         raise ParameterError(f"--variance is for --target gaussian; got it with {target.value}")
     require_writable(json_file, plot)
@@ -149,16 +155,15 @@ def _study(
 
 
 def _listing() -> Table:
-    result = Table(caption="In brackets: on Gaussian data, where it is higher.")
-    for heading in (
-        "method",
-        "calls per step",
-        "strong order",
-        "weak order",
-        "ODE order",
-        "source",
-    ):
-        result.add_column(heading, no_wrap=heading == "method")
+    result = Table(
+        caption="Calls: of the model, a step. Strong, weak, ODE: orders; in brackets on Gaussian data, where "
+        "higher.",
+        box=None,  # no lines: it fits 80 columns
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for heading in ("method", "calls", "strong", "weak", "ODE", "source"):
+        result.add_column(heading, no_wrap=heading != "source")
     for name in METHODS:
         tableau = method(name)
         orders = tableau.orders

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from seeds_theory.command import (
     in_processes,
+    one_of,
     require_writable,
     run_command,
     whole_numbers,
@@ -25,6 +26,7 @@ from seeds_theory.command import (
 from seeds_theory.errors import ParameterError
 from seeds_theory.settings import Setting, require_width
 from seeds_theory.settings import settings as tuned_settings
+from seeds_theory.solver import SOLVERS
 from toy_models.few_steps import HIGHEST, LOWEST, TRAINING, at_eta, law_errors, spectrum_of, tune
 from toy_models.few_steps_study import (
     CALLS,
@@ -40,7 +42,12 @@ from toy_models.few_steps_study import (
     trial,
 )
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    help="Samplers for few model calls: the tuned settings, and how they were found.\n\n"
+    "Example: [bold]seeds-tune show[/bold]; each command's --help has one, too.",
+)
 
 _Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 _ALL_CALLS = ",".join(map(str, CALLS))
@@ -49,7 +56,10 @@ _Calls = Annotated[str, typer.Option(help="Numbers of model calls.")]
 
 @app.command()
 def fit(
-    solver: Annotated[str, typer.Argument(help="A method or baseline, as seeds-3b.")],
+    solver: Annotated[
+        str,
+        typer.Argument(help="A method or baseline, as seeds-3b.", autocompletion=one_of(SOLVERS)),
+    ],
     nfe: Annotated[int, typer.Option(min=2, help="Model calls.")] = 20,
     eta: Annotated[float, typer.Option(help="1: reverse SDE, 0: ODE.")] = 1.0,
     spectrum: Annotated[

@@ -16,7 +16,7 @@ from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Expectation, Subject
 from proofs_checks.audit.targets import find_target
 from seeds_theory.command import in_processes
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import unknown
 
 Check = Callable[[Subject], Iterator[Finding]]
 
@@ -95,7 +95,7 @@ def check(
 ) -> list[Finding]:
     """The findings of one check, by its id."""
     if name not in CHECKS:
-        raise UnknownNameError(f"unknown check {name!r}; known: {', '.join(CHECKS)}")
+        raise unknown("check", name, CHECKS)
     return run_check(_subject(sampler, expect, options), name)
 
 

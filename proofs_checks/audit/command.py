@@ -15,11 +15,17 @@ from proofs_checks.audit.peers import LIBRARIES, library
 from proofs_checks.audit.report import figure, render
 from proofs_checks.audit.subject import Expectation
 from proofs_checks.audit.targets import find_target
-from seeds_theory.command import require_picture, require_writable, run_command, write_json
+from seeds_theory.command import (
+    one_of,
+    require_picture,
+    require_writable,
+    run_command,
+    write_json,
+)
 from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.solver import SOLVERS
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich")
 
 
 @app.command()
@@ -28,7 +34,8 @@ def seeds_audit(
         list[str] | None,
         typer.Argument(
             help="module:function with the k-diffusion signature; diffusers:Class?option=value&...; "
-            "a name from --list."
+            "a name from --list.",
+            autocompletion=one_of(SOLVERS),
         ),
     ] = None,
     expect: Annotated[

@@ -17,7 +17,7 @@ from typing import Any
 
 from proofs_checks.audit.peers import LIBRARIES, library
 from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
-from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.errors import ParameterError, UnknownNameError, unknown
 from seeds_theory.kdiffusion import KDiffusionSampler
 from seeds_theory.solver import SOLVERS, Solver
 
@@ -59,10 +59,8 @@ def _literal(value: str) -> Any:
 
 def _own(text: str, name: str, options: dict[str, Any]) -> Target:
     if name.partition("@")[0] not in SOLVERS:
-        raise UnknownNameError(
-            f"unknown sampler {text!r}; write module:function, {':..., '.join(LIBRARIES)}:..., or "
-            f"one of this library: {', '.join(SOLVERS)}"
-        )
+        others = f"; of others, write module:function or {':..., '.join(LIBRARIES)}:..."
+        raise unknown("sampler", text, SOLVERS, others)
     solver = Solver(name, options)
     return Target(text, KDiffusionSampler(solver), declared=solver.declared)
 

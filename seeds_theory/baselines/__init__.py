@@ -33,45 +33,45 @@ from seeds_theory.baselines.shark import LAWSON_SHARK, SHARK
 from seeds_theory.baselines.sra1 import SRA1
 from seeds_theory.baselines.stochastic_heun import STOCHASTIC_HEUN
 from seeds_theory.baselines.unipc import UNIPC_2, UNIPC_3
+from seeds_theory.registry import Registry
 
-BASELINES: dict[str, Baseline] = {
-    baseline.name: baseline
-    for baseline in (
-        EULER,
-        EULER_MARUYAMA,
-        DDIM,
-        DDPM,
-        GDDIM,
-        STOCHASTIC_HEUN,
-        PREDICTOR_CORRECTOR,
-        EDM_HEUN,
-        RESTART,
-        LAWSON_EULER,
-        LAWSON_2,
-        LAWSON_RK4,
-        SRA1,
-        SHARK,
-        LAWSON_SHARK,
-        DPM_SOLVER_2,
-        DPM_SOLVER_3,
-        DPM_SOLVER_PP_2S,
-        DPM_SOLVER_PP_2M,
-        DPM_SOLVER_PP_3M,
-        SDE_DPM_SOLVER_PP_1,
-        SDE_DPM_SOLVER_PP_2S,
-        SDE_DPM_SOLVER_PP_2M,
-        SDE_DPM_SOLVER_PP_3M,
-        DEIS_TAB2,
-        DEIS_TAB3,
-        UNIPC_2,
-        UNIPC_3,
-        SA_SOLVER,
-        ER_SDE_1,
-        ER_SDE_2,
-        ER_SDE_3,
-        SEEDS_2M,
-    )
-}
+_ALL = (
+    EULER,
+    EULER_MARUYAMA,
+    DDIM,
+    DDPM,
+    GDDIM,
+    STOCHASTIC_HEUN,
+    PREDICTOR_CORRECTOR,
+    EDM_HEUN,
+    RESTART,
+    LAWSON_EULER,
+    LAWSON_2,
+    LAWSON_RK4,
+    SRA1,
+    SHARK,
+    LAWSON_SHARK,
+    DPM_SOLVER_2,
+    DPM_SOLVER_3,
+    DPM_SOLVER_PP_2S,
+    DPM_SOLVER_PP_2M,
+    DPM_SOLVER_PP_3M,
+    SDE_DPM_SOLVER_PP_1,
+    SDE_DPM_SOLVER_PP_2S,
+    SDE_DPM_SOLVER_PP_2M,
+    SDE_DPM_SOLVER_PP_3M,
+    DEIS_TAB2,
+    DEIS_TAB3,
+    UNIPC_2,
+    UNIPC_3,
+    SA_SOLVER,
+    ER_SDE_1,
+    ER_SDE_2,
+    ER_SDE_3,
+    SEEDS_2M,
+)
+
+BASELINES = Registry("baseline", {baseline.name: baseline for baseline in _ALL})
 """The registry: name to `Baseline`."""
 
 __all__ = ["BASELINES", "Baseline", "Declared", "Run"]

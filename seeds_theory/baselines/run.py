@@ -331,7 +331,9 @@ class Baseline:
         source = require_source(noise)
         value = require_eta(self.eta if eta is None else eta)
         if self.only_eta is not None and value != self.only_eta:
-            raise ParameterError(f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}")
+            raise ParameterError(
+                f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}: leave eta out"
+            )
         known = [p for p in inspect.signature(self.algorithm).parameters if p != "run"]
         require_options(self.name, options, known)
         run = Run(denoiser, x, grid.tolist(), value, source, callback, progress, self.name)

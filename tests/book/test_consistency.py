@@ -124,8 +124,13 @@ def test_a_verdict_that_differs_from_the_record_is_found(record):
 
 @pytest.fixture(scope="module")
 def pages(book):
-    """The built pages by file name."""
-    found = {path.name: path.read_text() for path in (book / "_build/html").glob("*.html")}
+    """The built pages by file name, in folders as the chapters are."""
+    root = book / "_build/html"
+    found = {
+        path.relative_to(root).as_posix(): path.read_text()
+        for path in root.rglob("*.html")
+        if "_static" not in path.parts
+    }
     assert found, "the book is not built: run `make book`"
     return found
 

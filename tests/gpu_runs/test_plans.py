@@ -88,7 +88,7 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
         ({"methods": METHOD}, PlanError, "methods is a list that is not empty"),
         ({"methods": ["seeds-1"]}, PlanError, "methods is a table; got 'seeds-1'"),
         ({"methods": [{"steps": [3]}]}, PlanError, "method 1 has no key 'method'"),
-        ({"methods": [METHOD | {"method": "seeds-9"}]}, UnknownNameError, "'seeds-9'; known: s"),
+        ({"methods": [METHOD | {"method": "seeds-9"}]}, UnknownNameError, "known: seeds-1, "),
         ({"methods": [METHOD | {"method": 3}]}, PlanError, "method 1: method is text; got 3"),
         ({"methods": [METHOD | {"eat": 1.0}]}, ParameterError, "no option 'eat'; known: eta"),
         ({"methods": [METHOD | {"eta": []}]}, PlanError, "eta is a list that is not empty"),
@@ -158,7 +158,7 @@ def test_a_plan_is_found_by_preset_or_file():
     assert find_plan(name) == presets()[name].published
     assert find_plan(name, ours=True) == presets()[name].ours
     for wrong, options in (("edm-cifar", {}), ("plan.toml", {"ours": True})):
-        with pytest.raises(UnknownNameError, match=f"got '{wrong}'; presets: edm-cifar10"):
+        with pytest.raises(UnknownNameError, match=f"unknown preset '{wrong}'; known: edm-cifar10"):
             find_plan(wrong, **options)
     with pytest.raises(SeedsError, match=r"cannot read the plan none\.toml: No such file"):
         find_plan("none.toml")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.protocol import Model, Sampler
-from seeds_theory.errors import LibraryError, UnknownNameError
+from seeds_theory.errors import LibraryError, unknown
 
 LIBRARIES = ("kdiffusion", "diffusers", "torchsde", "diffrax", "azula")
 """The modules of this package, named for their libraries."""
@@ -58,7 +58,7 @@ def imported(module: str, install: str) -> Any:
 def require_known(name: str, known: Sequence[str], what: str) -> None:
     """Raise UnknownNameError for a name that is not in the list."""
     if name not in known:
-        raise UnknownNameError(f"no {what} {name!r}; known: {', '.join(known)}")
+        raise unknown(what, name, known)
 
 
 def defaults(function: Callable[..., Any], *, without: Sequence[str] = ()) -> dict[str, Any]:

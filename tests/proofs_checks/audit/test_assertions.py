@@ -107,7 +107,7 @@ def test_a_check_alone_finds_what_the_audit_finds() -> None:
 
 
 def test_wrong_calls_are_typed() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown check 'speed'; known: runs, "):
+    with pytest.raises(UnknownNameError, match=r"unknown check 'speed' .*; known: runs, "):
         check(s.euler, "speed")
     with pytest.raises(ParameterError, match="a sampler is a function; got 3"):
         audit(3)  # type: ignore[arg-type]

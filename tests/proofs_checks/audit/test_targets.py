@@ -93,7 +93,7 @@ def test_an_option_that_is_code_does_not_run(module: str) -> None:
 @pytest.mark.parametrize(
     ("name", "error", "says"),
     [
-        ("seeds-9", UnknownNameError, "one of this library: seeds-1, seeds-2"),
+        ("seeds-9", UnknownNameError, "(did you mean 'seeds-3'?); known: seeds-1, seeds-2"),
         ("seeds-9", UnknownNameError, "module:function"),
         ("", UnknownNameError, "module:function"),
         ("no_such_module_here:sample", UnknownNameError, "cannot import 'no_such_module_here'"),
@@ -117,7 +117,7 @@ def test_an_option_that_is_code_does_not_run(module: str) -> None:
         ("seeds-2?eta=-1", ParameterError, "eta"),
         ("seeds-2?prediction=score", UnknownNameError, "'data' or 'noise'"),
         ("seeds-2@1.5", SeedsError, "(0, 1]"),
-        ("heun@0.5", UnknownNameError, "one of this library: "),
+        ("heun@0.5", UnknownNameError, "known: seeds-1"),
         ("kdiffusion:no_such_sampler", SeedsError, "no_such_sampler"),
     ],
 )
