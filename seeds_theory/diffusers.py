@@ -44,7 +44,7 @@ try:
     )
 except ImportError as error:
     raise LibraryError(
-        f"diffusers does not import ({error}): pip install 'seeds-theory[diffusers]'"
+        f"diffusers does not import ({error}): pip install 'diffusers>=0.35'"
     ) from None
 
 Generators = torch.Generator | Sequence[torch.Generator]

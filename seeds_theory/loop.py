@@ -20,8 +20,10 @@ from seeds_theory.sources import NoiseSource, require_normals, require_source
 class StepInfo:
     """What a callback sees after each step.
 
-    index : number of the step, from 0. sigma, sigma_next : its noise levels.
-    x : the state at sigma_next. denoised : the model's first estimate in the step, for previews.
+    index : number of the step, from 0.
+    sigma, sigma_next : its noise levels.
+    x : the state at sigma_next.
+    denoised : the model's first estimate in the step, for previews.
     """
 
     index: int

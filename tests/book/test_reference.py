@@ -8,6 +8,7 @@ import pytest
 PACKAGES = (
     "seeds_theory",
     "seeds_theory.baselines",
+    "seeds_theory.comfyui",
     "toy_models",
     "proofs_checks",
     "proofs_checks.audit",

@@ -10,7 +10,7 @@ import pytest
 from seeds_theory.methods import METHODS
 from seeds_theory.solver import SOLVERS
 
-PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 SCRIPTS = tomllib.loads(PROJECT.read_text())["project"]["scripts"]
 GROUPS = {
     "seeds-tune": ["fit", "show", "settings", "compare"],
