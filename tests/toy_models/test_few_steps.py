@@ -1,6 +1,7 @@
 """Tuning: spectra, the exact error it minimises against sampling, and the comparison on mixtures."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -84,8 +85,8 @@ def test_tuning_finds_a_minimum_and_refuses_too_few_calls() -> None:
     value = objective(setting, TRAINING[:1])
     for factor in (0.9, 1.1):
         for end in ("sigma_max", "sigma_min"):
-            moved = {**setting.__dict__, end: factor * getattr(setting, end)}
-            assert objective(Setting(**moved), TRAINING[:1]) > value
+            moved = replace(setting, **{end: factor * getattr(setting, end)})
+            assert objective(moved, TRAINING[:1]) > value
     with pytest.raises(SeedsError, match="more than 2 model calls"):
         tune("seeds-3", 2)
 
