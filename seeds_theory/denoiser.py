@@ -64,8 +64,8 @@ class NetworkDenoiser:
         t = float(self.schedule.time(sigma)) if reached else math.inf
         if not math.isfinite(t):
             raise ParameterError(
-                f"{type(self.schedule).__name__} has no time for the noise level {sigma:g}: "
-                "start the grid at a level that it reaches"
+                f"{type(self.schedule).__name__} has no time for the noise level {sigma:g}: start the grid "
+                f"at sigma_max={highest:.8g} or below"
             )
         rounds = isinstance(self.schedule, DiscreteSchedule)
         if rounds if self.round_time is None else self.round_time:

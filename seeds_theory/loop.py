@@ -67,9 +67,10 @@ def follow(
     Raises
     ------
     DenoiserError, NoiseError : the model or the source broke its protocol; names the step.
-    ParameterError : x is not a floating-point tensor, or plan is not a `Plan`.
+    ParameterError : x is not a floating-point tensor, plan is not a `Plan`, or denoiser not callable.
     """
     require_state(x)
+    require_denoiser(denoiser)
     if not isinstance(plan, Plan):
         raise ParameterError(f"a plan comes from make_plan(method, sigmas); got {plan!r}")
     source = require_source(noise)
@@ -223,6 +224,12 @@ def require_state(x: object) -> None:
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 1:
         given = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise ParameterError(f"states are a floating-point tensor (batch, *event); got {given}")
+
+
+def require_denoiser(denoiser: object) -> None:
+    """A denoiser can be called."""
+    if not callable(denoiser):
+        raise ParameterError(f"a denoiser is a function D(x, sigma); got {type(denoiser).__name__}")
 
 
 def require_estimate(estimate: object, x: Tensor, index: int, level: float) -> None:

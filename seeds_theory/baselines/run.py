@@ -41,6 +41,7 @@ from seeds_theory.loop import (
     FiniteWatch,
     StepInfo,
     not_finite,
+    require_denoiser,
     require_estimate,
     require_state,
 )
@@ -327,6 +328,7 @@ class Baseline:
         options: dict[str, Any],
     ) -> tuple[Tensor, int]:
         require_state(x)
+        require_denoiser(denoiser)
         grid = require_grid(sigmas, repeats=self.repeats)
         source = require_source(noise)
         value = require_eta(self.eta if eta is None else eta)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from seeds_theory import (
+    DiscreteSchedule,
     GridError,
+    NetworkDenoiser,
     ParameterError,
     RectifiedFlow,
     SeededNoise,
@@ -98,3 +100,16 @@ def test_the_callback_previews_and_the_bar_shows(capsys: pytest.CaptureFixture) 
 def test_what_is_refused(options: dict, error: type[SeedsError], message: str) -> None:
     with pytest.raises(error, match=message):
         sample(curved, **({"shape": (2,), "seeds": [0, 1], "steps": 3} | options))
+
+
+@pytest.mark.parametrize("method", ["seeds-1", "sa-solver"])
+def test_a_denoiser_can_be_called(method: str) -> None:
+    with pytest.raises(ParameterError, match=r"a denoiser is a function D\(x, sigma\); got int"):
+        sample(3, method, shape=(2,), seeds=[0], steps=3)  # type: ignore[arg-type]
+
+
+def test_a_network_that_knows_no_such_level_says_where_to_start() -> None:
+    network = NetworkDenoiser(lambda x, t: x, DiscreteSchedule([0.99, 0.5, 0.01]))
+    with pytest.raises(ParameterError, match=r"start the grid at sigma_max=9\.9498744 or below"):
+        sample(network, shape=(2,), seeds=[0], steps=3)
+    assert sample(network, shape=(2,), seeds=[0], steps=3, sigma_max=9.9498744).isfinite().all()
