@@ -1,8 +1,8 @@
 """SEEDS: exponential SDE solvers for diffusion models, derived by sympy and run by torch.
 
 The mathematics: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`. The numbers: `schedule`,
-`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `loop`. Ready for use: `settings`,
-`sampling`. Imports go down this list only.
+`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `loop`, `baselines`, `solver`. Ready for use:
+`settings`, `sampling`, `kdiffusion`, `comfyui`, `diffusers`. Each imports from those before it only.
 """
 
 from seeds_theory.brownian import BrownianPath, path_points

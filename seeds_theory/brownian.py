@@ -51,8 +51,8 @@ class BrownianPath:
         or an array that broadcasts over the event shape.
     degree : the highest `Interval.degree` that will be asked for, of any form without a parameter.
 
-    It keeps all its normals, one state for each interval of its grid and form, as long as it lives. A run
-    adds up each of them once at most, whatever the size of its steps, and waits for no device.
+    It keeps all its normals, one state for each interval of its grid and form, as long as it lives. A noise
+    is one sum over the normals of its stretch, and waits for no device.
 
     Raises
     ------
@@ -161,29 +161,29 @@ class BrownianPath:
 
     def noise(self, form: SemilinearForm, sigma: float, sigma_next: float) -> Tensor:
         """The noise of a form between two points of the grid: shaped like the states."""
-        total = torch.empty_like(self._normals[0])
-        self._write(total, ((form, 0, 1.0),), sigma, sigma_next)
+        total = torch.zeros_like(self._normals[0])
+        self._add(total, ((form, 0, 1.0),), sigma, sigma_next)
         return total
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         """The standardised noises of these intervals."""
-        draws = like.new_empty((len(intervals), *like.shape), dtype=self._normals[0].dtype)
-        for draw, interval in zip(draws.unbind(), intervals, strict=True):
+        draws = self._normals[0].new_zeros((len(intervals), *like.shape))
+        for index, interval in enumerate(intervals):
             if interval.path != 0:
                 raise NoiseError("a path serves one Brownian motion; the method asks for several")
             if interval.eta != self.eta:
                 raise NoiseError(f"the path is for eta = {self.eta:g}; asked for {interval.eta:g}")
-            self._write(draw, interval.parts, interval.sigma, interval.sigma_next)
+            self._add(draws[index], interval.parts, interval.sigma, interval.sigma_next)
         return draws.to(like)
 
-    def _write(
+    def _add(
         self,
         total: Tensor,
         parts: Iterable[tuple[SemilinearForm, int, float]],
         sigma: float,
         sigma_next: float,
     ) -> None:
-        """Sum moments of forms' noises over a stretch, as `Interval.parts` lists them, into a tensor."""
+        """Add moments of forms' noises over a stretch, as `Interval.parts` lists them, to a tensor."""
         first, last = self._index(sigma), self._index(sigma_next)
         if first == last and sigma != sigma_next:
             raise NoiseError(
@@ -201,16 +201,14 @@ class BrownianPath:
         count = len(self._carried)
         normals = self._normals[first * count : last * count]
         if first == last:
-            total.zero_()
-        elif weights.ndim == 2:
-            numbers = weights.ravel().tolist()
-            torch.mul(normals[0], numbers[0], out=total)
-            for number, normal in zip(numbers[1:], normals[1:], strict=True):
+            return
+        if weights.ndim == 2:
+            for number, normal in zip(weights.ravel().tolist(), normals, strict=True):
                 if number:
                     total.add_(normal, alpha=number)
         else:
             fields = torch.tensor(weights).flatten(0, 1).to(total)
-            torch.sum(torch.stack(normals) * fields.unsqueeze(1), dim=0, out=total)
+            total.add_((torch.stack(normals) * fields.unsqueeze(1)).sum(0))
 
     def _weights(self, form: SemilinearForm, power: int, first: int, last: int) -> np.ndarray:
         """A moment over a stretch in the normals of its pieces: (pieces, carried, [*event])."""

@@ -10,9 +10,10 @@ name. All are one function, `run`, around a `Solver`.
   stretch of a step, in time order, with tensors that have no dimensions. There is no such parameter where it
   could not give what is asked for: samplers without noise, with noise of several paths, or with averages of
   the path.
-* Without it, and with an integer ``extra_args["seed"]``, the noise is that of `SeededNoise` with the seeds
-  seed, seed + 1, ...: one stream for each sample, none of which repeats the numbers that
-  ``torch.manual_seed(seed)`` gave for the initial state. Without a seed, torch's global generator draws.
+* Without it, and with ``extra_args["seed"]``, the noise is that of `SeededNoise`: with the seeds seed,
+  seed + 1, ... of an integer, or those of a list. There is one stream for each sample, none of which repeats
+  the numbers that ``torch.manual_seed(seed)`` gave for the initial state. Without a seed, torch's global
+  generator draws.
 * ``callback`` is given a dictionary with x, i, sigma, sigma_hat and denoised after each step.
 * ``disable=True`` hides the progress bar, False shows it, and None shows it on a terminal.
 * ``flow=True``: sigmas in [0, 1] and states (1 - sigma) x0 + sigma noise, as models of rectified flow have
@@ -23,11 +24,12 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from numbers import Integral, Real
+from functools import cached_property, lru_cache
+from numbers import Real
 from typing import Any
 
 import torch
@@ -199,7 +201,6 @@ def sample_seeds_2m(
 _TYPES = {"phi_1": "seeds-2", "phi_2": "seeds-2b"}
 
 
-@cache
 def with_nodes(name: str, *nodes: float | str) -> Solver:
     """The solver of a name, kept; its nodes as numbers or fractions, by default its own.
 
@@ -207,10 +208,15 @@ def with_nodes(name: str, *nodes: float | str) -> Solver:
     ------
     UnknownNameError, TableauError : the name, or its nodes.
     """
+    return _with_nodes(name, tuple(map(str, nodes)))
+
+
+@lru_cache(maxsize=64)
+def _with_nodes(name: str, nodes: tuple[str, ...]) -> Solver:
     try:
         exact = [str(exact_node(node)) for node in nodes]
     except (ValueError, ZeroDivisionError, OverflowError):
-        given = ", ".join(map(repr, nodes))
+        given = ", ".join(nodes)
         raise TableauError(f"nodes are numbers or fractions in (0, 1]; got {given}") from None
     own = [str(node) for node in METHODS[name].nodes] if name in METHODS else []
     return Solver(name if exact in ([], own) else f"{name}@{','.join(exact)}")
@@ -229,12 +235,15 @@ class KDiffusionSampler:
         sets_noise = baseline and any(name in solver.options for name in baseline.noise_options)
         if baseline is None or (baseline.only_eta is None and not sets_noise):
             optional["eta"] = solver.eta
+        if baseline is None or baseline.stochastic:
+            optional["s_noise"] = 1.0
         if solver.follows_values:
             optional["noise_sampler"] = None
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         return inspect.Signature(
             [inspect.Parameter(name, kind) for name in ("model", "x", "sigmas")]
             + [inspect.Parameter(name, kind, default=value) for name, value in optional.items()]
+            + [inspect.Parameter("flow", inspect.Parameter.KEYWORD_ONLY, default=False)]
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -381,9 +390,17 @@ def _plan(
 
 
 def _seeded(seed: object, batch: int) -> NoiseSource:
-    if not isinstance(seed, Integral):
+    if seed is None:
         return GeneratorNoise()
-    return SeededNoise([(int(seed) + i) % 2**64 for i in range(batch)])
+    if isinstance(seed, Sequence):
+        return SeededNoise(seed)
+    try:
+        first = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        raise ParameterError(
+            f'extra_args["seed"] is an integer, or a list with one for each sample; got {seed!r}'
+        ) from None
+    return SeededNoise([(first + i) % 2**64 for i in range(batch)])
 
 
 def _require_values(solver: Solver) -> None:

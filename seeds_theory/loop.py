@@ -111,8 +111,7 @@ def _follow_step(
         require_estimate(estimate, x, index, level)
         stages.advance(estimate)
         if not watch.passes(stages.state, index, level):
-            estimated = state.isfinite().all() and not estimate.isfinite().all()
-            raise not_finite(index, level, bool(estimated))
+            raise not_finite(index, *stages.offence())
     if callback is not None:
         callback(StepInfo(index, step.sigma, step.sigma_next, stages.state, stages.denoised))
     return stages.state
@@ -150,6 +149,14 @@ class Stages:
         )
         row = self._step.rows[call]
         self.state, self.sigma = self._combine(row), row.sigma
+
+    def offence(self) -> tuple[float, bool]:
+        """Where a state that is not finite is from: the level, and whether from an estimate there."""
+        levels = (self._step.sigma, *(row.sigma for row in self._step.rows))
+        for level, integrand in zip(levels, self._integrands, strict=False):
+            if not integrand.isfinite().all():
+                return level, bool(self._start.isfinite().all())
+        return levels[len(self._integrands) - 1], False
 
     def _combine(self, row: Row[float]) -> Tensor:
         total = row.state * self._start

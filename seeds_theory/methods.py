@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 import sympy as sp
 
-from seeds_theory.errors import TableauError, UnknownNameError, unknown
+from seeds_theory.errors import TableauError, unknown
 from seeds_theory.noise import (
     Functional,
     Moment,
@@ -245,19 +245,16 @@ def method(name: str) -> Tableau:
     """
     base, at, _ = name.partition("@")
     if base not in METHODS:
-        from seeds_theory.baselines import BASELINES  # they come after methods; here for a message
-
-        if base in BASELINES:
-            raise UnknownNameError(
-                f"{base!r} is a baseline, which has no tableau and no plan: run it by sample(..., "
-                f"method={base!r}), or by Solver({base!r})"
-            )
-        raise unknown("method", name, METHODS, ", with nodes as in 'seeds-2@0.7'")
+        remark = (
+            ", with nodes as in 'seeds-2@0.7'; a baseline, as 'seeds-2m', has no plan: sample and Solver "
+            "run it"
+        )
+        raise unknown("method", name, METHODS, remark)
     family = METHODS[base]
     return _named(family, name) if at else _built(family, family.nodes)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _named(family: Family, name: str) -> Tableau:
     base, _, listed = name.partition("@")
     try:

@@ -244,7 +244,7 @@ class Plan:
         return replace(self, steps=tuple(steps), initial_scale=start)
 
 
-@cache
+@lru_cache(maxsize=256)
 def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], ...]:
     r"""The rows of one step in symbols: :math:`\lambda_s`, h, eta, and the nodes if symbolic.
 
@@ -292,21 +292,21 @@ def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], 
     return tuple(rows)
 
 
-@cache
+@lru_cache(maxsize=256)
 def paths(tableau: Tableau, form: SemilinearForm) -> tuple[int, ...]:
     """The Brownian paths that a method's noise is made of: 0 alone for all of SEEDS."""
     noises = tableau.noises(form.noise_rate)
     return tuple(sorted({moment.path for noise in noises for moment in noise.terms}))
 
 
-@cache
+@lru_cache(maxsize=256)
 def degrees(tableau: Tableau, form: SemilinearForm) -> int:
     """The number of normals of each interval: 1 for all of SEEDS, more for averages of the path."""
     noises = tableau.noises(form.noise_rate)
     return 1 + max((moment.power for noise in noises for moment in noise.terms), default=0)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _lambdified(tableau: Tableau, form: SemilinearForm) -> tuple[Row[Any], ...]:
     def number(expression: sp.Expr) -> Any:
         return _number(expression, (lam_s, h, eta))

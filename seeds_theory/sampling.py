@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from seeds_theory.errors import ParameterError
 from seeds_theory.grids import require_grid, rho_grid
 from seeds_theory.loop import Callback
 from seeds_theory.solver import Solver
-from seeds_theory.sources import SeededNoise
+from seeds_theory.sources import SeededNoise, require_seeds
+
+EDM: dict[str, Any] = {"sigma_max": 80.0, "sigma_min": 0.002, "steps": 20}
+"""The grid of a run that states no other: EDM's."""
 
 
 def sample(
@@ -25,10 +29,10 @@ def sample(
     *,
     shape: Sequence[int],
     seeds: Sequence[int],
-    steps: int = 20,
+    steps: int | None = None,
     eta: float | None = None,
-    sigma_max: float = 80.0,
-    sigma_min: float = 0.002,
+    sigma_max: float | None = None,
+    sigma_min: float | None = None,
     sigmas: Sequence[float] | np.ndarray | None = None,
     batch: int | None = None,
     dtype: torch.dtype = torch.float32,
@@ -46,9 +50,9 @@ def sample(
     method : the name of a method or baseline (`seeds_theory.solver.SOLVERS`), or a `Solver` with options.
     shape : of one sample, without the batch.
     seeds : one integer per sample; a seed gives the same sample in any batch.
-    steps : of EDM's grid from sigma_max to sigma_min, the last one to noise level 0.
+    steps, sigma_max, sigma_min : of EDM's grid, by default 20 from 80 to 0.002; the last one is to level 0.
     eta : 1 for the reverse SDE, 0 for the ODE; by default the sampler's own.
-    sigmas : a grid instead, descending; the first level may be infinite.
+    sigmas : a grid instead of these three, descending; the first level may be infinite.
     batch : most samples at a time; by default all.
     dtype, device : of the states.
     callback : called after each step of each batch with a `StepInfo`, whose ``denoised`` is a preview.
@@ -63,10 +67,14 @@ def sample(
     UnknownNameError, ParameterError, GridError, DenoiserError, NoiseError : each names the rule.
     """
     solver = method if isinstance(method, Solver) else Solver(method)
-    grid = rho_grid(sigma_max, sigma_min, steps, to_zero=True) if sigmas is None else sigmas
+    options = {"steps": steps, "sigma_max": sigma_max, "sigma_min": sigma_min}
+    given = {name: value for name, value in options.items() if value is not None}
+    if sigmas is not None and given:
+        raise ParameterError(f"sigmas are the whole grid: leave out {', '.join(given)}")
+    grid = rho_grid(**(EDM | given), to_zero=True) if sigmas is None else sigmas
     highest = float(require_grid(grid, repeats=True)[0])
     scale = highest if math.isfinite(highest) else 1.0  # a state at an infinite level is unit noise
-    chosen = SeededNoise(seeds).seeds
+    chosen = require_seeds(seeds)
     size = len(chosen) if batch is None else batch
     if not isinstance(size, numbers.Integral) or size < 1:
         raise ParameterError(f"a batch has one sample or more, a whole number; got {batch!r}")

@@ -24,7 +24,10 @@ class NoiseSource(Protocol):
     """The protocol that every source follows."""
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
-        """Standard normals of shape ``(len(intervals), *like.shape)``, the noises of these intervals."""
+        """Standard normals of shape ``(len(intervals), *like.shape)``, the noises of these intervals.
+
+        Who asks may keep the tensor: the source does not write to it again.
+        """
         ...
 
 
@@ -95,12 +98,7 @@ class SeededNoise:
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        try:
-            self.seeds = [operator.index(seed) for seed in seeds]
-        except TypeError:
-            self.seeds = []
-        if not self.seeds or min(self.seeds) < 0 or max(self.seeds) >= 2**64:
-            raise ParameterError(f"seeds are one or more integers in [0, 2**64); got {seeds!r}")
+        self.seeds = require_seeds(seeds)
         self._path = [seeded_generator(seed, stream=1) for seed in self.seeds]
 
     def initial(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -127,6 +125,17 @@ class SeededNoise:
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         """Draw each sample's normals from its own generator."""
         return _per_sample(self._path, len(intervals), like, "seed")
+
+
+def require_seeds(seeds: object) -> list[int]:
+    """One or more integers in [0, 2**64); raises ParameterError."""
+    try:
+        found = [operator.index(seed) for seed in seeds]  # type: ignore[attr-defined]
+    except TypeError:
+        found = []
+    if not found or min(found) < 0 or max(found) >= 2**64:
+        raise ParameterError(f"seeds are one or more integers in [0, 2**64); got {seeds!r}")
+    return found
 
 
 def seeded_generator(seed: int, stream: int) -> torch.Generator:

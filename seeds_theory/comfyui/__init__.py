@@ -106,7 +106,8 @@ def sample(
         callback,
         disable,
         eta,
-        s_noise,
+        s_noise
+        * getattr(sampling, "noise_scale", 1.0),  # of models whose noise is not of unit variance
         noise=SeededNoise(seeds) if seeds else None,
         flow=isinstance(sampling, CONST),
     )

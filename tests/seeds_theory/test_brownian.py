@@ -33,7 +33,7 @@ from seeds_theory.exact import (
 from seeds_theory.grids import uniform_log_snr
 from seeds_theory.loop import follow
 from seeds_theory.plan import Interval, Plan, make_plan
-from seeds_theory.sources import GeneratorNoise, SeededNoise
+from seeds_theory.sources import GeneratorNoise, InjectedNoise, SeededNoise
 
 FORMS = (DATA, NOISE, GAUSSIAN)
 FINE = [4.0, 3.0, 2.9, 1.0, 0.999, 0.4, 0.1]
@@ -457,3 +457,24 @@ def test_a_path_is_one_brownian_motion() -> None:
     path = BrownianPath([4.0, 1.0], 1.0, LIKE, GeneratorNoise())
     with pytest.raises(NoiseError, match="serves one Brownian motion"):
         path([Interval(4.0, 1.0, DATA, 1.0, path=1)], LIKE)
+
+
+# ------------------------------------------------------------------------------ gradients, devices
+
+
+def test_gradients_reach_the_normals_of_a_path() -> None:
+    plan = make_plan("seeds-2s", [4.0, 1.0, 0.3])
+    shape = torch.zeros(2, 3, dtype=torch.float64)
+    rows = torch.randn(2 * (len(path_points([plan])) - 1), 2, 3, dtype=torch.float64)
+
+    def run(rows: Tensor) -> Tensor:
+        path = BrownianPath.serving(plan.intervals, shape, InjectedNoise(rows))
+        return follow(lambda x, sigma: torch.tanh(x), shape, plan, path, gradients=True)
+
+    assert torch.autograd.gradcheck(run, rows.requires_grad_())
+
+
+def test_a_path_gives_its_noises_where_they_are_asked_for() -> None:
+    plan = make_plan("seeds-2", [4.0, 1.0])
+    path = BrownianPath.serving(plan.intervals, torch.zeros(2, 3))
+    assert path(plan.intervals, torch.empty(2, 3, device="meta")).device.type == "meta"

@@ -214,7 +214,7 @@ def test_the_host_is_called_back_once_a_step() -> None:
     ("widgets", "error", "says"),
     [
         ({"nodes": "0.5, 2"}, TableauError, "nodes lie in (0, 1]; got 2"),
-        ({"nodes": "half"}, TableauError, "numbers or fractions in (0, 1]; got 'half'"),
+        ({"nodes": "half"}, TableauError, "numbers or fractions in (0, 1]; got half"),
         ({"nodes": "0.5"}, TableauError, "'seeds-3' takes 2 node(s)"),
         ({"seeds": "five"}, ParameterError, "seeds are numbers and ranges, as 0-9,20,30-39"),
         ({"method": "seeds-9"}, UnknownNameError, "known: seeds-1"),
@@ -233,3 +233,19 @@ def test_wrong_widgets_are_told_in_one_line(
 def test_a_number_of_seeds_that_is_not_that_of_the_images_is_told() -> None:
     with pytest.raises(NoiseError, match="one seed per sample: got 2 seeds for a batch of 3"):
         sampler(seeds="1,2").sample(Guider(EPS()), SIGMAS, SIGMAS[0] * initial(5), seed=1)
+
+
+def test_noise_that_is_not_of_unit_variance_is_scaled_as_the_host_does() -> None:
+    """Models of flow whose states are (1 - sigma) x0 + sigma noise_scale noise."""
+
+    def spread(scale: float | None) -> Tensor:
+        sampling = CONST()
+        if scale is not None:
+            sampling.noise_scale = scale  # type: ignore[attr-defined]
+        guider = Guider(sampling)
+        guider.__class__ = type("Zero", (Guider,), {"__call__": lambda self, x, sigma: 0 * x})
+        (sampler,) = seeds_theory.comfyui.SamplerSEEDS().get_sampler(**WIDGETS)
+        return sampler.sample(guider, FLOW[:-1], torch.zeros(4, 1, 8, 8), seed=3)
+
+    assert torch.equal(spread(1.0), spread(None))
+    torch.testing.assert_close(spread(8.0), 8 * spread(1.0))

@@ -228,7 +228,8 @@ def test_the_signature_is_k_diffusions(name: str) -> None:
     sampler = as_k_diffusion(name)
     names = list(inspect.signature(sampler).parameters)
     assert names[:6] == ["model", "x", "sigmas", "extra_args", "callback", "disable"]
-    assert set(names[6:]) <= {"eta", "noise_sampler"}
+    assert set(names[6:]) <= {"eta", "s_noise", "noise_sampler", "flow"}
+    assert ("s_noise" in names) == (name in METHODS or BASELINES[name].stochastic)
     assert ("eta" in names) == (name in METHODS or BASELINES[name].only_eta is None)
     assert ("noise_sampler" in names) == (sampler.solver.declared.strong is not None)
     assert isinstance(sampler.solver.declared, Declared)

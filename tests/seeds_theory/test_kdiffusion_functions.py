@@ -213,7 +213,7 @@ def test_a_second_run_makes_no_new_plan(monkeypatch: pytest.MonkeyPatch) -> None
         ({"solver_type": "phi_3"}, UnknownNameError, "solver_type is one of 'phi_1', 'phi_2'"),
         ({"r": 0.0}, TableauError, "(0, 1]; got 0"),
         ({"r": math.nan}, TableauError, "nodes are numbers or fractions in (0, 1]; got nan"),
-        ({"r": "half"}, TableauError, "nodes are numbers or fractions in (0, 1]; got 'half'"),
+        ({"r": "half"}, TableauError, "nodes are numbers or fractions in (0, 1]; got half"),
         ({"s_noise": -1.0}, ParameterError, "s_noise is a finite number >= 0; got -1.0"),
         ({"s_noise": math.inf}, ParameterError, "s_noise is a finite number >= 0; got inf"),
         ({"eta": math.nan}, ParameterError, "eta is a finite number >= 0; got nan"),
@@ -297,13 +297,33 @@ def test_a_seed_may_be_any_integer() -> None:
     assert torch.equal(*found)
 
 
-def test_a_seed_that_is_no_integer_leaves_the_noise_to_torch() -> None:
+def test_without_a_seed_torch_draws() -> None:
     torch.manual_seed(3)
     first = kdiffusion.sample_seeds_2(curved, normals(), GRID)
-    for seed in (None, 3.0):
-        torch.manual_seed(3)
-        again = kdiffusion.sample_seeds_2(curved, normals(), GRID, {"seed": seed})
-        assert torch.equal(first, again)
+    torch.manual_seed(3)
+    assert torch.equal(kdiffusion.sample_seeds_2(curved, normals(), GRID, {"seed": None}), first)
+
+
+def test_a_list_of_seeds_has_one_for_each_sample() -> None:
+    listed = kdiffusion.sample_seeds_2(curved, normals(), GRID, {"seed": [7, 8, 9]})
+    assert torch.equal(listed, kdiffusion.sample_seeds_2(curved, normals(), GRID, {"seed": 7}))
+    with pytest.raises(NoiseError, match="got 2 seeds for a batch of 3"):
+        kdiffusion.sample_seeds_2(curved, normals(), GRID, {"seed": [7, 8]})
+
+
+@pytest.mark.parametrize("seed", [3.0, "x", torch.zeros(3), [1.5, 2, 3]])
+def test_no_seed_is_ignored(seed: object) -> None:
+    with pytest.raises(ParameterError, match="seed"):
+        kdiffusion.sample_seeds_2(curved, normals(), GRID, {"seed": seed})
+
+
+@pytest.mark.parametrize("name", ["seeds-3b", "seeds-2m", "sa-solver"])
+def test_by_name_they_take_s_noise_and_flow_too(name: str) -> None:
+    sampler, extra = as_k_diffusion(name), {"seed": 7}
+    found = sampler(curved, normals(), FLOW, extra, s_noise=0.5, flow=True)
+    expected = run(Solver(name), curved, normals(), FLOW, extra, s_noise=0.5, flow=True)
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, sampler(curved, normals(), FLOW, extra, flow=True))
 
 
 def test_a_noise_sampler_comes_before_the_seed() -> None:

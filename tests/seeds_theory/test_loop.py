@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -471,3 +472,19 @@ def test_two_runs_of_one_generator_differ_and_reseeding_repeats() -> None:
 def test_a_name_is_no_plan_and_a_seed_no_source(plan, noise, message: str) -> None:
     with pytest.raises(SeedsError, match=message):
         follow(curved, start(), plan, noise)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_any_estimate_that_is_not_finite_is_named_with_its_level(name: str) -> None:
+    """Also one that the next state of its step has no weight for."""
+    plan = make_plan(name, [*GRID[:3], 0.0])
+    for broken in range(plan.nfe):
+        levels: list[float] = []
+
+        def model(x: Tensor, sigma: float, broken: int = broken, levels: Any = levels) -> Tensor:
+            levels.append(sigma)
+            return curved(x, sigma) + (math.nan if len(levels) == broken + 1 else 0.0)
+
+        with pytest.raises(DenoiserError) as caught:
+            follow(model, start(), plan)
+        assert f"sigma {levels[broken]:g}: the denoiser's estimate" in str(caught.value)
