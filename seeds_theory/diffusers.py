@@ -30,7 +30,7 @@ from seeds_theory.errors import (
 from seeds_theory.grids import require_grid, rho_grid, uniform_log_snr
 from seeds_theory.loop import Stages, draw, require_state
 from seeds_theory.methods import method as method_named
-from seeds_theory.plan import Step, make_plan
+from seeds_theory.plan import Row, Step, make_plan
 from seeds_theory.prediction import PREDICTIONS
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, seeded_generator
 
@@ -420,9 +420,25 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         ahead = self._steps[number:]
         if index > firsts[number]:  # in a step: what is left of it is steps of one call
             left = self.levels[index : firsts[number + 1] + 1]
-            ahead = [*self._plan("seeds-1", left), *ahead[1:]]
+            ahead = [*self._single_calls(left), *ahead[1:]]
         self._ahead = iter(ahead)
         return index
+
+    def _single_calls(self, levels: Sequence[float]) -> list[Step]:
+        """Steps of one call for calls at these levels, from the first of them to the last.
+
+        The stages of a step may share a level, or go up. A call that is not at the state's level, or from
+        which no lower level follows, changes nothing.
+        """
+        steps, reached = [], levels[0]
+        for call, level in enumerate(levels[:-1], start=1):
+            lower = next((later for later in levels[call:] if later < reached), None)
+            if level != reached or lower is None:
+                steps.append(_standing(reached))
+            else:
+                steps += self._plan("seeds-1", [reached, lower])
+                reached = lower
+        return steps
 
     def _calls_at(self, timestep: float | Tensor) -> list[int]:
         found = (self.timesteps.cpu() == torch.as_tensor(timestep).cpu()).nonzero()
@@ -495,6 +511,12 @@ def _row(values: Numbers) -> np.ndarray:
 
 def _levels_of_calls(step: Step) -> list[float]:
     return [step.sigma, *(row.sigma for row in step.rows[:-1])]
+
+
+def _standing(level: float) -> Step:
+    """A step of one call that leaves the state as it is."""
+    stay = Row(sigma=level, state=1.0, drift=(0.0,), noise=())
+    return Step(sigma=level, rows=(stay,), intervals=(), integrands=((0.0, 1.0),))
 
 
 def _offspring(generator: Generators | None) -> Generators:

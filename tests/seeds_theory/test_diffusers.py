@@ -202,19 +202,32 @@ def test_image_to_image_is_follow_on_the_tail_of_the_plan(
         torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("begin", [1, 2, 4, 5])
-def test_a_run_that_begins_within_a_step_ends_that_step_in_steps_of_one_call(begin: int) -> None:
-    scheduler = SEEDSScheduler(solver_order=3)
+@pytest.mark.parametrize("name", [*METHODS, "seeds-2@1", "seeds-3@0.8,0.4"])
+def test_a_run_that_begins_within_a_step_ends_that_step_in_steps_of_one_call(name: str) -> None:
+    scheduler = SEEDSScheduler(method=name)
     scheduler.set_timesteps(4)
-    stop = 3 * (begin // 3 + 1)
-    first = make_plan("seeds-1", scheduler.levels[begin : stop + 1])
-    rest = make_plan("seeds-3", starts(scheduler)[stop // 3 :])
-    sample, noise = normals(2, 1), normals(first.normals + rest.normals, 2, 1, seed=1)
-    source = InjectedNoise(noise)
-    y = follow(MIXTURE, sample / preserving_alpha(first.sigmas[0]), first, source)
-    expected = follow(MIXTURE, y, rest, source)
-    scheduler.noise = InjectedNoise(noise)
-    torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
+    order, levels = scheduler.order, scheduler.levels
+    for begin in (call for call in range(2 * order) if call % order):
+        stop = order * (begin // order + 1)
+        down = [levels[begin]]  # a stage at the level of an earlier one, or above it, is left out
+        down += [
+            x
+            for i, x in enumerate(levels[begin + 1 : stop + 1])
+            if x < min(levels[begin : begin + 1 + i])
+        ]
+        first = make_plan("seeds-1", down).steps if len(down) > 1 else ()
+        rest = make_plan(name, starts(scheduler)[stop // order :])
+        drawn = sum(len(step.intervals) for step in first) + rest.normals
+        sample, noise = normals(2, 1), normals(drawn, 2, 1, seed=1)
+        source = InjectedNoise(noise)
+        y = sample / preserving_alpha(levels[begin])
+        if first:
+            y = follow(MIXTURE, y, make_plan("seeds-1", down), source)
+        expected = follow(MIXTURE, y, rest, source)
+        scheduler.set_timesteps(4)
+        scheduler.set_begin_index(begin)
+        scheduler.noise = InjectedNoise(noise)
+        torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
 
 
 def test_a_step_starts_from_the_sample_of_its_first_call_as_inpainting_left_it() -> None:
