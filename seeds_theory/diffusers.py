@@ -441,7 +441,13 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         return steps
 
     def _calls_at(self, timestep: float | Tensor) -> list[int]:
-        found = (self.timesteps.cpu() == torch.as_tensor(timestep).cpu()).nonzero()
+        told = torch.as_tensor(timestep).cpu()
+        if told.numel() != 1:
+            raise ParameterError(
+                f"a call has one timestep for all samples; got {tuple(told.shape)}: pass an element of "
+                "scheduler.timesteps"
+            )
+        found = (self.timesteps.cpu() == told.reshape(())).nonzero()
         if not len(found):
             raise ParameterError(
                 f"a run begins at one of scheduler.timesteps; got {float(timestep):g}: pass its elements, "
@@ -466,7 +472,13 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         Raises
         ------
         GridError : the schedule has no such timestep.
+        ParameterError : timesteps for another number of samples.
         """
+        if timesteps.numel() not in (1, len(original_samples)):
+            raise ParameterError(
+                f"timesteps are one for each of {len(original_samples)} samples, or one for all; got "
+                f"{timesteps.numel()}: repeat one, or leave some out"
+            )
         of_grid = dict(zip(self.timesteps.tolist(), self.levels, strict=False))
         coefficients = [
             self._coordinates.coefficients(

@@ -677,6 +677,8 @@ def test_wrong_calls_of_step_are_refused() -> None:
     scheduler.set_timesteps(2)
     with pytest.raises(ParameterError, match=r"scheduler\.timesteps"):
         scheduler.step(sample, 123, sample)
+    with pytest.raises(ParameterError, match=r"one timestep.*\(5,\)"):
+        scheduler.step(sample, torch.full((5,), 999), sample)
     with pytest.raises(DenoiserError, match="variance"):
         scheduler.step(torch.cat([sample, sample], dim=1), 999, sample)
     with pytest.raises(NoiseError, match="one generator per sample"):
@@ -689,6 +691,12 @@ def test_wrong_calls_of_step_are_refused() -> None:
     run(scheduler, sample)
     with pytest.raises(ParameterError, match="starts another"):
         scheduler.step(sample, 999, sample)
+
+
+def test_timesteps_of_another_number_of_samples_are_refused() -> None:
+    clean, scheduler = normals(3, 1), SEEDSScheduler()
+    with pytest.raises(ParameterError, match=r"each of 3 samples.*got 2"):
+        scheduler.add_noise(clean, clean, torch.tensor([3, 500]))
 
 
 @pytest.mark.parametrize(
