@@ -89,6 +89,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         and then shifted to s t / (1 + (s - 1) t).
     use_dynamic_shifting, time_shift_type : the pipeline gives the shift, as ``mu``: s is exp(mu) if
         "exponential", mu if "linear".
+    shift_terminal : the time at which the last step of a flow starts: 1 - t is scaled, after the shift.
     final_sigmas_type : "zero", or "sigma_min", the lowest level of the schedule.
     rescale_betas_zero_snr : no signal at the last timestep (Lin et al. 2024, algorithm 1).
 
@@ -137,6 +138,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         time_shift_type: str = "exponential",
         final_sigmas_type: str = "zero",
         rescale_betas_zero_snr: bool = False,
+        shift_terminal: float | None = None,
     ) -> None:
         if method is None and solver_order not in (1, 2, 3):
             raise ParameterError(
@@ -153,7 +155,12 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         _require_known("final_sigmas_type", final_sigmas_type, ("zero", "sigma_min"))
         self._coordinates: Coordinates
         if use_flow_sigmas:
-            self._coordinates = Flow(num_train_timesteps, flow_shift)
+            if shift_terminal and (use_karras_sigmas or use_exponential_sigmas):
+                raise ParameterError(
+                    f"shift_terminal = {shift_terminal!r} is for steps that are even in time or given: "
+                    "set it to None, or use_karras_sigmas and use_exponential_sigmas to False"
+                )
+            self._coordinates = Flow(num_train_timesteps, flow_shift, shift_terminal or None)
         else:
             if trained_betas is None:
                 table = betas(num_train_timesteps, beta_start, beta_end, beta_schedule)
@@ -272,7 +279,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
                 levels = np.array([coordinates.level(timestep) for timestep in starts.tolist()])
                 starts = coordinates.sigmas(levels)
             elif isinstance(coordinates, Flow):
-                starts = coordinates.shifted(starts)
+                starts = coordinates.starts(starts)
         else:
             if steps is None or steps < 1 or steps % 1 != 0:
                 raise ParameterError(
@@ -299,7 +306,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
                 "give: give it, or a flow_shift with use_dynamic_shifting=False"
             )
         shift = math.exp(mu) if self.config.time_shift_type == "exponential" else mu
-        return Flow(self.config.num_train_timesteps, shift)
+        return Flow(self.config.num_train_timesteps, shift, self.config.shift_terminal or None)
 
     def _steps_on(self, grid: np.ndarray) -> list[Step]:
         """All steps, each of ``order`` calls but a last one to zero.

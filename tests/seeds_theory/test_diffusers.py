@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -422,6 +423,36 @@ def test_grids_are_those_of_diffusers(options: dict[str, Any]) -> None:
             assert torch.equal(ours.timesteps, theirs.timesteps.float())
 
 
+@pytest.mark.parametrize("spacing", ["linspace", "leading", "trailing"])
+def test_even_timesteps_are_those_of_diffusers_for_any_number_of_steps(spacing: str) -> None:
+    theirs = diffusers.DPMSolverMultistepScheduler(timestep_spacing=spacing)
+    ours = SEEDSScheduler(timestep_spacing=spacing)
+    for steps in range(1, 121):
+        theirs.set_timesteps(steps)
+        starts = ours._coordinates.even_starts(steps, spacing, 0, to_zero=True)
+        told = [ours._coordinates.timestep(level) for level in starts.tolist()]
+        # Theirs has a step too many where the rounding of arange lets one more in.
+        surplus = len(theirs.timesteps) - steps
+        assert surplus == (spacing == "trailing" and steps in (61, 103))
+        assert told == pytest.approx(theirs.timesteps[:steps].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("kind", ["FlowMatchEulerDiscreteScheduler", "UniPCMultistepScheduler"])
+def test_the_last_step_of_a_flow_starts_at_shift_terminal(kind: str, dynamic: bool) -> None:
+    options: dict[str, Any] = {"shift_terminal": 0.1, "use_dynamic_shifting": dynamic}
+    shift = {"shift": 3.0} if kind.startswith("Flow") else {"flow_shift": 3.0, **FLOW}
+    theirs = getattr(diffusers, kind)(**options, **shift)
+    ours = SEEDSScheduler.from_config(theirs.config, solver_order=1)
+    sigmas, mu = np.array([1.0, 0.6, 0.3]), {"mu": 1.2} if dynamic else {}
+    for scheduler in (theirs, ours):
+        scheduler.set_timesteps(sigmas=sigmas.copy(), **mu)
+    torch.testing.assert_close(ours.sigmas, theirs.sigmas, rtol=1e-6, atol=2e-6)
+    assert float(ours.sigmas[-2]) == pytest.approx(0.1)
+    ours.set_timesteps(timesteps=[800, 300], mu=1.2)  # a network's own timesteps are kept
+    assert ours.timesteps.tolist() == pytest.approx([800, 300])
+
+
 @pytest.mark.parametrize("dynamic", ["exponential", "linear", None])
 def test_a_flow_takes_the_grid_that_pipelines_give(dynamic: str | None) -> None:
     theirs = diffusers.FlowMatchEulerDiscreteScheduler(
@@ -619,6 +650,8 @@ REFUSED: list[tuple[type[SeedsError], dict[str, Any], str]] = [
     (ParameterError, {"use_karras_sigmas": True, "use_exponential_sigmas": True}, "one of them"),
     (ParameterError, {"use_flow_sigmas": True, "flow_shift": 0.0}, "shift"),
     (ParameterError, {"trained_betas": [0.5, -1.0]}, "decreasing"),
+    (ParameterError, FLOW | {"shift_terminal": 1.5}, "None"),
+    (ParameterError, FLOW | {"shift_terminal": 0.1, "use_karras_sigmas": True}, "to None"),
 ]
 
 
