@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -61,8 +62,18 @@ _REFUSED = {
     "sigma_data": "its networks are EDM-preconditioned, use seeds_theory.EDMDenoiser",
     "snr_shift_scale": "its schedule is rescaled, keep the scheduler that the pipeline has",
     "invert_sigmas": "its time runs backwards, keep the scheduler that the pipeline has",
+    "stages": "its run goes through several resolutions, keep the scheduler that the pipeline has",
+    "num_policy_substeps": "its network returns a policy, keep the scheduler that the pipeline has",
 }
 """Settings of other schedulers under which the inputs or outputs of a network mean something else."""
+_TRAINED = {
+    *("num_train_timesteps", "prediction_type", "beta_start", "beta_end", "beta_schedule"),
+    *("trained_betas", "rescale_betas_zero_snr", "use_flow_sigmas", "flow_shift", "shift"),
+    *("shift_terminal", "use_dynamic_shifting", "time_shift_type"),
+}
+"""Settings that belong to the network: the defaults of another scheduler hold for it too."""
+_OTHER_GRIDS = {"use_beta_sigmas": False, "use_lu_lambdas": False, "lambda_min_clipped": -math.inf}
+"""Settings of other schedulers that choose a grid which is not offered here, and where they are off."""
 
 
 class SEEDSScheduler(SchedulerMixin, ConfigMixin):
@@ -187,14 +198,19 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         ------
         ParameterError : its networks are of a kind that this scheduler would serve wrongly.
         """
-        reasons = [reason for name, reason in _REFUSED.items() if config_dict.get(name)]
-        if config_dict.get("timestep_type") == "continuous":
-            reasons.append("its networks are told log sigma, use seeds_theory.sample")
-        if reasons:
-            name = config_dict.get("_class_name", "a scheduler")
-            raise ParameterError(
-                f"no SEEDSScheduler from the configuration of {name}: {reasons[0]}"
-            )
+        name = config_dict.get("_class_name", "a scheduler")
+        asked = {**config_dict, **kwargs}
+        reason = _reason_against(asked)
+        if reason and name != cls.__name__:
+            raise ParameterError(f"no SEEDSScheduler from the configuration of {name}: {reason}")
+        for setting, off in _OTHER_GRIDS.items():
+            value = asked.get(setting, off)
+            if value not in (None, off):
+                warnings.warn(
+                    f"{setting}={value!r} of {name} is not carried over, and the grid is another: "
+                    "give the pipeline sigmas or timesteps to choose it",
+                    stacklevel=3,
+                )
         found: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
         found = super().extract_init_dict(_in_our_names(config_dict), **kwargs)
         return found
@@ -509,12 +525,40 @@ def _require_known(what: str, name: object, known: tuple[str, ...]) -> None:
         raise UnknownNameError(f"unknown {what} {name!r}; known: {', '.join(known)}")
 
 
+def _reason_against(config: Mapping[str, Any]) -> str | None:
+    """Why the networks of a configuration cannot be served, if they cannot, and what to do."""
+    for name, reason in _REFUSED.items():
+        if config.get(name):
+            return reason
+    if config.get("timestep_type") == "continuous":
+        return "its networks are told log sigma, use seeds_theory.sample"
+    if "shift" in config and config.get("num_train_timesteps") is None:
+        return "it does not say what timesteps count, keep the scheduler that the pipeline has"
+    if not (
+        any(config.get(name) for name in ("beta_schedule", "use_flow_sigmas"))
+        or config.get("trained_betas") is not None
+        or "shift" in config
+    ):
+        return (
+            "it has no training schedule, give beta_schedule or trained_betas; or, for a flow, "
+            "use_flow_sigmas=True and prediction_type='flow_prediction'"
+        )
+    return None
+
+
 def _in_our_names(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a flow-matching scheduler, which has a shift and no betas, in our names."""
-    if "shift" not in config or "beta_schedule" in config:
-        return dict(config)
-    flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
-    return {**config, **flow, "flow_shift": config["shift"]}
+    """The configuration of any scheduler in our names, with its defaults where they are the network's.
+
+    One of a flow-matching scheduler has a shift and no betas. diffusers forgets the values of all settings
+    that are listed as defaults.
+    """
+    ours = dict(config)
+    defaults = config.get("_use_default_values", ())
+    ours["_use_default_values"] = [name for name in defaults if name not in _TRAINED]
+    if "shift" in config and "beta_schedule" not in config:
+        flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+        ours.update(flow, flow_shift=config["shift"])
+    return ours
 
 
 def _row(values: Numbers) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import math
 import runpy
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -587,6 +589,74 @@ def test_a_flow_matching_configuration_makes_a_flow(kind: str) -> None:
     again = SEEDSScheduler.from_config(ours.config, flow_shift=5.0)
     assert again.config.flow_shift == 5
     assert SEEDSScheduler.from_config(again.config).config.flow_shift == 5
+
+
+def all_schedulers() -> list[Any]:
+    """One of each class of diffusers that is made without arguments."""
+    made = []
+    for name in dir(diffusers):
+        kind = getattr(diffusers, name) if name.endswith("Scheduler") else None
+        if isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin):
+            with contextlib.suppress(TypeError, ImportError):  # arguments or a library are missing
+                made.append(kind())
+    return made
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_defaults_of_every_scheduler_of_diffusers_are_taken_over_or_refused() -> None:
+    refused, flows, tables = set(), set(), set()
+    for theirs in all_schedulers():
+        name = type(theirs).__name__
+        try:
+            ours = SEEDSScheduler.from_config(theirs.config)
+        except SeedsError as error:
+            assert "\n" not in str(error)
+            refused.add(name)
+            continue
+        assert ours.config.num_train_timesteps == theirs.config.num_train_timesteps
+        assert ours.config.prediction_type == theirs.config.get(
+            "prediction_type", "flow_prediction" if ours.config.use_flow_sigmas else "epsilon"
+        )
+        if ours.config.use_flow_sigmas:
+            assert ours.config.flow_shift == theirs.config.shift
+            flows.add(name)
+        else:
+            expected = theirs.alphas_cumprod.double()
+            levels = ours._coordinates.schedule.noise_level(np.arange(float(len(expected))))
+            found = 1 / (1 + levels**2)
+            torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=0)
+            tables.add(name)
+    assert {"FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"} <= flows
+    assert {
+        *("HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+        *("UnCLIPScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler"),
+    } <= tables
+    assert {"ScoreSdeVeScheduler", "IPNDMScheduler", "KarrasVeScheduler"} <= refused
+    later = ("LTXEulerAncestralRFScheduler", "HeliosScheduler", "MiniMaxH3Scheduler")
+    assert not {*later, "PiflowScheduler", "DDPMWuerstchenScheduler"} & (flows | tables)
+
+
+def test_a_configuration_without_a_schedule_is_taken_with_one_that_is_given() -> None:
+    theirs = diffusers.IPNDMScheduler()
+    with pytest.raises(ParameterError, match="give beta_schedule"):
+        SEEDSScheduler.from_config(theirs.config)
+    ours = SEEDSScheduler.from_config(theirs.config, beta_schedule="squaredcos_cap_v2")
+    assert ours.config.beta_schedule == "squaredcos_cap_v2"
+    assert SEEDSScheduler.from_config(theirs.config, **FLOW).config.use_flow_sigmas
+    assert SEEDSScheduler.from_config({"_class_name": "SEEDSScheduler", "eta": 0.5})
+
+
+@pytest.mark.parametrize(
+    "options", [{"use_beta_sigmas": True}, {"use_lu_lambdas": True}, {"lambda_min_clipped": -5.1}]
+)
+def test_a_grid_that_is_not_offered_is_said_to_be_left_out(options: dict[str, Any]) -> None:
+    theirs = diffusers.DPMSolverMultistepScheduler(**options)
+    with pytest.warns(UserWarning, match=f"{next(iter(options))}=.*sigmas or timesteps") as caught:
+        SEEDSScheduler.from_config(theirs.config)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SEEDSScheduler.from_config(diffusers.DPMSolverMultistepScheduler().config)
 
 
 def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
