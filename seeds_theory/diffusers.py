@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ from seeds_theory.errors import (
 from seeds_theory.grids import require_grid, rho_grid, uniform_log_snr
 from seeds_theory.loop import Stages, draw, require_state
 from seeds_theory.methods import method as method_named
-from seeds_theory.plan import Step, make_plan
+from seeds_theory.plan import Row, Step, make_plan
 from seeds_theory.prediction import PREDICTIONS
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, seeded_generator
 
@@ -61,8 +62,18 @@ _REFUSED = {
     "sigma_data": "its networks are EDM-preconditioned, use seeds_theory.EDMDenoiser",
     "snr_shift_scale": "its schedule is rescaled, keep the scheduler that the pipeline has",
     "invert_sigmas": "its time runs backwards, keep the scheduler that the pipeline has",
+    "stages": "its run goes through several resolutions, keep the scheduler that the pipeline has",
+    "num_policy_substeps": "its network returns a policy, keep the scheduler that the pipeline has",
 }
 """Settings of other schedulers under which the inputs or outputs of a network mean something else."""
+_TRAINED = {
+    *("num_train_timesteps", "prediction_type", "beta_start", "beta_end", "beta_schedule"),
+    *("trained_betas", "rescale_betas_zero_snr", "use_flow_sigmas", "flow_shift", "shift"),
+    *("shift_terminal", "use_dynamic_shifting", "time_shift_type"),
+}
+"""Settings that belong to the network: the defaults of another scheduler hold for it too."""
+_OTHER_GRIDS = {"use_beta_sigmas": False, "use_lu_lambdas": False, "lambda_min_clipped": -math.inf}
+"""Settings of other schedulers that choose a grid which is not offered here, and where they are off."""
 
 
 class SEEDSScheduler(SchedulerMixin, ConfigMixin):
@@ -89,6 +100,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         and then shifted to s t / (1 + (s - 1) t).
     use_dynamic_shifting, time_shift_type : the pipeline gives the shift, as ``mu``: s is exp(mu) if
         "exponential", mu if "linear".
+    shift_terminal : the time at which the last step of a flow starts: 1 - t is scaled, after the shift.
     final_sigmas_type : "zero", or "sigma_min", the lowest level of the schedule.
     rescale_betas_zero_snr : no signal at the last timestep (Lin et al. 2024, algorithm 1).
 
@@ -137,6 +149,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         time_shift_type: str = "exponential",
         final_sigmas_type: str = "zero",
         rescale_betas_zero_snr: bool = False,
+        shift_terminal: float | None = None,
     ) -> None:
         if method is None and solver_order not in (1, 2, 3):
             raise ParameterError(
@@ -153,7 +166,12 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         _require_known("final_sigmas_type", final_sigmas_type, ("zero", "sigma_min"))
         self._coordinates: Coordinates
         if use_flow_sigmas:
-            self._coordinates = Flow(num_train_timesteps, flow_shift)
+            if shift_terminal and (use_karras_sigmas or use_exponential_sigmas):
+                raise ParameterError(
+                    f"shift_terminal = {shift_terminal!r} is for steps that are even in time or given: "
+                    "set it to None, or use_karras_sigmas and use_exponential_sigmas to False"
+                )
+            self._coordinates = Flow(num_train_timesteps, flow_shift, shift_terminal or None)
         else:
             if trained_betas is None:
                 table = betas(num_train_timesteps, beta_start, beta_end, beta_schedule)
@@ -180,14 +198,19 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         ------
         ParameterError : its networks are of a kind that this scheduler would serve wrongly.
         """
-        reasons = [reason for name, reason in _REFUSED.items() if config_dict.get(name)]
-        if config_dict.get("timestep_type") == "continuous":
-            reasons.append("its networks are told log sigma, use seeds_theory.sample")
-        if reasons:
-            name = config_dict.get("_class_name", "a scheduler")
-            raise ParameterError(
-                f"no SEEDSScheduler from the configuration of {name}: {reasons[0]}"
-            )
+        name = config_dict.get("_class_name", "a scheduler")
+        asked = {**config_dict, **kwargs}
+        reason = _reason_against(asked)
+        if reason and name != cls.__name__:
+            raise ParameterError(f"no SEEDSScheduler from the configuration of {name}: {reason}")
+        for setting, off in _OTHER_GRIDS.items():
+            value = asked.get(setting, off)
+            if value not in (None, off):
+                warnings.warn(
+                    f"{setting}={value!r} of {name} is not carried over, and the grid is another: "
+                    "give the pipeline sigmas or timesteps to choose it",
+                    stacklevel=3,
+                )
         found: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
         found = super().extract_init_dict(_in_our_names(config_dict), **kwargs)
         return found
@@ -272,7 +295,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
                 levels = np.array([coordinates.level(timestep) for timestep in starts.tolist()])
                 starts = coordinates.sigmas(levels)
             elif isinstance(coordinates, Flow):
-                starts = coordinates.shifted(starts)
+                starts = coordinates.starts(starts)
         else:
             if steps is None or steps < 1 or steps % 1 != 0:
                 raise ParameterError(
@@ -299,7 +322,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
                 "give: give it, or a flow_shift with use_dynamic_shifting=False"
             )
         shift = math.exp(mu) if self.config.time_shift_type == "exponential" else mu
-        return Flow(self.config.num_train_timesteps, shift)
+        return Flow(self.config.num_train_timesteps, shift, self.config.shift_terminal or None)
 
     def _steps_on(self, grid: np.ndarray) -> list[Step]:
         """All steps, each of ``order`` calls but a last one to zero.
@@ -420,12 +443,34 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         ahead = self._steps[number:]
         if index > firsts[number]:  # in a step: what is left of it is steps of one call
             left = self.levels[index : firsts[number + 1] + 1]
-            ahead = [*self._plan("seeds-1", left), *ahead[1:]]
+            ahead = [*self._single_calls(left), *ahead[1:]]
         self._ahead = iter(ahead)
         return index
 
+    def _single_calls(self, levels: Sequence[float]) -> list[Step]:
+        """Steps of one call for calls at these levels, from the first of them to the last.
+
+        The stages of a step may share a level, or go up. A call that is not at the state's level, or from
+        which no lower level follows, changes nothing.
+        """
+        steps, reached = [], levels[0]
+        for call, level in enumerate(levels[:-1], start=1):
+            lower = next((later for later in levels[call:] if later < reached), None)
+            if level != reached or lower is None:
+                steps.append(_standing(reached))
+            else:
+                steps += self._plan("seeds-1", [reached, lower])
+                reached = lower
+        return steps
+
     def _calls_at(self, timestep: float | Tensor) -> list[int]:
-        found = (self.timesteps.cpu() == torch.as_tensor(timestep).cpu()).nonzero()
+        told = torch.as_tensor(timestep).cpu()
+        if told.numel() != 1:
+            raise ParameterError(
+                f"a call has one timestep for all samples; got {tuple(told.shape)}: pass an element of "
+                "scheduler.timesteps"
+            )
+        found = (self.timesteps.cpu() == told.reshape(())).nonzero()
         if not len(found):
             raise ParameterError(
                 f"a run begins at one of scheduler.timesteps; got {float(timestep):g}: pass its elements, "
@@ -450,7 +495,13 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         Raises
         ------
         GridError : the schedule has no such timestep.
+        ParameterError : timesteps for another number of samples.
         """
+        if timesteps.numel() not in (1, len(original_samples)):
+            raise ParameterError(
+                f"timesteps are one for each of {len(original_samples)} samples, or one for all; got "
+                f"{timesteps.numel()}: repeat one, or leave some out"
+            )
         of_grid = dict(zip(self.timesteps.tolist(), self.levels, strict=False))
         coefficients = [
             self._coordinates.coefficients(
@@ -474,12 +525,40 @@ def _require_known(what: str, name: object, known: tuple[str, ...]) -> None:
         raise UnknownNameError(f"unknown {what} {name!r}; known: {', '.join(known)}")
 
 
+def _reason_against(config: Mapping[str, Any]) -> str | None:
+    """Why the networks of a configuration cannot be served, if they cannot, and what to do."""
+    for name, reason in _REFUSED.items():
+        if config.get(name):
+            return reason
+    if config.get("timestep_type") == "continuous":
+        return "its networks are told log sigma, use seeds_theory.sample"
+    if "shift" in config and config.get("num_train_timesteps") is None:
+        return "it does not say what timesteps count, keep the scheduler that the pipeline has"
+    if not (
+        any(config.get(name) for name in ("beta_schedule", "use_flow_sigmas"))
+        or config.get("trained_betas") is not None
+        or "shift" in config
+    ):
+        return (
+            "it has no training schedule, give beta_schedule or trained_betas; or, for a flow, "
+            "use_flow_sigmas=True and prediction_type='flow_prediction'"
+        )
+    return None
+
+
 def _in_our_names(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a flow-matching scheduler, which has a shift and no betas, in our names."""
-    if "shift" not in config or "beta_schedule" in config:
-        return dict(config)
-    flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
-    return {**config, **flow, "flow_shift": config["shift"]}
+    """The configuration of any scheduler in our names, with its defaults where they are the network's.
+
+    One of a flow-matching scheduler has a shift and no betas. diffusers forgets the values of all settings
+    that are listed as defaults.
+    """
+    ours = dict(config)
+    defaults = config.get("_use_default_values", ())
+    ours["_use_default_values"] = [name for name in defaults if name not in _TRAINED]
+    if "shift" in config and "beta_schedule" not in config:
+        flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+        ours.update(flow, flow_shift=config["shift"])
+    return ours
 
 
 def _row(values: Numbers) -> np.ndarray:
@@ -495,6 +574,12 @@ def _row(values: Numbers) -> np.ndarray:
 
 def _levels_of_calls(step: Step) -> list[float]:
     return [step.sigma, *(row.sigma for row in step.rows[:-1])]
+
+
+def _standing(level: float) -> Step:
+    """A step of one call that leaves the state as it is."""
+    stay = Row(sigma=level, state=1.0, drift=(0.0,), noise=())
+    return Step(sigma=level, rows=(stay,), intervals=(), integrands=((0.0, 1.0),))
 
 
 def _offspring(generator: Generators | None) -> Generators:

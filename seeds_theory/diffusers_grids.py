@@ -143,14 +143,15 @@ class Table(Coordinates):
         self, steps: int, spacing: str, offset: int, *, to_zero: bool
     ) -> np.ndarray:
         last = self.schedule.t_max
-        count, order = int(last) + 1, np.arange(steps)
+        count = int(last) + 1
         timesteps: np.ndarray
         if spacing == "linspace":
-            timesteps = np.linspace(last, 0, steps + 1)[:-1].round()
+            timesteps = np.linspace(0, last, steps + 1).round()[::-1][:-1]
         elif spacing == "leading":
-            timesteps = np.minimum((steps - order) * (count // (steps + 1)) + offset, last)
+            timesteps = np.arange(steps, 0, -1) * (count // (steps + 1)) + offset
+            timesteps = np.minimum(timesteps, last)
         else:
-            timesteps = (count - count / steps * order).round() - 1
+            timesteps = np.arange(count, 0, -count / steps)[:steps].round() - 1
         return np.array([self.level(timestep) for timestep in timesteps.tolist()])
 
 
@@ -159,10 +160,12 @@ class Flow(Coordinates):
     """A network of rectified flow; a sigma is a time t, and a timestep t times their number.
 
     shift : s, of the map s t / (1 + (s - 1) t) that every grid takes.
+    terminal : where the last of a grid's steps starts after it, if not None: 1 - t is scaled to end there.
     """
 
     timesteps_per_time: float
     shift: float = 1.0
+    terminal: float | None = None
     schedule: RectifiedFlow = field(default_factory=RectifiedFlow, init=False)
 
     def __post_init__(self) -> None:
@@ -170,14 +173,25 @@ class Flow(Coordinates):
             raise ParameterError(
                 f"a shift of flow times is positive and finite; got {self.shift!r}: 1 leaves them"
             )
+        if self.terminal is not None and not 0 < self.terminal < 1:
+            raise ParameterError(
+                f"shift_terminal is a time between 0 and 1; got {self.terminal!r}: None leaves the grid"
+            )
 
     @property
     def timestep_range(self) -> tuple[float, float]:  # type: ignore[override]  # noqa: D102
         return 0.0, self.timesteps_per_time
 
     def shifted(self, times: np.ndarray) -> np.ndarray:
-        """The times of a grid after the shift."""
+        """Times after the shift."""
         return self.shift * times / (1 + (self.shift - 1) * times)
+
+    def starts(self, times: np.ndarray) -> np.ndarray:
+        """Where the steps of a grid start that is written with these times: after shift and scaling."""
+        shifted = self.shifted(times)
+        if self.terminal is None or shifted[-1] == 1:  # one step from 1 stays there
+            return shifted
+        return 1 - (1 - shifted) * ((1 - self.terminal) / (1 - shifted[-1]))
 
     def alpha(self, level: float) -> float:  # noqa: D102
         return flow_alpha(level)
@@ -198,4 +212,4 @@ class Flow(Coordinates):
         self, steps: int, spacing: str, offset: int, *, to_zero: bool
     ) -> np.ndarray:
         end = 0.0 if to_zero else 1 / self.timesteps_per_time
-        return self.shifted(np.linspace(1.0, end, steps + 1)[:-1])
+        return self.starts(np.linspace(1.0, end, steps + 1)[:-1])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import math
 import runpy
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -201,19 +205,32 @@ def test_image_to_image_is_follow_on_the_tail_of_the_plan(
         torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("begin", [1, 2, 4, 5])
-def test_a_run_that_begins_within_a_step_ends_that_step_in_steps_of_one_call(begin: int) -> None:
-    scheduler = SEEDSScheduler(solver_order=3)
+@pytest.mark.parametrize("name", [*METHODS, "seeds-2@1", "seeds-3@0.8,0.4"])
+def test_a_run_that_begins_within_a_step_ends_that_step_in_steps_of_one_call(name: str) -> None:
+    scheduler = SEEDSScheduler(method=name)
     scheduler.set_timesteps(4)
-    stop = 3 * (begin // 3 + 1)
-    first = make_plan("seeds-1", scheduler.levels[begin : stop + 1])
-    rest = make_plan("seeds-3", starts(scheduler)[stop // 3 :])
-    sample, noise = normals(2, 1), normals(first.normals + rest.normals, 2, 1, seed=1)
-    source = InjectedNoise(noise)
-    y = follow(MIXTURE, sample / preserving_alpha(first.sigmas[0]), first, source)
-    expected = follow(MIXTURE, y, rest, source)
-    scheduler.noise = InjectedNoise(noise)
-    torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
+    order, levels = scheduler.order, scheduler.levels
+    for begin in (call for call in range(2 * order) if call % order):
+        stop = order * (begin // order + 1)
+        down = [levels[begin]]  # a stage at the level of an earlier one, or above it, is left out
+        down += [
+            x
+            for i, x in enumerate(levels[begin + 1 : stop + 1])
+            if x < min(levels[begin : begin + 1 + i])
+        ]
+        first = make_plan("seeds-1", down).steps if len(down) > 1 else ()
+        rest = make_plan(name, starts(scheduler)[stop // order :])
+        drawn = sum(len(step.intervals) for step in first) + rest.normals
+        sample, noise = normals(2, 1), normals(drawn, 2, 1, seed=1)
+        source = InjectedNoise(noise)
+        y = sample / preserving_alpha(levels[begin])
+        if first:
+            y = follow(MIXTURE, y, make_plan("seeds-1", down), source)
+        expected = follow(MIXTURE, y, rest, source)
+        scheduler.set_timesteps(4)
+        scheduler.set_begin_index(begin)
+        scheduler.noise = InjectedNoise(noise)
+        torch.testing.assert_close(run(scheduler, sample, begin), expected, rtol=1e-9, atol=1e-11)
 
 
 def test_a_step_starts_from_the_sample_of_its_first_call_as_inpainting_left_it() -> None:
@@ -408,6 +425,36 @@ def test_grids_are_those_of_diffusers(options: dict[str, Any]) -> None:
             assert torch.equal(ours.timesteps, theirs.timesteps.float())
 
 
+@pytest.mark.parametrize("spacing", ["linspace", "leading", "trailing"])
+def test_even_timesteps_are_those_of_diffusers_for_any_number_of_steps(spacing: str) -> None:
+    theirs = diffusers.DPMSolverMultistepScheduler(timestep_spacing=spacing)
+    ours = SEEDSScheduler(timestep_spacing=spacing)
+    for steps in range(1, 121):
+        theirs.set_timesteps(steps)
+        starts = ours._coordinates.even_starts(steps, spacing, 0, to_zero=True)
+        told = [ours._coordinates.timestep(level) for level in starts.tolist()]
+        # Theirs has a step too many where the rounding of arange lets one more in.
+        surplus = len(theirs.timesteps) - steps
+        assert surplus == (spacing == "trailing" and steps in (61, 103))
+        assert told == pytest.approx(theirs.timesteps[:steps].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("kind", ["FlowMatchEulerDiscreteScheduler", "UniPCMultistepScheduler"])
+def test_the_last_step_of_a_flow_starts_at_shift_terminal(kind: str, dynamic: bool) -> None:
+    options: dict[str, Any] = {"shift_terminal": 0.1, "use_dynamic_shifting": dynamic}
+    shift = {"shift": 3.0} if kind.startswith("Flow") else {"flow_shift": 3.0, **FLOW}
+    theirs = getattr(diffusers, kind)(**options, **shift)
+    ours = SEEDSScheduler.from_config(theirs.config, solver_order=1)
+    sigmas, mu = np.array([1.0, 0.6, 0.3]), {"mu": 1.2} if dynamic else {}
+    for scheduler in (theirs, ours):
+        scheduler.set_timesteps(sigmas=sigmas.copy(), **mu)
+    torch.testing.assert_close(ours.sigmas, theirs.sigmas, rtol=1e-6, atol=2e-6)
+    assert float(ours.sigmas[-2]) == pytest.approx(0.1)
+    ours.set_timesteps(timesteps=[800, 300], mu=1.2)  # a network's own timesteps are kept
+    assert ours.timesteps.tolist() == pytest.approx([800, 300])
+
+
 @pytest.mark.parametrize("dynamic", ["exponential", "linear", None])
 def test_a_flow_takes_the_grid_that_pipelines_give(dynamic: str | None) -> None:
     theirs = diffusers.FlowMatchEulerDiscreteScheduler(
@@ -544,6 +591,74 @@ def test_a_flow_matching_configuration_makes_a_flow(kind: str) -> None:
     assert SEEDSScheduler.from_config(again.config).config.flow_shift == 5
 
 
+def all_schedulers() -> list[Any]:
+    """One of each class of diffusers that is made without arguments."""
+    made = []
+    for name in dir(diffusers):
+        kind = getattr(diffusers, name) if name.endswith("Scheduler") else None
+        if isinstance(kind, type) and issubclass(kind, diffusers.SchedulerMixin):
+            with contextlib.suppress(TypeError, ImportError):  # arguments or a library are missing
+                made.append(kind())
+    return made
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_defaults_of_every_scheduler_of_diffusers_are_taken_over_or_refused() -> None:
+    refused, flows, tables = set(), set(), set()
+    for theirs in all_schedulers():
+        name = type(theirs).__name__
+        try:
+            ours = SEEDSScheduler.from_config(theirs.config)
+        except SeedsError as error:
+            assert "\n" not in str(error)
+            refused.add(name)
+            continue
+        assert ours.config.num_train_timesteps == theirs.config.num_train_timesteps
+        assert ours.config.prediction_type == theirs.config.get(
+            "prediction_type", "flow_prediction" if ours.config.use_flow_sigmas else "epsilon"
+        )
+        if ours.config.use_flow_sigmas:
+            assert ours.config.flow_shift == theirs.config.shift
+            flows.add(name)
+        else:
+            expected = theirs.alphas_cumprod.double()
+            levels = ours._coordinates.schedule.noise_level(np.arange(float(len(expected))))
+            found = 1 / (1 + levels**2)
+            torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=0)
+            tables.add(name)
+    assert {"FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"} <= flows
+    assert {
+        *("HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+        *("UnCLIPScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler"),
+    } <= tables
+    assert {"ScoreSdeVeScheduler", "IPNDMScheduler", "KarrasVeScheduler"} <= refused
+    later = ("LTXEulerAncestralRFScheduler", "HeliosScheduler", "MiniMaxH3Scheduler")
+    assert not {*later, "PiflowScheduler", "DDPMWuerstchenScheduler"} & (flows | tables)
+
+
+def test_a_configuration_without_a_schedule_is_taken_with_one_that_is_given() -> None:
+    theirs = diffusers.IPNDMScheduler()
+    with pytest.raises(ParameterError, match="give beta_schedule"):
+        SEEDSScheduler.from_config(theirs.config)
+    ours = SEEDSScheduler.from_config(theirs.config, beta_schedule="squaredcos_cap_v2")
+    assert ours.config.beta_schedule == "squaredcos_cap_v2"
+    assert SEEDSScheduler.from_config(theirs.config, **FLOW).config.use_flow_sigmas
+    assert SEEDSScheduler.from_config({"_class_name": "SEEDSScheduler", "eta": 0.5})
+
+
+@pytest.mark.parametrize(
+    "options", [{"use_beta_sigmas": True}, {"use_lu_lambdas": True}, {"lambda_min_clipped": -5.1}]
+)
+def test_a_grid_that_is_not_offered_is_said_to_be_left_out(options: dict[str, Any]) -> None:
+    theirs = diffusers.DPMSolverMultistepScheduler(**options)
+    with pytest.warns(UserWarning, match=f"{next(iter(options))}=.*sigmas or timesteps") as caught:
+        SEEDSScheduler.from_config(theirs.config)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SEEDSScheduler.from_config(diffusers.DPMSolverMultistepScheduler().config)
+
+
 def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
     scheduler = SEEDSScheduler(**FLOW, method="seeds-2@0.7", eta=0.25, algorithm="noise")
     scheduler.save_pretrained(tmp_path)
@@ -605,6 +720,8 @@ REFUSED: list[tuple[type[SeedsError], dict[str, Any], str]] = [
     (ParameterError, {"use_karras_sigmas": True, "use_exponential_sigmas": True}, "one of them"),
     (ParameterError, {"use_flow_sigmas": True, "flow_shift": 0.0}, "shift"),
     (ParameterError, {"trained_betas": [0.5, -1.0]}, "decreasing"),
+    (ParameterError, FLOW | {"shift_terminal": 1.5}, "None"),
+    (ParameterError, FLOW | {"shift_terminal": 0.1, "use_karras_sigmas": True}, "to None"),
 ]
 
 
@@ -663,6 +780,8 @@ def test_wrong_calls_of_step_are_refused() -> None:
     scheduler.set_timesteps(2)
     with pytest.raises(ParameterError, match=r"scheduler\.timesteps"):
         scheduler.step(sample, 123, sample)
+    with pytest.raises(ParameterError, match=r"one timestep.*\(5,\)"):
+        scheduler.step(sample, torch.full((5,), 999), sample)
     with pytest.raises(DenoiserError, match="variance"):
         scheduler.step(torch.cat([sample, sample], dim=1), 999, sample)
     with pytest.raises(NoiseError, match="one generator per sample"):
@@ -675,6 +794,12 @@ def test_wrong_calls_of_step_are_refused() -> None:
     run(scheduler, sample)
     with pytest.raises(ParameterError, match="starts another"):
         scheduler.step(sample, 999, sample)
+
+
+def test_timesteps_of_another_number_of_samples_are_refused() -> None:
+    clean, scheduler = normals(3, 1), SEEDSScheduler()
+    with pytest.raises(ParameterError, match=r"each of 3 samples.*got 2"):
+        scheduler.add_noise(clean, clean, torch.tensor([3, 500]))
 
 
 @pytest.mark.parametrize(
@@ -700,11 +825,13 @@ def test_without_diffusers_the_module_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "diffusers.configuration_utils", None)
-    with pytest.raises(LibraryError, match=r"pip install 'seeds-theory\[diffusers\]'") as caught:
+    with pytest.raises(LibraryError, match=r"pip install 'diffusers>=0\.35'") as caught:
         runpy.run_path(str(Path(diffusers_grids.__file__).with_name("diffusers.py")))
     assert isinstance(caught.value, ImportError) and "\n" not in str(caught.value)
 
 
 def test_the_package_does_not_import_diffusers() -> None:
-    imported = Path(sys.modules["seeds_theory"].__file__ or "").read_text()
-    assert "diffusers" not in imported
+    program = (
+        "import sys, seeds_theory, seeds_theory.kdiffusion; sys.exit('diffusers' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
