@@ -178,7 +178,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
             else:
                 table = np.asarray(trained_betas, dtype=np.float64)
             self._coordinates = Table(alphas_cumprod(table, zero_snr=rescale_betas_zero_snr))
-        self._method = method or f"seeds-{solver_order}"
+        self._method = method or f"seeds-{int(solver_order)}"
         self._plan(self._method, [2.0, 1.0])  # refuses what has no plan
         self.order = len(method_named(self._method).rows)
         self.init_noise_sigma = 1.0
@@ -310,6 +310,11 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
                 steps, config.timestep_spacing, config.steps_offset, to_zero=to_zero
             )
         ends = starts if starts[-1] <= end else np.append(starts, end)
+        if not given and len(np.unique(ends)) < len(ends):
+            raise GridError(
+                f"{steps} steps are too many for a schedule of {config.num_train_timesteps} timesteps, with "
+                f"timestep_spacing={config.timestep_spacing!r}: ask for fewer"
+            )
         return require_grid(coordinates.levels(ends))
 
     def _shifted_by(self, mu: float | None) -> Coordinates:

@@ -47,7 +47,7 @@ from seeds_theory.loop import StepInfo, follow, require_state
 from seeds_theory.methods import METHODS, exact_node, method
 from seeds_theory.plan import Interval, Plan, make_plan, require_eta
 from seeds_theory.schedule import flow_alpha
-from seeds_theory.solver import Solver
+from seeds_theory.solver import SOLVERS, Solver
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, silent
 from seeds_theory.tableau import Tableau
 
@@ -219,6 +219,9 @@ def _with_nodes(name: str, nodes: tuple[str, ...]) -> Solver:
         given = ", ".join(nodes)
         raise TableauError(f"nodes are numbers or fractions in (0, 1]; got {given}") from None
     own = [str(node) for node in METHODS[name].nodes] if name in METHODS else []
+    if name in SOLVERS and len(exact) not in (0, len(own)):
+        takes = f"takes {len(own)} node(s), as {', '.join(own)}" if own else "has no nodes"
+        raise TableauError(f"{name!r} {takes}; got {', '.join(nodes)}: leave them out for its own")
     return Solver(name if exact in ([], own) else f"{name}@{','.join(exact)}")
 
 

@@ -334,7 +334,7 @@ class Baseline:
         value = require_eta(self.eta if eta is None else eta)
         if self.only_eta is not None and value != self.only_eta:
             raise ParameterError(
-                f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}: leave eta out"
+                f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}: give that"
             )
         known = [p for p in inspect.signature(self.algorithm).parameters if p != "run"]
         require_options(self.name, options, known)

@@ -47,13 +47,16 @@ class SamplerSEEDS:
                 "s_noise": ("FLOAT", {**strength, "tooltip": "Multiplies the noise; 1 is exact."}),
                 "nodes": (
                     "STRING",
-                    {"default": "", "tooltip": "As 0.7, or 1/3, 2/3; empty: the method's own."},
+                    {
+                        "default": "",
+                        "tooltip": "As 0.7 for seeds-2; 1/3, 2/3 for seeds-3; empty: its own.",
+                    },
                 ),
                 "seeds": (
                     "STRING",
                     {
                         "default": "",
-                        "tooltip": "Of the noise, one per image, as 7, 8, 10-12; empty: the "
+                        "tooltip": "Of the noise, one per image, ascending, as 7, 8, 10-12; empty: the "
                         "workflow's seed, the next one for the next image.",
                     },
                 ),

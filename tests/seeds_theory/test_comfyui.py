@@ -215,10 +215,11 @@ def test_the_host_is_called_back_once_a_step() -> None:
     [
         ({"nodes": "0.5, 2"}, TableauError, "nodes lie in (0, 1]; got 2"),
         ({"nodes": "half"}, TableauError, "numbers or fractions in (0, 1]; got half"),
-        ({"nodes": "0.5"}, TableauError, "'seeds-3' takes 2 node(s)"),
+        ({"nodes": "0.5"}, TableauError, "'seeds-3' takes 2 node(s), as 1/3, 2/3; got 0.5"),
         ({"seeds": "five"}, ParameterError, "seeds are numbers and ranges, as 0-9,20,30-39"),
         ({"method": "seeds-9"}, UnknownNameError, "known: seeds-1"),
-        ({"method": "seeds-2m", "nodes": "0.5"}, UnknownNameError, "'seeds-2m@1/2'"),
+        ({"method": "seeds-2m", "nodes": "0.5"}, TableauError, "'seeds-2m' has no nodes; got 0.5"),
+        ({"method": "seeds-9", "nodes": "0.5"}, UnknownNameError, "known: seeds-1"),
     ],
 )
 def test_wrong_widgets_are_told_in_one_line(
