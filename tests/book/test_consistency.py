@@ -1,6 +1,7 @@
 """The book and the ledger say the same: in the chapters' sources, and on the built pages."""
 
 import json
+import re
 
 import pytest
 
@@ -165,3 +166,14 @@ def test_every_page_shows_the_verdicts_of_the_record(pages, record, sources):
 def test_every_role_leads_to_its_row(pages, record):
     links = [link for html in pages.values() for link in rendered_links(html)]
     assert set(links) == {f"ledger.html#{id}" for id in record}
+
+
+@pytest.mark.rendered
+def test_every_figure_that_a_page_names_is_on_it(pages, sources):
+    missing = [
+        f"{name}: {figure}"
+        for name, text in sources.items()
+        for figure in re.findall(r"^\s+name: (fig-\S+)", text, re.MULTILINE)
+        if f'id="{figure}"' not in pages[f"{name}.html"]
+    ]
+    assert missing == [], "a cell that displays no picture: is it the last expression?"
