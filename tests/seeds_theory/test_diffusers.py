@@ -807,7 +807,6 @@ def test_timesteps_of_another_number_of_samples_are_refused() -> None:
     [
         ("EDMEulerScheduler", {}, "EDM"),
         ("EDMDPMSolverMultistepScheduler", {}, "EDM"),
-        ("CosineDPMSolverMultistepScheduler", {}, "EDM"),
         ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "log sigma"),
         ("FlowMatchEulerDiscreteScheduler", {"invert_sigmas": True}, "backwards"),
         ("CogVideoXDDIMScheduler", {}, "rescaled"),
@@ -819,6 +818,12 @@ def test_networks_of_other_kinds_are_refused(
     theirs = getattr(diffusers, name)(**options)
     with pytest.raises(ParameterError, match=reason):
         SEEDSScheduler.from_config(theirs.config)
+
+
+def test_a_configuration_is_refused_also_where_its_class_cannot_be_made() -> None:
+    config = {"_class_name": "CosineDPMSolverMultistepScheduler", "sigma_data": 1.0}  # needs torchsde
+    with pytest.raises(ParameterError, match="CosineDPMSolverMultistepScheduler.*EDM"):
+        SEEDSScheduler.from_config(config)
 
 
 def test_without_diffusers_the_module_says_how_to_install_it(
