@@ -14,6 +14,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from seeds_theory.errors import (
     GridError,
     LibraryError,
     ParameterError,
-    UnknownNameError,
+    unknown,
 )
 from seeds_theory.grids import require_grid, rho_grid, uniform_log_snr
 from seeds_theory.loop import Stages, draw, require_state
@@ -319,15 +320,16 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
     def _shifted_by(self, mu: float | None) -> Coordinates:
         """The coordinates with the shift that a pipeline gives."""
-        if not (self.config.use_flow_sigmas and self.config.use_dynamic_shifting):
-            return self._coordinates
+        coordinates = self._coordinates
+        if not (isinstance(coordinates, Flow) and self.config.use_dynamic_shifting):
+            return coordinates
         if mu is None:
             raise ParameterError(
                 "use_dynamic_shifting takes the shift from set_timesteps(..., mu=...), which pipelines "
                 "give: give it, or a flow_shift with use_dynamic_shifting=False"
             )
         shift = math.exp(mu) if self.config.time_shift_type == "exponential" else mu
-        return Flow(self.config.num_train_timesteps, shift, self.config.shift_terminal or None)
+        return replace(coordinates, shift=shift)
 
     def _steps_on(self, grid: np.ndarray) -> list[Step]:
         """All steps, each of ``order`` calls but a last one to zero.
@@ -527,7 +529,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
 def _require_known(what: str, name: object, known: tuple[str, ...]) -> None:
     if name not in known:
-        raise UnknownNameError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+        raise unknown(what, name, known)
 
 
 def _reason_against(config: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seeds_theory.errors import GridError, ParameterError, UnknownNameError
+from seeds_theory.errors import GridError, ParameterError, unknown
 from seeds_theory.schedule import (
     DiscreteSchedule,
     RectifiedFlow,
@@ -42,10 +42,8 @@ def betas(count: int, start: float, end: float, name: str) -> np.ndarray:
         times = np.arange(count + 1) / count
         squares = np.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
         return np.minimum(1 - squares[1:] / squares[:-1], 0.999)
-    raise UnknownNameError(
-        f"unknown beta_schedule {name!r}; known: linear, scaled_linear, squaredcos_cap_v2; others as "
-        "trained_betas"
-    )
+    known = ("linear", "scaled_linear", "squaredcos_cap_v2")
+    raise unknown("beta_schedule", name, known, "; others as trained_betas")
 
 
 def alphas_cumprod(betas: np.ndarray, *, zero_snr: bool) -> np.ndarray:

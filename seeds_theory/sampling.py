@@ -16,6 +16,7 @@ from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import require_grid, rho_grid
 from seeds_theory.loop import Callback
+from seeds_theory.seeds_range import batches
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise, require_seeds
 
@@ -78,8 +79,8 @@ def sample(
     size = len(chosen) if batch is None else batch
     if not isinstance(size, numbers.Integral) or size < 1:
         raise ParameterError(f"a batch has one sample or more, a whole number; got {batch!r}")
-    batches = [chosen[first : first + size] for first in range(0, len(chosen), size)]
-    bar = tqdm(batches, desc=solver.name, unit="batch", disable=not progress or len(batches) == 1)
+    parts = batches(chosen, int(size))
+    bar = tqdm(parts, desc=solver.name, unit="batch", disable=not progress or len(parts) == 1)
     samples = []
     for part in bar:
         noise = SeededNoise(part)
@@ -92,7 +93,7 @@ def sample(
                 noise,
                 eta=eta,
                 callback=callback,
-                progress=progress and len(batches) == 1,
+                progress=progress and len(parts) == 1,
             )
         )
     return torch.cat(samples)
