@@ -18,8 +18,8 @@ import sympy as sp
 
 from proofs_checks.leading import integrand_gain, level
 from seeds_theory.exact import GAUSSIAN, NOISE, SemilinearForm, eta, lam_s, variance
+from seeds_theory.formula import step_formula
 from seeds_theory.noise import h
-from seeds_theory.plan import step_formula
 from seeds_theory.tableau import Tableau
 
 

@@ -20,9 +20,10 @@ import sympy as sp
 
 from seeds_theory.baselines import BASELINES, Run
 from seeds_theory.exact import DATA, eta, lam_s
+from seeds_theory.formula import average_formula
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi
-from seeds_theory.plan import Interval, average_formula
+from seeds_theory.plan import Interval
 
 
 def _log_ratio(s: sp.Expr, t: sp.Expr) -> sp.Expr:

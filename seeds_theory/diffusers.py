@@ -32,8 +32,9 @@ from seeds_theory.errors import (
 from seeds_theory.grids import require_grid, rho_grid, uniform_log_snr
 from seeds_theory.loop import Stages, draw, require_state
 from seeds_theory.methods import method as method_named
-from seeds_theory.plan import Row, Step, make_plan
+from seeds_theory.plan import Step, make_plan
 from seeds_theory.prediction import PREDICTIONS
+from seeds_theory.row import Row
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, seeded_generator
 
 try:

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, NoiseError, ParameterError, SeedsError
-from seeds_theory.plan import Plan, Row, Step
+from seeds_theory.plan import Plan, Step
+from seeds_theory.row import Row
 from seeds_theory.sources import NoiseSource, require_normals, require_source
 
 

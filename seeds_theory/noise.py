@@ -169,9 +169,12 @@ def _unit_factor(rate: sp.Expr, count: int, length: sp.Expr) -> list[list[sp.Exp
 
 
 def cuts(nodes: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
-    """Where the intervals of a step begin and end: 0, the distinct nodes, 1; symbols as listed."""
+    """Where the intervals of a step begin and end: 0, the distinct nodes, 1.
+
+    Symbolic nodes are taken to ascend as their names do: c_2 < c_3 < 1.
+    """
     inner = dict.fromkeys(node for node in nodes if node != 1)
-    ascending = sorted(inner) if all(node.is_number for node in inner) else inner
+    ascending = sorted(inner, key=None if all(node.is_number for node in inner) else str)
     return (sp.Integer(0), *ascending, sp.Integer(1))
 
 

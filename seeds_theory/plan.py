@@ -21,7 +21,7 @@ import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -29,30 +29,12 @@ import sympy as sp
 from seeds_theory import methods
 from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
 from seeds_theory.exact import CLOCK, DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
+from seeds_theory.formula import average_formula, degrees, paths, step_formula
 from seeds_theory.grids import require_grid
-from seeds_theory.noise import (
-    Moment,
-    Normal,
-    deviation,
-    h,
-    moment_factor,
-    noise_scale,
-    path_averages,
-)
+from seeds_theory.noise import deviation, h, moment_factor
 from seeds_theory.phi import NUMERIC
-from seeds_theory.tableau import Tableau, z
-
-Number = TypeVar("Number", sp.Expr, float)
-
-
-@dataclass(frozen=True)
-class Row(Generic[Number]):
-    """One affine combination: the state at a node from the step's start, integrands and normals."""
-
-    sigma: Number
-    state: Number
-    drift: tuple[Number, ...]
-    noise: tuple[Number, ...]
+from seeds_theory.row import Row
+from seeds_theory.tableau import Tableau
 
 
 @dataclass(frozen=True)
@@ -135,22 +117,6 @@ def _factor(form: SemilinearForm, count: int) -> Any:
 @cache
 def _deviation(form: SemilinearForm) -> Any:
     return _number(deviation(form), (lam_t, h, eta))
-
-
-@cache
-def average_formula() -> tuple[tuple[sp.Expr, ...], ...]:
-    r"""The noise N of data prediction over a step of length h and its average M, in the step's two normals.
-
-    Their weights, in units of :math:`\sqrt{2\eta}\,e^{-\lambda_t}`.
-    """
-    rate, averages = DATA.noise_rate, path_averages()
-    factor = moment_factor(rate, 2, h)
-    rows = []
-    for name in ("N", "M"):
-        terms = averages[name].terms.items()
-        row = (sp.Add(*(w * factor[m.power, degree] for m, w in terms)) for degree in range(2))
-        rows.append(tuple(row))
-    return tuple(rows)
 
 
 @lru_cache(maxsize=1024)
@@ -242,68 +208,6 @@ class Plan:
             steps.append(replace(step, rows=rows, integrands=integrands))
         start = self.initial_scale * scale(self.sigmas[0])
         return replace(self, steps=tuple(steps), initial_scale=start)
-
-
-@lru_cache(maxsize=256)
-def step_formula(tableau: Tableau, form: SemilinearForm) -> tuple[Row[sp.Expr], ...]:
-    r"""The rows of one step in symbols: :math:`\lambda_s`, h, eta, and the nodes if symbolic.
-
-    Raises
-    ------
-    TableauError : the method's noise is not made of moments of the form's noise.
-    """
-    tableau.require_form(form)
-    rate, noises = form.noise_rate, tableau.noises(form.noise_rate)
-    lengths = tableau.lengths
-    factors = [moment_factor(rate, degrees(tableau, form), length) for length in lengths]
-    rows = []
-    for (node, integrals), noise in zip(tableau.rows, noises, strict=True):
-        time = lam_s + node * h
-        drift = tuple(
-            sp.simplify(form.drift(time)) * h * weight.subs(z, form.drift_rate * h)
-            for weight in integrals
-        )
-        if any(moment.rate != rate for moment in noise.terms):
-            raise TableauError(
-                f"a step draws moments of the form's own noise; {tableau.name!r} asks for another rate"
-            )
-        weights = [
-            sp.Add(
-                noise.terms.get(Normal(rate, degree, interval, path), 0) * sp.sqrt(length),
-                *(
-                    noise.terms.get(Moment(rate, power, interval, path), 0) * factor[power, degree]
-                    for power in range(degree, factor.rows)
-                ),
-            )
-            for path in paths(tableau, form)
-            for interval, (length, factor) in enumerate(zip(lengths, factors, strict=True))
-            for degree in range(factor.rows)
-        ]
-        while weights and weights[-1] == 0:
-            weights.pop()
-        rows.append(
-            Row(
-                sigma=sp.exp(-time),
-                state=form.propagator(time, lam_s),
-                drift=drift,
-                noise=tuple(noise_scale(time) * weight for weight in weights),
-            )
-        )
-    return tuple(rows)
-
-
-@lru_cache(maxsize=256)
-def paths(tableau: Tableau, form: SemilinearForm) -> tuple[int, ...]:
-    """The Brownian paths that a method's noise is made of: 0 alone for all of SEEDS."""
-    noises = tableau.noises(form.noise_rate)
-    return tuple(sorted({moment.path for noise in noises for moment in noise.terms}))
-
-
-@lru_cache(maxsize=256)
-def degrees(tableau: Tableau, form: SemilinearForm) -> int:
-    """The number of normals of each interval: 1 for all of SEEDS, more for averages of the path."""
-    noises = tableau.noises(form.noise_rate)
-    return 1 + max((moment.power for noise in noises for moment in noise.terms), default=0)
 
 
 @lru_cache(maxsize=256)

@@ -15,9 +15,10 @@ from seeds_theory.baselines.run import require_options
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.exact import DATA
+from seeds_theory.formula import degrees
 from seeds_theory.loop import Callback, follow
 from seeds_theory.methods import METHODS, method
-from seeds_theory.plan import Plan, degrees, make_plan
+from seeds_theory.plan import Plan, make_plan
 from seeds_theory.sources import NoiseSource, silent
 
 SOLVERS: tuple[str, ...] = (*METHODS, *BASELINES)

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from seeds_theory.exact import DATA, eta, lam_s
+from seeds_theory.formula import step_formula
 from seeds_theory.methods import method
 from seeds_theory.noise import h
 from seeds_theory.phi import NUMERIC, Phi
-from seeds_theory.plan import step_formula
 from seeds_theory.tableau import Tableau, z
 from toy_models.bridge import RefinedPath
 

@@ -22,11 +22,11 @@ from seeds_theory.baselines.adams import adams_weights
 from seeds_theory.baselines.er_sde import eta_taylor
 from seeds_theory.baselines.unipc import coefficients, unified_step
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, eta, lam_s, variance
+from seeds_theory.formula import step_formula
 from seeds_theory.grids import uniform_log_snr
 from seeds_theory.methods import symbolic
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi
-from seeds_theory.plan import step_formula
 from seeds_theory.tableau import Tableau
 from toy_models.convergence import Fit, fit_exact
 from toy_models.gaussian import Gaussian

@@ -45,10 +45,11 @@ from seeds_theory.exact import (
     lam_t,
     variance,
 )
+from seeds_theory.formula import step_formula
 from seeds_theory.methods import SEEDS, method
 from seeds_theory.noise import h
 from seeds_theory.phi import NUMERIC
-from seeds_theory.plan import Plan, step_formula
+from seeds_theory.plan import Plan
 from seeds_theory.tableau import Orders, Tableau
 from toy_models.convergence import plan_response
 from toy_models.gaussian import Gaussian

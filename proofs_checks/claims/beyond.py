@@ -23,6 +23,7 @@ from proofs_checks.trace import in_symbols, lengths, log_snr_levels, rate, trace
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.seeds_multistep import best_node
 from seeds_theory.exact import DATA, eta, lam, lam_s, lam_t, variance
+from seeds_theory.formula import step_formula
 from seeds_theory.grids import uniform_log_snr
 from seeds_theory.methods import METHODS, SEEDS, method, symbolic
 from seeds_theory.noise import (
@@ -33,7 +34,6 @@ from seeds_theory.noise import (
     path_averages,
 )
 from seeds_theory.phi import DampedPhi, Phi
-from seeds_theory.plan import step_formula
 from seeds_theory.solver import Solver
 from seeds_theory.tableau import Orders
 from toy_models.convergence import fit_exact, gaussian_study

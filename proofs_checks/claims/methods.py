@@ -9,10 +9,10 @@ import sympy as sp
 from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
 from seeds_theory import make_plan
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, eta, lam, lam_s
+from seeds_theory.formula import step_formula
 from seeds_theory.methods import METHODS, SEEDS, method, symbolic
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi
-from seeds_theory.plan import step_formula
 from seeds_theory.tableau import Tableau, z
 
 c2, c3 = sp.symbols("c_2 c_3", positive=True)

@@ -53,10 +53,11 @@ from seeds_theory.exact import (
     lam_t,
     variance,
 )
+from seeds_theory.formula import step_formula
 from seeds_theory.methods import method, seeds_2a, seeds_3a, symbolic
 from seeds_theory.noise import Functional, Moment, h, interval_lengths, path_values
 from seeds_theory.phi import Phi
-from seeds_theory.plan import Plan, step_formula
+from seeds_theory.plan import Plan
 from seeds_theory.sources import GeneratorNoise, InjectedNoise, seeded_generator
 from seeds_theory.tableau import Tableau
 from toy_models.convergence import plan_response

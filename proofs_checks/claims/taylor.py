@@ -34,10 +34,10 @@ from proofs_checks.taylor import (
 )
 from proofs_checks.trees import TIME, Forest
 from seeds_theory.exact import DATA, NOISE, SemilinearForm, diffusion, eta, lam, lam_s
+from seeds_theory.formula import step_formula
 from seeds_theory.methods import METHODS, SEEDS, method, symbolic
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi, taylor
-from seeds_theory.plan import step_formula
 from seeds_theory.tableau import Orders, z
 
 HERE = "this project"

@@ -10,7 +10,6 @@ import torch
 
 from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.phi import (
-    _SERIES_RADIUS,
     MAX_ORDER,
     DampedPhi,
     Phi,
@@ -20,6 +19,7 @@ from seeds_theory.phi import (
     phi,
     taylor,
 )
+from seeds_theory.special_functions import _SERIES_RADIUS
 
 ORDERS = range(MAX_ORDER + 1)
 Z = sp.Symbol("z")

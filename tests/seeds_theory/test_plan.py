@@ -21,11 +21,13 @@ from torch import Tensor
 from proofs_checks.published import independent_stages
 from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.exact import DATA, NOISE
+from seeds_theory.formula import step_formula
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.loop import follow
 from seeds_theory.methods import METHODS, method
 from seeds_theory.noise import Functional, Moment, h, step_moment
-from seeds_theory.plan import Interval, Plan, Row, Step, make_plan, step_formula
+from seeds_theory.plan import Interval, Plan, Step, make_plan
+from seeds_theory.row import Row
 from seeds_theory.schedule import flow_alpha, preserving_alpha
 from seeds_theory.sources import InjectedNoise
 

@@ -1,0 +1,129 @@
+"""The step of a tableau as a program: what every writer prints, and every plan runs.
+
+It takes the noise levels s and t of a step and eta, and the nodes that are symbols; it computes, for each
+stage j and for the end, the level s_j, the factor p_j of the state, the weights a_ji of the integrands (b_i
+in the last row) and n_jm of the normals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from seeds_theory.emit.lower import Lowering, add, multiply, negative, with_names
+from seeds_theory.emit.program import ZERO, Call, Expression, Name, Number, Program, Statement
+from seeds_theory.errors import TableauError
+from seeds_theory.exact import SemilinearForm, eta, lam_s
+from seeds_theory.formula import OpenRow, open_step
+from seeds_theory.noise import h
+from seeds_theory.row import Row
+from seeds_theory.tableau import Tableau, z
+
+INPUTS = ("s", "t", "eta")
+"""The noise levels at the start and the end of the step, and eta."""
+
+
+@dataclass(frozen=True)
+class StepProgram:
+    """A program and what it returns: for each row of the step, names or numbers."""
+
+    program: Program
+    rows: tuple[Row[Expression], ...]
+
+
+def step_program(tableau: Tableau, form: SemilinearForm, name: str) -> StepProgram:
+    """Emit one step of a tableau in a form.
+
+    Parameters
+    ----------
+    tableau : its nodes are numbers, or symbols, which become inputs in the order of their names.
+    name : of the program.
+
+    Raises
+    ------
+    TableauError : a coefficient has a symbol or a function that no program has.
+    """
+    nodes = sorted({node for node in tableau.nodes if not node.is_number}, key=str)
+    if not all(node.is_Symbol for node in nodes):
+        raise TableauError(f"nodes of {tableau.name!r} are numbers or symbols; got {nodes}")
+    known = {z, h, eta, lam_s, *nodes}
+    for row in open_step(tableau, form):
+        for entry in (row.state, row.scale, row.total, *row.weights, *row.noise):
+            if foreign := entry.free_symbols - known:
+                raise TableauError(
+                    f"{tableau.name!r} has the symbol {min(map(str, foreign))}: a coefficient is in z, h "
+                    "and eta"
+                )
+    return _Step(tableau, form, tuple(map(str, nodes))).emitted(name)
+
+
+class _Step:
+    def __init__(self, tableau: Tableau, form: SemilinearForm, nodes: tuple[str, ...]) -> None:
+        self._tableau, self._form, self._nodes = tableau, form, nodes
+        self._rows = open_step(tableau, form)
+        # z is h itself in noise prediction: there it gets no name.
+        self._rate = form.drift_rate
+        self._lower = Lowering(tableau.name, self._rate if self._rate != 1 else None)
+        self._statements: list[Statement] = []
+
+    def emitted(self, name: str) -> StepProgram:
+        s, t = Name("s"), Name("t")
+        quotient = multiply(add(s, negative(t)), Lowering("t")(1 / sp.Symbol("t")))
+        self._add("h", Call("log1p", quotient))
+        if self._rate != 1:
+            self._add("z", Lowering("z")(sp.factor(self._rate * h)))
+        last = len(self._rows) + 1
+        rows = [
+            self._row(row, "t" if j == last else str(j))
+            for j, row in enumerate(self._rows, start=2)
+        ]
+        program, same = with_names(name, (*INPUTS, *self._nodes), self._statements)
+        renamed: dict[Expression, Expression] = {Name(a): Name(b) for a, b in same.items()}
+
+        def final(entry: Expression) -> Expression:
+            return renamed.get(entry, entry)
+
+        return StepProgram(program, tuple(row.mapped(final) for row in rows))
+
+    def _row(self, row: OpenRow, j: str) -> Row[Expression]:
+        end = j == "t"
+        level = Name("t") if end else self._add(f"s_{j}", self._level(row))
+        state = self._add(f"p_{j}", self._lower(row.state))
+        kind = "b" if end else f"a_{j}"
+        joint = "_" if end else ""
+        weights = [
+            self._add(f"{kind}{joint}{i}", self._drift(row, w, level))
+            for i, w in enumerate(row.weights, start=2)
+        ]
+        total = self._drift(row, row.total, level)
+        first = self._add(f"{kind}{joint}1", add(total, *map(negative, weights)))
+        noise = [
+            self._add(f"n_{j}{m}", self._noise(w, level)) for m, w in enumerate(row.noise, start=1)
+        ]
+        return Row(level, state, (first, *weights), tuple(noise))
+
+    def _level(self, row: OpenRow) -> Expression:
+        return multiply(Name("s"), self._lower(sp.exp(sp.factor(lam_s - row.time))))
+
+    def _drift(self, row: OpenRow, weight: sp.Expr, level: Expression) -> Expression:
+        """Scale times weight; the scale's factor e^{-time}, if it has one, is the level."""
+        scale, at = row.scale, sp.exp(-row.time)
+        has_level = scale.has(lam_s)
+        product = (sp.simplify(scale / at) if has_level else scale) * weight
+        product = self._lower(product.subs(z, h) if self._rate == 1 else product)
+        return multiply(level, product) if has_level else product
+
+    def _noise(self, weight: sp.Expr, level: Expression) -> Expression:
+        return (
+            multiply(level, self._lower(sp.sqrt(2 * eta) * sp.factor_terms(weight)))
+            if weight != 0
+            else ZERO
+        )
+
+    def _add(self, name: str, value: Expression) -> Expression:
+        """A named value; numbers and names stay themselves."""
+        if isinstance(value, Name | Number):
+            return value
+        self._statements.append(Statement(name, value))
+        return Name(name)
