@@ -21,7 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers book test bench verify survey check format clean distclean
+.PHONY: help setup peers book test bench verify survey check emitted format clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -61,6 +61,9 @@ check: $(STAMP) ## lint, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+emitted: $(STAMP) ## emit the code that plans run anew, after a change of a formula or a method
+	$(BIN)/python -m seeds_theory.emit.library
 
 format: $(STAMP) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix

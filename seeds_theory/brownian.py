@@ -16,19 +16,22 @@ from __future__ import annotations
 import bisect
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import factorial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from seeds_theory.errors import NoiseError, ParameterError
-from seeds_theory.exact import DATA, SemilinearForm
+from seeds_theory.forms import DATA, Form, numbers_of
 from seeds_theory.grids import require_grid
 from seeds_theory.plan import Interval, Plan
 from seeds_theory.sources import GeneratorNoise, NoiseSource, require_normals
+
+if TYPE_CHECKING:
+    from seeds_theory.exact import SemilinearForm
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 _LONGEST = 1.0  # length times (1 + eta) of a piece on which that many points are exact to rounding
@@ -46,7 +49,8 @@ class BrownianPath:
     like : a tensor with the states' shape, dtype and device.
     source : who draws the normals of the path; default, torch's global generator. With `SeededNoise`
         each sample has its own path.
-    forms : the forms whose noise will be asked for; data prediction by default.
+    forms : the forms whose noise will be asked for, of `seeds_theory.forms` or in symbols; data prediction by
+        default.
     parameters : value of the parameter of a form that has one, e.g. ``{GAUSSIAN: c}`` with c a number
         or an array that broadcasts over the event shape.
     degree : the highest `Interval.degree` that will be asked for, of any form without a parameter.
@@ -66,34 +70,34 @@ class BrownianPath:
         eta: float,
         like: Tensor,
         source: NoiseSource | None = None,
-        forms: Sequence[SemilinearForm] = (DATA,),
-        parameters: dict[SemilinearForm, Any] | None = None,
+        forms: Sequence[Form | SemilinearForm] = (DATA,),
+        parameters: Mapping[Form | SemilinearForm, Any] | None = None,
         degree: int = 0,
     ) -> None:
         if not 0 < eta < np.inf:
             raise ParameterError(f"a path needs a finite eta > 0; got {eta}")
         grid = require_grid(sigmas)
-        if grid[-1] == 0 or (np.isinf(grid[0]) and tuple(forms) != (DATA,)):
+        if grid[-1] == 0 or (np.isinf(grid[0]) and tuple(map(numbers_of, forms)) != (DATA,)):
             raise NoiseError(
                 "a path ends at a positive noise level, and starts at a finite one unless it serves "
                 "data prediction alone"
             )
-        self.eta, self.forms = float(eta), tuple(forms)
+        self.eta, self.forms = float(eta), tuple(map(numbers_of, forms))
+        given = {numbers_of(form): value for form, value in (parameters or {}).items()}
         self._parameters = {
-            form: _over_event(form, value, tuple(like.shape[1:]))
-            for form, value in (parameters or {}).items()
+            form: _over_event(form, value, tuple(like.shape[1:])) for form, value in given.items()
         }
         for form in self.forms:
-            if form.parameters and form not in self._parameters:
+            if form.parameter and form not in self._parameters:
                 raise ParameterError(
-                    f"the form {form.name!r} needs a value: parameters={{form: {form.parameters[0]}}}"
+                    f"the form {form.name!r} needs a value: parameters={{form: {form.parameter}}}"
                 )
         self._log_snr = -np.log(grid)
         pairs = zip(grid.tolist(), grid[1:].tolist(), strict=False)
         self._carried = [
             (form, power)
             for form in self.forms
-            for power in range(1 + (0 if form.parameters else degree))
+            for power in range(1 + (0 if form.parameter else degree))
         ]
         fine = [
             Interval(a, b, form, self.eta, degree=power)
@@ -145,9 +149,9 @@ class BrownianPath:
             lower[0, ..., 0, 0] = np.exp(-self._log_snr[1])
         return np.moveaxis(lower, (-2, -1), (1, 2))
 
-    def _per_point(self, form: SemilinearForm, t: Any, s: Any) -> np.ndarray:
+    def _per_point(self, form: Form, t: Any, s: Any) -> np.ndarray:
         parameter = np.asarray(self._parameters.get(form, np.nan))[..., None]
-        return np.asarray(form.numeric_propagator()(t, s, self.eta, parameter))
+        return np.asarray(form.propagator(t, s, self.eta, parameter))
 
     def _index(self, sigma: float) -> int:
         position = -math.log(sigma) if sigma > 0 else math.inf
@@ -159,10 +163,10 @@ class BrownianPath:
             )
         return index
 
-    def noise(self, form: SemilinearForm, sigma: float, sigma_next: float) -> Tensor:
+    def noise(self, form: Form | SemilinearForm, sigma: float, sigma_next: float) -> Tensor:
         """The noise of a form between two points of the grid: shaped like the states."""
         total = torch.zeros_like(self._normals[0])
-        self._add(total, ((form, 0, 1.0),), sigma, sigma_next)
+        self._add(total, ((numbers_of(form), 0, 1.0),), sigma, sigma_next)
         return total
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
@@ -179,7 +183,7 @@ class BrownianPath:
     def _add(
         self,
         total: Tensor,
-        parts: Iterable[tuple[SemilinearForm, int, float]],
+        parts: Iterable[tuple[Form, int, float]],
         sigma: float,
         sigma_next: float,
     ) -> None:
@@ -210,7 +214,7 @@ class BrownianPath:
             fields = torch.tensor(weights).flatten(0, 1).to(total)
             total.add_((torch.stack(normals) * fields.unsqueeze(1)).sum(0))
 
-    def _weights(self, form: SemilinearForm, power: int, first: int, last: int) -> np.ndarray:
+    def _weights(self, form: Form, power: int, first: int, last: int) -> np.ndarray:
         """A moment over a stretch in the normals of its pieces: (pieces, carried, [*event])."""
         if form not in self.forms:
             names = ", ".join(f.name for f in self.forms)
@@ -227,7 +231,7 @@ class BrownianPath:
         axes = (-1, *(1,) * (factors.ndim - 2))
         ends, stop = self._log_snr[first + 1 : last + 1].reshape(axes), self._log_snr[last]
         parameter = self._parameters.get(form, np.nan)
-        carried = form.numeric_propagator()(stop, ends, self.eta, parameter)
+        carried = form.propagator(stop, ends, self.eta, parameter)
         weights = carried * factors[:, row]
         for k in range(1, power + 1):
             carried = carried * (stop - ends) / k
@@ -235,7 +239,7 @@ class BrownianPath:
         return np.asarray(weights)
 
 
-def _over_event(form: SemilinearForm, value: Any, shape: tuple[int, ...]) -> Any:
+def _over_event(form: Form, value: Any, shape: tuple[int, ...]) -> Any:
     try:
         return np.broadcast_to(value, shape) if np.ndim(value) else value
     except ValueError:

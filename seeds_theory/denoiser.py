@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.errors import DenoiserError, ParameterError
-from seeds_theory.prediction import PREDICTIONS, prediction
+from seeds_theory.forms import require_prediction, skip_and_out
 from seeds_theory.schedule import DiscreteSchedule, Schedule, VarianceExploding
 
 Network = Callable[[Tensor, Tensor], Tensor]
@@ -52,7 +52,8 @@ class NetworkDenoiser:
             raise ParameterError(
                 f"a schedule is one such as RectifiedFlow(); got {self.schedule!r}"
             )
-        if prediction(self.predicts) is PREDICTIONS["F"]:
+        require_prediction(self.predicts)
+        if self.predicts == "F":
             raise ParameterError("an 'F' prediction has scalings of its own: use EDMDenoiser")
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
@@ -73,7 +74,7 @@ class NetworkDenoiser:
         alpha, spread = _coefficients(sigma, self.schedule, t)
         state = x * alpha if math.isfinite(sigma) else x * spread
         times = torch.full((len(x),), t, dtype=_time_dtype(x), device=x.device)
-        skip, out = prediction(self.predicts).coefficients(alpha, spread)
+        skip, out = skip_and_out(self.predicts, alpha, spread)
         output = _require_like(self.network(state, times), x)
         return out * output if skip == 0 else skip * state + out * output
 
@@ -120,7 +121,7 @@ class EDMDenoiser:
         """Scale, evaluate, and combine."""
         if not 0 < sigma < math.inf:
             raise ParameterError(f"EDM's noise levels are positive and finite; got {sigma}")
-        skip, out = PREDICTIONS["F"].coefficients(1.0, sigma, self.sigma_data)
+        skip, out = skip_and_out("F", 1.0, sigma, self.sigma_data)
         c_in = 1.0 / math.hypot(sigma, self.sigma_data)
         c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=_time_dtype(x), device=x.device)
         return skip * x + out * _require_like(self.network(c_in * x, c_noise), x)

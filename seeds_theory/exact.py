@@ -26,6 +26,7 @@ import sympy as sp
 
 from seeds_theory import prediction as pred
 from seeds_theory.errors import ParameterError
+from seeds_theory.forms import FORM_NUMBERS, Form
 from seeds_theory.prediction import PREDICTIONS, Prediction
 
 lam, lam_s, lam_t = sp.symbols("lambda lambda_s lambda_t", real=True)
@@ -108,20 +109,26 @@ class SemilinearForm:
         symbols = self.prediction.skip.free_symbols - {pred.alpha, pred.sigma, eta}
         return tuple(sorted(symbols, key=str))
 
+    @property
+    def numbers(self) -> Form:
+        """Its numbers: those emitted ahead of time for the forms of this module, emitted now for others."""
+        return FORM_NUMBERS.get(self.name) or _emitted_now(self)
+
     def numeric_propagator(self) -> Any:
         """`propagator` as a function ``(t, s, eta, parameter)`` of numpy arrays."""
-        return _lambdified(self, "propagator")
+        return self.numbers.propagator
 
     def numeric_noise_kernel(self) -> Any:
         """`noise_kernel` likewise."""
-        return _lambdified(self, "noise_kernel")
+        return self.numbers.noise_kernel
 
 
 @cache
-def _lambdified(form: SemilinearForm, name: str) -> Any:
-    parameter = form.parameters[0] if form.parameters else sp.Symbol("unused")
-    expression = getattr(form, name)(lam_t, lam_s)
-    return sp.lambdify((lam_t, lam_s, eta, parameter), expression, modules="numpy")
+def _emitted_now(form: SemilinearForm) -> Form:
+    from seeds_theory.emit.library import form_text
+
+    parameter = str(form.parameters[0]) if form.parameters else None
+    return Form(form.name, parameter, form_text(form))
 
 
 DATA = SemilinearForm(PREDICTIONS["data"])

@@ -44,12 +44,12 @@ from seeds_theory.errors import (
 )
 from seeds_theory.grids import require_grid
 from seeds_theory.loop import StepInfo, follow, require_state
-from seeds_theory.methods import METHODS, exact_node, method
+from seeds_theory.nodes import exact_node
 from seeds_theory.plan import Interval, Plan, make_plan, require_eta
 from seeds_theory.schedule import flow_alpha
+from seeds_theory.scheme import registered
 from seeds_theory.solver import SOLVERS, Solver
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, silent
-from seeds_theory.tableau import Tableau
 
 Model = Callable[..., Any]
 Sigmas = Tensor | Sequence[float]
@@ -218,7 +218,8 @@ def _with_nodes(name: str, nodes: tuple[str, ...]) -> Solver:
     except (ValueError, ZeroDivisionError, OverflowError):
         given = ", ".join(nodes)
         raise TableauError(f"nodes are numbers or fractions in (0, 1]; got {given}") from None
-    own = [str(node) for node in METHODS[name].nodes] if name in METHODS else []
+    known = registered()
+    own = [str(node) for node in known[name].nodes] if name in known else []
     if name in SOLVERS and len(exact) not in (0, len(own)):
         takes = f"takes {len(own)} node(s), as {', '.join(own)}" if own else "has no nodes"
         raise TableauError(f"{name!r} {takes}; got {', '.join(nodes)}: leave them out for its own")
@@ -326,7 +327,7 @@ def run(
     progress = sys.stderr.isatty() if disable is None else not disable
     if solver.baseline is None:
         prediction = solver.options.get("prediction", "data")
-        plan = _plan(method(solver.name), prediction, eta, frame.levels, flow)
+        plan = _plan(solver.name, prediction, eta, frame.levels, flow)
         return follow(denoiser, x, plan, noise, callback=reporter, progress=progress)
     options: dict[str, Any] = {"eta": eta, "callback": reporter, "progress": progress}
     if not flow:
@@ -384,11 +385,9 @@ def _alpha(level: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _plan(
-    tableau: Tableau, prediction: str, eta: float, levels: tuple[float, ...], flow: bool
-) -> Plan:
+def _plan(method: str, prediction: str, eta: float, levels: tuple[float, ...], flow: bool) -> Plan:
     """A plan, kept for the next run; in the frame of flow if asked for."""
-    plan = make_plan(tableau, levels, eta=eta, prediction=prediction)
+    plan = make_plan(method, levels, eta=eta, prediction=prediction)
     return plan.scaled(flow_alpha) if flow else plan
 
 

@@ -88,7 +88,7 @@ def _follow(
     progress: bool,
 ) -> Tensor:
     watch = FiniteWatch(x)
-    steps = tqdm(plan.steps, desc=plan.tableau.name, unit="step") if progress else plan.steps
+    steps = tqdm(plan.steps, desc=plan.method, unit="step") if progress else plan.steps
     for index, step in enumerate(steps):
         x = _follow_step(index, step, denoiser, x, source, callback, watch)
     watch.check()

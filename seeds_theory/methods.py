@@ -22,7 +22,8 @@ from functools import cache, lru_cache
 
 import sympy as sp
 
-from seeds_theory.errors import TableauError, unknown
+from seeds_theory.errors import unknown
+from seeds_theory.nodes import listed_nodes, refuse_nodes
 from seeds_theory.noise import (
     Functional,
     Moment,
@@ -33,7 +34,7 @@ from seeds_theory.noise import (
 )
 from seeds_theory.phi import Phi
 from seeds_theory.registry import Registry
-from seeds_theory.tableau import Orders, Tableau, require_nodes, z
+from seeds_theory.tableau import Orders, Tableau, z
 
 
 def seeds_1() -> Tableau:
@@ -97,8 +98,7 @@ def seeds_3s(c2: sp.Expr) -> Tableau:
     ------
     TableauError : the node 2/3, at which b_3 vanishes as h does, and the third stage's noise has no bound.
     """
-    if c2 == sp.Rational(2, 3):
-        raise TableauError("seeds-3s has no node 2/3, where its last weight vanishes: choose 1/2")
+    refuse_nodes("seeds-3s", (c2,))
     last = (2 * Phi(3, z) - c2 * Phi(2, z)) / (1 - c2)
     weights = ((Phi(2, z) - last) / c2, last)
     stages = ((), (weights[0] * (1 - c2) / weights[1],))
@@ -236,7 +236,7 @@ def method(name: str) -> Tableau:
     >>> method("seeds-2@0.7").nodes
     (7/10,)
 
-    A node that is written as a double stands for the simple fraction that it is the double of (`exact_node`).
+    A node that is written as a double stands for the simple fraction that it is the double of (`seeds_theory.nodes.exact_node`).
 
     Raises
     ------
@@ -256,30 +256,9 @@ def method(name: str) -> Tableau:
 
 @lru_cache(maxsize=256)
 def _named(family: Family, name: str) -> Tableau:
-    base, _, listed = name.partition("@")
-    try:
-        nodes = tuple(sp.Rational(exact_node(node)) for node in listed.split(","))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise TableauError(
-            f"nodes are numbers such as 0.7 or 2/3, separated by commas; got {listed!r}"
-        ) from None
-    if len(nodes) != len(family.nodes):
-        raise TableauError(
-            f"{base!r} takes {len(family.nodes)} node(s) after '@'; got {len(nodes)} in {name!r}"
-        )
-    require_nodes(nodes)
+    _, _, listed = name.partition("@")
+    nodes = tuple(map(sp.Rational, listed_nodes(name, listed, len(family.nodes))))
     return replace(_built(family, nodes), name=name)
-
-
-def exact_node(node: float | str) -> Fraction:
-    """The fraction that a node is meant as: 1/3 of the double nearest to it, 7/10 of 0.7.
-
-    A fraction with a denominator up to 1000 is taken if its double is the node's; else the node's digits.
-    Raises ValueError, ZeroDivisionError or OverflowError for what is no number.
-    """
-    digits = Fraction(str(node))
-    simple = digits.limit_denominator(1000)
-    return simple if float(simple) == float(digits) else digits
 
 
 @cache

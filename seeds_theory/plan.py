@@ -1,13 +1,11 @@
-r"""Plan: a tableau on a grid, as float64 numbers computed once on the host.
+r"""Plan: a method on a grid, as float64 numbers computed once on the host.
 
-`step_formula` is the step in symbols: one row per stage and one for the result, each
+Each row of a step, one per stage and one for the result, is
 
 .. math::  u = \mathrm{state} \cdot y_s + \sum_i \mathrm{drift}_i F_i + \sum_m \mathrm{noise}_m z_m,
 
-with standard normals :math:`z_m`, one per interval between consecutive nodes, in time order (more of an
-interval, if the method's noise rule has moments of higher power, and again for each further path, if it has
-independent ones). `make_plan` lambdifies these
-very rows: the formula that the book prints is the formula that runs.
+with standard normals :math:`z_m`. `seeds_theory.formula.step_formula` is that step in symbols; `make_plan` runs
+the code that was emitted from it: the formula that the book prints is the formula that runs.
 
 Two steps have no finite length h: from an infinite noise level, and to noise level 0. They are the
 limits of the one-stage step in data prediction, y = D + sigma_t z (eta > 0) and y = D.
@@ -20,21 +18,21 @@ import math
 import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sympy as sp
 
-from seeds_theory import methods
+from seeds_theory.emitted import moments
 from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
-from seeds_theory.exact import CLOCK, DATA, FORMS, SemilinearForm, eta, lam_s, lam_t
-from seeds_theory.formula import average_formula, degrees, paths, step_formula
+from seeds_theory.forms import CLOCK, DATA, FORM_NUMBERS, Form, numbers_of, skip_and_out
 from seeds_theory.grids import require_grid
-from seeds_theory.noise import deviation, h, moment_factor
-from seeds_theory.phi import NUMERIC
+from seeds_theory.orders import Orders
 from seeds_theory.row import Row
-from seeds_theory.tableau import Tableau
+from seeds_theory.scheme import Scheme, scheme_of
+
+if TYPE_CHECKING:
+    from seeds_theory.tableau import Tableau
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,15 @@ class Interval:
 
     sigma: float
     sigma_next: float
-    form: SemilinearForm
+    form: Form
     eta: float
     path: int = 0
     degree: int = 0
     area: bool = False
 
     def __post_init__(self) -> None:
-        if self.area and (self.form is not DATA or self.degree or self.sigma == math.inf):
+        object.__setattr__(self, "form", numbers_of(self.form))
+        if self.area and (self.form != DATA or self.degree or self.sigma == math.inf):
             raise ParameterError(
                 "an area is of data prediction, of degree 0, from a finite noise level; got "
                 f"{self.form.name!r}, degree {self.degree}, sigma = {self.sigma}"
@@ -76,17 +75,17 @@ class Interval:
         """The exact standard deviation of the form's noise."""
         if math.isinf(self.sigma):
             return self.sigma_next
-        return float(_deviation(self.form)(-math.log(self.sigma_next), self.length, self.eta))
+        return self.form.deviation(self.sigma_next, self.length, self.eta)
 
     @cached_property
-    def parts(self) -> tuple[tuple[SemilinearForm, int, float], ...]:
+    def parts(self) -> tuple[tuple[Form, int, float], ...]:
         """What the normal is made of: moments of forms' noises, in the frame's unit, and their weights."""
         if self.area:
             clock, unit = -math.expm1(-2 * self.eta * self.length), math.sqrt(12) / self.deviation
             return (self.form, 0, unit * (1 / clock - 0.5)), (CLOCK, 0, -unit / clock)
         if self.degree == 0:
             return ((self.form, 0, 1 / self.deviation),)
-        factor = np.array(_factor(self.form, self.degree + 1)(self.length, self.eta))
+        factor = self.form.moment_factor(self.degree + 1, self.length, self.eta)
         last = np.eye(self.degree + 1)[-1]
         weights = np.linalg.solve(factor.T, last) / (math.sqrt(2 * self.eta) * self.sigma_next)
         return tuple((self.form, power, weight) for power, weight in enumerate(weights.tolist()))
@@ -97,7 +96,7 @@ class Interval:
         return np.asarray(
             sum(
                 weight
-                * form.numeric_noise_kernel()(stop, log_snr, self.eta, np.nan)
+                * form.noise_kernel(stop, log_snr, self.eta, np.nan)
                 * ((stop - log_snr) ** power / math.factorial(power))
                 for form, power, weight in self.parts
             )
@@ -109,29 +108,10 @@ def _log_ratio(sigma: Any, sigma_next: Any) -> Any:
     return np.log1p((sigma - sigma_next) / sigma_next)
 
 
-@cache
-def _factor(form: SemilinearForm, count: int) -> Any:
-    return _number(moment_factor(form.noise_rate, count, h), (h, eta))
-
-
-@cache
-def _deviation(form: SemilinearForm) -> Any:
-    return _number(deviation(form), (lam_t, h, eta))
-
-
 @lru_cache(maxsize=1024)
 def average_weights(length: float, eta: float) -> tuple[tuple[float, ...], ...]:
-    """The numbers of `average_formula`, kept for the next run on the same grid."""
-    return tuple(tuple(float(weight(length, eta)) for weight in row) for row in _average_numbers())
-
-
-@cache
-def _average_numbers() -> tuple[tuple[Any, ...], ...]:
-    return tuple(tuple(_number(weight, (h, eta)) for weight in row) for row in average_formula())
-
-
-def _number(expression: sp.Expr, arguments: tuple[sp.Symbol, ...]) -> Any:
-    return sp.lambdify(arguments, sp.powsimp(expression), modules=NUMERIC)
+    """The numbers of `seeds_theory.formula.average_formula`, kept for the next run on the same grid."""
+    return tuple(tuple(map(float, row)) for row in moments.average(length, eta))
 
 
 @dataclass(frozen=True)
@@ -151,18 +131,29 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A tableau in one prediction, on one grid, at one eta: everything a sampler needs but the model.
+    """A method in one prediction, on one grid, at one eta: everything a sampler needs but the model.
 
+    method : its name. declared : the orders it declares, if it is not a registered one.
     initial_scale : what to multiply unit noise with, to start: the first noise level, or 1 if that is
         infinite.
     """
 
-    tableau: Tableau
-    form: SemilinearForm
+    method: str
+    form: Form
     eta: float
     sigmas: tuple[float, ...]
     steps: tuple[Step, ...]
     initial_scale: float
+    declared: Orders | None = None
+
+    @property
+    def orders(self) -> Orders:
+        """The orders that the method declares."""
+        if self.declared is not None:
+            return self.declared
+        from seeds_theory.methods import method
+
+        return method(self.method).orders
 
     @property
     def nfe(self) -> int:
@@ -210,22 +201,6 @@ class Plan:
         return replace(self, steps=tuple(steps), initial_scale=start)
 
 
-@lru_cache(maxsize=256)
-def _lambdified(tableau: Tableau, form: SemilinearForm) -> tuple[Row[Any], ...]:
-    def number(expression: sp.Expr) -> Any:
-        return _number(expression, (lam_s, h, eta))
-
-    return tuple(
-        Row(
-            sigma=number(row.sigma),
-            state=number(row.state),
-            drift=tuple(map(number, row.drift)),
-            noise=tuple(map(number, row.noise)),
-        )
-        for row in step_formula(tableau, form)
-    )
-
-
 def make_plan(
     method: str | Tableau,
     sigmas: Sequence[float] | np.ndarray,
@@ -246,34 +221,28 @@ def make_plan(
     ------
     UnknownNameError, TableauError, GridError, ParameterError : each names the rule and the value.
     """
-    tableau = methods.method(method) if isinstance(method, str) else method
-    if not isinstance(tableau, Tableau):
-        raise TableauError(f"a method is a name or a Tableau; got {method!r}")
-    if any(not node.is_number for node in tableau.nodes):
-        raise TableauError(
-            f"a plan needs numeric nodes; {tableau.name!r} has {tableau.nodes}: build it with numbers"
-        )
     if prediction not in ("data", "noise"):
         raise UnknownNameError(
             f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"
         )
+    scheme = scheme_of(method, prediction)
     require_eta(eta)
-    return _plan(tableau, FORMS[prediction], float(eta), tuple(require_grid(sigmas).tolist()))
+    return _plan(scheme, float(eta), tuple(require_grid(sigmas).tolist()))
 
 
 @lru_cache(maxsize=64)
-def _plan(tableau: Tableau, form: SemilinearForm, eta: float, sigmas: tuple[float, ...]) -> Plan:
+def _plan(scheme: Scheme, eta: float, sigmas: tuple[float, ...]) -> Plan:
     """A plan, kept for the next run: its numbers take as long as a small model's calls."""
-    grid = np.array(sigmas)
+    form, grid = FORM_NUMBERS[scheme.prediction], np.array(sigmas)
     steps: list[Step] = []
     if math.isinf(grid[0]):
         steps.append(_step_from_infinity(grid[1], eta))
     inner = grid[np.isfinite(grid) & (grid > 0)]
-    steps.extend(_finite_steps(tableau, form, inner, eta))
+    steps.extend(_finite_steps(scheme, form, inner, eta))
     if grid[-1] == 0:
         steps.append(_step_to_zero(float(inner[-1])))
     start = sigmas[0] if math.isfinite(sigmas[0]) else 1.0
-    return Plan(tableau, form, eta, sigmas, tuple(steps), start)
+    return Plan(scheme.name, form, eta, sigmas, tuple(steps), start, scheme.orders)
 
 
 def require_eta(eta: float) -> float:
@@ -283,38 +252,40 @@ def require_eta(eta: float) -> float:
     return float(eta)
 
 
-def _finite_steps(
-    tableau: Tableau, form: SemilinearForm, sigmas: np.ndarray, eta: float
-) -> list[Step]:
-    start, length = -np.log(sigmas[:-1]), _log_ratio(sigmas[:-1], sigmas[1:])
+def _finite_steps(scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float) -> list[Step]:
+    start, end = sigmas[:-1], sigmas[1:]
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        emitted = scheme.rows(start, end, eta)
+    stretches = list(itertools.product(scheme.paths, itertools.pairwise(scheme.cuts)))
+    normals = len(stretches) * scheme.degrees if eta > 0 else 0
 
-    def numbers(function: Any) -> list[float]:
-        with np.errstate(invalid="ignore"):
-            values = np.broadcast_to(function(start, length, eta), start.shape)
+    def numbers(values: Any) -> list[float]:
+        values = np.broadcast_to(values, start.shape)
         if not np.isfinite(values).all():
-            longest = length[~np.isfinite(values)].min()
+            longest = _log_ratio(start, end)[~np.isfinite(values)].min()
             raise TableauError(
-                f"{tableau.name!r} has no coefficients for a step of {longest:.3g} in log-SNR at eta = "
+                f"{scheme.name!r} has no coefficients for a step of {longest:.3g} in log-SNR at eta = "
                 f"{eta:g}: take shorter steps"
             )
         return values.tolist()
 
     columns: list[Row[Any]] = [  # each entry a list, over the steps
         Row(
-            sigma=numbers(row.sigma),
-            state=numbers(row.state),
-            drift=tuple(map(numbers, row.drift)),
-            noise=tuple(map(numbers, row.noise)) if eta > 0 else (),
+            sigma=numbers(sigma),
+            state=numbers(state),
+            drift=tuple(map(numbers, drift)),
+            # Where a node is 1, the stretch after it is empty, and so is what follows.
+            noise=tuple(map(numbers, noise[:normals])),
         )
-        for row in _lambdified(tableau, form)
+        for sigma, state, drift, noise in emitted
     ]
-    nodes = [float(node) for node, _ in tableau.rows]
-    for node, column in zip(nodes, columns, strict=True):
+    for node, column in zip(scheme.nodes, columns, strict=True):
         if node == 1:
-            column.sigma[:] = sigmas[1:].tolist()  # the grid's own numbers, not exp(log(...))
-    stops = [columns[nodes.index(float(end))].sigma for end in tableau.cuts[1:]]
+            column.sigma[:] = end.tolist()  # the grid's own numbers, not exp(log(...))
+    levels = {0.0: start.tolist(), 1.0: end.tolist()}
+    levels |= {node: column.sigma for node, column in zip(scheme.nodes, columns, strict=True)}
     steps = []
-    for n, sigma in enumerate(sigmas[:-1].tolist()):
+    for n, sigma in enumerate(start.tolist()):
         rows = tuple(
             Row(
                 sigma=column.sigma[n],
@@ -324,15 +295,13 @@ def _finite_steps(
             )
             for column in columns
         )
-        levels = [sigma, *(stop[n] for stop in stops)]
         intervals = tuple(
-            Interval(a, b, form, eta, path, degree)
-            for path in paths(tableau, form)
-            for a, b in itertools.pairwise(levels)
-            for degree in range(degrees(tableau, form))
+            Interval(levels[first][n], levels[last][n], form, eta, path, degree)
+            for path, (first, last) in stretches
+            for degree in range(scheme.degrees)
         )
         integrands = tuple(
-            form.prediction.coefficients(1.0, level)
+            skip_and_out(scheme.prediction, 1.0, level)
             for level in (sigma, *(row.sigma for row in rows[:-1]))
         )
         steps.append(Step(sigma, rows, intervals if eta > 0 else (), integrands))

@@ -12,12 +12,10 @@ wrappers recover D (`seeds_theory.denoiser`); both read the same two expressions
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import sympy as sp
 
-from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.forms import require_prediction, skip_and_out
 
 alpha, sigma = sp.symbols("alpha sigma", nonnegative=True)
 sigma_data = sp.Symbol("sigma_data", positive=True)
@@ -39,28 +37,11 @@ class Prediction:
     out: sp.Expr
     meaning: str
 
-    @cached_property
-    def _numeric(self) -> Any:
-        return sp.lambdify((alpha, sigma, sigma_data), (self.skip, self.out), modules="math")
-
     def coefficients(
         self, alpha_value: float, sigma_value: float, sigma_data_value: float = 1.0
     ) -> tuple[float, float]:
-        """(skip, out) as floats at one noise level.
-
-        Raises
-        ------
-        ParameterError : where the output determines no D, as a noise prediction at alpha = 0.
-        """
-        try:
-            skip, out = self._numeric(alpha_value, sigma_value, sigma_data_value)
-        except ZeroDivisionError:
-            raise ParameterError(
-                f"a {self.name!r} prediction says nothing about the data at alpha = "
-                f"{alpha_value:g}, sigma = {sigma_value:g}: start at a finite log-SNR, or use "
-                "an 'x0', 'v' or 'flow' prediction"
-            ) from None
-        return float(skip), float(out)
+        """(skip, out) as floats at one noise level, of a prediction in `PREDICTIONS`; see `skip_and_out`."""
+        return skip_and_out(self.name, alpha_value, sigma_value, sigma_data_value)
 
 
 _scale = sp.sqrt(sigma**2 + sigma_data**2)
@@ -91,8 +72,5 @@ PREDICTIONS: dict[str, Prediction] = {
 
 def prediction(name: str) -> Prediction:
     """The `Prediction` of that name; an unknown name raises `UnknownNameError` listing them."""
-    try:
-        return PREDICTIONS[name]
-    except KeyError:
-        remark = " (x0 is 'data', eps 'noise', the velocity of rectified flow 'flow')"
-        raise unknown("prediction", name, PREDICTIONS, remark) from None
+    require_prediction(name)
+    return PREDICTIONS[name]

@@ -14,14 +14,12 @@ from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.baselines.run import require_options
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, unknown
-from seeds_theory.exact import DATA
-from seeds_theory.formula import degrees
 from seeds_theory.loop import Callback, follow
-from seeds_theory.methods import METHODS, method
 from seeds_theory.plan import Plan, make_plan
+from seeds_theory.scheme import named_scheme, registered
 from seeds_theory.sources import NoiseSource, silent
 
-SOLVERS: tuple[str, ...] = (*METHODS, *BASELINES)
+SOLVERS: tuple[str, ...] = (*registered(), *BASELINES)
 """The names of all methods and baselines."""
 
 
@@ -50,7 +48,7 @@ class Solver:
                 f"a sampler is named, as 'seeds-3'; got {type(self.name).__name__}: a tableau of your own "
                 "runs by make_plan and follow"
             )
-        if self.name not in BASELINES and self.name.partition("@")[0] not in METHODS:
+        if self.name not in BASELINES and self.name.partition("@")[0] not in registered():
             raise unknown("sampler", self.name, SOLVERS)
         # A trial step: wrong options end here. It draws nothing.
         self(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent)
@@ -72,7 +70,7 @@ class Solver:
             baseline = self.baseline
             on_path = baseline.stochastic and baseline.declared.strong is not None
             return on_path and not baseline.averages
-        return degrees(method(self.name), DATA) == 1
+        return named_scheme(self.name, "data").degrees == 1
 
     @property
     def declared(self) -> Declared | None:
@@ -82,7 +80,7 @@ class Solver:
                 return None
             declared = self.baseline.declared
         else:
-            declared = Declared.of(method(self.name).orders)
+            declared = Declared.of(self._plan([2.0, 1.0], None).orders)
         strong = declared.strong if self.follows_values else None
         return replace(declared, strong=strong, linear=None)
 

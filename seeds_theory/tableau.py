@@ -19,36 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import sympy as sp
 
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import SemilinearForm
+from seeds_theory.nodes import require_nodes
 from seeds_theory.noise import Functional, NoiseRule, cuts, interval_lengths, path_values
+from seeds_theory.orders import Orders
 from seeds_theory.phi import Phi
 
 z = sp.Symbol("z", real=True)
 r"""The argument :math:`\zeta h` of a method's weights."""
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What a tableau claims: strong and weak order for eta > 0, order of its ODE limit eta = 0.
-
-    linear : strong and weak order where F is linear in the state, as on Gaussian data, if higher there.
-    """
-
-    strong: Fraction
-    weak: int
-    ode: int
-    linear: tuple[Fraction, int] | None = None
-
-    @property
-    def gaussian(self) -> Orders:
-        """The orders on Gaussian data."""
-        strong, weak = self.linear or (self.strong, self.weak)
-        return Orders(strong, weak, self.ode)
 
 
 @dataclass(frozen=True)
@@ -175,13 +157,4 @@ def _exact(entries: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
     return tuple(sp.nsimplify(entry, rational=True) for entry in entries)
 
 
-def require_nodes(nodes: Sequence[sp.Expr]) -> None:
-    """Nodes lie in (0, 1] and differ; a symbol is taken to be admissible."""
-    for node in nodes:
-        if node.is_number and not 0 < node <= 1:
-            raise TableauError(f"nodes lie in (0, 1]; got {node}: choose for example 1/2 or 2/3")
-    if len(set(nodes)) < len(nodes):
-        listed = ", ".join(str(node) for node in nodes)
-        raise TableauError(
-            f"nodes differ from each other; got {listed}: choose for example 1/3, 2/3"
-        )
+__all__ = ["Orders", "Tableau", "z"]

@@ -83,8 +83,8 @@ def on_grid(
         )
     plan = make_plan(method, sigmas, eta=eta, prediction=prediction)
     return OnGrid(
-        plan.tableau.name,
-        Declared.of(plan.tableau.orders),
+        plan.method,
+        Declared.of(plan.orders),
         plan.nfe,
         lambda denoiser, x, noise: follow(denoiser, x, plan, noise),
     )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seeds_theory.brownian import BrownianPath
 from seeds_theory.errors import ParameterError
-from seeds_theory.exact import GAUSSIAN
+from seeds_theory.forms import GAUSSIAN
 
 
 class Gaussian:
@@ -138,9 +138,8 @@ class Gaussian:
 
     def propagator(self, sigma: float, sigma_next: float, eta: float) -> Tensor:
         """The factor Phi of the reverse SDE's exact solution, per eigen-coordinate: (d,)."""
-        function = GAUSSIAN.numeric_propagator()
         times = -np.log(sigma_next), -np.log(sigma)
-        return torch.as_tensor(function(*times, eta, self.variances.numpy()))
+        return torch.as_tensor(GAUSSIAN.propagator(*times, eta, self.variances.numpy()))
 
     def transition(
         self, x: Tensor, sigma: float, sigma_next: float, eta: float

@@ -26,7 +26,7 @@ from torch import Tensor
 from seeds_theory.brownian import distinct_levels
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, SeedsError
-from seeds_theory.exact import GAUSSIAN
+from seeds_theory.forms import GAUSSIAN
 from seeds_theory.plan import Interval
 from seeds_theory.sources import NoiseSource
 from toy_models.gaussian import Gaussian
@@ -95,7 +95,7 @@ class ExactResponse:
 
     def kernel(self, points: np.ndarray) -> np.ndarray:
         """The response to dW at log-SNRs (pieces, nodes): (pieces, nodes, d)."""
-        values = GAUSSIAN.numeric_noise_kernel()(
+        values = GAUSSIAN.noise_kernel(
             self.end, points[..., None], self.eta, self.variances.numpy()
         )
         return np.broadcast_to(values, (*points.shape, len(self.gain)))

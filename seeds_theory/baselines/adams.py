@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.baselines.run import log_ratio
-from seeds_theory.phi import phi
+from seeds_theory.special_functions import phi
 
 Values = list[tuple[float, Tensor]]
 """Values of the integrand with their noise levels, the latest first: a multistep method's memory."""

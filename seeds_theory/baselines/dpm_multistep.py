@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
-from seeds_theory.phi import phi
+from seeds_theory.special_functions import phi
 
 
 def dpm_solver_pp_2m(run: Run) -> Tensor:

@@ -33,7 +33,7 @@ import math
 from torch import Tensor
 
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio, require_option
-from seeds_theory.phi import phi
+from seeds_theory.special_functions import phi
 
 
 def dpm_solver_2(run: Run, r1: float = 0.5) -> Tensor:

@@ -44,7 +44,7 @@ from torch import Tensor
 from seeds_theory.baselines.adams import Values
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
 from seeds_theory.errors import ParameterError
-from seeds_theory.phi import phi
+from seeds_theory.special_functions import phi
 
 
 def er_sde(k: int, run: Run, *, noise_scale: str = "eta") -> Tensor:

@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
-from seeds_theory.exact import DATA
+from seeds_theory.forms import DATA
 from seeds_theory.grids import require_grid
 from seeds_theory.loop import (
     Callback,
@@ -45,9 +45,9 @@ from seeds_theory.loop import (
     require_estimate,
     require_state,
 )
+from seeds_theory.orders import Orders
 from seeds_theory.plan import Interval, average_weights, require_eta
 from seeds_theory.sources import NoiseSource, require_normals, require_source, silent
-from seeds_theory.tableau import Orders
 
 
 class Run:

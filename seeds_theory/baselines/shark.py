@@ -41,9 +41,9 @@ from torch import Tensor
 from seeds_theory.baselines.dpm_solver import node
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
 from seeds_theory.baselines.sra1 import increment_and_area
-from seeds_theory.exact import DATA
-from seeds_theory.phi import phi
+from seeds_theory.forms import DATA
 from seeds_theory.plan import Interval
+from seeds_theory.special_functions import phi
 
 
 def shark(run: Run) -> Tensor:

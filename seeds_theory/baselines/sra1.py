@@ -21,7 +21,7 @@ from torch import Tensor
 
 from seeds_theory.baselines.dpm_solver import node
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
-from seeds_theory.exact import INCREMENTS
+from seeds_theory.forms import INCREMENTS
 from seeds_theory.plan import Interval
 
 

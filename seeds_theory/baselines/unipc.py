@@ -32,7 +32,7 @@ from torch import Tensor
 from seeds_theory.baselines.adams import Values, combine
 from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
 from seeds_theory.errors import ParameterError
-from seeds_theory.phi import phi
+from seeds_theory.special_functions import phi
 
 
 def unipc(p: int, run: Run, *, variant: str = "bh2") -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from seeds_theory.kdiffusion import Extra, KCallback, run, with_nodes
-from seeds_theory.methods import METHODS
+from seeds_theory.scheme import registered
 from seeds_theory.seeds_range import parse_seeds
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
@@ -25,7 +25,7 @@ class SamplerSEEDS:
     FUNCTION = "get_sampler"
     CATEGORY = "sampling/custom_sampling/samplers"
     DESCRIPTION = "SEEDS: exponential solvers of the diffusion SDE, one stream of noise per image."
-    METHODS: ClassVar = [*METHODS, "seeds-2m"]
+    METHODS: ClassVar = [*registered(), "seeds-2m"]
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -2,8 +2,8 @@ r"""From sympy to straight-line code: expressions in `Phi` become a `Program` th
 
 Three rules of arithmetic do all of it, and hold for real arguments:
 
-* :math:`u\,\varphi_1(u) = e^u - 1` is ``expm1(u)``, wherever what is left of the product has no h and no eta
-  below the line;
+* :math:`u\,\varphi_1(u) = e^u - 1` is ``expm1(u)``, wherever what is left of the product has nothing but
+  numbers and nodes below the line;
 * exponentials of one product are one, and so are roots, as far as the signs under them are known;
 * a subexpression that occurs twice gets a name.
 
@@ -30,6 +30,7 @@ from seeds_theory.emit.program import (
     Power,
     Product,
     Program,
+    RealPower,
     Statement,
     Sum,
     substituted,
@@ -41,7 +42,10 @@ from seeds_theory.noise import h
 from seeds_theory.phi import DampedPhi, Phi
 from seeds_theory.tableau import z
 
-_VANISHING = {h, eta, z}  # symbols that may be 0 where a formula still has a limit
+
+def _may_vanish(divisor: sp.Expr) -> bool:
+    """Whether a formula may still have a limit where this is 0; nodes never are."""
+    return not all(symbol.name.startswith("c_") for symbol in divisor.free_symbols)
 
 
 class Lowering:
@@ -88,7 +92,7 @@ class Lowering:
         """An argument of a function in factors: h (c - 1), not c h - h; in z if it is a multiple of it."""
         if self._rate is not None:
             ratio = sp.cancel(u / (self._rate * h))
-            if not ratio.free_symbols & _VANISHING:
+            if not ratio.free_symbols & {h, eta}:
                 return self(sp.factor(ratio) * z)
         return self(sp.factor(u))
 
@@ -116,7 +120,7 @@ class Lowering:
                 others.remove(factor)
                 u = factor.args[1]
                 ratio = sp.factor(sp.Mul(*others) / u)
-                if not sp.fraction(ratio)[1].free_symbols & _VANISHING:
+                if not _may_vanish(sp.fraction(ratio)[1]):
                     return [self(ratio), Call("expm1", self._argument(u))]
         return [self._power(*factor.as_base_exp()) for factor in factors]
 
@@ -125,7 +129,7 @@ class Lowering:
             return self(base)
         if power.is_Integer:
             return raised(self(base), int(power))
-        return Call("exp", multiply(self(power), Call("log", self(base))))
+        return RealPower(self(base), self._argument(power))
 
     def _roots(self, under: Sequence[tuple[sp.Expr, sp.Expr]]) -> list[Expression]:
         """Powers of 1/2: as one root where at most one of the bases has an unknown sign."""
@@ -135,6 +139,8 @@ class Lowering:
         return [self._root(group) for group in groups if group]
 
     def _root(self, group: Sequence[tuple[sp.Expr, sp.Expr]]) -> Expression:
+        if all(power < 0 for _, power in group):
+            return raised(self._root([(base, -power) for base, power in group]), -1)
         number, inside = sp.Mul(*(base ** (2 * power) for base, power in group)).as_coeff_Mul()
         return multiply(*_square_root(self(inside), Fraction(int(number.p), int(number.q))))
 
@@ -142,15 +148,9 @@ class Lowering:
 def _square_root(inside: Expression, number: Fraction) -> tuple[Expression, ...]:
     """The factors of a root: what is a square of the number comes out."""
     whole = multiply(Number(number), inside)
-    value = (
-        whole.factors[0].value
-        if isinstance(whole, Product) and isinstance(whole.factors[0], Number)
-        else None
-    )
-    if isinstance(whole, Number):
-        value = whole.value
-    if value is None or value == 0:
-        return (Call("sqrt", whole),)
+    value = _coefficient(whole)
+    if value == 0:
+        return (ZERO,)
     above, below = (_square_part(n) for n in (abs(value.numerator), value.denominator))
     outside = Fraction(above, below)
     return Number(outside), Call("sqrt", multiply(Number(1 / outside**2), whole))

@@ -1,7 +1,7 @@
 """Straight-line numeric code as data: what an emitted program is before it is written in a language.
 
 A `Program` takes numbers by name and computes named values one after the other. Its expressions are exact
-numbers, names, sums, products, whole powers, and calls of the functions in `FUNCTIONS`. There are no branches
+numbers, names, sums, products, powers, and calls of the functions in `FUNCTIONS`. There are no branches
 and no loops. `seeds_theory.emit.lower` makes programs of sympy expressions; a writer
 (`seeds_theory.emit.writer`) prints them.
 """
@@ -61,6 +61,14 @@ class Power:
 
 
 @dataclass(frozen=True)
+class RealPower:
+    """A power of a number >= 0 whose exponent is an expression."""
+
+    base: Expression
+    exponent: Expression
+
+
+@dataclass(frozen=True)
 class Call:
     """A function of `FUNCTIONS` at one argument, with its order if it has one."""
 
@@ -69,7 +77,7 @@ class Call:
     order: int | None = None
 
 
-Expression = Number | Name | Sum | Product | Power | Call
+Expression = Number | Name | Sum | Product | Power | RealPower | Call
 ZERO, ONE, MINUS_ONE = (Number(Fraction(n)) for n in (0, 1, -1))
 
 
@@ -82,6 +90,8 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return factors
         case Power(base, _):
             return (base,)
+        case RealPower(base, exponent):
+            return (base, exponent)
         case Call(_, argument, _):
             return (argument,)
     return ()
@@ -96,6 +106,8 @@ def rebuilt(expression: Expression, parts: tuple[Expression, ...]) -> Expression
             return Product(parts)
         case Power(_, exponent):
             return Power(parts[0], exponent)
+        case RealPower():
+            return RealPower(*parts)
         case Call(function, _, order):
             return Call(function, parts[0], order)
     return expression

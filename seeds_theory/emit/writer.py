@@ -17,6 +17,7 @@ from seeds_theory.emit.program import (
     Power,
     Product,
     Program,
+    RealPower,
     Sum,
 )
 
@@ -43,6 +44,10 @@ class Writer(ABC):
     def power(self, base: str, exponent: int) -> str:
         """A whole power >= 2 of something that binds tightly."""
 
+    def real_power(self, base: str, exponent: str) -> str:
+        """A power of any exponent."""
+        return self.call("exp", None, f"({exponent}) * {self.call('log', None, base)}")
+
     @abstractmethod
     def call(self, function: str, order: int | None, argument: str) -> str:
         """A function of `seeds_theory.emit.program.FUNCTIONS`."""
@@ -65,6 +70,10 @@ class Writer(ABC):
                 return self.call(function, order, self.expression(argument)), _ATOM
             case Sum(terms):
                 return self._sum(terms), _SUM
+            case RealPower(base, exponent):
+                return self.real_power(
+                    self._bracketed(base, _ATOM), self.expression(exponent)
+                ), _ATOM
             case Power() | Product():
                 factors = expression.factors if isinstance(expression, Product) else (expression,)
                 return self._product(factors)

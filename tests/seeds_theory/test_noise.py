@@ -283,9 +283,9 @@ def test_cuts_are_the_distinct_nodes_in_order(nodes, expected):
     assert cuts([sp.sympify(node) for node in nodes]) == tuple(map(sp.Rational, expected))
 
 
-def test_symbolic_cuts_keep_the_listed_order_and_end_at_one():
+def test_symbolic_cuts_ascend_as_their_names_do_and_end_at_one():
     c2, c3 = sp.symbols("c_2 c_3", positive=True)
-    assert cuts((c3, sp.Integer(1), c2)) == (0, c3, c2, 1)
+    assert cuts((c3, sp.Integer(1), c2)) == (0, c2, c3, 1)
 
 
 @pytest.mark.parametrize("power", [0, 1, 2])

@@ -380,8 +380,8 @@ def test_a_plan_records_what_it_was_made_of() -> None:
     grid = uniform_log_snr(80.0, 0.002, 7)
     plan = make_plan("seeds-2@0.7", grid, eta=0.5, prediction="noise")
     assert isinstance(plan, Plan)
-    assert plan.tableau == method("seeds-2@0.7")
-    assert (plan.form, plan.eta, plan.initial_scale) == (NOISE, 0.5, 80.0)
+    assert (plan.method, plan.orders) == ("seeds-2@0.7", method("seeds-2@0.7").orders)
+    assert (plan.form, plan.eta, plan.initial_scale) == (NOISE.numbers, 0.5, 80.0)
     assert plan.sigmas == tuple(grid.tolist())
     # The grid's own numbers, not exponentials of logarithms.
     assert [step.sigma for step in plan.steps] == grid[:-1].tolist()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.errors import NoiseError, ParameterError, SeedsError
-from seeds_theory.exact import DATA
+from seeds_theory.forms import DATA
 from seeds_theory.loop import follow
 from seeds_theory.plan import Interval, make_plan
 from seeds_theory.sources import GeneratorNoise, InjectedNoise, SeededNoise
@@ -220,7 +220,7 @@ def test_a_source_sees_the_intervals_of_each_step() -> None:
 
     follow(denoiser, torch.zeros(2, 3), PLAN, source)
     assert seen == [interval for step in PLAN.steps for interval in step.intervals]
-    assert all(interval.form is DATA for interval in seen)
+    assert all(interval.form == DATA for interval in seen)
 
 
 # ----------------------------------------------------------------------------- a generator per sample
