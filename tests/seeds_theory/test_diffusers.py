@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import itertools
 import math
 import runpy
@@ -34,11 +35,11 @@ from seeds_theory import (  # noqa: E402
     SeedsError,
     TableauError,
     UnknownNameError,
-    diffusers_grids,
     follow,
     make_plan,
 )
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
+from seeds_theory.diffusers.training import alphas_cumprod, betas  # noqa: E402
 from seeds_theory.errors import DenoiserError, LibraryError  # noqa: E402
 from seeds_theory.methods import METHODS  # noqa: E402
 from seeds_theory.prediction import prediction  # noqa: E402
@@ -515,8 +516,8 @@ def test_grids_of_ones_own_are_kept_and_end_as_the_configuration_says() -> None:
 
 def test_a_rescaled_schedule_ends_without_signal_and_begins_where_it_did() -> None:
     theirs = diffusers.DDIMScheduler(**STABLE_DIFFUSION, rescale_betas_zero_snr=True)
-    betas = diffusers_grids.betas(1000, 0.00085, 0.012, "scaled_linear")
-    ours = diffusers_grids.alphas_cumprod(betas, zero_snr=True)
+    table = betas(1000, 0.00085, 0.012, "scaled_linear")
+    ours = alphas_cumprod(table, zero_snr=True)
     assert ours[-1] == 0
     assert ours[0] == pytest.approx(1 - 0.00085, rel=1e-12)
     torch.testing.assert_close(
@@ -831,7 +832,7 @@ def test_without_diffusers_the_module_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "diffusers.configuration_utils", None)
     with pytest.raises(LibraryError, match=r"pip install 'diffusers>=0\.35'") as caught:
-        runpy.run_path(str(Path(diffusers_grids.__file__).with_name("diffusers.py")))
+        runpy.run_path(inspect.getfile(SEEDSScheduler))
     assert isinstance(caught.value, ImportError) and "\n" not in str(caught.value)
 
 

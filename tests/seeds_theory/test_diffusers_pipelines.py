@@ -25,11 +25,11 @@ from seeds_theory import (  # noqa: E402
     NetworkDenoiser,
     RectifiedFlow,
     SeededNoise,
-    diffusers_grids,
     follow,
     make_plan,
 )
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
+from seeds_theory.diffusers.training import alphas_cumprod, betas  # noqa: E402
 from seeds_theory.schedule import preserving_alpha  # noqa: E402
 
 pytestmark = [
@@ -39,9 +39,7 @@ pytestmark = [
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 TABLE = DiscreteSchedule(
-    diffusers_grids.alphas_cumprod(
-        diffusers_grids.betas(1000, 0.00085, 0.012, "scaled_linear"), zero_snr=False
-    ).tolist()
+    alphas_cumprod(betas(1000, 0.00085, 0.012, "scaled_linear"), zero_snr=False).tolist()
 )
 SIZE = 16
 LATENTS = (4, 8, 8)

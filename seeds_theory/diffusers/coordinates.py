@@ -1,20 +1,23 @@
-r"""What the settings of diffusers' schedulers mean: training schedules, coordinates of samples, and grids.
+"""The coordinates of the two kinds of network that are served: samples, timesteps and sigmas.
 
-Two kinds of network are served. Samples are variance-preserving, and a timestep is an index of a table of
-betas (`Table`); or they are of rectified flow, and a timestep counts its time t (`Flow`). Users and pipelines
-write grids as *sigmas*: the noise level sigma/alpha for the first kind, t for the second. All else here
-is in noise levels, as everywhere in this library.
+Samples are variance-preserving, and a timestep is an index of a table of betas (`Table`); or they are of
+rectified flow, and a timestep counts its time t (`Flow`). Users and pipelines write grids as *sigmas*: the
+noise level sigma/alpha for the first kind, t for the second. All else here is in noise levels, as
+everywhere in this library.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from seeds_theory.errors import GridError, ParameterError, unknown
+from seeds_theory.diffusers.training import alphas_cumprod, betas
+from seeds_theory.errors import GridError, ParameterError
 from seeds_theory.schedule import (
     DiscreteSchedule,
     RectifiedFlow,
@@ -25,37 +28,6 @@ from seeds_theory.schedule import (
 
 _ROUNDED = 1e-3
 """Published lists of sigmas are rounded: their first may lie this much above the schedule's last."""
-
-
-def betas(count: int, start: float, end: float, name: str) -> np.ndarray:
-    """The table of betas of that name, one for each of the training timesteps.
-
-    Raises
-    ------
-    UnknownNameError : lists the known ones.
-    """
-    if name == "linear":
-        return np.linspace(start, end, count)
-    if name == "scaled_linear":
-        return np.linspace(math.sqrt(start), math.sqrt(end), count) ** 2
-    if name == "squaredcos_cap_v2":  # Nichol and Dhariwal 2021, eq. 17
-        times = np.arange(count + 1) / count
-        squares = np.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
-        return np.minimum(1 - squares[1:] / squares[:-1], 0.999)
-    known = ("linear", "scaled_linear", "squaredcos_cap_v2")
-    raise unknown("beta_schedule", name, known, "; others as trained_betas")
-
-
-def alphas_cumprod(betas: np.ndarray, *, zero_snr: bool) -> np.ndarray:
-    r"""The products :math:`\bar\alpha = \alpha^2` of a schedule.
-
-    zero_snr : alpha is shifted to end at 0 and scaled to begin where it did (Lin et al. 2024, algorithm 1).
-    """
-    products = np.cumprod(1 - betas)
-    if not zero_snr:
-        return products
-    alpha = np.sqrt(products)
-    return ((alpha - alpha[-1]) * (alpha[0] / (alpha[0] - alpha[-1]))) ** 2
 
 
 class Coordinates(ABC):
@@ -110,14 +82,16 @@ class Coordinates(ABC):
         return float(self.schedule.noise_level(timestep / self.timesteps_per_time))
 
 
+@dataclass(frozen=True)
 class Table(Coordinates):
     """A variance-preserving network with a table of alphas_cumprod; a sigma is a noise level."""
 
-    timesteps_per_time = 1.0
+    schedule: DiscreteSchedule
+    timesteps_per_time: float = field(default=1.0, init=False)
 
-    def __init__(self, alphas_cumprod: np.ndarray) -> None:
-        self.schedule: DiscreteSchedule = DiscreteSchedule(alphas_cumprod.tolist())
-        self.timestep_range = (0.0, self.schedule.t_max)
+    @property
+    def timestep_range(self) -> tuple[float, float]:  # type: ignore[override]  # noqa: D102
+        return 0.0, self.schedule.t_max
 
     def alpha(self, level: float) -> float:  # noqa: D102
         return preserving_alpha(level)
@@ -211,3 +185,35 @@ class Flow(Coordinates):
     ) -> np.ndarray:
         end = 0.0 if to_zero else 1 / self.timesteps_per_time
         return self.starts(np.linspace(1.0, end, steps + 1)[:-1])
+
+
+class Trained(Protocol):
+    """The settings of a scheduler that say what its network was trained on."""
+
+    num_train_timesteps: int
+    beta_start: float
+    beta_end: float
+    beta_schedule: str
+    trained_betas: Sequence[float] | np.ndarray | None
+    rescale_betas_zero_snr: bool
+    use_flow_sigmas: bool
+    flow_shift: float
+    shift_terminal: float | None
+
+
+def coordinates_of(trained: Trained) -> Coordinates:
+    """The coordinates of a network that was trained so.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError : there is no such schedule.
+    """
+    count = trained.num_train_timesteps
+    if trained.use_flow_sigmas:
+        return Flow(count, trained.flow_shift, trained.shift_terminal or None)
+    if trained.trained_betas is None:
+        table = betas(count, trained.beta_start, trained.beta_end, trained.beta_schedule)
+    else:
+        table = np.asarray(trained.trained_betas, dtype=np.float64)
+    products = alphas_cumprod(table, zero_snr=trained.rescale_betas_zero_snr)
+    return Table(DiscreteSchedule(products.tolist()))

@@ -1,0 +1,311 @@
+"""`SEEDSScheduler`: the methods of this library in the pipelines of diffusers.
+
+>>> pipe.scheduler = SEEDSScheduler.from_config(pipe.scheduler.config)
+
+A pipeline calls its network once, then ``step`` once, for each of ``timesteps``; a step of a method with
+several stages is several of those. The arithmetic is that of `seeds_theory.follow`: the plan of the
+method on the grid, for samples in the network's own coordinates, one model call at a time.
+
+The class is defined here because a saved pipeline names it by its module. What it does is done by
+`configuration`, `training`, `coordinates` and `predictions`, which know diffusers' settings, and by `grid`,
+`steps`, `run` and `noise`, which make a run of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seeds_theory.diffusers import configuration
+from seeds_theory.diffusers.coordinates import coordinates_of
+from seeds_theory.diffusers.grid import Numbers, step_levels
+from seeds_theory.diffusers.noise import Generators
+from seeds_theory.diffusers.predictions import estimate, require_start
+from seeds_theory.diffusers.run import Run
+from seeds_theory.diffusers.steps import Calls, StepMaker
+from seeds_theory.errors import DenoiserError, LibraryError, ParameterError
+from seeds_theory.loop import require_state
+from seeds_theory.sources import NoiseSource, SeededNoise
+
+try:
+    from diffusers.configuration_utils import ConfigMixin, register_to_config
+    from diffusers.schedulers.scheduling_utils import (
+        SCHEDULER_CONFIG_NAME,
+        KarrasDiffusionSchedulers,
+        SchedulerMixin,
+        SchedulerOutput,
+    )
+except ImportError as error:
+    raise LibraryError(
+        f"diffusers does not import ({error}): pip install 'diffusers>=0.35'"
+    ) from None
+
+
+class SEEDSScheduler(SchedulerMixin, ConfigMixin):
+    r"""SEEDS, and every other method of this library, as a scheduler of diffusers.
+
+    Samples are :math:`\alpha x_0 + \sigma\varepsilon`, variance-preserving or, with ``use_flow_sigmas``,
+    of rectified flow. A parameter that schedulers of diffusers have too means what it means there.
+
+    Parameters
+    ----------
+    num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas : the schedule that the
+        network was trained on; "linear", "scaled_linear" or "squaredcos_cap_v2".
+    solver_order : 1, 2 or 3, for seeds-1, seeds-2 or seeds-3: the order at eta = 0.
+    method : the name of another method instead, as "seeds-3s" or "seeds-2@0.7".
+    algorithm : "data" or "noise", the prediction that the method integrates, whatever the network's is.
+    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE. The argument ``eta`` of some pipelines
+        is another one, and has no effect.
+    prediction_type : what the network returns: "epsilon", "sample", "v_prediction", "flow_prediction".
+    timestep_spacing, steps_offset : "linspace", "leading" or "trailing", as in
+        DPMSolverMultistepScheduler.
+    use_karras_sigmas, use_exponential_sigmas : equal steps in :math:`\sigma^{1/7}`, or in
+        :math:`\log\sigma`, over the schedule's finite range; sigma is the noise level, or the time of a flow.
+    use_flow_sigmas, flow_shift : the schedule is rectified flow; steps are equal in its time t, from 1,
+        and then shifted to s t / (1 + (s - 1) t).
+    use_dynamic_shifting, time_shift_type : the pipeline gives the shift, as ``mu``: s is exp(mu) if
+        "exponential", mu if "linear".
+    shift_terminal : the time at which the last step of a flow starts: 1 - t is scaled, after the shift.
+    final_sigmas_type : "zero", or "sigma_min", the lowest level of the schedule.
+    rescale_betas_zero_snr : no signal at the last timestep (Lin et al. 2024, algorithm 1).
+
+    Attributes
+    ----------
+    order : model calls of a step; a last step to zero has one.
+    timesteps : ``(calls,)``, float32, what the network is told at each call: not rounded to integers.
+    levels : noise levels sigma/alpha of the calls and of the result, ``calls + 1`` floats.
+    sigmas : the same as a float32 tensor; for a flow, its times.
+    noise : a noise source to use instead of generators, as ``SeededNoise([0, 1, 2, 3])`` with a seed for
+        each image. Seeds start anew with every `set_timesteps`, which a pipeline calls once a run.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError, TableauError : each names the rule, the value and the way out.
+    """
+
+    _compatibles = [  # noqa: RUF012  (an attribute of SchedulerMixin)
+        *(kind.name for kind in KarrasDiffusionSchedulers),
+        "FlowMatchEulerDiscreteScheduler",
+        "FlowMatchHeunDiscreteScheduler",
+    ]
+    config_name: Any = SCHEDULER_CONFIG_NAME
+    config: Any
+
+    @register_to_config
+    def __init__(
+        self,
+        num_train_timesteps: int = 1000,
+        beta_start: float = 0.0001,
+        beta_end: float = 0.02,
+        beta_schedule: str = "linear",
+        trained_betas: Sequence[float] | np.ndarray | None = None,
+        solver_order: int = 2,
+        method: str | None = None,
+        algorithm: str = "data",
+        eta: float = 1.0,
+        prediction_type: str = "epsilon",
+        timestep_spacing: str = "linspace",
+        steps_offset: int = 0,
+        use_karras_sigmas: bool = False,
+        use_exponential_sigmas: bool = False,
+        use_flow_sigmas: bool = False,
+        flow_shift: float = 1.0,
+        use_dynamic_shifting: bool = False,
+        time_shift_type: str = "exponential",
+        final_sigmas_type: str = "zero",
+        rescale_betas_zero_snr: bool = False,
+        shift_terminal: float | None = None,
+    ) -> None:
+        configuration.require_valid(self.config)
+        self._coordinates = coordinates_of(self.config)
+        self._method = method or f"seeds-{int(solver_order)}"
+        maker = self._maker()
+        self.order = maker.order  # refuses what has no plan
+        self.init_noise_sigma = 1.0
+        self.noise: NoiseSource | None = None
+        self.num_inference_steps: int | None = None
+        self.timesteps = torch.arange(num_train_timesteps - 1, -1, -1, dtype=torch.float32)
+        self._start_anew(Calls(maker))
+
+    @classmethod
+    def extract_init_dict(
+        cls, config_dict: Mapping[str, Any], **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Read the configuration of any scheduler, for `from_config`.
+
+        Raises
+        ------
+        ParameterError : its networks are of a kind that this scheduler would serve wrongly.
+        """
+        name = config_dict.get("_class_name", "a scheduler")
+        asked = {**config_dict, **kwargs}
+        if name != cls.__name__:
+            configuration.require_servable(asked, name)
+        configuration.warn_of_other_grids(asked, name, stacklevel=3)
+        found: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+        found = super().extract_init_dict(configuration.in_our_names(config_dict), **kwargs)
+        return found
+
+    def __len__(self) -> int:
+        return int(self.config.num_train_timesteps)
+
+    # ------------------------------------------------------------------------------------------- grid
+
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: str | torch.device | None = None,
+        sigmas: Numbers | None = None,
+        timesteps: Numbers | None = None,
+        mu: float | None = None,
+    ) -> None:
+        """Choose the grid of a new run.
+
+        Parameters
+        ----------
+        num_inference_steps : steps of the method, each of ``order`` model calls.
+        device : of ``timesteps``.
+        sigmas : where steps start, instead: descending noise levels sigma/alpha or, for a flow, its times
+            before the shift. The end follows from ``final_sigmas_type``, unless the list has it.
+        timesteps : where steps start, instead, as timesteps; a flow's are not shifted.
+        mu : the shift, with ``use_dynamic_shifting``; without, it has no effect.
+
+        Raises
+        ------
+        GridError, ParameterError : no grid, or one that the schedule or the network does not reach.
+        """
+        grid = step_levels(
+            self._coordinates, self.config, num_inference_steps, sigmas, timesteps, mu
+        )
+        require_start(self.config.prediction_type, grid[0])
+        maker = self._maker()
+        calls = Calls(maker, maker.on(grid))
+        told = [self._coordinates.timestep(level) for level in calls.levels[:-1]]
+        self.num_inference_steps = len(grid) - 1
+        self.timesteps = torch.tensor(told, dtype=torch.float32, device=device)
+        if isinstance(self.noise, SeededNoise):
+            self.noise = SeededNoise(self.noise.seeds)
+        self._start_anew(calls)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Noise levels sigma/alpha of the model calls and of the result; none before `set_timesteps`."""
+        return self._calls.levels
+
+    @property
+    def sigmas(self) -> Tensor:
+        """Noise levels, or times of a flow, of the model calls and of the result."""
+        sigmas = self._coordinates.sigmas(np.array(self.levels))
+        return torch.from_numpy(sigmas).to(torch.float32)
+
+    # -------------------------------------------------------------------------------------------- run
+
+    def _maker(self) -> StepMaker:
+        config = self.config  # pipelines may have changed it
+        return StepMaker(self._method, config.eta, config.algorithm, self._coordinates)
+
+    def _start_anew(self, calls: Calls) -> None:
+        self._calls = calls
+        self._begin_index: int | None = None
+        self._run: Run | None = None
+
+    @property
+    def step_index(self) -> int | None:
+        """The number of the next model call; None before the first."""
+        return None if self._run is None else self._run.index
+
+    @property
+    def begin_index(self) -> int | None:
+        """The number of the first model call; None if its timestep tells."""
+        return self._begin_index
+
+    def set_begin_index(self, begin_index: int = 0) -> None:
+        """Start the run at that model call, as for image to image."""
+        self._begin_index = begin_index
+
+    def scale_model_input(self, sample: Tensor, timestep: float | Tensor | None = None) -> Tensor:
+        """The network's input: the sample."""
+        return sample
+
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: float | Tensor,
+        sample: Tensor,
+        generator: Generators | None = None,
+        return_dict: bool = True,
+    ) -> SchedulerOutput | tuple[Tensor]:
+        """Go on from one model call to the next.
+
+        Parameters
+        ----------
+        model_output : what the network returned, ``(batch, *event)``.
+        timestep : of this call. Only the first one of a run is looked up.
+        sample : what the network was given; a step starts from the one of its first call.
+        generator : seeds generators for the run's noise with one number, so that the noise is new even if the
+            numbers that made the first sample come again; a list has one for each image, which then is
+            the same in any batch. Default: torch's global generator. Without effect if there is ``noise``.
+        return_dict : return a `SchedulerOutput`; otherwise a tuple.
+
+        Returns
+        -------
+        ``prev_sample``, of the sample's shape and dtype: where the network is called next, or the result.
+
+        Raises
+        ------
+        ParameterError, DenoiserError, NoiseError : each names the rule, the value and the way out.
+        """
+        require_state(sample)
+        if model_output.shape != sample.shape:
+            raise DenoiserError(
+                f"model_output has the shape of the sample, {tuple(sample.shape)}; got "
+                f"{tuple(model_output.shape)}: split off a variance that the network learned"
+            )
+        run = self._run or Run.beginning(self._calls, self._begin_index, self.timesteps, timestep)
+        x = sample.to(torch.promote_types(sample.dtype, torch.float32))
+        kind = self.config.prediction_type
+
+        def denoised(level: float) -> Tensor:
+            return estimate(kind, model_output, x, self._coordinates.coefficients(level))
+
+        self._run, state = run.advanced(x, denoised, generator, self.noise)
+        previous = state.to(sample.dtype)
+        return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
+
+    # ------------------------------------------------------------------------------------------ noise
+
+    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Samples ``alpha x_0 + sigma eps`` at timesteps, ``(batch,)`` or one for all; of x_0's dtype.
+
+        A timestep of the grid means the level of its model call, any other one the schedule's.
+
+        Raises
+        ------
+        GridError : the schedule has no such timestep.
+        ParameterError : timesteps for another number of samples.
+        """
+        if timesteps.numel() not in (1, len(original_samples)):
+            raise ParameterError(
+                f"timesteps are one for each of {len(original_samples)} samples, or one for all; got "
+                f"{timesteps.numel()}: repeat one, or leave some out"
+            )
+        of_grid = dict(zip(self.timesteps.tolist(), self.levels, strict=False))
+        coefficients = [
+            self._coordinates.coefficients(
+                of_grid[t] if t in of_grid else self._coordinates.level(t)
+            )
+            for t in timesteps.reshape(-1).tolist()
+        ]
+        wide = torch.promote_types(original_samples.dtype, torch.float32)
+        columns = torch.tensor(coefficients, dtype=wide, device=original_samples.device)
+        shape = (-1, *[1] * (original_samples.ndim - 1))
+        alpha, sigma = (column.reshape(shape) for column in columns.unbind(1))
+        return (alpha * original_samples + sigma * noise).to(original_samples.dtype)
+
+    def scale_noise(self, sample: Tensor, timestep: Tensor, noise: Tensor) -> Tensor:
+        """`add_noise` under the name and in the order in which flow pipelines call it."""
+        return self.add_noise(sample, noise, timestep)

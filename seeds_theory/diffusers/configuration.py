@@ -1,0 +1,128 @@
+"""The settings of a scheduler: which ones are valid, and how those of any other scheduler are read."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from seeds_theory.diffusers.predictions import PREDICTION_TYPES
+from seeds_theory.errors import ParameterError, unknown
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "prediction_type": tuple(PREDICTION_TYPES),
+    "timestep_spacing": ("linspace", "leading", "trailing"),
+    "time_shift_type": ("exponential", "linear"),
+    "final_sigmas_type": ("zero", "sigma_min"),
+}
+"""Settings whose values are names, and the names."""
+_REFUSED = {
+    "sigma_data": "its networks are EDM-preconditioned, use seeds_theory.EDMDenoiser",
+    "snr_shift_scale": "its schedule is rescaled, keep the scheduler that the pipeline has",
+    "invert_sigmas": "its time runs backwards, keep the scheduler that the pipeline has",
+    "stages": "its run goes through several resolutions, keep the scheduler that the pipeline has",
+    "num_policy_substeps": "its network returns a policy, keep the scheduler that the pipeline has",
+}
+"""Settings of other schedulers under which the inputs or outputs of a network mean something else."""
+_TRAINED = {
+    *("num_train_timesteps", "prediction_type", "beta_start", "beta_end", "beta_schedule"),
+    *("trained_betas", "rescale_betas_zero_snr", "use_flow_sigmas", "flow_shift", "shift"),
+    *("shift_terminal", "use_dynamic_shifting", "time_shift_type"),
+}
+"""Settings that belong to the network: the defaults of another scheduler hold for it too."""
+_OTHER_GRIDS = {"use_beta_sigmas": False, "use_lu_lambdas": False, "lambda_min_clipped": -math.inf}
+"""Settings of other schedulers that choose a grid which is not offered here, and where they are off."""
+
+
+def require_valid(settings: Mapping[str, Any]) -> None:
+    """Our own settings are names that there are, and do not contradict each other.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError : each names the rule, the value and the way out.
+    """
+    order, terminal = settings["solver_order"], settings["shift_terminal"]
+    karras, exponential = settings["use_karras_sigmas"], settings["use_exponential_sigmas"]
+    if settings["method"] is None and order not in (1, 2, 3):
+        raise ParameterError(
+            f"solver_order is 1, 2 or 3; got {order!r}: other methods have names, as "
+            "method='seeds-3s'"
+        )
+    if karras and exponential:
+        raise ParameterError(
+            "use_karras_sigmas and use_exponential_sigmas are both on: turn one of them off"
+        )
+    for setting, known in _NAMES.items():
+        if settings[setting] not in known:
+            raise unknown(setting, settings[setting], known)
+    if settings["use_flow_sigmas"] and terminal and (karras or exponential):
+        raise ParameterError(
+            f"shift_terminal = {terminal!r} is for steps that are even in time or given: set it to "
+            "None, or use_karras_sigmas and use_exponential_sigmas to False"
+        )
+
+
+def require_servable(config: Mapping[str, Any], name: str) -> None:
+    """The networks of a configuration can be served.
+
+    Parameters
+    ----------
+    config : of any scheduler, with what is to be changed in it.
+    name : of that scheduler, for the message.
+
+    Raises
+    ------
+    ParameterError : they cannot; says why, and what to do.
+    """
+    reason = _reason_against(config)
+    if reason:
+        raise ParameterError(f"no SEEDSScheduler from the configuration of {name}: {reason}")
+
+
+def warn_of_other_grids(config: Mapping[str, Any], name: str, stacklevel: int) -> None:
+    """Warn of each setting of a scheduler that chooses a grid which is not offered here."""
+    for setting, off in _OTHER_GRIDS.items():
+        value = config.get(setting, off)
+        if value not in (None, off):
+            warnings.warn(
+                f"{setting}={value!r} of {name} is not carried over, and the grid is another: "
+                "give the pipeline sigmas or timesteps to choose it",
+                stacklevel=stacklevel + 1,
+            )
+
+
+def in_our_names(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of any scheduler in our names, with its defaults where they are the network's.
+
+    One of a flow-matching scheduler has a shift and no betas. diffusers forgets the values of all settings
+    that are listed as defaults.
+    """
+    ours = dict(config)
+    defaults = config.get("_use_default_values", ())
+    ours["_use_default_values"] = [name for name in defaults if name not in _TRAINED]
+    if "shift" in config and "beta_schedule" not in config:
+        flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+        ours.update(flow, flow_shift=config["shift"])
+    return ours
+
+
+def _reason_against(config: Mapping[str, Any]) -> str | None:
+    """Why the networks of a configuration cannot be served, if they cannot, and what to do."""
+    for name, reason in _REFUSED.items():
+        if config.get(name):
+            return reason
+    if config.get("timestep_type") == "continuous":
+        return "its networks are told log sigma, use seeds_theory.sample"
+    if "shift" in config and config.get("num_train_timesteps") is None:
+        return "it does not say what timesteps count, keep the scheduler that the pipeline has"
+    if not (
+        any(config.get(name) for name in ("beta_schedule", "use_flow_sigmas"))
+        or config.get("trained_betas") is not None
+        or "shift" in config
+    ):
+        return (
+            "it has no training schedule, give beta_schedule or trained_betas; or, for a flow, "
+            "use_flow_sigmas=True and prediction_type='flow_prediction'"
+        )
+    return None

@@ -1,0 +1,144 @@
+"""The grid of a run: the noise levels at which its steps start, from the settings or from a pipeline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from seeds_theory.diffusers.coordinates import Coordinates, Flow
+from seeds_theory.errors import GridError, ParameterError
+from seeds_theory.grids import require_grid, rho_grid, uniform_log_snr
+
+Numbers = Sequence[float] | np.ndarray | Tensor
+
+
+class Spacing(Protocol):
+    """The settings of a scheduler that say where steps start and where the last one ends."""
+
+    num_train_timesteps: int
+    timestep_spacing: str
+    steps_offset: int
+    use_karras_sigmas: bool
+    use_exponential_sigmas: bool
+    use_dynamic_shifting: bool
+    time_shift_type: str
+    final_sigmas_type: str
+
+
+def step_levels(
+    coordinates: Coordinates,
+    spacing: Spacing,
+    steps: int | None = None,
+    sigmas: Numbers | None = None,
+    timesteps: Numbers | None = None,
+    mu: float | None = None,
+) -> np.ndarray:
+    """The noise levels at which steps start, and the one at which the last of them ends.
+
+    Parameters
+    ----------
+    coordinates, spacing : the network's, and the scheduler's settings.
+    steps : their number; not needed with a list.
+    sigmas, timesteps : where steps start, instead; one of the two.
+    mu : the shift of a flow's times, where the settings leave it to the pipeline.
+
+    Raises
+    ------
+    GridError, ParameterError : no grid, or one that the schedule does not reach.
+    """
+    coordinates = _shifted(coordinates, spacing, mu)
+    if sigmas is None and timesteps is None:
+        starts_and_end = _own(coordinates, spacing, steps)
+    else:
+        starts_and_end = _given(coordinates, spacing, sigmas, timesteps)
+    grid = require_grid(coordinates.levels(starts_and_end))
+    if steps is not None and steps != len(grid) - 1:
+        raise ParameterError(
+            f"the given grid has {len(grid) - 1} steps; got num_inference_steps = {steps}: leave one "
+            "of the two out"
+        )
+    return grid
+
+
+def _shifted(coordinates: Coordinates, spacing: Spacing, mu: float | None) -> Coordinates:
+    """The coordinates with the shift that a pipeline gives."""
+    if not (isinstance(coordinates, Flow) and spacing.use_dynamic_shifting):
+        return coordinates
+    if mu is None:
+        raise ParameterError(
+            "use_dynamic_shifting takes the shift from set_timesteps(..., mu=...), which pipelines "
+            "give: give it, or a flow_shift with use_dynamic_shifting=False"
+        )
+    return replace(
+        coordinates, shift=math.exp(mu) if spacing.time_shift_type == "exponential" else mu
+    )
+
+
+def _spaced(spacing: Spacing) -> bool:
+    """Whether steps are equal in a function of sigma, and not in time."""
+    return spacing.use_karras_sigmas or spacing.use_exponential_sigmas
+
+
+def _own(coordinates: Coordinates, spacing: Spacing, steps: int | None) -> np.ndarray:
+    """The sigmas of the grid of that many steps which the settings describe."""
+    if steps is None or steps < 1 or steps % 1 != 0:
+        raise ParameterError(f"a grid has a whole number of steps, 1 or more; got {steps!r}")
+    to_zero = spacing.final_sigmas_type == "zero"
+    if _spaced(spacing):
+        space = rho_grid if spacing.use_karras_sigmas else uniform_log_snr
+        lowest, highest = coordinates.sigma_range
+        return space(highest, lowest, steps, to_zero=to_zero)
+    starts = coordinates.even_starts(
+        steps, spacing.timestep_spacing, spacing.steps_offset, to_zero=to_zero
+    )
+    sigmas = _ended(coordinates, spacing, starts)
+    if len(np.unique(sigmas)) < len(sigmas):
+        raise GridError(
+            f"{steps} steps are too many for a schedule of {spacing.num_train_timesteps} timesteps, with "
+            f"timestep_spacing={spacing.timestep_spacing!r}: ask for fewer"
+        )
+    return sigmas
+
+
+def _given(
+    coordinates: Coordinates,
+    spacing: Spacing,
+    sigmas: Numbers | None,
+    timesteps: Numbers | None,
+) -> np.ndarray:
+    """The sigmas of a grid whose steps start where one of the two lists says."""
+    if not (sigmas is None or timesteps is None) or _spaced(spacing):
+        raise ParameterError(
+            "sigmas or timesteps are a grid of their own: give one of the two, with "
+            "use_karras_sigmas=False and use_exponential_sigmas=False"
+        )
+    if timesteps is not None:
+        told = _row(timesteps).tolist()
+        starts = coordinates.sigmas(np.array([coordinates.level(timestep) for timestep in told]))
+    else:
+        starts = _row(sigmas)
+        if isinstance(coordinates, Flow):
+            starts = coordinates.starts(starts)
+    return _ended(coordinates, spacing, starts)
+
+
+def _ended(coordinates: Coordinates, spacing: Spacing, starts: np.ndarray) -> np.ndarray:
+    """With the end of the last step, unless that is there already."""
+    end = 0.0 if spacing.final_sigmas_type == "zero" else coordinates.sigma_range[0]
+    return starts if starts[-1] <= end else np.append(starts, end)
+
+
+def _row(values: Numbers | None) -> np.ndarray:
+    listed = values.tolist() if isinstance(values, Tensor) else values
+    try:
+        row = np.array(listed, dtype=np.float64)
+    except (TypeError, ValueError):
+        row = np.empty((0, 0))
+    if row.ndim != 1 or not len(row):
+        raise GridError(f"sigmas and timesteps are lists of numbers; got {values!r}")
+    return row
