@@ -5,10 +5,6 @@
 A pipeline calls its network once, then ``step`` once, for each of ``timesteps``; a step of a method with
 several stages is several of those. The arithmetic is that of `seeds_theory.follow`: the plan of the
 method on the grid, for samples in the network's own coordinates, one model call at a time.
-
-The class is defined here because a saved pipeline names it by its module. What it does is done by
-`configuration`, `training`, `coordinates` and `predictions`, which know diffusers' settings, and by `grid`,
-`steps`, `run` and `noise`, which make a run of them.
 """
 
 from __future__ import annotations
@@ -45,6 +41,7 @@ except ImportError as error:
     ) from None
 
 
+# Defined here and not in a module of its own: a saved pipeline names a class by its module.
 class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     r"""SEEDS, and every other method of this library, as a scheduler of diffusers.
 

@@ -7,6 +7,7 @@ import copy
 import inspect
 import itertools
 import math
+import pickle
 import runpy
 import subprocess
 import sys
@@ -672,15 +673,77 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
     assert loaded.levels == scheduler.levels
 
 
-def test_a_scheduler_is_copied_with_its_run() -> None:
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda scheduler: pickle.loads(pickle.dumps(scheduler)),
+}
+
+
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("noise", ["generator", "generators", "seeds", "path", "rows"])
+def test_a_copy_made_in_a_run_goes_on_to_the_same_numbers(noise: str, copied: str) -> None:
     sample = normals(3, 1)
+    scheduler = SEEDSScheduler(solver_order=2)
+    scheduler.set_timesteps(3)
+    sources: dict[str, Any] = {
+        "seeds": lambda: SeededNoise([1, 2, 3]),
+        "path": lambda: BrownianPath(scheduler.levels[:-1], 1.0, sample, SeededNoise([1, 2, 3])),
+        "rows": lambda: InjectedNoise(normals(4, 3, 1, seed=2)),
+    }
+    given: Any = {"generator": generators(1)[0], "generators": generators(1, 2, 3)}.get(noise)
+    scheduler.noise = sources[noise]() if noise in sources else None
+    copies = []
+    for index, t in enumerate(scheduler.timesteps):
+        copies.append((index, sample, COPIES[copied](scheduler)))
+        output = Network(scheduler)(sample, index)
+        sample = scheduler.step(output, t, sample, given).prev_sample
+    for begin, state, twin in copies[1:]:
+        assert (twin.step_index, twin.levels) == (begin, scheduler.levels)
+        # Not the generators of before: those of another process never are.
+        again = run(twin, state, begin, generator=generators(4, 5, 6) if given else None)
+        assert torch.equal(again, sample)
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_made_before_a_run_takes_the_generators_that_it_is_given(copied: str) -> None:
     scheduler = SEEDSScheduler()
     scheduler.set_timesteps(3)
-    output = Network(scheduler)(sample, 0)
-    scheduler.step(output, scheduler.timesteps[0], sample, generators(1, 2, 3))
-    twin = copy.deepcopy(scheduler)
-    results = [one.step(output, one.timesteps[1], sample).prev_sample for one in (scheduler, twin)]
-    assert torch.equal(*results) and twin.step_index == 2
+    twin = COPIES[copied](scheduler)
+    results = [run(one, normals(3, 1), generator=generators(1, 2, 3)) for one in (scheduler, twin)]
+    assert torch.equal(*results)
+
+
+def test_one_scheduler_serves_several_runs_whose_attributes_are_kept_apart() -> None:
+    """As MultiDiffusion does, where each view of a panorama has a copy of the attributes."""
+    scheduler, samples = SEEDSScheduler(eta=0.0), normals(2, 3, 1)
+    scheduler.set_timesteps(3)
+    expected = []
+    for sample in samples:
+        scheduler.set_timesteps(3)
+        expected.append(run(scheduler, sample))
+    scheduler.set_timesteps(3)
+    kept, states = [copy.deepcopy(scheduler.__dict__)] * 2, list(samples)
+    for index, t in enumerate(scheduler.timesteps):
+        for view, sample in enumerate(states):
+            scheduler.__dict__.update(kept[view])
+            states[view] = scheduler.step(Network(scheduler)(sample, index), t, sample).prev_sample
+            kept[view] = copy.deepcopy(scheduler.__dict__)
+    assert torch.equal(torch.stack(states), torch.stack(expected))
+
+
+def test_a_call_that_is_refused_can_be_made_again() -> None:
+    sample, results = normals(2, 1), []
+    for refused in (False, True):
+        scheduler = SEEDSScheduler(solver_order=1, prediction_type="sample")
+        scheduler.set_timesteps(4)
+        x, given = sample, generators(1, 2)
+        for t in scheduler.timesteps:
+            if refused and t != scheduler.timesteps[-1]:
+                with pytest.raises(NoiseError, match="one generator per sample"):
+                    scheduler.step(sample, t, x, generators(3, 4, 5))
+            x = scheduler.step(sample, t, x, given).prev_sample
+        results.append(x)
+    assert torch.equal(*results)
 
 
 # --------------------------------------------------------------------------- against diffusers' solvers

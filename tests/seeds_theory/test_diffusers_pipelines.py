@@ -459,6 +459,8 @@ def test_a_pipeline_is_saved_and_loaded_with_the_scheduler(tmp_path: Path) -> No
     )
     pipe.scheduler = SEEDSScheduler.from_config(pipe.scheduler.config, method="seeds-3b", eta=0.5)
     pipe.save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    assert index["scheduler"] == ["seeds_theory.diffusers", "SEEDSScheduler"]  # of old files too
     loaded = diffusers.DiTPipeline.from_pretrained(tmp_path, low_cpu_mem_usage=False)
     assert isinstance(loaded.scheduler, SEEDSScheduler)
     assert (loaded.scheduler.config.method, loaded.scheduler.config.eta) == ("seeds-3b", 0.5)
