@@ -18,9 +18,10 @@ from seeds_theory.sources import NoiseSource
 
 @dataclass(frozen=True)
 class Run:
-    """A run between two model calls; each call makes another one, so a call that fails leaves it here.
+    """A run between two model calls; each call makes another one, so a call that is refused leaves it here.
 
-    Runs are equal that have the same calls before them. What they have drawn and computed is not compared.
+    The stages of a step that is started are the same object in both, and move on with the calls. Runs are
+    equal that have the same calls before them: what they have drawn and computed is not compared.
 
     Attributes
     ----------
