@@ -19,7 +19,8 @@ from typing import Any
 import sympy as sp
 
 from seeds_theory.baselines import BASELINES, Run
-from seeds_theory.exact import DATA, eta, lam_s
+from seeds_theory.exact import eta, lam_s
+from seeds_theory.forms import DATA
 from seeds_theory.formula import average_formula
 from seeds_theory.noise import h
 from seeds_theory.phi import Phi

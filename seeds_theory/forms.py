@@ -1,4 +1,4 @@
-r"""Predictions and semilinear forms as numbers: what plans, noise sources and networks use of the mathematics.
+r"""Predictions and semilinear forms as numbers: what runs use of the mathematics.
 
 The formulas are those of `seeds_theory.prediction` and `seeds_theory.exact`; their code was emitted
 (`seeds_theory.emitted`). A `Form` is known by its name, so that what holds one can be pickled and compared.
@@ -78,7 +78,7 @@ class Form:
 
     @property
     def propagator(self) -> Callable[..., Any]:
-        r""":math:`\Phi(t, s)` as a function ``(t, s, eta, parameter)`` of log-SNRs, numbers or numpy arrays."""
+        r""":math:`\Phi(t, s)` as a function ``(t, s, eta, parameter)`` of log-SNRs, numbers or arrays."""
         return self._function("propagator")
 
     @property

@@ -236,7 +236,8 @@ def method(name: str) -> Tableau:
     >>> method("seeds-2@0.7").nodes
     (7/10,)
 
-    A node that is written as a double stands for the simple fraction that it is the double of (`seeds_theory.nodes.exact_node`).
+    A node that is written as a double stands for the simple fraction that it is the double of
+    (`seeds_theory.nodes.exact_node`).
 
     Raises
     ------

@@ -27,7 +27,7 @@ def listed_nodes(name: str, listed: str, count: int) -> tuple[Fraction, ...]:
 
     Raises
     ------
-    TableauError : they are unreadable, too few or many, outside (0, 1] or repeated, or the method has not one.
+    TableauError : they are unreadable, too few or many, outside (0, 1] or repeated, or make no method.
     """
     base = name.partition("@")[0]
     try:

@@ -4,8 +4,8 @@ Each row of a step, one per stage and one for the result, is
 
 .. math::  u = \mathrm{state} \cdot y_s + \sum_i \mathrm{drift}_i F_i + \sum_m \mathrm{noise}_m z_m,
 
-with standard normals :math:`z_m`. `seeds_theory.formula.step_formula` is that step in symbols; `make_plan` runs
-the code that was emitted from it: the formula that the book prints is the formula that runs.
+with standard normals :math:`z_m`. `seeds_theory.formula.step_formula` is that step in symbols; `make_plan`
+runs the code that was emitted from it: the formula that the book prints is the formula that runs.
 
 Two steps have no finite length h: from an infinite noise level, and to noise level 0. They are the
 limits of the one-stage step in data prediction, y = D + sigma_t z (eta > 0) and y = D.

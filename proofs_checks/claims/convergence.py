@@ -53,7 +53,7 @@ def strong_bound(plan: Plan, variance: float) -> float:
     weights = max(sum(map(abs, row)) for row in rows) / h
     jump = lipschitz * deviation * math.sqrt(h)  # q, the change of F along the path
     growth, largest = 1.0, 0.0  # m and the largest e_j
-    for stage, _ in enumerate(plan.tableau.nodes):
+    for stage, _ in enumerate(plan.steps[0].rows[:-1]):
         growth = 1 + lipschitz * (kernel + weights * (1 + growth))
         later = weights * h * (jump + lipschitz * largest) if stage else 0.0
         largest = kernel * h * jump + later

@@ -7,13 +7,13 @@ import math
 from torch import Tensor
 
 from seeds_theory.errors import ParameterError
-from seeds_theory.prediction import PREDICTIONS
+from seeds_theory.forms import skip_and_out
 
 PREDICTION_TYPES = {
-    "epsilon": PREDICTIONS["noise"],
-    "sample": PREDICTIONS["data"],
-    "v_prediction": PREDICTIONS["v"],
-    "flow_prediction": PREDICTIONS["flow"],
+    "epsilon": "noise",
+    "sample": "data",
+    "v_prediction": "v",
+    "flow_prediction": "flow",
 }
 
 
@@ -29,7 +29,7 @@ def estimate(
     sample : what it was given, alpha x_0 + sigma eps.
     coefficients : this alpha and this sigma.
     """
-    skip, out = PREDICTION_TYPES[prediction_type].coefficients(*coefficients)
+    skip, out = skip_and_out(PREDICTION_TYPES[prediction_type], *coefficients)
     return skip * sample + out * output.to(sample.dtype)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
 from seeds_theory.emit.lower import Lowering, with_names
 from seeds_theory.emit.program import Name, Program, Statement, walk
 
-Nested = sp.Expr | Sequence["Nested"]
+Nested = Any
 """A formula, or a nested sequence of formulas."""
 
 

@@ -1,7 +1,7 @@
 """What is emitted ahead of time into `seeds_theory.emitted`: the code that the library's own plans run.
 
-``python -m seeds_theory.emit.library`` (``make emitted``) writes it anew. Each file says what it was made from: a
-hash of the formulas in symbols. A test makes all of it again and compares.
+``python -m seeds_theory.emit.library`` (``make emitted``) writes it anew. Each file says what it was made
+from: a hash of the formulas in symbols. A test makes all of it again and compares.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _methods() -> str:
             f"    ),\n".replace("'", '"')
         )
     text = (
-        '"""The registered methods, by name: what a plan needs to know of them beside the numbers of a step."""\n\n'
+        '"""The registered methods, by name: what a plan needs beside the numbers of a step."""\n\n'
         "from __future__ import annotations\n\n"
         "from fractions import Fraction\n\n"
         "from seeds_theory.scheme import Emitted\n\n"

@@ -340,7 +340,7 @@ def _stem(part: Expression) -> str:
             return "root"
         case Product((Name(node), Name("z" | "h" as length))) if node.startswith("c_"):
             return length + node[1:]
-        case Sum((Number(one), Product((Number(minus), Name(node))))) if (one, minus) == (1, -1):
+        case Sum((Number(one), Product((Number(minus), Name(node))))) if one == 1 and minus == -1:
             return "rest" + node[1:] if node.startswith("c_") else "rest"
         case Sum((Name(late), Product((Number(), Name(early))))) if early[:2] == late[:2] == "c_":
             return f"gap{early[1:]}{late[2:]}"

@@ -1,6 +1,6 @@
 # Made by `make emitted` from seeds_theory.methods.METHODS.
 # Made from: sha256 768de89edf3c76bc8ccd989c1b962510
-"""The registered methods, by name: what a plan needs to know of them beside the numbers of a step."""
+"""The registered methods, by name: what a plan needs beside the numbers of a step."""
 
 from __future__ import annotations
 

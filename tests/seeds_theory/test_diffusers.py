@@ -146,7 +146,7 @@ def test_every_method_of_the_library_is_chosen_by_its_name(name: str) -> None:
     scheduler = SEEDSScheduler(method=name)
     scheduler.set_timesteps(3)
     plan = make_plan(name, starts(scheduler))
-    assert scheduler.order == len(plan.tableau.rows) and len(scheduler.timesteps) == plan.nfe
+    assert scheduler.order == len(plan.steps[0].rows) and len(scheduler.timesteps) == plan.nfe
     sample, noise = normals(2, 1), normals(plan.normals, 2, 1, seed=1)
     scheduler.noise = InjectedNoise(noise)
     start = sample / preserving_alpha(plan.sigmas[0])

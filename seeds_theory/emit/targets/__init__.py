@@ -1,7 +1,7 @@
 """What `seeds-export` can write: one short module for each target.
 
-A module has ``files(method)``, which returns the files that a `seeds_theory.emit.method.MethodProgram` becomes:
-their names, the one that a reader opens first before the others, and their texts.
+A module has ``files(method)``: the files that a `seeds_theory.emit.method.MethodProgram` becomes, by name,
+with their texts. The one that a reader opens first comes first.
 """
 
 from __future__ import annotations
