@@ -21,7 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers book test bench verify survey check emitted format clean distclean
+.PHONY: help setup peers book test bench verify names survey check emitted format clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -53,6 +53,9 @@ bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
 
 verify: $(STAMP) ## check every claim of the ledger and print its verdict
 	@$(BIN)/seeds-verify
+
+names: $(STAMP) ## list the names of the claims again, after one was added or renamed
+	@$(BIN)/python -c 'from proofs_checks.catalogue import write_names; write_names()'
 
 survey: $(PEERS) ## audit the samplers of other libraries, which it installs, and write book/survey.json
 	$(BIN)/python -m proofs_checks.audit.survey book/survey.json

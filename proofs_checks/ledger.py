@@ -7,10 +7,7 @@ what was claimed. So the word "proved" cannot be given to a number.
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import math
-import pkgutil
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +17,7 @@ from typing import Any
 
 import sympy as sp
 
-from seeds_theory.errors import SeedsError, UnknownNameError
+from seeds_theory.errors import SeedsError
 
 
 class Verdict(StrEnum):
@@ -112,37 +109,9 @@ def claim(
     return register
 
 
-def all_claims() -> dict[str, Claim]:
-    """Every claim of `proofs_checks.claims` by id, in the order of the book."""
-    package = importlib.import_module("proofs_checks.claims")
-    for name in package.CHAPTERS:
-        importlib.import_module(f"proofs_checks.claims.{name}")
-    unlisted = {module.name for module in pkgutil.iter_modules(package.__path__)}
-    if unlisted != set(package.CHAPTERS):
-        raise ValueError(f"proofs_checks.claims.CHAPTERS does not list {sorted(unlisted)}")
-    # Chapters may import from each other, so the order of registration is not that of the book.
-    order = sorted(_CLAIMS.values(), key=lambda claim: package.CHAPTERS.index(claim.chapter))
-    return {claim.id: claim for claim in order}
-
-
-def select(ids: Sequence[str]) -> list[Claim]:
-    """The claims of these ids, all of them for none; an id may be a prefix, as ``phi``."""
-    claims = all_claims()
-    if not ids:
-        return list(claims.values())
-    chosen: dict[str, Claim] = {}
-    for wanted in ids:
-        found = {id: c for id, c in claims.items() if id == wanted or id.startswith(wanted + "-")}
-        if not found:
-            chapters = ", ".join(dict.fromkeys(claim.chapter for claim in claims.values()))
-            inside = [id for id in claims if wanted in id][:3]
-            close = ", ".join(inside or difflib.get_close_matches(wanted, claims))
-            hint = f" did you mean {close}?" if close else ""
-            raise UnknownNameError(
-                f"no claim is named {wanted!r};{hint} the chapters are {chapters}"
-            )
-        chosen |= found
-    return list(chosen.values())
+def registered() -> list[Claim]:
+    """The claims of all modules that were imported so far, in the order they registered in."""
+    return list(_CLAIMS.values())
 
 
 def decide(claim: Claim) -> Record:

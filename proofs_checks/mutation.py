@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from proofs_checks.ledger import decide, select
+from proofs_checks.catalogue import all_claims
+from proofs_checks.ledger import decide
 from seeds_theory.command import one_of, run_command
 from seeds_theory.errors import unknown
 from seeds_theory.methods import METHODS, SEEDS, Family, symbolic
@@ -171,7 +172,7 @@ def killer(mutant: Mutant) -> str | None:
     seeds = ("methods-{}-data", "methods-consistency", "methods-default-nodes", "taylor-orders-{}")
     beyond = ("beyond-formula-{}", "beyond-noise-{}", "beyond-orders-{}")
     chosen = (*seeds, "methods-joint-noise") if name in SEEDS else beyond
-    claims = {claim.id: claim for claim in select([])}
+    claims = all_claims()
     with patch.dict(METHODS, {name: mutant.family}):
         for id in (pattern.format(name) for pattern in chosen):
             if not decide(claims[id]).as_expected:

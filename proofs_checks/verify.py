@@ -16,7 +16,9 @@ from rich.table import Table
 import proofs_checks
 import seeds_theory
 import toy_models
-from proofs_checks.ledger import Record, all_claims, decide, select
+from proofs_checks.catalogue import all_claims, claim_names, matching_names
+from proofs_checks.claims import CHAPTERS
+from proofs_checks.ledger import Record, decide
 from seeds_theory.command import (
     in_processes,
     one_of,
@@ -30,7 +32,7 @@ app = typer.Typer(rich_markup_mode="rich")
 
 def run(ids: Sequence[str] = (), *, jobs: int = 2, progress: bool = False) -> list[Record]:
     """Decide the claims of these ids (all for none), on that many processes, in the ledger's order."""
-    names = [claim.id for claim in select(ids)]
+    names = matching_names(ids)
     # In chunks: neighbours in the ledger often share what they compute.
     return in_processes(_decide_by_id, names, jobs=jobs, label="claims", progress=progress, chunk=4)
 
@@ -50,12 +52,11 @@ def ledger(path: Path) -> list[dict[str, Any]]:
 
 
 def _decide_by_id(name: str) -> Record:
-    return decide(next(claim for claim in select([name]) if claim.id == name))
+    return decide(all_claims()[name])
 
 
 def _claims_and_chapters() -> list[str]:
-    claims = all_claims()
-    return [*dict.fromkeys(claim.chapter for claim in claims.values()), *claims]
+    return [*CHAPTERS, *claim_names()]
 
 
 @app.command()
