@@ -5,6 +5,7 @@ CHAPTERS = (
     "exact",
     "noise",
     "methods",
+    "emitted",
     "orders",
     "taylor",
     "convergence",
