@@ -92,7 +92,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "error: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "==> setting up $(VENV): takes about 3 minutes, once"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test,dev]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[all,book,test,dev]'
 	@mkdir -p $(IPYTHONDIR)/profile_default
 	@echo 'c.IPKernelApp.log_level = "CRITICAL"' > $(IPYTHONDIR)/profile_default/ipython_kernel_config.py
 	@$(BIN)/python -c 'import matplotlib.pyplot' 2>/dev/null
@@ -101,6 +101,6 @@ $(STAMP): pyproject.toml constraints.txt
 # k-diffusion and azula ask for torchvision, which their samplers do not need.
 $(PEERS): $(STAMP)
 	@echo "==> installing diffusers, torchsde, diffrax, k-diffusion and azula in $(VENV)"
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[all,audit]'
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --no-deps k-diffusion azula
 	@touch $@

@@ -6,7 +6,6 @@ anything that the file holds. What needs a trained network or a GPU lives here, 
 laptop. It may import them; none of them may import it.
 """
 
-from gpu_runs.checkpoint import load_checkpoint
-from gpu_runs.errors import CheckpointError
+from seeds_theory.lazy import attach
 
-__all__ = ["CheckpointError", "load_checkpoint"]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

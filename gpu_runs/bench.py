@@ -10,20 +10,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from tqdm import tqdm
 from typer.core import TyperGroup
 
-from gpu_runs import micro as micro_benchmark
-from gpu_runs.benchmark import Resources, run_plan
-from gpu_runs.checkpoint import EMBEDDED, load_checkpoint
-from gpu_runs.curves import figure, table
-from gpu_runs.device import require_device
-from gpu_runs.features import FASHION_MNIST, FEATURES
-from gpu_runs.generation import PRECISIONS
-from gpu_runs.plans import Plan
-from gpu_runs.presets import find_plan, presets
-from gpu_runs.results import read_results
-from gpu_runs.tuned import rows as tuned_rows
+from gpu_runs.names import (
+    EMBEDDED,
+    FASHION_MNIST,
+    FEATURES,
+    PRECISIONS,
+    preset_names,
+    require_plan_name,
+)
+from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import (
     one_of,
     require_picture,
@@ -33,8 +30,7 @@ from seeds_theory.command import (
     write_json,
 )
 from seeds_theory.errors import ParameterError
-from seeds_theory.settings import few_steps, require_width
-from seeds_theory.solver import SOLVERS, Solver
+from seeds_theory.progress import with_bar
 
 
 class _Commands(TyperGroup):
@@ -42,7 +38,7 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
         is_plan = args[0] not in self.commands and (
-            args[0].startswith("-") or args[0].endswith(".toml") or args[0] in presets()
+            args[0].startswith("-") or args[0].endswith(".toml") or args[0] in preset_names()
         )
         return super().resolve_command(ctx, ["run", *args] if is_plan else args)
 
@@ -66,7 +62,8 @@ def run(
     plan: Annotated[
         str,
         typer.Argument(
-            help="A .toml file, or a name that `presets` lists.", autocompletion=one_of(presets)
+            help="A .toml file, or a name that `presets` lists.",
+            autocompletion=one_of(preset_names),
         ),
     ],
     out: Annotated[
@@ -136,8 +133,13 @@ def run(
     [bold]seeds-bench run edm-cifar10-32x32-uncond-vp --network FILE --ref FILE --weights FILE[/bold],
     and the same with [bold]--ours[/bold].
     """  # noqa: D301
+    require_plan_name(plan, ours=ours)
+    from gpu_runs.benchmark import Resources, run_plan
+    from gpu_runs.curves import table
+    from gpu_runs.presets import find_plan
+
     chosen = find_plan(plan, ours=ours)
-    if plan in presets():
+    if plan in preset_names():
         given = {"--network": network or chosen.network, "--ref": ref or chosen.reference}
         lost = [
             name
@@ -202,6 +204,9 @@ def plot(
     """
     require_writable(to)
     require_picture(to)
+    from gpu_runs.curves import figure, table
+    from gpu_runs.results import read_results
+
     results = read_results(folder)
     Console().print(table(results, label))
     if to:
@@ -222,6 +227,8 @@ def list_presets(
     Example: [bold]seeds-bench presets --json presets.json[/bold]
     """
     require_writable(json_file)
+    from gpu_runs.presets import presets
+
     drawn = Table(
         caption="The weights are CC BY-NC-SA 4.0 and not part of this project. "
         "N steps of their sampler are 2N - 1 network calls. * quoted from memory."
@@ -246,7 +253,9 @@ def list_presets(
 def micro(
     methods: Annotated[
         list[str] | None,
-        typer.Argument(help="Methods and baselines. Default: all.", autocompletion=one_of(SOLVERS)),
+        typer.Argument(
+            help="Methods and baselines. Default: all.", autocompletion=one_of(SAMPLER_NAMES)
+        ),
     ] = None,
     network: Annotated[
         str,
@@ -270,15 +279,21 @@ def micro(
     Example: [bold]seeds-bench micro seeds-1 seeds-2 seeds-3 --nfe 40[/bold]
     """
     require_writable(json_file)
-    names = methods or list(SOLVERS)
+    names = methods or list(SAMPLER_NAMES)
     for name in names:
-        Solver(name)  # a wrong name ends here, not after the work on the right ones
+        require_sampler_name(name)
+    from gpu_runs.checkpoint import load_checkpoint
+    from gpu_runs.device import require_device
+    from gpu_runs.micro import measure
+    from gpu_runs.micro import table as costs_table
+    from seeds_theory.solver import Solver
+
+    for name in names:
+        Solver(name)  # wrong nodes end here, not after the work on the right ones
     loaded = load_checkpoint(network, device=require_device(device))
-    costs = [
-        micro_benchmark.measure(loaded, name, nfe=nfe, batch=batch, precision=precision)
-        for name in tqdm(names, desc="methods", disable=not sys.stderr.isatty(), leave=False)
-    ]
-    Console(stderr=json_file == "-").print(micro_benchmark.table(costs))
+    bar = with_bar(names, show=sys.stderr.isatty(), desc="methods", leave=False)
+    costs = [measure(loaded, name, nfe=nfe, batch=batch, precision=precision) for name in bar]
+    Console(stderr=json_file == "-").print(costs_table(costs))
     if json_file:
         write_json([asdict(cost) for cost in costs], json_file)
 
@@ -309,6 +324,14 @@ def tuned(
     Example: [bold]seeds-bench tuned --width 8.9 --nfe 10,20[/bold]
     """
     require_writable(json_file)
+    if plan:
+        require_plan_name(plan)
+    from gpu_runs.benchmark import Resources
+    from gpu_runs.plans import Plan
+    from gpu_runs.presets import find_plan
+    from gpu_runs.tuned import rows as tuned_rows
+    from seeds_theory.settings import few_steps, require_width
+
     require_width(width)
     settings = [few_steps(count, eta=eta) for count in whole_numbers(nfe) for eta in (1.0, 0.0)]
     base = (

@@ -27,9 +27,10 @@ from tqdm import tqdm
 from gpu_runs.checkpoint import file_sha256, read_checkpoint
 from gpu_runs.curves import write_report
 from gpu_runs.device import device_name, require_device
-from gpu_runs.features import FASHION_MNIST, load_features
+from gpu_runs.features import load_features
 from gpu_runs.generation import GridWarning, ImageSampler
 from gpu_runs.images import ImageSet
+from gpu_runs.names import FASHION_MNIST
 from gpu_runs.plans import Cell, Plan
 from gpu_runs.reference import REFERENCE_FILE, load_reference
 from gpu_runs.results import Results, Row, key_of, open_results

@@ -21,7 +21,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -30,15 +29,17 @@ from gpu_runs.edm_pickle import read_edm_pickle
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files import whole_file
 from gpu_runs.header import read_header, write_header
+from gpu_runs.names import EMBEDDED
 from gpu_runs.networks import UNetBlock
 from gpu_runs.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
 from gpu_runs.spec_checks import check_spec
 from seeds_theory.errors import ParameterError
+from seeds_theory.extras import optional_imports
+
+with optional_imports():
+    import safetensors.torch
 
 MODELS = Path(__file__).parent / "models"
-EMBEDDED = {"fashion-mnist": "fashion-mnist.safetensors"}
-"""Names of the checkpoints that come with the package, and their files in `MODELS`."""
-
 SIZE_LIMIT = 8 << 30
 """Bytes of a file; the largest public checkpoint has 1.2e9."""
 

@@ -11,14 +11,17 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from gpu_runs.errors import printable
 from gpu_runs.files import whole_file
 from gpu_runs.inputs import open_regular, reason
 from seeds_theory.errors import SeedsError
+from seeds_theory.extras import optional_imports
+
+with optional_imports():
+    from safetensors import safe_open
+    from safetensors.torch import save
 
 MODEL_FILE = Path(__file__).parent / "models" / "fashion-mnist-features.safetensors"
 IMAGE_SHAPE = (1, 32, 32)

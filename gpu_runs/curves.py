@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,7 +14,12 @@ from gpu_runs.files import whole_file
 from gpu_runs.results import Results
 from seeds_theory.command import write_json
 from seeds_theory.errors import UnknownNameError
+from seeds_theory.extras import optional_imports
 from toy_models.plots import style
+
+with optional_imports():
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 _CURVES = 7  # that the plot style can tell apart, in a panel
 

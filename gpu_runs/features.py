@@ -25,11 +25,8 @@ from gpu_runs.classifier import IMAGE_SHAPE, FeatureError, load_classifier
 from gpu_runs.device import arithmetic, require_device
 from gpu_runs.errors import printable
 from gpu_runs.inputs import open_regular, reason
+from gpu_runs.names import FASHION_MNIST, INCEPTION
 
-FASHION_MNIST = "fashion-mnist"
-INCEPTION = "inception"
-FEATURES = (FASHION_MNIST, INCEPTION)
-"""The names of features; other ones are a file."""
 INCEPTION_DIM = 2048
 """How many features Inception has, for images of any size."""
 

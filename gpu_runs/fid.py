@@ -6,24 +6,13 @@ of one process.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from gpu_runs.distributed import Processes, processes
-from gpu_runs.errors import printable, shown
-from gpu_runs.fashion_mnist import load_fashion_mnist
-from gpu_runs.features import FASHION_MNIST, FEATURES, FeatureNetwork, load_features
-from gpu_runs.images import ImageSet, open_images
-from gpu_runs.reference import Reference, load_reference
-from gpu_runs.scores import FEWEST, Scores, require_comparable, score
-from gpu_runs.statistics import ScoreError, half_distance
-from gpu_runs.summary import Summary, summarise
+from gpu_runs.names import FASHION_MNIST, FEATURES, SPLITS
 from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
@@ -35,18 +24,13 @@ app = typer.Typer(
     "one, too.",
 )
 
-_SPLITS: dict[str, Literal["train", "test"]] = {
-    FASHION_MNIST: "train",
-    f"{FASHION_MNIST}-test": "test",
-}
-
 Images = Annotated[
     str,
     typer.Argument(
         metavar="IMAGES",
         help="A folder of PNGs (also in folders below), an .npz or an .npy file, or fashion-mnist or "
         "fashion-mnist-test: its training or test images.",
-        autocompletion=one_of(_SPLITS),
+        autocompletion=one_of(SPLITS),
     ),
 ]
 Weights = Annotated[Path | None, typer.Option(help="The file of --features inception.")]
@@ -83,19 +67,27 @@ def stats(
 
     Example: [bold]seeds-fid stats real/ --out ref.npz[/bold]
     """
+    from gpu_runs.distributed import processes
+    from gpu_runs.features import FeatureNetwork, load_features
+    from gpu_runs.images import ImageSet
+    from gpu_runs.reference import Reference
+    from gpu_runs.scores import FEWEST
+    from gpu_runs.scoring import open_set, summaries
+    from gpu_runs.statistics import half_distance
+    from gpu_runs.summary import Summary
 
     def prepare() -> tuple[ImageSet, FeatureNetwork]:
         require_writable(out)
         if out.suffix != ".npz":
             raise ParameterError(f"statistics are an .npz file; got --out {out}")
         require_new(out, force)
-        image_set = _open(images, num, seed)
+        image_set = open_set(images, num, seed)
         where = team.device
         return image_set, load_features(features, weights=weights, trust=trust, device=where)
 
     with processes(device) as team:
         image_set, network = team.together(prepare)
-        parts = _summarise(image_set, network, batch, seed, team)
+        parts = summaries(image_set, network, batch, seed, team)
         if team.rank > 0:
             return
     summary = Summary.merged(parts)
@@ -147,13 +139,20 @@ def score_command(
 
     Example: [bold]seeds-fid score generated/ --ref fashion-mnist[/bold]
     """
+    from gpu_runs.distributed import processes
+    from gpu_runs.features import FeatureNetwork, load_features
+    from gpu_runs.images import ImageSet
+    from gpu_runs.reference import Reference, load_reference
+    from gpu_runs.scores import require_comparable, score
+    from gpu_runs.scoring import features_of, open_set, summaries, table
+    from gpu_runs.summary import Summary
 
     def prepare() -> tuple[ImageSet, Reference, FeatureNetwork]:
         require_writable(json_file)
         reference = load_reference(ref)
-        image_set = _open(images, num, seed)
+        image_set = open_set(images, num, seed)
         network = load_features(
-            features or _features_of(reference, ref),
+            features or features_of(reference, ref),
             weights=weights,
             trust=trust,
             device=team.device,
@@ -163,7 +162,7 @@ def score_command(
 
     with processes(device) as team:
         image_set, reference, network = team.together(prepare)
-        parts = _summarise(image_set, network, batch, seed, team)
+        parts = summaries(image_set, network, batch, seed, team)
         if team.rank > 0:
             return
     summary = Summary.merged(parts)
@@ -174,64 +173,6 @@ def score_command(
         console.print(f"note: {remark}", soft_wrap=True, highlight=False)
     if json_file:
         write_json(scores.to_json(), json_file)
-
-
-def table(scores: Scores) -> Table:
-    """The scores as a table; what could not be had is left out."""
-    inception = scores.is_inception
-    result = Table()
-    result.add_column("score")
-    result.add_column("value", justify="right")
-    result.add_row("images", str(scores.images))
-    result.add_row(escape(scores.distance), f"{scores.frechet:.4g}")
-    if scores.floor is not None:
-        result.add_row("  of as many real images, about", f"{scores.floor:.2g}")
-    if scores.kernel is not None:
-        name = "KID" if inception else "kernel distance"
-        result.add_row(name, f"{scores.kernel:.4g} ± {scores.kernel_error:.2g}")
-    if scores.class_score is not None:
-        name = "Inception Score" if inception else "class score"
-        result.add_row(name, f"{scores.class_score:.2f} ± {scores.class_deviation:.2f}")
-    if scores.precision is not None and scores.recall is not None:
-        result.add_row(f"precision (of {scores.sample})", f"{scores.precision:.3f}")
-        result.add_row(f"recall (of {scores.sample})", f"{scores.recall:.3f}")
-    return result
-
-
-def _open(name: str, num: int | None, seed: int) -> ImageSet:
-    split = _SPLITS.get(name)
-    images = ImageSet.of(load_fashion_mnist(split=split)[0]) if split else open_images(name)
-    return images if num is None else images.subset(num, seed)
-
-
-def _features_of(reference: Reference, name: str) -> str:
-    if reference.features != FASHION_MNIST:
-        known = reference.features is not None
-        features = shown(reference.features) if known else "a network it does not name"
-        raise ScoreError(
-            f"{printable(name)} has features of {features}: give that network with --features"
-        )
-    return FASHION_MNIST
-
-
-def _summarise(
-    images: ImageSet, network: FeatureNetwork, batch: int, seed: int, team: Processes
-) -> list[Summary]:
-    """The summaries of all processes, in the first of them; they are large, and it alone needs them."""
-
-    def work() -> list[Summary]:
-        return summarise(
-            images,
-            network,
-            batch=batch,
-            seed=seed,
-            rank=team.rank,
-            world=team.world,
-            progress=team.rank == 0 and sys.stderr.isatty(),
-        )
-
-    gathered = team.gather_to_first(team.together(work))
-    return [part for of_rank in gathered for part in of_rank]
 
 
 def main() -> None:

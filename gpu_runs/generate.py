@@ -7,6 +7,7 @@ makes one batch.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import warnings
@@ -16,14 +17,18 @@ from typing import Annotated, Any
 
 import typer
 
-from gpu_runs.checkpoint import EMBEDDED
-from gpu_runs.distributed import processes
-from gpu_runs.generation import GRIDS, PRECISIONS, STATES, Generation, GridWarning
-from gpu_runs.image_run import generate_images
+from gpu_runs.names import (
+    EMBEDDED,
+    GRIDS,
+    PRECISIONS,
+    STATES,
+    grid_exponent,
+    require_type_names,
+)
+from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import one_of, run_command
 from seeds_theory.errors import ParameterError
 from seeds_theory.seeds_range import parse_seeds
-from seeds_theory.solver import SOLVERS
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -42,7 +47,7 @@ def generate(
         str,
         typer.Option(
             help="A method (seeds-3, seeds-2@0.7) or baseline (edm-heun); a wrong name lists all.",
-            autocompletion=one_of(SOLVERS),
+            autocompletion=one_of(SAMPLER_NAMES),
         ),
     ],
     steps: Annotated[int, typer.Option(help="Steps of the grid, the last one to noise level 0.")],
@@ -115,6 +120,14 @@ def generate(
 
     On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]
     """
+    if "RANK" not in os.environ:  # under torchrun, all processes end together below
+        require_sampler_name(method)
+        require_type_names(precision, state)
+        grid_exponent(grid)
+    from gpu_runs.distributed import processes
+    from gpu_runs.generation import Generation, GridWarning
+    from gpu_runs.image_run import generate_images
+
     with processes(device) as group, warnings.catch_warnings():
         warnings.simplefilter("ignore" if group.rank else "always", GridWarning)
         warnings.showwarning = _print_warning

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gpu_runs.device import arithmetic
 from gpu_runs.images import to_uint8
+from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
 from gpu_runs.preconditioning import IDDPM, PreconditionedNetwork
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.edm import EDM_HEUN
@@ -28,23 +29,21 @@ from seeds_theory.errors import (
     NoiseError,
     ParameterError,
     SeedsError,
-    unknown,
 )
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise, seeded_generator
 
-STATES = {"float64": torch.float64, "float32": torch.float32}
-"""Types of the solver's state."""
-PRECISIONS: dict[str, torch.dtype] = {
-    "fp32": torch.float32,
-    "tf32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
-"""Precisions of the network; tf32 is float32 with shorter products, on NVIDIA GPUs."""
-GRIDS = ("edm", "rho=NUMBER", "logsnr")
-"""What a grid is called; edm is rho=7."""
+STATE_TYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in STATES}
+"""The types of the solver's state, by name."""
+NETWORK_TYPES: dict[str, torch.dtype] = dict(
+    zip(
+        PRECISIONS,
+        (torch.float32, torch.float32, torch.bfloat16, torch.float16),
+        strict=True,
+    )
+)
+"""The types of the network's weights, by the name of the precision."""
 _LABEL_STREAM = 2  # of a seed; 0 and 1 are those of SeededNoise
 
 
@@ -70,7 +69,7 @@ class Generation:
     labels : "random" (a draw of the seed's own), "cycle" (seed modulo the number of classes), "none"
         (no class told), or classes as "3" or "0,4,7", taken by seed modulo their number. By default
         "random" for a network with classes.
-    precision : of the network, a name in `PRECISIONS`. state : of the solver, a name in `STATES`.
+    precision : of the network, a name in `NETWORK_TYPES`. state : of the solver, a name in `STATE_TYPES`.
     compile : run the network through torch.compile.
     """
 
@@ -101,12 +100,7 @@ class ImageSampler:
     """
 
     def __init__(self, network: PreconditionedNetwork, settings: Generation) -> None:
-        for name, value, known in (
-            ("precision", settings.precision, PRECISIONS),
-            ("state", settings.state, STATES),
-        ):
-            if value not in known:
-                raise unknown(name, value, known)
+        require_type_names(settings.precision, settings.state)
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -144,7 +138,7 @@ class ImageSampler:
         labels = self._one_hot(seeds)
         noise = SeededNoise(seeds)
         image = (network.channels, network.resolution, network.resolution)
-        x = noise.initial(image, STATES[self.settings.state]).to(self.device) * self.sigmas[0]
+        x = noise.initial(image, STATE_TYPES[self.settings.state]).to(self.device) * self.sigmas[0]
         last = (x, x)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -196,7 +190,7 @@ def _too_large(batch: int) -> OutOfMemory:
 def _prepared(network: PreconditionedNetwork, settings: Generation) -> PreconditionedNetwork:
     """A copy of the network, in the precision asked for."""
     network = copy.deepcopy(network)
-    network.model.lower(PRECISIONS[settings.precision])
+    network.model.lower(NETWORK_TYPES[settings.precision])
     if next(network.parameters()).device.type == "cpu":
         # A quarter faster there.
         network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -252,15 +246,9 @@ def noise_levels(network: PreconditionedNetwork, settings: Generation) -> np.nda
 
 def _grid(name: str) -> Callable[[float, float, int], np.ndarray]:
     """A grid (sigma_max, sigma_min, steps) that ends at 0."""
-    if name == "logsnr":
+    rho = grid_exponent(name)
+    if rho is None:
         return lambda high, low, steps: uniform_log_snr(high, low, steps, to_zero=True)
-    kind, _, number = ("rho=7" if name == "edm" else name).partition("=")
-    try:
-        rho = float(number)
-    except ValueError:
-        rho = math.nan
-    if kind != "rho" or math.isnan(rho):
-        raise unknown("grid", name, GRIDS)
     return lambda high, low, steps: rho_grid(high, low, steps, rho=rho, to_zero=True)
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from gpu_runs.arrays import ArrayError, Npz, map_npy
 from gpu_runs.errors import printable, shown
 from gpu_runs.inputs import open_regular, reason
 from seeds_theory.errors import SeedsError
+from seeds_theory.extras import optional_imports
+
+with optional_imports():
+    from PIL import Image
 
 _MODES = ("L", "RGB")  # Pillow's, of 1 and 3 channels of 8 bits
 _MOST_BYTES = 2**34  # of the arrays in an .npz, which is unpacked into memory; an .npy is not

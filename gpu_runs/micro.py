@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.benchmark import Timer
 
 from gpu_runs.device import arithmetic
-from gpu_runs.generation import STATES, Generation, GridWarning, ImageSampler
+from gpu_runs.generation import STATE_TYPES, Generation, GridWarning, ImageSampler
 from gpu_runs.plans import most_steps
 from gpu_runs.preconditioning import PreconditionedNetwork
 from seeds_theory.errors import ParameterError
@@ -77,7 +77,7 @@ def measure(
         sampler = ImageSampler(network, settings(steps))
     seeds = list(range(batch))
     image = (network.channels, network.resolution, network.resolution)
-    state = STATES[sampler.settings.state]
+    state = STATE_TYPES[sampler.settings.state]
     x = sampler.sigmas[0] * torch.randn(batch, *image, dtype=state, device=sampler.device)
     estimate = torch.zeros_like(x)
     generators = SeededNoise(seeds)

@@ -30,8 +30,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gpu_runs.features import FASHION_MNIST
 from gpu_runs.generation import Generation, GridWarning, noise_levels
+from gpu_runs.names import FASHION_MNIST
 from gpu_runs.preconditioning import PreconditionedNetwork
 from seeds_theory.errors import SeedsError
 from seeds_theory.solver import Solver

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from gpu_runs.features import INCEPTION
-from gpu_runs.plans import Plan, parse_plan, read_plan, read_toml
-from seeds_theory.errors import unknown
+from gpu_runs.names import INCEPTION, presets_file, require_plan_name
+from gpu_runs.plans import Plan, parse_plan, read_plan
 
-_FILE = Path(__file__).with_name("presets.toml")
 _IMAGES, _RUNS = 50000, 3  # the published scores are the best of three runs of so many images
 
 
@@ -32,7 +29,7 @@ class Preset:
 @cache
 def presets() -> dict[str, Preset]:
     """The public checkpoints by name."""
-    content = read_toml(_FILE)
+    content = presets_file()
     return {
         name: _preset(name, entry, content["methods"])
         for name, entry in content["checkpoints"].items()
@@ -73,10 +70,8 @@ def find_plan(plan: str, *, ours: bool = False) -> Plan:
     UnknownNameError : neither a .toml file nor a preset.
     SeedsError : as of `read_plan`.
     """
+    require_plan_name(plan, ours=ours)
     known = presets()
-    if plan in known:
-        return known[plan].ours if ours else known[plan].published
-    if plan.endswith(".toml") and not ours:
+    if plan not in known:
         return read_plan(plan)
-    what = "--ours is for one of these" if ours else "a plan is one of these or a .toml file"
-    raise unknown("preset", plan, known, f"; {what}")
+    return known[plan].ours if ours else known[plan].published

@@ -10,8 +10,9 @@ import numpy as np
 
 from gpu_runs.arrays import ArrayError, Npz
 from gpu_runs.errors import printable, shown
-from gpu_runs.features import FASHION_MNIST, FeatureNetwork
+from gpu_runs.features import FeatureNetwork
 from gpu_runs.files import whole_file
+from gpu_runs.names import FASHION_MNIST
 from gpu_runs.statistics import ScoreError
 from gpu_runs.summary import Summary
 

@@ -16,13 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
-from PIL import Image
 from torch import Tensor
 
 from gpu_runs.files import OutputError, blamed_on, whole_file
 from gpu_runs.images import open_images, write_png
 from gpu_runs.inputs import reason
+from seeds_theory.extras import optional_imports
+
+with optional_imports():
+    from filelock import FileLock, Timeout
+    from PIL import Image
 
 SHOWN = 64
 """So many images are in the picture of a run."""

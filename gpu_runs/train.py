@@ -8,40 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import matplotlib
-import numpy as np
-import torch
 import typer
-from matplotlib.figure import Figure
 
-from gpu_runs.checkpoint import save_checkpoint
-from gpu_runs.fashion_mnist import load_fashion_mnist
-from gpu_runs.training import FASHION_MNIST, Training, TrainSettings
+from gpu_runs.train_settings import TrainSettings
 from seeds_theory.command import run_command
 from seeds_theory.errors import ParameterError
-from toy_models.plots import style
 
 app = typer.Typer(rich_markup_mode="rich")
-WINDOW = 250  # steps over which the loss is averaged for the curve
-
-
-def curve(losses: list[float], batch: int) -> list[tuple[int, float]]:
-    """(images seen, mean loss of the last `WINDOW` steps), once for each window; of a shorter run, once."""
-    if len(losses) < WINDOW:
-        return [(len(losses) * batch, float(np.mean(losses)))]
-    means = np.array(losses[: len(losses) // WINDOW * WINDOW]).reshape(-1, WINDOW).mean(axis=1)
-    return [((i + 1) * WINDOW * batch, float(mean)) for i, mean in enumerate(means)]
-
-
-def figure(points: list[tuple[int, float]]) -> Figure:
-    """The loss curve."""
-    with style():
-        drawn = Figure(figsize=(5, 3), layout="constrained")
-        axes = drawn.subplots()
-        images, losses = zip(*points, strict=True)
-        axes.plot([count / 1000 for count in images], losses, marker="")
-        axes.set(xlabel="images seen, in thousands", ylabel="weighted loss")
-        return drawn
 
 
 @app.command()
@@ -68,6 +41,13 @@ def train(
     """
     if out.exists() and not out.is_dir():
         raise ParameterError(f"{out} is a file: name a folder for the run")
+    import torch
+
+    from gpu_runs.checkpoint import save_checkpoint
+    from gpu_runs.fashion_mnist import load_fashion_mnist
+    from gpu_runs.loss_curve import curve, figure
+    from gpu_runs.training import FASHION_MNIST, Training
+
     pictures, labels = load_fashion_mnist(data)
     settings = TrainSettings(images=images, batch=batch, seed=seed)
     training = Training(FASHION_MNIST, settings, pictures, labels, device)
@@ -100,7 +80,6 @@ def train(
 
 def main() -> None:
     """Entry point of the command."""
-    matplotlib.use("Agg")
     run_command(app, "seeds-train")
 
 

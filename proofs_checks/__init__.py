@@ -4,7 +4,6 @@
 them by name, `verify` is the command `seeds-verify`.
 """
 
-from proofs_checks.catalogue import all_claims
-from proofs_checks.ledger import Claim, Record, Verdict, decide
+from seeds_theory.lazy import attach
 
-__all__ = ["Claim", "Record", "Verdict", "all_claims", "decide"]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-import sympy as sp
-
 from seeds_theory.errors import SeedsError
+from seeds_theory.extras import optional_imports
+
+with optional_imports():
+    import sympy as sp
 
 
 class Verdict(StrEnum):

@@ -1,4 +1,4 @@
-"""`seeds-mutate`: does the ledger notice a wrong coefficient? Change each one and see which claim fails.
+"""Does the ledger notice a wrong coefficient? Change each one and see which claim fails.
 
 A mutant is a registered method with one thing changed: a number or the sign of a weight or row sum, a
 node or default node, the weights of the normals in one row's noise, or a declared order. It is killed by
@@ -8,28 +8,20 @@ looks at.
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 from unittest.mock import patch
 
 import sympy as sp
-import typer
-from rich.console import Console
-from rich.table import Table
-from tqdm import tqdm
 
 from proofs_checks.catalogue import all_claims
 from proofs_checks.ledger import decide
-from seeds_theory.command import one_of, run_command
 from seeds_theory.errors import unknown
 from seeds_theory.methods import METHODS, SEEDS, Family, symbolic
 from seeds_theory.noise import Functional, NoiseRule
+from seeds_theory.progress import with_bar
 from seeds_theory.tableau import Tableau
-
-app = typer.Typer(rich_markup_mode="rich")
 
 
 @dataclass(frozen=True)
@@ -186,44 +178,5 @@ def run(names: Sequence[str] = (), progress: bool = False) -> list[tuple[Mutant,
         if name not in METHODS:
             raise unknown("method", name, METHODS)
     found = [mutant for name in (names or METHODS) for mutant in mutants(name)]
-    bar = tqdm(found, desc="mutants", disable=not progress, leave=False)
+    bar = with_bar(found, show=progress, desc="mutants", leave=False)
     return [(mutant, killer(mutant)) for mutant in bar]
-
-
-@app.command()
-def mutate(
-    methods: Annotated[
-        list[str] | None,
-        typer.Argument(help="Registered methods. Default: all.", autocompletion=one_of(METHODS)),
-    ] = None,
-) -> None:
-    """Change every coefficient of every tableau in turn; exit 0 if a claim fails each time, 1 if not.
-
-    Example: [bold]seeds-mutate seeds-2 seeds-3[/bold]
-    """
-    results = run(methods or (), progress=sys.stderr.isatty())
-    table = Table("method", "mutants", "killed", "by")
-    for name in dict.fromkeys(mutant.method for mutant, _ in results):
-        killers = Counter(by for mutant, by in results if mutant.method == name)
-        survived = killers.pop(None, 0)
-        listed = ", ".join(f"{by} {count}" for by, count in killers.most_common())
-        total = killers.total() + survived
-        table.add_row(name, str(total), str(killers.total()), listed)
-    console = Console()
-    console.print(table)
-    survivors = [mutant for mutant, by in results if by is None]
-    for mutant in survivors:
-        console.print(f"survived: {mutant.method}, {mutant.change}", markup=False)
-    killed = len(results) - len(survivors)
-    console.print(f"killed / total: {killed} / {len(results)} = {killed / len(results):.3f}")
-    if survivors:
-        raise typer.Exit(1)
-
-
-def main() -> None:
-    """The console script."""
-    run_command(app, "seeds-mutate")
-
-
-if __name__ == "__main__":
-    main()

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
-import sympy as sp
-
 from proofs_checks import trees
 from proofs_checks.taylor import (
     NESTED,
@@ -36,8 +34,12 @@ from proofs_checks.taylor import rates as rates_of
 from proofs_checks.trees import Forest
 from seeds_theory.errors import ParameterError
 from seeds_theory.exact import SemilinearForm, eta
+from seeds_theory.extras import optional_imports
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import Orders, Tableau, z
+
+with optional_imports():
+    import sympy as sp
 
 LIMIT = 4
 """Conditions are examined up to this power of h; no method of the library reaches it."""

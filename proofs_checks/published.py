@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-import sympy as sp
 import torch
 from torch import Tensor
 
 from seeds_theory.errors import NoiseError
+from seeds_theory.extras import optional_imports
 from seeds_theory.methods import seeds_1, seeds_2a, seeds_3a
 from seeds_theory.noise import (
     Functional,
@@ -32,6 +32,9 @@ from seeds_theory.phi import Phi
 from seeds_theory.plan import Interval
 from seeds_theory.sources import GeneratorNoise, NoiseSource
 from seeds_theory.tableau import Orders, Tableau, z
+
+with optional_imports():
+    import sympy as sp
 
 _half, _third = sp.Rational(1, 2), sp.Rational(1, 3)
 _CODE = "authors' public code, June 2023"

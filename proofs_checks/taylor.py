@@ -29,15 +29,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
 
-import sympy as sp
-
 from proofs_checks import trees
 from proofs_checks.trees import TIME, Forest, Tree
 from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.exact import SemilinearForm, eta
+from seeds_theory.extras import optional_imports
 from seeds_theory.noise import Functional, h
 from seeds_theory.phi import DampedPhi, Phi, taylor
 from seeds_theory.tableau import Tableau, z
+
+with optional_imports():
+    import sympy as sp
 
 Series = dict[int, sp.Expr]
 """Coefficients of the powers of h; a weight that is singular at h = 0 has negative powers."""

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-import proofs_checks
-import seeds_theory
-import toy_models
-from proofs_checks.catalogue import all_claims, claim_names, matching_names
+from proofs_checks.catalogue import claim_names, matching_names
 from proofs_checks.claims import CHAPTERS
-from proofs_checks.ledger import Record, decide
-from seeds_theory.command import (
-    in_processes,
-    one_of,
-    require_writable,
-    run_command,
-    write_json,
-)
+from seeds_theory.command import one_of, require_writable, run_command, write_json
+
+if TYPE_CHECKING:
+    from proofs_checks.ledger import Record
 
 app = typer.Typer(rich_markup_mode="rich")
-
-
-def run(ids: Sequence[str] = (), *, jobs: int = 2, progress: bool = False) -> list[Record]:
-    """Decide the claims of these ids (all for none), on that many processes, in the ledger's order."""
-    names = matching_names(ids)
-    # In chunks: neighbours in the ledger often share what they compute.
-    return in_processes(_decide_by_id, names, jobs=jobs, label="claims", progress=progress, chunk=4)
-
-
-def ledger(path: Path) -> list[dict[str, Any]]:
-    """The records in a JSON file; if it is missing, or older than the code, decided and written anew."""
-    sources = [
-        source
-        for package in (proofs_checks, seeds_theory, toy_models)
-        for source in Path(str(package.__file__)).parent.rglob("*.py")
-    ]
-    newest = max(source.stat().st_mtime for source in sources)
-    if not path.exists() or path.stat().st_mtime < newest:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json([record.to_json() for record in run()], str(path))
-    return list(json.loads(path.read_text()))
-
-
-def _decide_by_id(name: str) -> Record:
-    return decide(all_claims()[name])
 
 
 def _claims_and_chapters() -> list[str]:
@@ -78,6 +44,9 @@ def verify(
     Example: [bold]seeds-verify phi exact --json claims.json[/bold]
     """
     require_writable(json_file)
+    matching_names(ids or ())  # a wrong name ends here, before anything is loaded
+    from proofs_checks.verdicts import run
+
     records = run(ids or (), jobs=jobs, progress=sys.stderr.isatty())
     console = Console(stderr=json_file == "-")
     console.print(_table(records))

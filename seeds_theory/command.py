@@ -1,24 +1,23 @@
-"""What the commands share: JSON output, early checks, processes, errors as one line and status 2."""
+"""What the commands share: JSON output, early checks, errors as one line and status 2.
+
+It imports the standard library alone, as everything does that a command needs for its help, for completion
+and to refuse a name that is not known.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
-import multiprocessing
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
-
-import torch
-import typer
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from seeds_theory.errors import ParameterError, SeedsError
+from seeds_theory.extras import optional_imports
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+if TYPE_CHECKING:
+    import typer
 
 _INTERRUPTED = 130  # what a command ends with on Ctrl-C
 
@@ -41,7 +40,8 @@ def run_command(app: typer.Typer, name: str) -> None:
     for command in app.registered_commands:
         command.help = _paragraphs(inspect.getdoc(command.callback) or "")
     try:
-        app(prog_name=name)
+        with optional_imports():
+            app(prog_name=name)
     except SeedsError as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -87,27 +87,6 @@ def whole_numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ParameterError(f"whole numbers are written as 8,16,32; got {text!r}") from None
-
-
-def in_processes(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    *,
-    jobs: int,
-    label: str,
-    progress: bool,
-    chunk: int = 1,
-) -> list[Result]:
-    """The function of each item, in order, on that many processes of one thread each; with a bar."""
-    bar = {"total": len(items), "desc": label, "disable": not progress, "leave": False}
-    if jobs == 1 or len(items) == 1:
-        return [function(item) for item in tqdm(items, **bar)]
-    # Fresh processes: forking one that has threads, as a notebook or torch has, can lock up.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        jobs, context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        return list(tqdm(pool.map(function, items, chunksize=chunk), **bar))
 
 
 def write_json(records: list[dict[str, Any]] | dict[str, Any], target: str) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, NoiseError, ParameterError, SeedsError
 from seeds_theory.plan import Plan, Step
+from seeds_theory.progress import with_bar
 from seeds_theory.row import Row
 from seeds_theory.sources import NoiseSource, require_normals, require_source
 
@@ -88,7 +88,7 @@ def _follow(
     progress: bool,
 ) -> Tensor:
     watch = FiniteWatch(x)
-    steps = tqdm(plan.steps, desc=plan.method, unit="step") if progress else plan.steps
+    steps = with_bar(plan.steps, show=progress, desc=plan.method, unit="step")
     for index, step in enumerate(steps):
         x = _follow_step(index, step, denoiser, x, source, callback, watch)
     watch.check()

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
 from seeds_theory.grids import require_grid, rho_grid
 from seeds_theory.loop import Callback
+from seeds_theory.progress import with_bar
 from seeds_theory.seeds_range import batches
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise, require_seeds
@@ -80,9 +80,9 @@ def sample(
     if not isinstance(size, numbers.Integral) or size < 1:
         raise ParameterError(f"a batch has one sample or more, a whole number; got {batch!r}")
     parts = batches(chosen, int(size))
-    bar = tqdm(parts, desc=solver.name, unit="batch", disable=not progress or len(parts) == 1)
+    show = progress and len(parts) > 1
     samples = []
-    for part in bar:
+    for part in with_bar(parts, show=show, desc=solver.name, unit="batch"):
         noise = SeededNoise(part)
         start = noise.initial(shape, dtype).to(device) * scale
         samples.append(

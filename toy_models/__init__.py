@@ -6,34 +6,6 @@ Models: `gaussian`, `mixture`, and `images` (imported by itself, as `toy_models.
 the way: `bridge`, `adaptive`, `work_precision`.
 """
 
-from toy_models.convergence import Fit, Study, figure, gaussian_study, table
-from toy_models.gaussian import Gaussian, frechet_distance
-from toy_models.mixture import GaussianMixture
-from toy_models.paths import CoupledPaths, mixture_study
-from toy_models.response import (
-    NotAffineError,
-    Response,
-    least_strong_errors,
-    probe,
-    strong_errors,
-    weak_errors,
-)
+from seeds_theory.lazy import attach
 
-__all__ = [
-    "CoupledPaths",
-    "Fit",
-    "Gaussian",
-    "GaussianMixture",
-    "NotAffineError",
-    "Response",
-    "Study",
-    "figure",
-    "frechet_distance",
-    "gaussian_study",
-    "least_strong_errors",
-    "mixture_study",
-    "probe",
-    "strong_errors",
-    "table",
-    "weak_errors",
-]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -18,17 +18,20 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import sympy as sp
 import torch
 from torch import Tensor
 
 from seeds_theory.exact import DATA, eta, lam_s
+from seeds_theory.extras import optional_imports
 from seeds_theory.formula import step_formula
 from seeds_theory.methods import method
 from seeds_theory.noise import h
 from seeds_theory.phi import NUMERIC, Phi
 from seeds_theory.tableau import Tableau, z
 from toy_models.bridge import RefinedPath
+
+with optional_imports():
+    import sympy as sp
 
 Estimate = Callable[[Tensor, Tensor], Tensor]
 """A denoiser ``D(y, sigma)`` with a noise level of its own for each state: (batch, d), (batch,)."""

@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from rich.table import Table
 
 from seeds_theory import Tableau, follow, make_plan, uniform_log_snr
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.errors import ParameterError
+from seeds_theory.extras import optional_imports
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
 from toy_models.plots import ErrorCurve, error_panels
 from toy_models.response import Response, Sampler, probe, strong_errors, weak_errors
+
+with optional_imports():
+    from matplotlib.figure import Figure
+    from rich.table import Table
 
 _SETTLED = 0.05  # an order whose last change is smaller, or that is this near, is taken as it is
 

@@ -171,3 +171,7 @@ class GaussianMixture:
             below = self.distribution_function(middle) < p
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return 0.5 * (low + high)
+
+
+CURVED = GaussianMixture.scalar((0.4, 0.35, 0.25), (-1.0, 0.2, 1.2), (0.5, 0.4, 0.5))
+"""Three overlapping components on the line: the curved data on which orders are measured."""

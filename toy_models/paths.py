@@ -16,18 +16,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
-from tqdm import tqdm
 
 from seeds_theory import BrownianPath, Tableau, uniform_log_snr
 from seeds_theory.baselines import Baseline
 from seeds_theory.errors import ParameterError
+from seeds_theory.extras import optional_imports
 from seeds_theory.plan import Interval
+from seeds_theory.progress import with_bar
 from seeds_theory.sources import GeneratorNoise, seeded_generator, silent
 from toy_models.convergence import Fit, Study, on_grid, order_model, require_steps
 from toy_models.mixture import GaussianMixture
 from toy_models.response import Sampler, asked_intervals
+
+with optional_imports():
+    from scipy import stats
 
 REFINEMENT = 8
 """The reference takes this many times the steps of the finest grid. It has strong order 1.5, so that its
@@ -81,7 +84,7 @@ def mixture_study(
     on_line = mixture.dimension == 1
     squares = np.empty((design.batches, len(steps)))
     shifts = np.empty((design.batches, len(steps), design.size if on_line else 0))
-    for b in tqdm(range(design.batches), desc=f"{name} on paths", disable=not progress):
+    for b in with_bar(range(design.batches), show=progress, desc=f"{name} on paths"):
         generator = design.generator(b)
         start = mixture.marginal(sigma_max).sample(design.size, generator)
         *ends, exact = coupled_ends(mixture, start, runs, asked, generator)

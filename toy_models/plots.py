@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from cycler import cycler
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from seeds_theory.errors import ParameterError
+from seeds_theory.extras import optional_imports
+
+with optional_imports():
+    import matplotlib as mpl
+    from cycler import cycler
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 # Colour, marker, line, marker's inside. CIE lightness 5, 48, 70, 34, 59, 21, 75: neighbours in the
 # cycle lie far apart. Light colours have white markers, seen where they overlap dark ones.

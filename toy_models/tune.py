@@ -6,40 +6,19 @@ import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
+from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import (
-    in_processes,
     one_of,
     require_writable,
     run_command,
     whole_numbers,
     write_json,
-)
-from seeds_theory.errors import ParameterError
-from seeds_theory.settings import Setting, require_width
-from seeds_theory.settings import settings as tuned_settings
-from seeds_theory.solver import SOLVERS
-from toy_models.few_steps import HIGHEST, LOWEST, TRAINING, at_eta, law_errors, spectrum_of, tune
-from toy_models.few_steps_study import (
-    CALLS,
-    CANDIDATES,
-    DETERMINISTIC_PEERS,
-    HELD_OUT,
-    STOCHASTIC_PEERS,
-    Comparison,
-    Problem,
-    Trial,
-    choose,
-    compare,
-    trial,
 )
 
 app = typer.Typer(
@@ -50,15 +29,19 @@ app = typer.Typer(
 )
 
 _Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
-_ALL_CALLS = ",".join(map(str, CALLS))
-_Calls = Annotated[str, typer.Option(help="Numbers of model calls.")]
+_Calls = Annotated[
+    str | None,
+    typer.Option(help="Numbers of model calls, as 10,20. Default: those of the settings."),
+]
 
 
 @app.command()
 def fit(
     solver: Annotated[
         str,
-        typer.Argument(help="A method or baseline, as seeds-3b.", autocompletion=one_of(SOLVERS)),
+        typer.Argument(
+            help="A method or baseline, as seeds-3b.", autocompletion=one_of(SAMPLER_NAMES)
+        ),
     ],
     nfe: Annotated[int, typer.Option(min=2, help="Model calls.")] = 20,
     eta: Annotated[float, typer.Option(help="1: reverse SDE, 0: ODE.")] = 1.0,
@@ -79,11 +62,24 @@ def fit(
 
     Example: [bold]seeds-tune fit seeds-3b --nfe 20 --eta 1[/bold]
     """
+    require_sampler_name(solver)
     require_writable(json_file)
+    from seeds_theory.settings import require_width
+    from toy_models.few_steps import (
+        HIGHEST,
+        LOWEST,
+        TRAINING,
+        at_eta,
+        law_errors,
+        spectrum_of,
+        tune,
+    )
+    from toy_models.tuning import as_options, read_spectrum
+
     spectra, scale = TRAINING, width
     require_width(width)
     if spectrum:
-        values = _read(spectrum)
+        values = read_spectrum(spectrum)
         spectra, scale = (spectrum_of(values),), float(values.max().sqrt())
     setting = tune(solver, nfe, at_eta(solver, {}, eta), spectra)
     table = Table(title=f"{solver}, {setting.nfe} model calls, {setting.steps} steps")
@@ -97,27 +93,9 @@ def fit(
     for value, bounds in ((setting.sigma_max, HIGHEST), (setting.sigma_min, LOWEST)):
         if value in bounds:
             console.print(f"note: {value:g} is the limit of the search")
-    console.print(f"for data of width {scale:.4g}: {_options(setting, scale)}", soft_wrap=True)
+    console.print(f"for data of width {scale:.4g}: {as_options(setting, scale)}", soft_wrap=True)
     if json_file:
         write_json(asdict(setting), json_file)
-
-
-def _read(file: Path) -> Tensor:
-    try:
-        values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError):
-        values = None
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
-        raise ParameterError(f"{file} is no .npy file of numbers")
-    if values.ndim != 1:
-        raise ParameterError(f"a spectrum is one row of eigenvalues; got shape {values.shape}")
-    if not np.isfinite(values).all() or not (values >= -1e-9 * np.abs(values).max(initial=0)).all():
-        raise ParameterError(
-            f"eigenvalues are finite and >= 0; got {values.min(initial=0):g} in {file}"
-        )
-    if not values.any():
-        raise ParameterError(f"{file} has no eigenvalue above 0")
-    return torch.as_tensor(values, dtype=torch.float64).clamp(min=0)
 
 
 @app.command()
@@ -135,29 +113,22 @@ def show(
 
     Example: [bold]seeds-tune show --width 8.9 --highest 80[/bold]
     """
+    from seeds_theory.settings import require_width
+    from seeds_theory.settings import settings as tuned_settings
+    from toy_models.tuning import as_options
+
     require_width(width)
     found = tuned_settings()
     for nfe, eta in sorted(found):
         setting = found[nfe, eta]
-        typer.echo(f"{nfe} calls, {'SDE' if eta else 'ODE'}: {_options(setting, width, highest)}")
-
-
-def _options(setting: Setting, width: float, highest: float = math.inf) -> str:
-    """A setting as options of seeds-generate."""
-    high, *_, low, _ = setting.sigmas(width, highest)
-    eta = f" --eta {setting.options['eta']:g}" if "eta" in setting.options else ""
-    own = (f" --option {k}={v}" for k, v in setting.options.items() if k != "eta")
-    return (
-        f"--method {setting.solver}{eta} --grid logsnr --steps {setting.steps} "
-        f"--sigma-max {high:.4g} --sigma-min {low:.4g}" + "".join(own)
-    )
+        typer.echo(f"{nfe} calls, {'SDE' if eta else 'ODE'}: {as_options(setting, width, highest)}")
 
 
 @app.command()
 def settings(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The settings, JSON.")],
     trials: Annotated[Path, typer.Option(metavar="FILE", help="All that was tried, JSON.")],
-    calls: _Calls = _ALL_CALLS,
+    calls: _Calls = None,
     jobs: _Jobs = 1,
 ) -> None:
     """Tune every candidate and choose, for each number of model calls, the SDE's and the ODE's setting.
@@ -168,22 +139,11 @@ def settings(
     Example: [bold]seeds-tune settings --out few_steps.json --trials trials.json --jobs 2[/bold]
     """
     require_writable(out, trials)
-    tasks = [
-        (name, options, nfe, eta)
-        for nfe in whole_numbers(calls)
-        for eta, candidates in CANDIDATES.items()
-        for name, options in candidates
-    ]
-    tried = in_processes(_trial, tasks, jobs=jobs, label="tuning", progress=sys.stderr.isatty())
+    from toy_models.tuning import choose_each, tune_all
+
+    tried = tune_all(_counts(calls), jobs=jobs, progress=sys.stderr.isatty())
     write_json([asdict(result) for result in tried], str(trials))
-    groups: dict[tuple[int, float], list[Trial]] = {}
-    for result in tried:
-        groups.setdefault((result.nfe, result.setting.eta), []).append(result)
-    write_json([asdict(choose(group)) for group in groups.values()], str(out))
-
-
-def _trial(task: tuple[str, dict[str, Any], int, float]) -> Trial:
-    return trial(*task)
+    write_json([asdict(result) for result in choose_each(tried)], str(out))
 
 
 @app.command("compare")
@@ -192,7 +152,7 @@ def compare_(
     count: Annotated[
         int, typer.Option(min=1000, help="Samples on the first mixture; a quarter on the others.")
     ] = 200_000,
-    calls: _Calls = _ALL_CALLS,
+    calls: _Calls = None,
     jobs: _Jobs = 1,
 ) -> None:
     """Compare the settings with samplers as published, on mixtures that nothing was tuned on.
@@ -202,24 +162,14 @@ def compare_(
     Example: [bold]seeds-tune compare --out mixtures.json --count 20000[/bold]
     """
     require_writable(out)
-    tasks = [
-        (problem, name, kind, nfe, count if problem is HELD_OUT[0] else count // 4)
-        for problem in HELD_OUT
-        for nfe in whole_numbers(calls)
-        for kind, names in (
-            ("tuned", ("eta = 1", "eta = 0")),
-            ("stochastic", STOCHASTIC_PEERS),
-            ("deterministic", DETERMINISTIC_PEERS),
-            ("exact", ("samples of the data",)),
-        )
-        for name in names
-    ]
-    done = in_processes(_compare, tasks, jobs=jobs, label="sampling", progress=sys.stderr.isatty())
+    from toy_models.tuning import compare_all
+
+    done = compare_all(_counts(calls), count, jobs=jobs, progress=sys.stderr.isatty())
     write_json([asdict(result) for result in done], str(out))
 
 
-def _compare(task: tuple[Problem, str, str, int, int]) -> Comparison:
-    return compare(*task)
+def _counts(calls: str | None) -> list[int] | None:
+    return None if calls is None else whole_numbers(calls)
 
 
 def main() -> None:

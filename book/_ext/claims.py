@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
-from proofs_checks.verify import ledger
+from proofs_checks.verdicts import ledger
 
 LEDGER = "ledger"  # the page with a row, and an anchor, for each claim
 

@@ -3,21 +3,6 @@
 `audit` for a report, `check` for one of its checks, `assert_order` in a test.
 """
 
-from proofs_checks.audit.assertions import assert_order
-from proofs_checks.audit.checks import CHECKS, audit, check
-from proofs_checks.audit.findings import Finding, Severity
-from proofs_checks.audit.report import Report, figure, render
-from proofs_checks.audit.subject import Expectation
+from seeds_theory.lazy import attach
 
-__all__ = [
-    "CHECKS",
-    "Expectation",
-    "Finding",
-    "Report",
-    "Severity",
-    "assert_order",
-    "audit",
-    "check",
-    "figure",
-    "render",
-]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from proofs_checks.audit.checks import audit
+from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.protocol import Sampler
-from proofs_checks.audit.subject import Expectation
 from seeds_theory.errors import ParameterError
 
 

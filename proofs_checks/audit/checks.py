@@ -10,13 +10,14 @@ import torch
 
 from proofs_checks.audit import behaviour_checks as behaviour
 from proofs_checks.audit import convergence_checks as convergence
+from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure, Target
 from proofs_checks.audit.report import Report
-from proofs_checks.audit.subject import Expectation, Subject
+from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.targets import find_target
-from seeds_theory.command import in_processes
 from seeds_theory.errors import unknown
+from seeds_theory.processes import in_processes
 
 Check = Callable[[Subject], Iterator[Finding]]
 

@@ -9,12 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from proofs_checks.audit.checks import audit_all
+from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Severity
-from proofs_checks.audit.peers import LIBRARIES, library
-from proofs_checks.audit.report import figure, render
-from proofs_checks.audit.subject import Expectation
-from proofs_checks.audit.targets import find_target
+from proofs_checks.audit.names import LIBRARIES, require_target_name
+from seeds_theory.catalogue import SAMPLER_NAMES
 from seeds_theory.command import (
     one_of,
     require_picture,
@@ -23,7 +21,6 @@ from seeds_theory.command import (
     write_json,
 )
 from seeds_theory.errors import ParameterError, SeedsError
-from seeds_theory.solver import SOLVERS
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -35,7 +32,7 @@ def seeds_audit(
         typer.Argument(
             help="module:function with the k-diffusion signature; diffusers:Class?option=value&...; "
             "a name from --list.",
-            autocompletion=one_of(SOLVERS),
+            autocompletion=one_of(SAMPLER_NAMES),
         ),
     ] = None,
     expect: Annotated[
@@ -73,7 +70,13 @@ def seeds_audit(
     require_writable(json_file, plot)
     require_picture(plot)
     for name in targets:
-        find_target(name)  # a wrong name ends here, not after the work on the right ones
+        require_target_name(name)
+    from proofs_checks.audit.checks import audit_all
+    from proofs_checks.audit.report import figure, render
+    from proofs_checks.audit.targets import find_target
+
+    for name in targets:
+        find_target(name)  # a wrong one ends here, not after the work on the right ones
     show = sys.stderr.isatty()
     reports = audit_all(targets, [expectation] * len(targets), jobs=jobs, progress=show)
     Console(stderr=json_file == "-").print(render(reports), end="")
@@ -86,7 +89,9 @@ def seeds_audit(
 
 
 def _list(console: Console) -> None:
-    console.print(f"this library: {', '.join(SOLVERS)}")
+    from proofs_checks.audit.peers import library
+
+    console.print(f"this library: {', '.join(SAMPLER_NAMES)}")
     for name in LIBRARIES:
         try:
             names = ", ".join(f"{name}:{sampler}" for sampler in library(name).names())

@@ -21,8 +21,7 @@ from proofs_checks.audit.protocol import NotAffine, Target, call
 from seeds_theory.grids import uniform_log_snr
 from seeds_theory.sources import seeded_generator
 from toy_models.convergence import Fit
-from toy_models.mixture import GaussianMixture
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED, GaussianMixture
 from toy_models.paths import Jackknife, squared_shift
 
 GROUPS, SIZE = 16, 1024

@@ -29,11 +29,11 @@ import typer
 from torch import Tensor
 
 from proofs_checks.audit.checks import audit_all
+from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.peers import library
 from proofs_checks.audit.peers.kdiffusion import sampling_module
 from proofs_checks.audit.report import Report
-from proofs_checks.audit.subject import Expectation
 from seeds_theory.command import require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from proofs_checks.audit.peers import LIBRARIES, library
+from proofs_checks.audit.names import LIBRARIES, require_target_name
+from proofs_checks.audit.peers import library
 from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
-from seeds_theory.errors import ParameterError, UnknownNameError, unknown
+from seeds_theory.errors import ParameterError, UnknownNameError
 from seeds_theory.kdiffusion import KDiffusionSampler
-from seeds_theory.solver import SOLVERS, Solver
+from seeds_theory.solver import Solver
 
 
 def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
@@ -58,9 +59,7 @@ def _literal(value: str) -> Any:
 
 
 def _own(text: str, name: str, options: dict[str, Any]) -> Target:
-    if name.partition("@")[0] not in SOLVERS:
-        others = f"; of others, write module:function or {':..., '.join(LIBRARIES)}:..."
-        raise unknown("sampler", text, SOLVERS, others)
+    require_target_name(name)
     solver = Solver(name, options)
     return Target(text, KDiffusionSampler(solver), declared=solver.declared)
 

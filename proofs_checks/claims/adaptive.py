@@ -15,8 +15,7 @@ from seeds_theory.noise import Moment, h, moment_covariance
 from toy_models.adaptive import PAIRS, Controller, adaptive, clock
 from toy_models.bridge import RefinedPath
 from toy_models.gaussian import Gaussian
-from toy_models.mixture import GaussianMixture
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED, GaussianMixture
 from toy_models.paths import CoupledPaths
 from toy_models.work_precision import (
     RANGE,

@@ -53,8 +53,7 @@ from seeds_theory.plan import Plan
 from seeds_theory.tableau import Orders, Tableau
 from toy_models.convergence import plan_response
 from toy_models.gaussian import Gaussian
-from toy_models.mixture import GaussianMixture
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED, GaussianMixture
 
 HERE = "this project"
 c, v = variance, level

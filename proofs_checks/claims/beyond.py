@@ -39,7 +39,7 @@ from seeds_theory.tableau import Orders
 from toy_models.convergence import fit_exact, gaussian_study
 from toy_models.curvature import mean_error
 from toy_models.gaussian import Gaussian
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED
 from toy_models.paths import CoupledPaths, mixture_study
 
 HERE = "this project"

@@ -29,7 +29,7 @@ from seeds_theory.methods import SEEDS, method
 from seeds_theory.tableau import Tableau
 from toy_models.convergence import gaussian_study, plan_response
 from toy_models.gaussian import Gaussian
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED
 from toy_models.paths import CoupledPaths, mixture_study
 from toy_models.response import (
     least_strong_errors,

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
@@ -47,6 +46,7 @@ from seeds_theory.loop import (
 )
 from seeds_theory.orders import Orders
 from seeds_theory.plan import Interval, average_weights, require_eta
+from seeds_theory.progress import with_bar
 from seeds_theory.sources import NoiseSource, require_normals, require_source, silent
 
 
@@ -82,7 +82,7 @@ class Run:
         """The steps (s, t) from one noise level down to the next, t > 0."""
         levels = [sigma for sigma in self.sigmas if sigma > 0]
         pairs = list(itertools.pairwise(levels))
-        yield from tqdm(pairs, desc=self._name, unit="step", disable=not self._progress)
+        yield from with_bar(pairs, show=self._progress, desc=self._name, unit="step")
 
     def leave_infinity(self) -> None:
         """The step from an infinite level, where the state is unit noise: the limit of ``seeds-1``."""

@@ -11,7 +11,7 @@ import torch
 from gpu_runs.generation import Generation, ImageSampler
 from gpu_runs.preconditioning import build_network
 from gpu_runs.run_folder import PngFolder
-from gpu_runs.train import FASHION_MNIST
+from gpu_runs.training import FASHION_MNIST
 
 SETTINGS = Generation("seeds-3", 4)
 SEEDS = range(64)

@@ -9,7 +9,7 @@ import itertools
 import torch
 
 from seeds_theory import BrownianPath, follow, make_plan, path_points, uniform_log_snr
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED
 
 STEPS = (16, 32, 64, 128)
 BATCH = 8192

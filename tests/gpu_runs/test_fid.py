@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
-from gpu_runs import fid
+from gpu_runs import fid, scoring
 from gpu_runs.classifier import FeatureError
 from gpu_runs.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
 from gpu_runs.features import FeatureNetwork, load_features
@@ -236,17 +236,17 @@ def test_inception_gives_the_names_fid_and_kid():
     scores = score_images(pictures(seed=1), reference, inception)
     assert scores.distance == "FID (Inception, made up features)"
     assert scores.class_score is None
-    names = list(fid.table(scores).columns[0].cells)
+    names = list(scoring.table(scores).columns[0].cells)
     assert "KID" in names
     assert not any("score" in name.lower() for name in names)
     # A name out of a file is no markup.
     label = replace(scores, distance="Frechet distance ([red]a.pt features)")
     file = io.StringIO()
-    Console(file=file, width=100).print(fid.table(label))
+    Console(file=file, width=100).print(scoring.table(label))
     assert "([red]a.pt features)" in file.getvalue()
     other = score_images(pictures(seed=1), embedded(), network())
     assert not any(
-        "FID" in n or "KID" in n or "Incep" in n for n in fid.table(other).columns[0].cells
+        "FID" in n or "KID" in n or "Incep" in n for n in scoring.table(other).columns[0].cells
     )
 
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from gpu_runs import load_checkpoint
 from gpu_runs.checkpoint import file_sha256, read_checkpoint, save_checkpoint
-from gpu_runs.inspection import convert_app, convert_main, inspect_app, inspect_main
+from gpu_runs.checkpoint_commands import convert_app, convert_main, inspect_app, inspect_main
 
 run = CliRunner().invoke
 

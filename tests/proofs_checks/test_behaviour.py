@@ -14,7 +14,7 @@ from proofs_checks.leading import level
 from proofs_checks.ledger import Verdict
 from proofs_checks.misfit import Bump, Misfit, noise_error, start_ratio
 from proofs_checks.published import lawson_2
-from proofs_checks.verify import run
+from proofs_checks.verdicts import run
 from seeds_theory import ParameterError, method
 from seeds_theory.exact import DATA, NOISE, eta, variance
 from seeds_theory.noise import h

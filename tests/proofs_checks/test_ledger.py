@@ -6,7 +6,8 @@ from typer.testing import CliRunner
 
 from proofs_checks import Claim, Verdict, all_claims, decide
 from proofs_checks.ledger import NotSymbolicError, measure, measure_at_most, prove
-from proofs_checks.verify import app, ledger, main, run
+from proofs_checks.verdicts import ledger, run
+from proofs_checks.verify import app, main
 
 x, y = sp.symbols("x y", positive=True)
 

@@ -1,7 +1,8 @@
 import pytest
 from typer.testing import CliRunner
 
-from proofs_checks.mutation import app, killer, mutants, run
+from proofs_checks.mutate import app
+from proofs_checks.mutation import killer, mutants, run
 from seeds_theory import METHODS, SEEDS
 
 

@@ -10,7 +10,7 @@ from seeds_theory import follow, make_plan, uniform_log_snr
 from seeds_theory.sources import InjectedNoise
 from toy_models.adaptive import PAIRS, Controller, adaptive, clock
 from toy_models.bridge import RefinedPath
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED
 from toy_models.paths import CoupledPaths
 from toy_models.work_precision import (
     CLOUDS,

@@ -17,11 +17,9 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from proofs_checks.audit.names import LIBRARIES
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.errors import LibraryError, unknown
-
-LIBRARIES = ("kdiffusion", "diffusers", "torchsde", "diffrax", "azula")
-"""The modules of this package, named for their libraries."""
 
 
 class Library(Protocol):

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from proofs_checks.audit.checks import run_check
+from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding
 from proofs_checks.audit.measure import STEPS, Measurement
 from proofs_checks.audit.protocol import Target
-from proofs_checks.audit.subject import Expectation, Subject
+from proofs_checks.audit.subject import Subject
 
 Findings = Callable[..., list[Finding]]
 

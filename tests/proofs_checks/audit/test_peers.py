@@ -10,7 +10,8 @@ import torch
 
 from proofs_checks.audit.draws import intercepted_draws
 from proofs_checks.audit.measure import Measurement
-from proofs_checks.audit.peers import LIBRARIES, diffrax, diffusers, library, torchsde
+from proofs_checks.audit.names import LIBRARIES
+from proofs_checks.audit.peers import diffrax, diffusers, library, torchsde
 from proofs_checks.audit.targets import find_target
 from seeds_theory.errors import LibraryError, ParameterError, UnknownNameError
 from seeds_theory.grids import uniform_log_snr

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from proofs_checks.audit import survey
+from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.report import Report
-from proofs_checks.audit.subject import Expectation
 
 ROOT = Path(__file__).parents[3]
 RECORD = ROOT / "book" / "survey.json"

@@ -22,7 +22,7 @@ from seeds_theory.sources import InjectedNoise, SeededNoise, silent
 from toy_models.convergence import fit_exact
 from toy_models.curvature import mean_error
 from toy_models.gaussian import Gaussian
-from toy_models.order import CURVED
+from toy_models.mixture import CURVED
 from toy_models.paths import CoupledPaths, mixture_study
 from toy_models.response import probe, strong_errors, weak_errors
 

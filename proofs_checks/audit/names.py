@@ -1,0 +1,21 @@
+"""What a target of the audit can be called, known without importing a sampler."""
+
+from __future__ import annotations
+
+from seeds_theory.catalogue import require_sampler_name
+
+LIBRARIES = ("kdiffusion", "diffusers", "torchsde", "diffrax", "azula")
+"""Other libraries with an adapter, named as their modules in `proofs_checks.audit.peers`."""
+
+
+def require_target_name(text: str) -> None:
+    """A target without a colon is a sampler of this library.
+
+    Raises
+    ------
+    UnknownNameError : it is none; lists all, and says how others are written.
+    """
+    base = text.partition("?")[0]
+    if ":" not in base:
+        others = f"; of others, write module:function or {':..., '.join(LIBRARIES)}:..."
+        require_sampler_name(base, others)

@@ -1,0 +1,43 @@
+"""The names of all samplers, known without importing any: for commands, completion and early errors."""
+
+from __future__ import annotations
+
+from seeds_theory.baselines.registered import BASELINES
+from seeds_theory.errors import unknown
+
+METHOD_NAMES = (
+    "seeds-1",
+    "seeds-2",
+    "seeds-2b",
+    "seeds-3",
+    "seeds-3b",
+    "seeds-2s",
+    "seeds-3s",
+    "seeds-4s",
+)
+"""Of the methods in `seeds_theory.methods.METHODS`."""
+
+BASELINE_NAMES = tuple(BASELINES)
+"""Of the baselines in `seeds_theory.baselines.BASELINES`."""
+
+SAMPLER_NAMES = METHOD_NAMES + BASELINE_NAMES
+"""Of all: what `seeds_theory.solver.Solver` takes."""
+
+
+def require_sampler_name(name: str, remark: str = "") -> None:
+    """It names a method, perhaps with nodes as ``"seeds-2@0.7"``, or a baseline.
+
+    remark : the end of the message.
+
+    Raises
+    ------
+    UnknownNameError : it does not; lists all.
+    """
+    if name not in BASELINE_NAMES and name.partition("@")[0] not in METHOD_NAMES:
+        raise unknown("sampler", name, SAMPLER_NAMES, remark)
+
+
+def require_method_name(name: str) -> None:
+    """It names a method; raises UnknownNameError, which lists all."""
+    if name not in METHOD_NAMES:
+        raise unknown("method", name, METHOD_NAMES)

@@ -1,0 +1,16 @@
+from toy_models.convergence import Fit as Fit
+from toy_models.convergence import Study as Study
+from toy_models.convergence import figure as figure
+from toy_models.convergence import gaussian_study as gaussian_study
+from toy_models.convergence import table as table
+from toy_models.gaussian import Gaussian as Gaussian
+from toy_models.gaussian import frechet_distance as frechet_distance
+from toy_models.mixture import GaussianMixture as GaussianMixture
+from toy_models.paths import CoupledPaths as CoupledPaths
+from toy_models.paths import mixture_study as mixture_study
+from toy_models.response import NotAffineError as NotAffineError
+from toy_models.response import Response as Response
+from toy_models.response import least_strong_errors as least_strong_errors
+from toy_models.response import probe as probe
+from toy_models.response import strong_errors as strong_errors
+from toy_models.response import weak_errors as weak_errors
