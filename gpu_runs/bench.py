@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from gpu_runs.checkpoint_files import EMBEDDED, checkpoint_path
 from gpu_runs.names import (
-    EMBEDDED,
     FASHION_MNIST,
     FEATURES,
     PRECISIONS,
@@ -279,6 +279,7 @@ def micro(
     Example: [bold]seeds-bench micro seeds-1 seeds-2 seeds-3 --nfe 40[/bold]
     """
     require_writable(json_file)
+    checkpoint_path(network)
     names = methods or list(SAMPLER_NAMES)
     for name in names:
         require_sampler_name(name)

@@ -24,12 +24,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gpu_runs.checkpoint_files import checkpoint_path
 from gpu_runs.device import require_device
 from gpu_runs.edm_pickle import read_edm_pickle
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files import whole_file
 from gpu_runs.header import read_header, write_header
-from gpu_runs.names import EMBEDDED
 from gpu_runs.networks import UNetBlock
 from gpu_runs.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
 from gpu_runs.spec_checks import check_spec
@@ -39,7 +39,6 @@ from seeds_theory.extras import optional_imports
 with optional_imports():
     import safetensors.torch
 
-MODELS = Path(__file__).parent / "models"
 SIZE_LIMIT = 8 << 30
 """Bytes of a file; the largest public checkpoint has 1.2e9."""
 
@@ -154,25 +153,6 @@ def save_checkpoint(
     data = safetensors.torch.save(tensors, header)
     with whole_file(Path(path)) as part:
         part.write_bytes(data)
-
-
-def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
-    """The file of a checkpoint: an embedded one by its name, or a path that exists.
-
-    Raises
-    ------
-    CheckpointError : neither; lists the embedded ones.
-    """
-    embedded = {name: MODELS / file for name, file in EMBEDDED.items() if (MODELS / file).is_file()}
-    if isinstance(name_or_path, str) and name_or_path in embedded:
-        return embedded[name_or_path]
-    path = Path(name_or_path)
-    try:
-        path.stat()
-    except (OSError, ValueError):  # ValueError: a null byte in the path
-        known = ", ".join(embedded) or "none"
-        raise CheckpointError(f"no checkpoint file {printable(path)}; embedded: {known}") from None
-    return path
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

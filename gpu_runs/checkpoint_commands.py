@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gpu_runs.names import EMBEDDED
+from gpu_runs.checkpoint_files import EMBEDDED, checkpoint_path
 from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
@@ -33,6 +33,7 @@ def inspect(
     Example: [bold]seeds-inspect edm-cifar10-32x32-uncond-vp.pkl[/bold]
     """
     require_writable(json_file)
+    checkpoint_path(file)
     from gpu_runs.inspection import describe, description_table
 
     description = describe(file)
@@ -57,6 +58,7 @@ def convert(
     if target.suffix != ".safetensors":
         raise ParameterError(f"the file to write ends in .safetensors; got {target}")
     require_new(target, force)
+    checkpoint_path(source)
     from gpu_runs.checkpoint import read_checkpoint, save_checkpoint
 
     checkpoint = read_checkpoint(source)

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
+from gpu_runs.checkpoint_files import EMBEDDED, checkpoint_path
 from gpu_runs.names import (
-    EMBEDDED,
     GRIDS,
     PRECISIONS,
     STATES,
@@ -121,6 +121,7 @@ def generate(
     On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]
     """
     if "RANK" not in os.environ:  # under torchrun, all processes end together below
+        checkpoint_path(network)
         require_sampler_name(method)
         require_type_names(precision, state)
         grid_exponent(grid)

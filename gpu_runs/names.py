@@ -13,9 +13,6 @@ from seeds_theory.errors import unknown
 FASHION_MNIST = "fashion-mnist"
 INCEPTION = "inception"
 
-EMBEDDED = {FASHION_MNIST: "fashion-mnist.safetensors"}
-"""Names of the checkpoints that come with the package, and their files in its folder ``models``."""
-
 FEATURES = (FASHION_MNIST, INCEPTION)
 """The names of features; other ones are a file."""
 

@@ -13,13 +13,13 @@ import safetensors.torch
 import torch
 from edm_writer import SMALL, edm_pickle, small_network
 
-from gpu_runs import CheckpointError, checkpoint, load_checkpoint
+from gpu_runs import CheckpointError, checkpoint, checkpoint_files, load_checkpoint
 from gpu_runs.checkpoint import (
-    checkpoint_path,
     file_sha256,
     read_checkpoint,
     save_checkpoint,
 )
+from gpu_runs.checkpoint_files import checkpoint_path
 from gpu_runs.files import OutputError
 from gpu_runs.header import write_header
 from gpu_runs.inspection import describe
@@ -162,7 +162,7 @@ def test_huge_files_are_not_read(tmp_path):
 
 
 def test_embedded_checkpoints_have_names(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "MODELS", tmp_path)
+    monkeypatch.setattr(checkpoint_files, "MODELS", tmp_path)
     with pytest.raises(CheckpointError, match="no checkpoint file mnist; embedded: none"):
         checkpoint_path("mnist")
     save_checkpoint(small_network(), tmp_path / "fashion-mnist.safetensors")

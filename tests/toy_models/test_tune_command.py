@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from seeds_theory import few_steps
-from toy_models import tune
+from toy_models import tune, tuning
 from toy_models.few_steps_study import HELD_OUT, trial
 
 run = CliRunner().invoke
@@ -72,8 +72,8 @@ def test_settings_chooses_the_least_worst_of_the_candidates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidates = {1.0: (("seeds-1", {}), ("seeds-3b", {})), 0.0: (("ddim", {}), ("seeds-3b", {}))}
-    monkeypatch.setattr(tune, "CANDIDATES", candidates)
-    monkeypatch.setattr(tune, "trial", partial(trial, count=2000))
+    monkeypatch.setattr(tuning, "CANDIDATES", candidates)
+    monkeypatch.setattr(tuning, "trial", partial(trial, count=2000))
     out, trials = tmp_path / "settings.json", tmp_path / "trials.json"
     arguments = ["settings", "--out", str(out), "--trials", str(trials), "--calls", "10"]
     result = run(tune.app, arguments)
@@ -84,9 +84,9 @@ def test_settings_chooses_the_least_worst_of_the_candidates(
 
 
 def test_compare_runs_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune, "HELD_OUT", HELD_OUT[:1])
-    monkeypatch.setattr(tune, "STOCHASTIC_PEERS", ("er-sde-3",))
-    monkeypatch.setattr(tune, "DETERMINISTIC_PEERS", ("ddim",))
+    monkeypatch.setattr(tuning, "HELD_OUT", HELD_OUT[:1])
+    monkeypatch.setattr(tuning, "STOCHASTIC_PEERS", ("er-sde-3",))
+    monkeypatch.setattr(tuning, "DETERMINISTIC_PEERS", ("ddim",))
     out = tmp_path / "mixtures.json"
     result = run(tune.app, ["compare", "--out", str(out), "--count", "2000", "--calls", "10"])
     assert result.exit_code == 0, result.output
