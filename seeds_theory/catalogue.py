@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from seeds_theory.baselines.registered import BASELINES
 from seeds_theory.errors import unknown
+from seeds_theory.scheme import registered
 
-METHOD_NAMES = (
-    "seeds-1",
-    "seeds-2",
-    "seeds-2b",
-    "seeds-3",
-    "seeds-3b",
-    "seeds-2s",
-    "seeds-3s",
-    "seeds-4s",
-)
+METHOD_NAMES = tuple(registered())
 """Of the methods in `seeds_theory.methods.METHODS`."""
 
 BASELINE_NAMES = tuple(BASELINES)
