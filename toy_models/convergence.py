@@ -10,11 +10,11 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seeds_theory import Tableau, follow, make_plan, uniform_log_snr
+from seeds_theory import follow, make_plan, uniform_log_snr
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.errors import ParameterError
 from seeds_theory.extras import optional_imports
@@ -22,6 +22,9 @@ from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
 from toy_models.plots import ErrorCurve, error_panels
 from toy_models.response import Response, Sampler, probe, strong_errors, weak_errors
+
+if TYPE_CHECKING:
+    from seeds_theory.tableau import Tableau
 
 with optional_imports():
     from matplotlib.figure import Figure

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seeds_theory import BrownianPath, Tableau, uniform_log_snr
+from seeds_theory import BrownianPath, uniform_log_snr
 from seeds_theory.baselines import Baseline
 from seeds_theory.errors import ParameterError
 from seeds_theory.extras import optional_imports
@@ -28,6 +29,9 @@ from seeds_theory.sources import GeneratorNoise, seeded_generator, silent
 from toy_models.convergence import Fit, Study, on_grid, order_model, require_steps
 from toy_models.mixture import GaussianMixture
 from toy_models.response import Sampler, asked_intervals
+
+if TYPE_CHECKING:
+    from seeds_theory.tableau import Tableau
 
 with optional_imports():
     from scipy import stats

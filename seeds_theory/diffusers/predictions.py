@@ -15,6 +15,7 @@ PREDICTION_TYPES = {
     "v_prediction": "v",
     "flow_prediction": "flow",
 }
+"""diffusers' names of predictions, and those of `seeds_theory.forms.PREDICTION_NAMES`."""
 
 
 def estimate(
