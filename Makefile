@@ -21,12 +21,12 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers book test bench verify names survey check emitted format clean distclean
+.PHONY: help setup peers book test test-all bench verify names survey check emitted format clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@printf 'usage: make TARGET [PYTHON=python3.11]\n\n'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
 book: $(STAMP) ## the main job: verify every claim, then execute and build the book
@@ -45,8 +45,13 @@ book: $(STAMP) ## the main job: verify every claim, then execute and build the b
 	@echo "==> the front page: $(HTML)"
 
 # Processes of one thread each; a file's tests stay together, as they share what they compute.
-test: $(STAMP) ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+
+test: $(STAMP) ## run the tests, but for the slow ones
+	$(PYTEST) -m "not slow and not rendered"
+
+test-all: $(STAMP) ## run the slow tests, which `make test` leaves out
+	$(PYTEST) -m "slow and not rendered"
 
 bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/benchmarks --benchmark-only

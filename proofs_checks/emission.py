@@ -8,6 +8,7 @@ mpmath's numbers in the formula, the digits of what it returns can be counted.
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import importlib
 import inspect
@@ -16,8 +17,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import mpmath
 import numpy as np
@@ -195,24 +197,20 @@ def references(name: str, prediction: str) -> tuple[Reference, ...]:
     return tuple(found)
 
 
-def worst_error(
-    name: str, prediction: str, code: StepCode | None = None, enough: float = math.inf
-) -> float:
+def worst_error(name: str, prediction: str, enough: float = math.inf) -> float:
     """The largest error of a step's numbers, each relative to the largest of its kind in its row.
 
     Parameters
     ----------
     name, prediction : the method.
-    code : instead of the library's own.
     enough : stop at an error as large as this.
     """
     scheme = named_scheme(name, prediction)
-    run = code or scheme.code
     worst = 0.0
     for reference in references(name, prediction):
         with np.errstate(all="ignore"):
             try:
-                rows = run(reference.s, reference.t, reference.eta, *scheme.arguments)
+                rows = scheme.rows(reference.s, reference.t, reference.eta)
             except (ArithmeticError, SeedsError):  # a quotient by 0, or a phi-function that is none
                 return math.inf
         for ours, exact in zip(rows, reference.rows, strict=True):
@@ -249,12 +247,27 @@ def _distance(values: Sequence[float], wanted: Sequence[mpmath.mpf]) -> float:
 
 @dataclass(frozen=True)
 class TextMutant:
-    """The code of a step with one change in its text; `method` has the nodes whose code it is."""
+    """The code of a method's step, its nodes in their order, with one change in its text."""
 
     method: str
     prediction: str
     change: str
     code: StepCode
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claim that is asked."""
+        return (f"emitted-digits-{self.method}",)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """The library runs the changed code."""
+        named_scheme.cache_clear()
+        try:
+            with patch.object(_module(self.method), self.prediction, self.code):
+                yield
+        finally:
+            named_scheme.cache_clear()
 
 
 _EXCHANGED: dict[type, type] = {
@@ -304,6 +317,10 @@ def _changes(tree: ast.Module, place: int) -> Iterator[tuple[ast.Module, str]]:
     yield mutant, f"{before} -> {ast.unparse(node)}"
 
 
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"seeds_theory.emitted.{name.replace('-', '_')}")
+
+
 def names_and_predictions() -> list[tuple[str, str]]:
     """Every registered method with each of its predictions."""
     return [
@@ -315,7 +332,7 @@ def names_and_predictions() -> list[tuple[str, str]]:
 
 def emitted_variants(name: str, prediction: str) -> Iterator[tuple[StepCode, Tableau]]:
     """The emitted code of a method for every order of its nodes in time, and the tableau it is of."""
-    module = importlib.import_module(f"seeds_theory.emitted.{name.replace('-', '_')}")
+    module = _module(name)
     for suffix, _, tableau in variants(METHODS[name]):
         code: Callable[..., Any] = getattr(module, prediction + suffix)
         yield code, tableau

@@ -25,7 +25,9 @@ def mutate(
         ),
     ] = None,
 ) -> None:
-    """Change every coefficient of every tableau in turn; exit 0 if a claim fails each time, 1 if not.
+    """Change every coefficient of every tableau and of the emitted code in turn.
+
+    Exit status: 0 if a claim fails each time, 1 if not.
 
     Example: [bold]seeds-mutate seeds-2 seeds-3[/bold]
     """

@@ -1,13 +1,15 @@
 """Does the ledger notice a wrong coefficient? Change each one and see which claim fails.
 
 A mutant is a registered method with one thing changed: a number or the sign of a weight or row sum, a
-node or default node, the weights of the normals in one row's noise, or a declared order. It is killed by
-the first claim that does not come out as expected. A mutant that survives is a coefficient that no claim
-looks at.
+node or default node, the weights of the normals in one row's noise, or a declared order. Its numbers are what
+the emitter makes of it. Or it is the emitted code with one thing changed in its text: a number, a sign, an
+operator or a function. It is killed by the first claim that does not come out as expected. A mutant that
+survives is a coefficient that no claim looks at.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +18,11 @@ from unittest.mock import patch
 import sympy as sp
 
 from proofs_checks.catalogue import all_claims
+from proofs_checks.emission import TextMutant, text_mutants
 from proofs_checks.ledger import decide
+from seeds_theory import scheme
 from seeds_theory.errors import unknown
-from seeds_theory.methods import METHODS, SEEDS, Family, symbolic
+from seeds_theory.methods import METHODS, SEEDS, Family, method, symbolic
 from seeds_theory.noise import Functional, NoiseRule
 from seeds_theory.progress import with_bar
 from seeds_theory.tableau import Tableau
@@ -31,6 +35,33 @@ class Mutant:
     method: str
     change: str
     family: Family
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims that are asked, the quick ones about weights first."""
+        seeds = (
+            "methods-{}-data",
+            "methods-consistency",
+            "methods-default-nodes",
+            "taylor-orders-{}",
+            "methods-joint-noise",
+        )
+        beyond = ("beyond-formula-{}", "beyond-noise-{}", "beyond-orders-{}")
+        patterns = seeds if self.method in SEEDS else beyond
+        return tuple(pattern.format(self.method) for pattern in patterns)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """The library has the changed method under its name, and runs the code emitted of it."""
+
+        def emitted(name: str, prediction: str) -> scheme.Scheme:
+            return scheme.emitted_now(method(name), prediction)
+
+        with (
+            patch.dict(METHODS, {self.method: self.family}),
+            patch.object(scheme, "named_scheme", emitted),
+        ):
+            yield
 
 
 def mutants(name: str) -> Iterator[Mutant]:
@@ -158,25 +189,31 @@ def _with_row(rule: NoiseRule, row: int, change: Callable[[list[sp.Expr]], None]
     return changed
 
 
-def killer(mutant: Mutant) -> str | None:
-    """The first claim that fails on a mutant; the quick ones about its weights are asked first."""
-    name = mutant.method
-    seeds = ("methods-{}-data", "methods-consistency", "methods-default-nodes", "taylor-orders-{}")
-    beyond = ("beyond-formula-{}", "beyond-noise-{}", "beyond-orders-{}")
-    chosen = (*seeds, "methods-joint-noise") if name in SEEDS else beyond
+def code_mutants(name: str) -> Iterator[TextMutant]:
+    """All mutants of a method's emitted code."""
+    for prediction in METHODS[name].build(*METHODS[name].nodes).predictions:
+        yield from text_mutants(name, prediction)
+
+
+def killer(mutant: Mutant | TextMutant) -> str | None:
+    """The first claim that fails on a mutant."""
     claims = all_claims()
-    with patch.dict(METHODS, {name: mutant.family}):
-        for id in (pattern.format(name) for pattern in chosen):
+    with mutant.installed():
+        for id in mutant.claims:
             if not decide(claims[id]).as_expected:
                 return id
     return None
 
 
-def run(names: Sequence[str] = (), progress: bool = False) -> list[tuple[Mutant, str | None]]:
+def run(
+    names: Sequence[str] = (), progress: bool = False
+) -> list[tuple[Mutant | TextMutant, str | None]]:
     """Every mutant of these methods (all for none) and the claim that kills it."""
     for name in names:
         if name not in METHODS:
             raise unknown("method", name, METHODS)
-    found = [mutant for name in (names or METHODS) for mutant in mutants(name)]
+    found: list[Mutant | TextMutant] = []
+    for name in names or METHODS:
+        found += [*mutants(name), *code_mutants(name)]
     bar = with_bar(found, show=progress, desc="mutants", leave=False)
     return [(mutant, killer(mutant)) for mutant in bar]

@@ -112,9 +112,20 @@ def named_scheme(name: str, prediction: str) -> Scheme:
     )
 
 
-@lru_cache(maxsize=256)
 def tableau_scheme(tableau: Tableau, prediction: str) -> Scheme:
-    """A tableau with numeric nodes: a registered one by its name, any other emitted now.
+    """A tableau with numeric nodes: a registered one by its name, any other emitted now; their errors."""
+    from seeds_theory.methods import method
+
+    try:
+        known = method(tableau.name) == tableau
+    except (UnknownNameError, TableauError):  # a name of its own
+        known = False
+    return named_scheme(tableau.name, prediction) if known else emitted_now(tableau, prediction)
+
+
+@lru_cache(maxsize=256)
+def emitted_now(tableau: Tableau, prediction: str) -> Scheme:
+    """A tableau with numeric nodes, emitted in this process.
 
     Raises
     ------
@@ -125,17 +136,11 @@ def tableau_scheme(tableau: Tableau, prediction: str) -> Scheme:
     from seeds_theory.emit.step import step_program
     from seeds_theory.exact import FORMS
     from seeds_theory.formula import degrees, paths
-    from seeds_theory.methods import method
 
     if any(not node.is_number for node in tableau.nodes):
         raise TableauError(
             f"a plan needs numeric nodes; {tableau.name!r} has {tableau.nodes}: build it with numbers"
         )
-    try:
-        if method(tableau.name) == tableau:
-            return named_scheme(tableau.name, prediction)
-    except (UnknownNameError, TableauError):
-        pass  # a name of its own
     form = FORMS[prediction]
     step = step_program(tableau, form, "step")
     return Scheme(

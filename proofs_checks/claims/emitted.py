@@ -38,7 +38,11 @@ def _measures(name: str) -> Callable[[], Evidence]:
     def decide() -> Evidence:
         predictions = [p for method, p in names_and_predictions() if method == name]
         return measure_at_most(
-            [worst_error(case, prediction) for prediction in predictions for case in cases(name)],
+            [
+                worst_error(case, prediction, enough=1e-12)
+                for prediction in predictions
+                for case in cases(name)
+            ],
             1e-14,
             f"worst relative error at {len(LENGTHS) * len(ETAS) * len(cases(name))} steps",
         )

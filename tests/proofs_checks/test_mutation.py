@@ -2,8 +2,8 @@ import pytest
 from typer.testing import CliRunner
 
 from proofs_checks.mutate import app
-from proofs_checks.mutation import killer, mutants, run
-from seeds_theory import METHODS, SEEDS
+from proofs_checks.mutation import code_mutants, killer, mutants, run
+from seeds_theory import METHODS, SEEDS, make_plan
 
 
 @pytest.mark.slow
@@ -29,10 +29,24 @@ def test_the_mutants_differ_from_the_method_and_from_each_other(name):
     assert len({mutant.change for mutant in found}) == len(built)
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_changes_of_the_emitted_code_make_a_claim_fail(name):
+    some = list(code_mutants(name))[::25]  # `seeds-mutate` takes all
+    assert [mutant.change for mutant in some if killer(mutant) is None] == []
+
+
+def test_a_mutant_is_gone_afterwards():
+    before = make_plan("seeds-2", [2.0, 1.0])
+    for mutant in (next(mutants("seeds-2")), next(code_mutants("seeds-2"))):
+        with mutant.installed():
+            assert make_plan("seeds-2", [2.0, 1.0]) != before
+        assert make_plan("seeds-2", [2.0, 1.0]) == before
+
+
 def test_the_command_reports_what_was_killed():
     result = CliRunner().invoke(app, ["seeds-1"])
     assert result.exit_code == 0
-    count = len(list(mutants("seeds-1")))
+    count = len(list(mutants("seeds-1"))) + len(list(code_mutants("seeds-1")))
     assert f"killed / total: {count} / {count} = 1.000" in result.stdout
 
 
