@@ -48,10 +48,10 @@ book: $(STAMP) ## the main job: verify every claim, then execute and build the b
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 test: $(STAMP) ## run the tests, but for the slow ones
-	$(PYTEST) -m "not slow and not rendered"
+	$(PYTEST) -m "not slow"
 
 test-all: $(STAMP) ## run the slow tests, which `make test` leaves out
-	$(PYTEST) -m "slow and not rendered"
+	$(PYTEST) -m slow
 
 bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/benchmarks --benchmark-only
