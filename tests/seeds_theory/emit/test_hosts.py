@@ -1,0 +1,343 @@
+"""What is written for diffusers and ComfyUI, run there beside ours on the same noise."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+import itertools
+import math
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from seeds_theory import UnknownNameError
+from seeds_theory.emit.method import method_program
+from seeds_theory.emit.targets import target
+
+diffusers = pytest.importorskip("diffusers")
+
+from diffusers.utils.torch_utils import randn_tensor  # noqa: E402
+
+from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
+
+STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0}
+ZERO_SNR = {
+    **STABLE_DIFFUSION,
+    "rescale_betas_zero_snr": True,
+    "prediction_type": "v_prediction",
+    "timestep_spacing": "trailing",
+}
+
+
+def written(folder: Path, to: str, method: str, prediction: str = "data") -> list[Path]:
+    """The files of an export, in a folder."""
+    paths = []
+    for name, text in target(to).files(method_program(method, prediction)).items():
+        paths.append(folder / name)
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        paths[-1].write_text(text)
+    return paths
+
+
+def imported(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where pickle looks for its classes
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module", params=["data", "noise"])
+def prediction(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def theirs(prediction: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """The class that was written."""
+    (path,) = written(tmp_path_factory.mktemp(prediction), "diffusers", "seeds-3", prediction)
+    return imported(path, f"scheduling_seeds_{prediction}").SEEDSScheduler
+
+
+@pytest.fixture(scope="module")
+def ours(prediction: str) -> Callable[..., SEEDSScheduler]:
+    return lambda **options: SEEDSScheduler(algorithm=prediction, **options)
+
+
+@pytest.fixture(scope="module")
+def close(prediction: str) -> dict[str, float]:
+    """In noise prediction, a step divides rounding by the noise level that it ends at."""
+    return dict.fromkeys(("rtol", "atol"), {"data": 1e-12, "noise": 1e-11}[prediction])
+
+
+def normals(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def end(scheduler: Any, sample: Tensor, seeds: tuple[int, ...] = (4, 5), begin: int = 0) -> Tensor:
+    """The loop of a pipeline, with a network that the sample and the timestep go through."""
+    of_step: dict[str, Any] = {"generator": generators(*seeds)}
+    if isinstance(scheduler, SEEDSScheduler):  # whose generators have children
+        drawn = of_step.pop("generator")
+        scheduler.noise = lambda intervals, like: torch.stack(
+            [randn_tensor(like.shape, generator=drawn, dtype=like.dtype) for _ in intervals]
+        )
+    for t in scheduler.timesteps[begin:]:
+        sample = scheduler.scale_model_input(sample, t)
+        output = torch.tanh(1.3 * sample + round(float(t)) / 1000)
+        sample = scheduler.step(output, t, sample, **of_step).prev_sample
+    return sample
+
+
+# ---------------------------------------------------------------------------------------- diffusers
+
+
+def both(
+    ours: Callable[..., Any], theirs: Callable[..., Any], grid: dict[str, Any], **options: Any
+) -> tuple[SEEDSScheduler, Any]:
+    pair = ours(**options), theirs(**options)
+    for scheduler in pair:
+        scheduler.set_timesteps(**grid)
+    own, written = pair
+    assert (own.order, own.num_inference_steps, own.init_noise_sigma, len(own)) == (
+        written.order,
+        written.num_inference_steps,
+        written.init_noise_sigma,
+        len(written),
+    )
+    torch.testing.assert_close(own.timesteps, written.timesteps, rtol=1e-6, atol=1e-4)
+    torch.testing.assert_close(own.sigmas, written.sigmas, rtol=1e-6, atol=0)
+    return pair
+
+
+GRIDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "linspace": ({"num_inference_steps": 5}, {}),
+    "leading": ({"num_inference_steps": 5}, {"timestep_spacing": "leading", "steps_offset": 1}),
+    "trailing": ({"num_inference_steps": 5}, {"timestep_spacing": "trailing"}),
+    "karras": ({"num_inference_steps": 5}, {"use_karras_sigmas": True}),
+    "exponential": ({"num_inference_steps": 5}, {"use_exponential_sigmas": True}),
+    "sigmas": ({"sigmas": [9.0, 3.0, 0.7, 0.2]}, {}),
+    "timesteps": ({"timesteps": [999, 600, 250, 3]}, {}),
+    "one step": ({"num_inference_steps": 1}, {}),
+}
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("final", ["zero", "sigma_min"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_every_grid_has_the_numbers_of_ours(
+    grid: str, final: str, order: int, ours: Any, theirs: Any, close: Any
+) -> None:
+    given, options = GRIDS[grid]
+    for eta, schedule in itertools.product((0.0, 0.4, 1.0), (STABLE_DIFFUSION, FLOW)):
+        if grid == "sigmas" and schedule is FLOW:
+            given = {"sigmas": [0.9, 0.6, 0.3]}
+        if grid == "one step" and schedule is FLOW and final == "zero":
+            continue  # from pure noise to data in one step: not a grid of ours
+        settings = {**schedule, **options, "final_sigmas_type": final}
+        pair = both(ours, theirs, given, **settings, solver_order=order, eta=eta)
+        results = [end(scheduler, normals(2, 3)) for scheduler in pair]
+        torch.testing.assert_close(*results, **close)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("predicted", ["epsilon", "sample", "v_prediction", "flow_prediction"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {},
+        {"beta_schedule": "squaredcos_cap_v2"},
+        {"trained_betas": np.linspace(1e-4, 0.03, 500).tolist(), "num_train_timesteps": 500},
+        FLOW,
+        ZERO_SNR,
+    ],
+    ids=["linear", "cosine", "betas", "flow", "zero SNR"],
+)
+def test_every_prediction_on_every_schedule_has_the_numbers_of_ours(
+    schedule: dict[str, Any], predicted: str, order: int, ours: Any, theirs: Any, close: Any
+) -> None:
+    settings = {**schedule, "prediction_type": predicted, "solver_order": order}
+    if predicted == "epsilon" and schedule in (FLOW, ZERO_SNR):
+        with pytest.raises(ValueError, match="epsilon prediction cannot start"):
+            theirs(**settings).set_timesteps(4)
+        return
+    pair = both(ours, theirs, {"num_inference_steps": 4}, **settings)
+    results = [end(scheduler, normals(2, 3)) for scheduler in pair]
+    torch.testing.assert_close(*results, **close)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("predicted", ["epsilon", "sample", "v_prediction"])
+def test_single_precision_has_the_numbers_of_ours_and_half_is_rounded_from_it(
+    predicted: str, order: int, ours: Any, theirs: Any, prediction: str
+) -> None:
+    settings = {**STABLE_DIFFUSION, "prediction_type": predicted, "solver_order": order}
+    pair = both(ours, theirs, {"sigmas": [9.0, 3.0, 0.7, 0.2]}, **settings)
+    results = [end(scheduler, normals(2, 3).float()) for scheduler in pair]
+    tolerance = {"data": 1e-6, "noise": 1e-5}[prediction]
+    torch.testing.assert_close(*results, rtol=tolerance, atol=tolerance)
+    half, single = (theirs(**settings) for _ in range(2))
+    for scheduler in (half, single):
+        scheduler.set_timesteps(3)
+    sample, drawn = normals(2, 3).bfloat16(), [generators(4, 5), generators(4, 5)]
+    for index, t in enumerate(half.timesteps):
+        output = normals(2, 3, seed=index).bfloat16()
+        exact = single.step(output.float(), t, sample.float(), drawn[0]).prev_sample
+        sample = half.step(output, t, sample, drawn[1]).prev_sample
+        assert exact.dtype == torch.float32 and torch.equal(sample, exact.bfloat16())
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(
+    "schedule", [STABLE_DIFFUSION, FLOW, ZERO_SNR], ids=["SD", "flow", "zero SNR"]
+)
+def test_a_run_may_begin_at_any_call(
+    schedule: dict[str, Any], order: int, ours: Any, theirs: Any, close: Any
+) -> None:
+    grid = {"num_inference_steps": 4}
+    calls = len(both(ours, theirs, grid, **schedule, solver_order=order)[1].timesteps)
+    for begin, by_index in itertools.product(range(calls), (True, False)):
+        pair = both(ours, theirs, grid, **schedule, solver_order=order)
+        results = []
+        for scheduler in pair:
+            at = scheduler.timesteps[begin : begin + 1].repeat(2)
+            sample = scheduler.add_noise(normals(2, 3), normals(2, 3, seed=1), at)
+            if by_index:
+                scheduler.set_begin_index(begin)
+                assert scheduler.begin_index == begin
+            results += [sample, end(scheduler, sample, begin=begin)]
+            assert scheduler.step_index == calls
+        torch.testing.assert_close(results[0], results[2], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(results[1], results[3], **close)
+
+
+@pytest.mark.parametrize(
+    "schedule", [STABLE_DIFFUSION, FLOW, ZERO_SNR], ids=["SD", "flow", "zero SNR"]
+)
+def test_noise_of_training_is_that_of_ours(
+    schedule: dict[str, Any], ours: Any, theirs: Any
+) -> None:
+    own, other = ours(**schedule), theirs(**schedule)
+    clean, noise = normals(4, 1, 2, 2), normals(4, 1, 2, 2, seed=1)
+    for timesteps in (torch.tensor([0, 1, 640, 999]), torch.tensor([333])):
+        found = other.add_noise(clean, noise, timesteps)
+        torch.testing.assert_close(
+            found, own.add_noise(clean, noise, timesteps), rtol=1e-12, atol=1e-12
+        )
+        assert torch.equal(found, other.scale_noise(clean, timesteps, noise))
+        assert other.add_noise(clean.half(), noise.half(), timesteps).dtype == torch.float16
+
+
+def test_a_list_of_generators_gives_an_image_in_any_batch(theirs: Any) -> None:
+    def ends(sample: Tensor, *seeds: int) -> Tensor:
+        scheduler = theirs(**STABLE_DIFFUSION)
+        scheduler.set_timesteps(3)
+        return end(scheduler, sample, seeds)
+
+    sample = normals(3, 2)
+    whole = ends(sample, 4, 5, 6)
+    for i, seed in enumerate((4, 5, 6)):
+        assert torch.equal(ends(sample[i : i + 1], seed), whole[i : i + 1])
+    assert not torch.equal(ends(sample, 4, 5, 7), whole)
+
+
+def test_a_run_goes_on_in_a_copy_and_from_a_file(theirs: Any) -> None:
+    scheduler = theirs(**STABLE_DIFFUSION)
+    scheduler.set_timesteps(3)
+    sample, output = normals(2, 3), normals(2, 3, seed=1)
+    for t in scheduler.timesteps[:4]:
+        sample = scheduler.step(output, t, sample, generator=generators(4, 5)).prev_sample
+    file = io.BytesIO()
+    pickle.dump(scheduler, file)
+    file.seek(0)
+    others = [copy.deepcopy(scheduler), pickle.load(file)]
+    results = []
+    for one in (scheduler, *others):
+        drawn, found = generators(6, 7), sample
+        for t in one.timesteps[4:]:
+            (found,) = one.step(output, t, found, drawn, return_dict=False)
+        results.append(found)
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+def test_its_configuration_is_saved_and_loaded(theirs: Any, tmp_path: Path) -> None:
+    scheduler = theirs(**STABLE_DIFFUSION, eta=0.3, solver_order=1, trained_betas=np.full(9, 0.1))
+    scheduler.save_pretrained(tmp_path)
+    again = theirs.from_pretrained(tmp_path)
+    assert again.config.eta == 0.3 and again.order == 1 and len(again.alphas_cumprod) == 9
+    theirs_before = diffusers.DPMSolverMultistepScheduler(**STABLE_DIFFUSION, steps_offset=1)
+    taken = theirs.from_config(theirs_before.config, solver_order=3)
+    assert taken.config.beta_schedule == "scaled_linear" and taken.order == 3
+    back = diffusers.DPMSolverMultistepScheduler.from_config(taken.config)
+    assert back.config.steps_offset == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "grid", "says"),
+    [
+        ({"solver_order": 4}, {}, "`solver_order` must be one of"),
+        ({"prediction_type": "score"}, {}, "`prediction_type` must be one of"),
+        ({"eta": math.nan}, {}, "`eta` must be a number"),
+        ({"use_karras_sigmas": True, "use_exponential_sigmas": True}, {}, "Only one of"),
+        ({}, {}, "exactly one of"),
+        ({}, {"num_inference_steps": 3, "sigmas": [1.0]}, "exactly one of"),
+        ({"use_karras_sigmas": True}, {"sigmas": [1.0]}, "exclude"),
+        ({}, {"num_inference_steps": 0}, "one step or more"),
+        ({}, {"num_inference_steps": 2000}, "descending"),
+        ({}, {"sigmas": [1.0, 2.0]}, "descending"),
+        ({}, {"sigmas": [1.0, math.nan]}, "descending"),
+        ({}, {"sigmas": [1.0, -2.0]}, "descending"),
+        ({}, {"sigmas": [1e4]}, "between 157"),
+        ({}, {"timesteps": [1000]}, "descending"),
+        (FLOW, {"sigmas": [2.0]}, "between 1 and 0"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    options: dict[str, Any], grid: dict[str, Any], says: str, theirs: Any
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        theirs(**options).set_timesteps(**grid)
+    with pytest.raises(NotImplementedError, match="laplace"):
+        theirs(beta_schedule="laplace")
+
+
+def test_a_call_out_of_place_is_named(theirs: Any) -> None:
+    scheduler, sample = theirs(), normals(2, 3)
+    with pytest.raises(ValueError, match="Run `set_timesteps` first"):
+        scheduler.step(sample, 3, sample)
+    scheduler.set_timesteps(2)
+    with pytest.raises(ValueError, match="the timestep is 3"):
+        scheduler.step(sample, 3, sample)
+    end(scheduler, sample)
+    with pytest.raises(ValueError, match="is over"):
+        scheduler.step(sample, 3, sample)
+    scheduler.set_timesteps(2)
+    scheduler.set_begin_index(9)
+    with pytest.raises(ValueError, match="begin index is 9"):
+        scheduler.step(sample, 3, sample)
+
+
+def test_the_method_chooses_the_order_and_only_the_three_are_there() -> None:
+    scheduler = target("diffusers")
+    for order in (1, 2, 3):
+        (text,) = scheduler.files(method_program(f"seeds-{order}")).values()
+        assert f"solver_order: Literal[1, 2, 3] = {order}," in text
+    with pytest.raises(UnknownNameError, match="known: seeds-1, seeds-2, seeds-3"):
+        scheduler.files(method_program("seeds-2s"))
