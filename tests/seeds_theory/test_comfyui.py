@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from comfy_host import CONST, EPS, KSAMPLER, Guider, comfy, initial, load  # noqa: F401
 from torch import Tensor
 
 import seeds_theory.comfyui
@@ -26,106 +23,17 @@ from seeds_theory.errors import (
 from seeds_theory.kdiffusion import run
 from seeds_theory.solver import Solver
 
+pytestmark = pytest.mark.usefixtures("comfy")
 PACKAGE = Path(seeds_theory.comfyui.__file__).parent
 SIGMAS = torch.tensor([14.6, 5.0, 2.0, 0.7, 0.03, 0.0])
 FLOW = torch.tensor([1.0, 0.9, 0.6, 0.2, 0.0])
 WIDGETS = {"method": "seeds-3", "eta": 1.0, "s_noise": 1.0, "nodes": "", "seeds": ""}
 
 
-# ------------------------------------------------------------------------------- a host like ComfyUI
-
-
-class EPS:
-    """The model's states are x0 + sigma noise."""
-
-
-class CONST:
-    """The model's states are (1 - sigma) x0 + sigma noise."""
-
-
-class InpaintModel:
-    """What a sampler is given as its model: it mixes the known part of an image in, here nothing."""
-
-    def __init__(self, guider: Any) -> None:
-        self.inner_model = guider
-
-    def __call__(
-        self, x: Tensor, sigma: Tensor, denoise_mask: Any, model_options: dict, seed: int | None
-    ) -> Tensor:
-        assert model_options == {"transformer_options": {}}
-        assert (sigma.shape, sigma.dtype) == ((len(x),), x.dtype)
-        return self.inner_model(x, sigma)
-
-
-class Guider:
-    """The host's model with its conditions: a callable that knows where the model's sampling object is."""
-
-    def __init__(self, sampling: object) -> None:
-        self.seen: list[float] = []
-        self.model_patcher = SimpleNamespace(
-            get_model_object={"model_sampling": sampling}.__getitem__
-        )
-
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        self.seen.append(float(sigma[0]))
-        return torch.tanh(x / (1 + sigma.reshape(-1, 1, 1, 1) ** 2))
-
-
-class KSAMPLER:
-    """The host's sampler object: a function and its options, called with all that the host has."""
-
-    def __init__(self, sampler_function: Callable, extra_options: dict[str, Any]) -> None:
-        self.sampler_function, self.extra_options = sampler_function, extra_options
-
-    def sample(
-        self, guider: Guider, sigmas: Tensor, noise: Tensor, seed: int | None, callback: Any = None
-    ) -> Tensor:
-        options = {"model_options": {"transformer_options": {}}, "seed": seed}
-        each = callback and (lambda k: callback(k["i"], k["denoised"], k["x"], len(sigmas) - 1))
-        return self.sampler_function(
-            InpaintModel(guider),
-            noise,
-            sigmas,
-            extra_args={**options, "denoise_mask": None},
-            callback=each,
-            disable=True,
-            **self.extra_options,
-        )
-
-
-@pytest.fixture(autouse=True)
-def comfy(monkeypatch: pytest.MonkeyPatch) -> None:
-    modules = {
-        "comfy": {},
-        "comfy.samplers": {"KSAMPLER": KSAMPLER},
-        "comfy.model_sampling": {"CONST": CONST, "EPS": EPS},
-    }
-    for name, contents in modules.items():
-        module = ModuleType(name)
-        vars(module).update(contents)
-        monkeypatch.setitem(sys.modules, name, module)
-
-
-def load(folder: Path) -> ModuleType:
-    """A custom node as ComfyUI loads it: a folder, by its path."""
-    spec = importlib.util.spec_from_file_location(
-        str(folder).replace(".", "_x_"), folder / "__init__.py"
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def sampler(**widgets: Any) -> KSAMPLER:
     node = seeds_theory.comfyui.NODE_CLASS_MAPPINGS["SamplerSEEDS"]()
     (found,) = getattr(node, node.FUNCTION)(**WIDGETS | widgets)
     return found
-
-
-def initial(seed: int, batch: int = 3) -> Tensor:
-    """The host's noise, of one generator for the batch."""
-    return torch.randn(batch, 4, 2, 2, generator=torch.Generator().manual_seed(seed))
 
 
 # --------------------------------------------------------------------------------------- the folder

@@ -12,7 +12,7 @@ from seeds_theory.emit.python import Python
 
 _PHI = '''\
 def phi(k, z):
-    """(e^z - sum_{j<k} z^j / j!) / z^k without cancellation: a series of one sign near 0, else a recurrence."""
+    """(e^z - sum_{j<k} z^j / j!) / z^k without cancellation: a series of one sign, or a recurrence."""
     if 0 <= z <= 3:
         return sum(z**n / math.factorial(n + k) for n in range(30))
     if -3 <= z < 0:
@@ -50,9 +50,9 @@ def identifier(method: MethodProgram) -> str:
 def rows(method: MethodProgram) -> str:
     """The function of a step: a tuple (level, state, drift weights, noise weights) for each model call."""
     step, name = method.step, identifier(method)
-    claims = " and ".join(method.claims)
+    claims = ", ".join(method.claims)
     calls = "one model call" if method.calls == 1 else f"{method.calls} model calls"
-    doc = f"{method.name}: {calls} from noise level s down to t (claims {claims})."
+    doc = f"{method.name}: {calls} from noise level s down to t.\n\n    Claims: {claims}.\n    "
     program = replace(step.program, name=name)
     return PythonMath().step(replace(step, program=program), doc)
 

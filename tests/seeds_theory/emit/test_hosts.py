@@ -6,10 +6,12 @@ import copy
 import importlib.util
 import io
 import itertools
+import json
 import math
 import pickle
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,11 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from comfy_host import CONST, EPS, KSAMPLER, Guider, comfy, initial, load  # noqa: F401
 from torch import Tensor
 
-from seeds_theory import UnknownNameError
+from seeds_theory import METHODS, ParameterError, SeededNoise, UnknownNameError
 from seeds_theory.emit.method import method_program
 from seeds_theory.emit.targets import target
+from seeds_theory.kdiffusion import run
+from seeds_theory.solver import Solver
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -341,3 +346,206 @@ def test_the_method_chooses_the_order_and_only_the_three_are_there() -> None:
         assert f"solver_order: Literal[1, 2, 3] = {order}," in text
     with pytest.raises(UnknownNameError, match="known: seeds-1, seeds-2, seeds-3"):
         scheduler.files(method_program("seeds-2s"))
+
+
+PIPELINE = """
+import importlib.util, json, sys
+for ours in ("seeds_theory", "toy_models", "proofs_checks", "gpu_runs", "sympy"):
+    sys.modules[ours] = None  # an import of it raises
+import torch
+spec = importlib.util.spec_from_file_location("scheduling_seeds", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+scheduler = module.SEEDSScheduler()
+scheduler.set_timesteps(3)
+sample = torch.full((1, 2), 0.3, dtype=torch.float64)
+generator = torch.Generator().manual_seed(4)
+for t in scheduler.timesteps:
+    output = torch.tanh(1.3 * sample + round(float(t)) / 1000)
+    sample = scheduler.step(output, t, sample, generator=generator).prev_sample
+print(json.dumps(sample.tolist()))
+"""
+
+
+def test_the_file_needs_nothing_of_ours(tmp_path: Path) -> None:
+    (path,) = written(tmp_path, "diffusers", "seeds-2")
+    found = subprocess.run(
+        [sys.executable, "-c", PIPELINE, str(path)], capture_output=True, text=True, check=True
+    )
+    scheduler = SEEDSScheduler(solver_order=2)
+    scheduler.set_timesteps(3)
+    expected = end(scheduler, torch.full((1, 2), 0.3, dtype=torch.float64), seeds=(4,))
+    torch.testing.assert_close(
+        torch.tensor(json.loads(found.stdout), dtype=torch.float64), expected, rtol=1e-12, atol=0
+    )
+
+
+STYLE = ("--isolated", "--line-length", "119")  # of diffusers
+RULES = ("--select", "C,E,F,I,W,UP", "--ignore", "C901", "--target-version", "py310")
+
+
+@pytest.mark.parametrize(
+    ("to", "prediction", "lines_after_imports"),
+    [("diffusers", "data", 2), ("diffusers", "noise", 2), ("comfyui", "data", -1)],
+)
+def test_the_files_are_clean_and_formatted(
+    to: str, prediction: str, lines_after_imports: int, tmp_path: Path
+) -> None:
+    written(tmp_path, to, "seeds-1", prediction)
+    sorted_so = ("--config", f"lint.isort.lines-after-imports={lines_after_imports}")
+    for command in (("check", *RULES, *sorted_so), ("format", "--check")):
+        ruff = [sys.executable, "-m", "ruff", *command, *STYLE, str(tmp_path)]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ------------------------------------------------------------------------------------------ ComfyUI
+
+SIGMAS = torch.tensor([14.6, 5.0, 2.0, 0.7, 0.03, 0.0])
+FLOW_SIGMAS = torch.tensor([1.0, 0.9, 0.6, 0.2, 0.0])
+
+
+@pytest.fixture
+def node(comfy: None, tmp_path: Path) -> Any:  # noqa: F811
+    """The node of a folder in custom_nodes, with the options of its sampler."""
+    written(tmp_path / "seeds", "comfyui", "seeds-2@0.7")
+    return load(tmp_path / "seeds").NODE_CLASS_MAPPINGS["SamplerSEEDS"]
+
+
+def sampler(node: Any, **widgets: Any) -> KSAMPLER:
+    (found,) = getattr(node(), node.FUNCTION)(**widgets)
+    return found
+
+
+@pytest.mark.parametrize("sampling", [EPS(), CONST()], ids=["eps", "flow"])
+def test_a_node_runs_every_method_as_ours(sampling: object, node: Any) -> None:
+    flow = isinstance(sampling, CONST)
+    sigmas = FLOW_SIGMAS if flow else SIGMAS
+    x = sigmas[0] * initial(5).double()
+    for method, eta in itertools.product([*METHODS, "seeds-2@0.7"], (0.0, 0.5, 1.0)):
+        guider, seen, expected_seen = Guider(sampling), [], []
+        found = sampler(node, method=method, eta=eta, s_noise=1.1).sample(
+            guider, sigmas, x, seed=7, callback=lambda *call, to=seen: to.append(call)
+        )
+        ours = Guider(sampling)
+        expected = run(
+            Solver(method),
+            ours,
+            x,
+            sigmas,
+            callback=lambda told, to=expected_seen: to.append(told),
+            eta=eta,
+            s_noise=1.1,
+            noise=SeededNoise([7, 8, 9]),
+            flow=flow,
+        )
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        assert guider.seen == pytest.approx(ours.seen, rel=1e-14)
+        for (i, denoised, state, _), told in zip(seen, expected_seen, strict=True):
+            assert i == told["i"]
+            torch.testing.assert_close(denoised, told["denoised"], rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(state, told["x"], rtol=1e-12, atol=1e-12)
+
+
+def test_a_prompt_with_the_method_alone_has_the_images_of_ours_in_single_precision(
+    node: Any,
+) -> None:
+    x = SIGMAS[0] * initial(5)
+    found = sampler(node, method="seeds-3").sample(Guider(EPS()), SIGMAS, x, seed=7)
+    expected = run(Solver("seeds-3"), Guider(EPS()), x, SIGMAS, noise=SeededNoise([7, 8, 9]))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_folder_says_what_the_host_asks_for(node: Any, tmp_path: Path) -> None:
+    inputs = node.INPUT_TYPES()
+    (method,) = inputs["required"].values()
+    assert method[0] == [*METHODS, "seeds-2@0.7"] and method[1]["default"] == "seeds-2@0.7"
+    assert {name: of["default"] for name, (_, of) in inputs["optional"].items()} == {
+        "eta": 1.0,
+        "s_noise": 1.0,
+        "seeds": "",
+    }
+    project = tomllib.loads((tmp_path / "seeds" / "pyproject.toml").read_text())
+    assert project["project"]["dependencies"] == [] and "comfy" in project["tool"]
+    licence = Path(__file__).parents[3] / "LICENSE"
+    assert (tmp_path / "seeds" / "LICENSE").read_text() == licence.read_text()
+
+
+@pytest.mark.parametrize("sampling", [EPS(), CONST()], ids=["eps", "flow"])
+def test_grids_that_the_hosts_nodes_make(sampling: object, node: Any) -> None:
+    def ends(levels: list[float], eta: float = 1.0) -> Tensor:
+        found = sampler(node, method="seeds-2", eta=eta)
+        return found.sample(Guider(sampling), torch.tensor(levels), x, seed=7)
+
+    x = initial(5)
+    for none in ([], [0.0], [0.7]):
+        assert torch.equal(ends(none), x)
+    assert torch.equal(ends([1.0, 0.0]), Guider(sampling)(x, torch.ones(3)))
+    assert torch.equal(ends([0.9, 0.6, 0.6, 0.2, 0.0, 0.0]), ends([0.9, 0.6, 0.2, 0.0]))
+    there = ends([0.2, 0.3, 0.4, 0.5], eta=0.0)
+    coarse, fine = (
+        ends(torch.linspace(0.2, 0.5, n + 1).tolist(), eta=0.0) - there for n in (6, 12)
+    )
+    assert coarse.norm() < 1e-2 * x.norm() and fine.isfinite().all()
+    if isinstance(sampling, CONST):
+        assert torch.equal(ends([1.05, 0.5]), ends([1.0, 0.5]))
+    with pytest.raises(ValueError, match="only with eta = 0"):
+        ends([0.2, 0.5])
+
+
+def test_an_image_has_its_seed_in_any_batch(node: Any) -> None:
+    x = SIGMAS[0] * initial(5)
+    whole = sampler(node, method="seeds-3s", seeds="12, 7-8")
+    found = whole.sample(Guider(EPS()), SIGMAS, x, seed=1)
+    alone = sampler(node, method="seeds-3s", seeds="7").sample(
+        Guider(EPS()), SIGMAS, x[1:2], seed=1
+    )
+    assert torch.equal(found[1:2], alone)
+    assert torch.equal(whole.sample(Guider(EPS()), SIGMAS, x, seed=2), found)
+    with pytest.raises(ValueError, match="got 3 seeds for a batch of 1"):
+        whole.sample(Guider(EPS()), SIGMAS, x[:1], seed=1)
+    for wrong in ("five", "7-", "9-8", "7,,8"):
+        with pytest.raises(ValueError, match="seeds are numbers and ascending ranges"):
+            sampler(node, method="seeds-1", seeds=wrong)
+
+
+def test_without_a_seed_torch_draws_and_noise_has_the_models_scale(node: Any) -> None:
+    x = SIGMAS[0] * initial(5)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = sampler(node, method="seeds-3").sample(Guider(EPS()), SIGMAS, x, seed=None)
+        torch.manual_seed(0)
+        expected = run(Solver("seeds-3"), Guider(EPS()), x, SIGMAS)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    scaled = CONST()
+    scaled.noise_scale = 8.0  # type: ignore[attr-defined]
+    results = [
+        sampler(node, method="seeds-1", s_noise=s_noise).sample(
+            Guider(sampling), FLOW_SIGMAS[:-1], initial(5), seed=3
+        )
+        for sampling, s_noise in ((scaled, 0.5), (CONST(), 4.0))
+    ]
+    assert torch.equal(*results)
+
+
+NODES = """
+import importlib.util, sys
+for ours in ("seeds_theory", "toy_models", "proofs_checks", "gpu_runs", "sympy", "scipy"):
+    sys.modules[ours] = None  # an import of it raises
+spec = importlib.util.spec_from_file_location("seeds", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.modules["seeds"] = module
+spec.loader.exec_module(module)
+print(*module.NODE_CLASS_MAPPINGS)
+"""
+
+
+def test_the_folder_needs_nothing_of_ours(tmp_path: Path) -> None:
+    first, *_ = written(tmp_path, "comfyui", "seeds-3")
+    found = subprocess.run(
+        [sys.executable, "-c", NODES, str(first)], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "SamplerSEEDS\n"
+    with pytest.raises(ParameterError, match="data prediction; got 'noise'"):
+        target("comfyui").files(method_program("seeds-3", "noise"))
