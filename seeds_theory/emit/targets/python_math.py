@@ -52,9 +52,10 @@ def rows(method: MethodProgram) -> str:
     step, name = method.step, identifier(method)
     claims = ", ".join(method.claims)
     calls = "one model call" if method.calls == 1 else f"{method.calls} model calls"
-    doc = f"{method.name}: {calls} from noise level s down to t.\n\n    Claims: {claims}.\n    "
-    program = replace(step.program, name=name)
-    return PythonMath().step(replace(step, program=program), doc)
+    doc = f"{method.name}: {calls} from noise level s down to t.\n\nClaims: {claims}.\n"
+    text = PythonMath().step(replace(step, program=replace(step.program, name=name)), doc)
+    # A single row stays on its line, as ruff sets it.
+    return re.sub(r"\(\n +(.*)\n +\)", r"(\1)", text) if method.calls == 1 else text
 
 
 def helpers(*methods: MethodProgram) -> list[str]:
