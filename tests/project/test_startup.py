@@ -236,7 +236,7 @@ WITHOUT_EXTRAS = {
     "from toy_models import gaussian_study": "toys",
     "import toy_models.few_steps": "toys",
     "import toy_models.plots": "toys",
-    "from proofs_checks import all_claims": "theory",
+    "import proofs_checks; proofs_checks.all_claims()": "theory",
     "import proofs_checks.order_conditions": "theory",
     "from gpu_runs import load_checkpoint": "checkpoints",
     "import gpu_runs.images": "checkpoints",

@@ -83,7 +83,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
 
 def test_a_surprise_is_exit_status_one(monkeypatch):
     wrong = Claim("phi-taylor", "It is not.", "nobody", Verdict.proved, lambda: prove([(x, y)], ""))
-    monkeypatch.setattr("proofs_checks.verify.all_claims", lambda: {"phi-taylor": wrong})
+    monkeypatch.setattr("proofs_checks.verdicts.all_claims", lambda: {"phi-taylor": wrong})
     result = CliRunner().invoke(app, ["phi-taylor"])
     assert result.exit_code == 1
     assert "refuted" in result.stdout
