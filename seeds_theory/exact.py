@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-import sympy as sp
-
 from seeds_theory import prediction as pred
 from seeds_theory.errors import ParameterError
+from seeds_theory.extras import optional_imports
 from seeds_theory.forms import FORM_NUMBERS, Form
 from seeds_theory.prediction import PREDICTIONS, Prediction
+
+with optional_imports():
+    import sympy as sp
 
 lam, lam_s, lam_t = sp.symbols("lambda lambda_s lambda_t", real=True)
 eta = sp.Symbol("eta", nonnegative=True)

@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-import sympy as sp
-
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import DATA, SemilinearForm, lam_s
+from seeds_theory.extras import optional_imports
 from seeds_theory.noise import Moment, Normal, h, moment_factor, noise_scale, path_averages
 from seeds_theory.row import Row
 from seeds_theory.tableau import Tableau, z
+
+with optional_imports():
+    import sympy as sp
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 
-import sympy as sp
-
 from seeds_theory.errors import unknown
+from seeds_theory.extras import optional_imports
 from seeds_theory.nodes import listed_nodes, refuse_nodes
 from seeds_theory.noise import (
     Functional,
@@ -35,6 +34,9 @@ from seeds_theory.noise import (
 from seeds_theory.phi import Phi
 from seeds_theory.registry import Registry
 from seeds_theory.tableau import Orders, Tableau, z
+
+with optional_imports():
+    import sympy as sp
 
 
 def seeds_1() -> Tableau:

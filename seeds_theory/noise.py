@@ -30,10 +30,12 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import sympy as sp
-
 from seeds_theory.exact import DATA, SemilinearForm, diffusion, lam, lam_t
+from seeds_theory.extras import optional_imports
 from seeds_theory.phi import DampedPhi
+
+with optional_imports():
+    import sympy as sp
 
 h = sp.Symbol("h", positive=True)
 """Length of a step in log-SNR."""

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import mpmath
-import sympy as sp
-
+from seeds_theory.extras import optional_imports
 from seeds_theory.special_functions import MAX_ORDER, damped_phi, phi
+
+with optional_imports():
+    import mpmath
+    import sympy as sp
 
 
 class Phi(sp.Function):

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sympy as sp
-
+from seeds_theory.extras import optional_imports
 from seeds_theory.forms import require_prediction, skip_and_out
+
+with optional_imports():
+    import sympy as sp
 
 alpha, sigma = sp.symbols("alpha sigma", nonnegative=True)
 sigma_data = sp.Symbol("sigma_data", positive=True)

@@ -20,14 +20,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import sympy as sp
-
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import SemilinearForm
+from seeds_theory.extras import optional_imports
 from seeds_theory.nodes import require_nodes
 from seeds_theory.noise import Functional, NoiseRule, cuts, interval_lengths, path_values
 from seeds_theory.orders import Orders
 from seeds_theory.phi import Phi
+
+with optional_imports():
+    import sympy as sp
 
 z = sp.Symbol("z", real=True)
 r"""The argument :math:`\zeta h` of a method's weights."""
