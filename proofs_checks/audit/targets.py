@@ -1,4 +1,5 @@
-"""Names of samplers: ``module:function``, ``diffusers:Class?option=value&...``, or one of this library.
+"""Names of samplers: ``module:function``, ``file.py:function``, ``pipe:COMMAND``, ``diffusers:Class``, or one of
+this library; with options, ``?option=value&...``.
 
 An option ends its name at the first ``=``. Its value is a Python literal or a word, in which ``%26`` writes
 ``&`` and ``%25`` writes ``%``, as in any URL.
@@ -9,12 +10,15 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import importlib.util
 import sys
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from proofs_checks.audit import pipe
 from proofs_checks.audit.names import LIBRARIES, require_target_name
 from proofs_checks.audit.peers import library
 from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
@@ -34,9 +38,14 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
     base, _, query = text.partition("?")
     chosen = _parse(query, text) | dict(options or {})
     refuse_protocol_names(text, chosen)
+    file, _, name = base.rpartition(":")
+    if file.endswith(".py"):
+        return Target(text, _function_of_file(Path(file), name), chosen)
     module, colon, name = base.partition(":")
     if not colon:
         return _own(text, base, chosen)
+    if module == "pipe":
+        return Target(text, pipe.load(name, chosen))
     if module == "k_diffusion.sampling":  # its package may lack what it imports
         module = "kdiffusion"
     if module in LIBRARIES:
@@ -65,23 +74,48 @@ def _own(text: str, name: str, options: dict[str, Any]) -> Target:
 
 
 def _function(module: str, name: str) -> Any:
-    if not module or module.startswith(".") or "/" in module or module.endswith(".py"):
+    if not module or module.startswith(".") or "/" in module:
         raise UnknownNameError(
-            f"{module!r} is no name of a module; of a file my_sampler.py write my_sampler:sample, and "
-            "run in its folder"
+            f"{module!r} is no name of a module; of a file write my_sampler.py:sample"
         )
+    return _attribute(
+        _imported(module, lambda: importlib.import_module(module), Path.cwd()), module, name
+    )
+
+
+def _function_of_file(file: Path, name: str) -> Any:
+    """A function of a file of Python, which may import from its own folder."""
+    if not file.is_file():
+        raise UnknownNameError(f"there is no file {file}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec and spec.loader  # it ends with .py
+    found, execute = importlib.util.module_from_spec(spec), spec.loader.exec_module
+
+    def load() -> ModuleType:
+        # As an import does: its own classes may look for their module.
+        sys.modules.setdefault(file.stem, found)
+        execute(found)
+        return found
+
+    return _attribute(_imported(str(file), load, file.resolve().parent), str(file), name)
+
+
+def _imported(what: str, load: Callable[[], ModuleType], folder: Path) -> ModuleType:
     try:
-        with _current_folder_first(), contextlib.redirect_stdout(sys.stderr):
-            found: Any = importlib.import_module(module)
+        with _folder_first(str(folder)), contextlib.redirect_stdout(sys.stderr):
+            return load()
     except ImportError as error:
         raise UnknownNameError(
-            f"cannot import {module!r}: {error}; run in the folder of a file of your own, or install "
+            f"cannot import {what!r}: {error}; run in the folder of a file of your own, or install "
             "the package"
         ) from None
     except (Exception, SystemExit) as error:  # it may be half written, or a script
         raise UnknownNameError(
-            f"importing {module!r} raises {summary(error)}; python -c 'import {module}' shows where"
+            f"importing {what!r} raises {summary(error)}; python with it alone shows where"
         ) from None
+
+
+def _attribute(found: Any, module: str, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             known = [n for n in vars(found) if n.startswith("sample")] if part == name else []
@@ -92,17 +126,16 @@ def _function(module: str, name: str) -> Any:
 
 
 @contextlib.contextmanager
-def _current_folder_first() -> Iterator[None]:
-    """Look for modules in the current folder, where a console script does not look.
+def _folder_first(folder: str) -> Iterator[None]:
+    """Look for modules in the sampler's folder, where a console script does not look.
 
     Afterwards it stays at the end of the path: a sampler may import from its own folder when it is called,
     and what the rest of the process imports is found where it was.
     """
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
+    sys.path.insert(0, folder)
     try:
         yield
     finally:
-        sys.path.remove(here)
-        if here not in sys.path:
-            sys.path.append(here)
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
