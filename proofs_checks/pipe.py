@@ -109,7 +109,7 @@ class Answers(Protocol):
 
 
 class Program:
-    """A program that serves runs; started by the first of them, and ended with the context or the interpreter.
+    """A program that serves runs: started by the first, ended with the context or with the interpreter.
 
     Parameters
     ----------
@@ -280,7 +280,9 @@ class _Process:
         if self._received:
             self._refuse_more()
         self._stdin.close()
-        while self._ended() is None:  # its output may be closed before: then there is nothing to wait for
+        while (
+            self._ended() is None
+        ):  # its output may be closed before: then there is nothing to wait for
             for stream in self._ready(deadline):
                 self._read(stream)
             if self._received:
@@ -385,9 +387,7 @@ def _parse(line: bytes) -> tuple[str, Any]:
         [(name, value)] = message.items()
         if name in ("denoise", "noise", "result", "error"):
             return name, value
-    raise ProgramError(
-        f'prints none of "denoise", "noise", "result" and "error": {_excerpt(line)}'
-    )
+    raise ProgramError(f'prints none of "denoise", "noise", "result" and "error": {_excerpt(line)}')
 
 
 def _refuse_constant(name: str) -> NoReturn:

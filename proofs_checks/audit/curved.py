@@ -24,7 +24,7 @@ from toy_models.convergence import Fit
 from toy_models.mixture import CURVED, GaussianMixture
 from toy_models.paths import Jackknife, squared_shift
 
-GROUPS, SIZE = 16, 1024
+GROUPS, SIZE, COSTLY_SIZE = 16, 1024, 32
 STEPS = (32, 64, 128, 256, 512)
 SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
 
@@ -94,14 +94,15 @@ def curved_study(target: Target, seed: int = 0) -> CurvedStudy | None:
         levels |= {level for pair in recorder.stretches for level in pair}
         if recorder.draws not in (0, len(grid) - 1) or (recorder.draws and recorder.stretches):
             return None
-    paths = _Paths(levels, GROUPS * SIZE, seeded_generator(seed, 0))
-    start = CURVED.marginal(SIGMA_MAX).sample(GROUPS * SIZE, seeded_generator(seed, 1))
+    size = COSTLY_SIZE if target.costly else SIZE
+    paths = _Paths(levels, GROUPS * size, seeded_generator(seed, 0))
+    start = CURVED.marginal(SIGMA_MAX).sample(GROUPS * size, seeded_generator(seed, 1))
     ends = []
     for grid in grids:
         paths.grid = grid
         sigmas = torch.tensor(grid, dtype=torch.float64)
         end = call(target, model, start[..., None, None].clone(), sigmas, paths)
-        ends.append(end.double().reshape(GROUPS, SIZE))
+        ends.append(end.double().reshape(GROUPS, size))
     pairs = list(itertools.pairwise(ends))
     squares = torch.stack([(a - b).square().mean(1) for a, b in pairs], dim=1).numpy()
     shifts = [a.sort(dim=1).values - b.sort(dim=1).values for a, b in pairs]

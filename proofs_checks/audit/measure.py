@@ -31,6 +31,9 @@ MEANS = torch.tensor([0.1, -0.3, 1.0, -3.0, 10.0], dtype=torch.float64)
 
 SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
 STEPS = (16, 32, 64, 128, 256, 512)
+COSTLY_STEPS = (8, 16, 32, 64, 128, 256)
+"""For a costly target: a batch has a row for each step, so half the steps are a quarter of the numbers."""
+
 SHIPPED_STEPS = (8, 16, 32)
 """Fewer for a sampler's own noise source: a Brownian tree draws tens of numbers a step."""
 

@@ -76,9 +76,7 @@ class PipeSampler:
         answers = _Answers(model, x, extra_args, noise_sampler)
         options = dict(self.options) if eta is None else {**self.options, "eta": eta}
         try:
-            result = self.program.run(
-                _flat(x.double()), sigmas.double().tolist(), options, answers
-            )
+            result = self.program.run(_flat(x.double()), sigmas.double().tolist(), options, answers)
         except ProgramError as error:
             raise SamplerFailure(f"the program {error}") from None
         return answers.states(result)
@@ -107,9 +105,7 @@ class _Answers:
     def _first(self, request: NoiseRequest) -> Tensor:
         if self.noise_sampler is None or request.path or request.area:
             return torch.randn_like(self.like)
-        levels = (
-            torch.tensor(v, dtype=torch.float64) for v in (request.sigma, request.sigma_next)
-        )
+        levels = (torch.tensor(v, dtype=torch.float64) for v in (request.sigma, request.sigma_next))
         return self.noise_sampler(*levels)
 
 
@@ -119,7 +115,7 @@ def _flat(x: Tensor) -> np.ndarray:
 
 @dataclass
 class _Trial:
-    """Answers of a trial run: a model that returns 0, no noise; notes whether noise of stretches is enough."""
+    """Answers of a trial run, all zeros; notes whether it asks for noise, and for none but of stretches."""
 
     values_only: bool = True
     asked: bool = False

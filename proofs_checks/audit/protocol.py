@@ -36,6 +36,7 @@ Model = Callable[..., Tensor]
 
 _FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
 _NOT_OF_A_SAMPLER = tuple(Path(file).parent for file in (__file__, torch.__file__))
+_SECONDS, _COSTLY_SECONDS = 30.0, 120.0
 _ALWAYS_GIVEN = ("extra_args", "callback", "disable")
 _NO_OPTIONS = ("model", "x", "sigmas", "noise_sampler", *_ALWAYS_GIVEN)
 
@@ -78,12 +79,14 @@ class Target:
     sampler : follows the protocol.
     options : keyword arguments for every call.
     declared : the orders it claims, if known.
+    costly : every number of a state costs time, as behind a pipe: batches are smaller.
     """
 
     name: str
     sampler: Sampler
     options: Mapping[str, Any] = field(default_factory=dict)
     declared: Declared | None = None
+    costly: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.sampler):
@@ -154,13 +157,14 @@ def call(
     *,
     callback: Callable[[dict[str, Any]], None] | None = None,
     extra_args: dict[str, Any] | None = None,
-    seconds: float = 30.0,
+    seconds: float | None = None,
     seed: int = SEED,
     **options: Any,
 ) -> Tensor:
     """Run a sampler once, with all its normals answered by `noise`; torch is seeded with `seed`.
 
-    What it prints goes to stderr, where it does not mix with a report.
+    What it prints goes to stderr, where it does not mix with a report. It may take 30 `seconds`, a costly
+    target 120, unless another limit is given.
 
     Raises
     ------
@@ -170,6 +174,7 @@ def call(
     keywords: dict[str, Any] = {"disable": True, "callback": callback, "extra_args": extra_args}
     keywords = {name: keywords[name] for name in _ALWAYS_GIVEN if name in target.keywords}
     keywords |= {**target.options, **options}
+    limit = seconds or (_COSTLY_SECONDS if target.costly else _SECONDS)
     with torch.no_grad(), intercepted_draws(noise.draw, seed, x.shape) as interception:
         if noise.injects and target.takes_noise_sampler:
 
@@ -178,7 +183,7 @@ def call(
                     return noise.stretch(_level(sigma), _level(sigma_next), x)
 
             keywords["noise_sampler"] = noise_sampler
-        result = _guarded(lambda: target.sampler(model, x, sigmas, **keywords), seconds)
+        result = _guarded(lambda: target.sampler(model, x, sigmas, **keywords), limit)
     if not isinstance(result, Tensor) or result.shape != x.shape:
         shape = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
         raise SamplerFailure(f"returns {shape} for states {tuple(x.shape)}")

@@ -8,7 +8,7 @@ from functools import cached_property
 from proofs_checks.audit.curved import CurvedStudy, curved_study
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
-from proofs_checks.audit.measure import Measurement
+from proofs_checks.audit.measure import COSTLY_STEPS, Measurement
 from proofs_checks.audit.protocol import Target
 
 
@@ -24,6 +24,8 @@ class Subject:
     @cached_property
     def measurement(self) -> Measurement:
         """What the sampler does on Gaussian data."""
+        if self.target.costly:
+            return Measurement(self.target, COSTLY_STEPS)
         return Measurement(self.target)
 
     @cached_property

@@ -1,5 +1,5 @@
-"""Names of samplers: ``module:function``, ``file.py:function``, ``pipe:COMMAND``, ``diffusers:Class``, or one of
-this library; with options, ``?option=value&...``.
+"""Names of samplers: ``module:function``, ``file.py:function``, ``pipe:COMMAND``, ``diffusers:Class``, or one
+of this library; all with options, ``?option=value&...``.
 
 An option ends its name at the first ``=``. Its value is a Python literal or a word, in which ``%26`` writes
 ``&`` and ``%25`` writes ``%``, as in any URL.
@@ -45,7 +45,7 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
     if not colon:
         return _own(text, base, chosen)
     if module == "pipe":
-        return Target(text, pipe.load(name, chosen))
+        return Target(text, pipe.load(name, chosen), costly=True)
     if module == "k_diffusion.sampling":  # its package may lack what it imports
         module = "kdiffusion"
     if module in LIBRARIES:

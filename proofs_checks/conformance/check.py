@@ -99,7 +99,9 @@ class Replay:
             self._note(f"{self._calls} model calls instead of {calls}")
         if self._requests < requests:
             missing = describe(self._case.noise[self._requests][0])
-            self._note(f"asks {self._requests} times for noise instead of {requests}: not for {missing}")
+            self._note(
+                f"asks {self._requests} times for noise instead of {requests}: not for {missing}"
+            )
         off = _distance(result, self._case.states[-1])
         if off:
             self._note(f"the result is off by {off:.2g}")

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
     from proofs_checks.conformance.check import Results
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    help="Test vectors for samplers in any language, and a check of programs against them. "
+    "Example: [bold]seeds-conformance check -- ./my_sampler[/bold]; each command's --help has one, too.",
+)
 
 
 def _names() -> Iterable[str]:
@@ -45,8 +50,8 @@ def write(
 ) -> None:
     """Compute the vectors of every sampler of the library: a JSON file each, and their schema.
 
-    A case is a grid, an eta and states; the normals with the stretches that they belong to; and what must come
-    out: the model's inputs at every call and the state after every step.
+    A case is a grid, an eta and states; the normals, with the stretches that they belong to; and what must
+    come out: the model's inputs at every call and the state after every step.
 
     Example: [bold]seeds-conformance write vectors[/bold]
     """
@@ -86,8 +91,8 @@ def check(
 ) -> None:
     """Run the vectors against a program that speaks the protocol on its standard input and output.
 
-    A line for each case that fails says what differs first. Samplers that the program answers with an error are
-    not offered; that is no failure if others are, but of those that --method names.
+    A line for each case that fails says what differs first. Samplers that the program answers with an error
+    are not offered; that is no failure if others are, but of those that --method names.
 
     Exit status: 0 all that is offered is right, 1 something is not, 2 a wrong call.
 

@@ -154,7 +154,12 @@ def compute(method: str) -> dict[str, Any]:
         row = len(MODEL["means"][0])
         unit = list(itertools.islice(numbers, BATCH * row))
         x = [[round(sigmas[0] * z, 3) for z in unit[i : i + row]] for i in range(0, len(unit), row)]
-        run = {"name": name, "options": {"method": method, **options}, "sigmas": list(sigmas), "x": x}
+        run = {
+            "name": name,
+            "options": {"method": method, **options},
+            "sigmas": list(sigmas),
+            "x": x,
+        }
         cases.append(run | record(method, options, sigmas, model, x, numbers))
     return {"format": FORMAT, "method": method, "model": MODEL, "cases": cases}
 
