@@ -73,20 +73,16 @@ class NoiseRequest:
         """From what stands in a message; raises ProgramError."""
         try:
             given = dict(value)
-            found = cls(
-                _level(given.pop("from")),
-                _level(given.pop("to")),
-                _whole(given.pop("degree"), 1, _MOST_DEGREE),
-                given.pop("form", "data"),
-                _whole(given.pop("path", 0.0), 0, 2**31),
-                given.pop("area", False),
-            )
+            levels = _level(given.pop("from")), _level(given.pop("to"))
+            degree = _whole(given.pop("degree"), 1, _MOST_DEGREE)
+            path = _whole(given.pop("path", 0.0), 0, 2**31)
+            form, area = given.pop("form", "data"), given.pop("area", False)
+            fits = isinstance(form, str) and isinstance(area, bool) and levels[0] > levels[1]
+            if given or not fits:
+                raise ValueError(value)
         except (KeyError, TypeError, ValueError):
             raise ProgramError(f"asks for noise in a way that is none: {_excerpt(value)}") from None
-        fits = isinstance(found.form, str) and isinstance(found.area, bool)
-        if given or not fits or not found.sigma > found.sigma_next:
-            raise ProgramError(f"asks for noise in a way that is none: {_excerpt(value)}")
-        return found
+        return cls(*levels, degree, form, path, area)
 
     def to_json(self) -> dict[str, Any]:
         """What stands in a message: what is not the default."""

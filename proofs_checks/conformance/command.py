@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     rich_markup_mode="rich",
     no_args_is_help=True,
-    help="Test vectors for samplers in any language, and a check of programs against them. "
+    help="Test vectors for samplers in any language, and a check of programs against them.\n\n"
     "Example: [bold]seeds-conformance check -- ./my_sampler[/bold]; each command's --help has one, too.",
 )
 
