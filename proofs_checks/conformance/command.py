@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from proofs_checks.conformance.check import Results
 
+_MOST_NAMED = 8  # of the samplers that a program does not offer
+
 app = typer.Typer(
     rich_markup_mode="rich",
     no_args_is_help=True,
@@ -124,7 +126,8 @@ def _print(console: Console, results: Results) -> None:
         console.print(table)
     faults = [f"{o.case.variant}, {o.case.name}: {o.fault}" for o in results.faults]
     if absent:
-        faults.append(f"not offered: {', '.join(absent)}")
+        few = len(absent) <= _MOST_NAMED
+        faults.append(f"not offered: {', '.join(absent) if few else f'{len(absent)} others'}")
     if not table.row_count and results.outcomes:
         faults.append(f"nothing is offered: it {results.outcomes[0].fault}")
     if results.ended:
