@@ -127,6 +127,11 @@ class Program:
     def __str__(self) -> str:
         return shlex.join(self.command)
 
+    @property
+    def running(self) -> bool:
+        """Whether it has been started, and not been ended."""
+        return self._process is not None
+
     def __enter__(self) -> Program:
         return self
 
@@ -194,7 +199,7 @@ class Program:
                 states, sigma = _denoise_request(value, x.shape)
                 message = {"denoised": answers.denoised(states, sigma).tolist()}
 
-    def finish(self, seconds: float = 2.0) -> None:
+    def finish(self, seconds: float) -> None:
         """End its input and wait for it to end; raises ProgramError if it does not, or with a status."""
         if self._process is None:
             return

@@ -23,7 +23,7 @@ from proofs_checks.audit.protocol import Model, NoiseSampler, SamplerFailure
 from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal
 from seeds_theory.errors import ParameterError
 
-_TRIAL_SECONDS = 30.0
+_TRIAL_SECONDS = 60.0
 _TRIAL_LEVELS = grid(12)
 
 

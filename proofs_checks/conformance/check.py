@@ -174,11 +174,11 @@ def _distance(x: np.ndarray, due: Any) -> float:
 
 
 def check(
-    command: Sequence[str], cases: Sequence[Case], *, seconds: float = 10.0, progress: bool = False
+    command: Sequence[str], cases: Sequence[Case], *, seconds: float = 30.0, progress: bool = False
 ) -> Results:
     """Run a program on all cases, and end it.
 
-    seconds : the longest that a run may take.
+    seconds : the longest that a run may take, with the program's start, and the program's end.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def check(
             if breaks == MOST_BREAKS:
                 return Results(tuple(outcomes), f"given up after {breaks} runs that did not end")
         try:
-            program.finish()
+            program.finish(seconds)
         except ProgramError as error:
             return Results(tuple(outcomes), str(error))
     return Results(tuple(outcomes))

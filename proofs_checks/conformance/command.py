@@ -89,7 +89,7 @@ def check(
             help="The vectors; by default those that come with the package.",
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="The longest that a run may take.")] = 10,
+    seconds: Annotated[float, typer.Option(min=0.1, help="The longest that a run may take.")] = 30,
 ) -> None:
     """Run the vectors against a program that speaks the protocol on its standard input and output.
 

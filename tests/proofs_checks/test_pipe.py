@@ -97,12 +97,13 @@ def test_numbers_come_back_exactly_and_a_program_serves_many_runs(program, tmp_p
     assert [sigma for _, sigma in echo.requests] == [0.1] * 3
     assert np.array_equal(echo.requests[0][0], x)
     assert len(pids(tmp_path)) == 1
-    served.finish()
+    served.finish(30.0)
 
 
 def test_a_request_for_noise_is_what_it_says(program) -> None:
-    served, echo = program(
-        """
+    served, echo = (
+        program(
+            """
         run = read()["run"]
         first = ask({"noise": {"from": 2, "to": 1.5, "degree": 1}})["noise"]
         others = ask({"noise": {"to": 1, "from": 1.5, "degree": 3, "form": "noise", "path": 2}})
@@ -110,7 +111,9 @@ def test_a_request_for_noise_is_what_it_says(program) -> None:
         assert [len(first), len(others["noise"]), len(first[0])] == [1, 3, 3]
         tell(json.dumps({"result": run["x"]}))
         """
-    ), Echo()
+        ),
+        Echo(),
+    )
     served.run(X, [2.0, 1.0], {}, echo)
     assert echo.requests == [
         NoiseRequest(2.0, 1.5),
@@ -163,7 +166,7 @@ FAULTS = {
     "tell('[1, 2]'); read()": "none of",
     "tell('3'); read()": "none of",
     "tell('{}'); read()": "none of",
-    'tell(\'{"answer": 1}\'); read()': "none of",
+    "tell('{\"answer\": 1}'); read()": "none of",
     "tell('{\"result\": ' + '[' * 100000); read()": "no JSON",
     "sys.stdout.buffer.write(b'\\xff\\xfe\\n'); sys.stdout.flush(); read()": "no JSON",
     "tell(''); read()": "no JSON",
@@ -177,8 +180,8 @@ FAULTS = {
     "read(); tell('{\"result\": [[1, 2], [3, 1e999], [4, 5]]}')": "not finite",
     "read(); tell('{\"result\": null}')": "no numbers",
     "read(); tell('{\"denoise\": 3}')": "without",
-    "read(); tell('{\"denoise\": {\"x\": " + ROWS + ', "sigma": 0}}\')': "at the level",
-    "read(); tell('{\"denoise\": {\"x\": [1], \"sigma\": 1}}')": "sends states that are no",
+    'read(); tell(\'{"denoise": {"x": ' + ROWS + ', "sigma": 0}}\')': "at the level",
+    'read(); tell(\'{"denoise": {"x": [1], "sigma": 1}}\')': "sends states that are no",
     # Asks for noise in a way that is none.
     'read(); tell(\'{"noise": {"from": 1, "to": 2, "degree": 1}}\')': "in a way that is none",
     'read(); tell(\'{"noise": {"from": 2, "to": 0, "degree": 1}}\')': "in a way that is none",
@@ -186,7 +189,7 @@ FAULTS = {
     'read(); tell(\'{"noise": {"from": 2, "to": 1, "degree": 1e9}}\')': "in a way that is none",
     'read(); tell(\'{"noise": {"from": 2, "to": 1, "degree": 1.5}}\')': "in a way that is none",
     'read(); tell(\'{"noise": {"from": 2, "to": 1, "degree": 1, "eta": 1}}\')': "a way that is none",
-    'read(); tell(\'{"noise": [2, 1]}\')': "in a way that is none",
+    "read(); tell('{\"noise\": [2, 1]}')": "in a way that is none",
 }
 
 
@@ -205,7 +208,7 @@ def test_a_bad_program_is_one_line_and_is_gone(lines: str, program, tmp_path: Pa
 
 
 def test_a_long_message_to_a_program_that_never_reads_does_not_lock_up(program) -> None:
-    served = program("tell('{\"error\": \"no\"}'); time.sleep(60)")
+    served = program('tell(\'{"error": "no"}\'); time.sleep(60)')
     with pytest.raises(ProgramError, match="before it has read"):
         served.run(np.ones((3, 100_000)), [2.0, 1.0], {}, Echo(), seconds=30.0)
     served = program("time.sleep(60)")
@@ -259,7 +262,7 @@ def test_what_a_program_started_ends_with_it(program, tmp_path: Path) -> None:
 def test_the_end_of_the_input_is_the_end(program, tmp_path: Path) -> None:
     served = program(HALF + "print('bye', file=sys.stderr)\n")
     served.run(X, [2.0, 1.0], {}, Echo())
-    served.finish()
+    served.finish(30.0)
     served = program(HALF + "sys.exit(4)\n")
     served.run(X, [2.0, 1.0], {}, Echo())
     with pytest.raises(ProgramError, match="at the end of its input it ends with status 4"):

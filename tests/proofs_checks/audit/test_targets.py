@@ -85,6 +85,21 @@ def test_an_eta_is_an_option_or_the_default() -> None:
     assert find_target("euler").eta is None
 
 
+def test_a_function_of_a_file(tmp_path: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of one in another folder, which imports from its own, and has the name of another module."""
+    assert find_target(f"{module}.py:sample_euler?step=2").options == {"step": 2}
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    (folder / "neighbour_of_it.py").write_text(MODULE)
+    text = "from dataclasses import dataclass\nfrom neighbour_of_it import sample_euler\n"
+    (folder / "json.py").write_text(text + "@dataclass\nclass Own:\n    x: int = 1\n")
+    import json
+
+    for file in (folder / "json.py", Path("deep/json.py")):
+        assert find_target(f"{file}:sample_euler").sampler.__module__ == "neighbour_of_it"
+    assert sys.modules["json"] is json
+
+
 def test_an_option_that_is_code_does_not_run(module: str) -> None:
     target = find_target(f"{module}:sample_euler?kind=__import__('os').getcwd()")
     assert target.options == {"kind": "__import__('os').getcwd()"}
@@ -99,7 +114,22 @@ def test_an_option_that_is_code_does_not_run(module: str) -> None:
         ("no_such_module_here:sample", UnknownNameError, "cannot import 'no_such_module_here'"),
         ("no_such_module_here:sample", UnknownNameError, "install"),
         (":sample", UnknownNameError, "no name of a module"),
-        (".relative:sample", UnknownNameError, "my_sampler:sample"),
+        (".relative:sample", UnknownNameError, "my_sampler.py:sample"),
+        ("folder/my_samplers:sample", UnknownNameError, "my_sampler.py:sample"),
+        ("no_such_file.py:sample", UnknownNameError, "there is no file no_such_file.py"),
+        (
+            "half_written.py:sample",
+            UnknownNameError,
+            "importing 'half_written.py' raises SyntaxError",
+        ),
+        ("needs_more.py:sample", UnknownNameError, "no_such_package_at_all"),
+        (
+            "my_samplers.py:sample_heun",
+            UnknownNameError,
+            "my_samplers.py has no 'sample_heun'; it has",
+        ),
+        ("my_samplers.py:", UnknownNameError, "it has sample_euler"),
+        ("my_samplers.py:number", ParameterError, "a sampler is a function; got 3"),
         ("a..b:sample", UnknownNameError, "cannot import"),
         ("needs_more:sample", UnknownNameError, "no_such_package_at_all"),
         ("my_samplers:sample_heun", UnknownNameError, "it has sample_euler"),
