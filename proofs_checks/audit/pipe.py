@@ -95,7 +95,7 @@ class _Answers:
         return torch.from_numpy(values).reshape(self.like.shape).to(self.like)
 
     def denoised(self, x: np.ndarray, sigma: float) -> np.ndarray:
-        return _flat(at_level(self.model, self.states(x), sigma, self.extra_args))
+        return _flat(at_level(self.model, self.states(x), _level(sigma), self.extra_args))
 
     def noise(self, request: NoiseRequest) -> np.ndarray:
         drawn = [self._first(request)]
@@ -105,8 +105,11 @@ class _Answers:
     def _first(self, request: NoiseRequest) -> Tensor:
         if self.noise_sampler is None or request.path or request.area:
             return torch.randn_like(self.like)
-        levels = (torch.tensor(v, dtype=torch.float64) for v in (request.sigma, request.sigma_next))
-        return self.noise_sampler(*levels)
+        return self.noise_sampler(_level(request.sigma), _level(request.sigma_next))
+
+
+def _level(sigma: float) -> Tensor:
+    return torch.tensor(sigma, dtype=torch.float64)
 
 
 def _flat(x: Tensor) -> np.ndarray:

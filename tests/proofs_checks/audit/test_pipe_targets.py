@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,8 +68,8 @@ def test_the_map_of_a_program_is_that_of_the_sampler(target: Callable[..., Targe
                 found, expected = getattr(theirs, name), getattr(ours, name)
                 assert torch.allclose(found, expected, rtol=1e-10, atol=1e-10)
             assert theirs.density == pytest.approx(ours.density, rel=1e-9, abs=1e-12)
-            assert theirs.stretches == pytest.approx(ours.stretches)
-            assert theirs.calls == pytest.approx(ours.calls)
+            assert np.array(theirs.stretches) == pytest.approx(np.array(ours.stretches), rel=1e-12)
+            assert theirs.calls == pytest.approx(ours.calls, rel=1e-12)
 
 
 def test_a_sound_program_has_no_findings_but_that_it_shows_no_previews(
@@ -118,15 +119,13 @@ def test_a_failure_in_the_middle_is_a_finding_and_the_next_run_begins_anew(
     dies = target(("    x = METHODS", "    if len(x) > 3: 1 / 0\n        x = METHODS"))
     subject = Subject(dies)
     assert run_check(subject, "runs") == []
-    (finding,) = run_check(subject, "eta-zero")
+    (finding,) = run_check(subject, "weak-order")
     assert "the program ends with status 1: ZeroDivisionError" in finding.found
     assert run_check(subject, "runs") == []
 
 
 def test_a_program_that_hangs_is_ended_by_the_audit(target: Callable[..., Target]) -> None:
-    hangs = target(
-        ("def run(x", "def run(x, sigmas, options):\n    while len(x) > 1: pass\n\ndef run_(x")
-    )
+    hangs = target(("    for s, t", "    while len(x) > 1:\n        pass\n    for s, t"))
     with pytest.raises(Exception, match=r"does not return within 0.5 s"):
         call(
             hangs,
