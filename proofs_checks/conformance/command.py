@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofs_checks.conformance.vectors import committed
+from proofs_checks.conformance.vectors import by_method, committed
 from seeds_theory.command import one_of, run_command
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ app = typer.Typer(
 
 
 def _names() -> Iterable[str]:
-    return sorted(
-        file.name.removesuffix(".json")
-        for file in committed().iterdir()
-        if file.name.endswith(".json")
-    )
+    return by_method(committed())
 
 
 Methods = Annotated[

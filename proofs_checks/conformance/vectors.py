@@ -80,13 +80,20 @@ class Case:
 
 
 def committed() -> Traversable:
-    """The folder of the vectors that come with the package."""
+    """The folder of the vectors that come with the package, and of their schema."""
     return files("proofs_checks.conformance") / "data"
 
 
 def schema() -> str:
     """The JSON Schema of a file of vectors."""
-    return (files("proofs_checks.conformance") / "schema.json").read_text()
+    return (committed() / "schema.json").read_text()
+
+
+def by_method(folder: Traversable) -> dict[str, Traversable]:
+    """The files of vectors in a folder, by the names of their methods; the schema lies beside them."""
+    found = {f.name.removesuffix(".json"): f for f in folder.iterdir() if f.name.endswith(".json")}
+    found.pop("schema", None)
+    return dict(sorted(found.items()))
 
 
 def load(folder: Traversable, methods: Sequence[str] = ()) -> list[Case]:
@@ -99,11 +106,7 @@ def load(folder: Traversable, methods: Sequence[str] = ()) -> list[Case]:
     """
     if not folder.is_dir():
         raise ParameterError(f"{folder} is no folder: seeds-conformance write makes one")
-    found = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda f: f.name
-    )
-    named = {file.name.removesuffix(".json"): file for file in found}
-    named.pop("schema", None)
+    named = by_method(folder)
     if not named:
         raise ParameterError(f"{folder} has no vectors: seeds-conformance write makes them")
     for method in methods:

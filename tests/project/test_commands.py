@@ -16,6 +16,7 @@ GROUPS = {
     "seeds-tune": ["fit", "show", "settings", "compare"],
     "seeds-fid": ["stats", "score"],
     "seeds-bench": ["run", "plot", "presets", "micro", "tuned"],
+    "seeds-conformance": ["write", "check", "serve"],
 }
 
 
@@ -88,6 +89,7 @@ def test_help_of_every_command_of_a_group_has_an_example(script, run, complete):
             ["edm-cifar10-32x32-cond-vp", "edm-cifar10-32x32-cond-ve"],
         ),
         ("seeds-bench micro seeds-3b", ["seeds-3b"]),
+        ("seeds-conformance check --method deis", ["deis-tab2", "deis-tab3"]),
     ],
 )
 def test_names_are_completed(line, names, complete):
