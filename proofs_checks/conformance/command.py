@@ -143,9 +143,9 @@ def serve(
 ) -> None:
     """Be such a program: serve any sampler of the library on standard input and output.
 
-    It ends with its input. It is the example that other programs can be compared with.
+    It ends with its input. seeds-conformance check -- seeds-conformance serve has it checked.
 
-    Example: [bold]seeds-conformance check -- seeds-conformance serve[/bold]
+    Example: [bold]seeds-conformance serve --method seeds-3[/bold]
     """
     from proofs_checks.conformance.serve import serve as run_serve
     from seeds_theory.errors import unknown
