@@ -1,0 +1,251 @@
+"""What C, Rust and JavaScript share: the heading of a file, the sums of a step, the templates.
+
+A template is a file of the language with ``${field}`` where the method goes. States are arrays of ``size``
+numbers; the normals of a step are one array, one normal of the states after the other.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files as resources
+from string import Template
+
+import sympy as sp
+
+from seeds_theory.emit.lower import add, multiply
+from seeds_theory.emit.method import MethodProgram
+from seeds_theory.emit.program import Expression, Name, Program, Statement, walk
+from seeds_theory.emit.writer import Writer
+from seeds_theory.methods import METHODS
+from seeds_theory.row import Row
+
+_WIDTH = 96
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of a step, in text.
+
+    Parameters
+    ----------
+    number : j, from 2; the last row is the end of the step.
+    level : the noise level that its state belongs to.
+    drift, noise : its sums at the index k of the arrays; the noise is added for eta > 0.
+    """
+
+    number: int
+    level: str
+    drift: str
+    noise: str
+
+
+class NativeWriter(Writer):
+    """A language with arrays; phi and damped_phi are functions of the templates."""
+
+    suffix: str
+    """Of its files."""
+
+    @abstractmethod
+    def declared(self, name: str) -> str:
+        """The left-hand side of a new constant."""
+
+    def statement(self, name: str, value: str) -> str:  # noqa: D102
+        return f"{self.declared(name)} = {value};"
+
+    def coefficients(self, method: MethodProgram) -> str:
+        """The statements that compute a step's levels and weights."""
+        return "\n".join(self.statements(method.step.program))
+
+    def stages(self, method: MethodProgram) -> list[Stage]:
+        """The rows of a step."""
+        return [self._stage(j, row) for j, row in enumerate(rows(method), start=2)]
+
+    def _stage(self, j: int, row: Row[Expression]) -> Stage:
+        drift = combined(row.drift, [f"f_{i}[k]" for i in range(1, j)])
+        noise = combined(row.noise, [f"normals[{index(m)}]" for m in range(len(row.noise))])
+        return Stage(
+            j,
+            self.expression(row.sigma),
+            self.expression(add(multiply(row.state, Name("x[k]")), drift)),
+            self.expression(noise),
+        )
+
+    def levels(self, method: MethodProgram) -> tuple[str, list[str]]:
+        """Statements and names: the levels between which the stretches of a step lie, s and t included."""
+        names = [method.intervals[0][0], *(stop for _, stop in method.intervals)]
+        return "\n".join(self.statements(_needed(method.step.program, names))), [
+            self.expression(name) for name in names
+        ]
+
+    def helpers(self, method: MethodProgram) -> str:
+        """The functions of the templates that the program calls; damped_phi calls phi."""
+        called = {function for function, _ in method.step.program.calls()}
+        needed = [name for name in ("phi", "damped_phi") if name in called or "damped_phi" in called]
+        return "".join(template(f"{name}{self.suffix}") for name in needed)
+
+
+def _needed(program: Program, values: Iterable[Expression]) -> Program:
+    """The part of a program that some values take."""
+    names = {part for value in values for part in walk(value)}
+    kept: list[Statement] = []
+    for statement in reversed(program.statements):
+        if Name(statement.name) in names:
+            names |= set(walk(statement.value))
+            kept.insert(0, statement)
+    return Program(program.name, program.inputs, tuple(kept))
+
+
+def combined(weights: Iterable[Expression], of: Iterable[str]) -> Expression:
+    """The sum of weights times names."""
+    return add(*(multiply(w, Name(name)) for w, name in zip(weights, of, strict=True)))
+
+
+def index(m: int) -> str:
+    """Where the number k of the m-th array of several is."""
+    return ("k", "size + k")[m] if m < 2 else f"{m} * size + k"
+
+
+def rows(method: MethodProgram) -> list[Row[Expression]]:
+    """The rows of a step; a stage at its end is at the level t itself."""
+    nodes = (*method.tableau.nodes, 1)
+    return [
+        Row(Name("t") if node == 1 else row.sigma, row.state, row.drift, row.noise)
+        for node, row in zip(nodes, method.step.rows, strict=True)
+    ]
+
+
+def base(method: MethodProgram) -> str:
+    """The method's name without nodes."""
+    return method.name.partition("@")[0]
+
+
+def identifier(method: MethodProgram) -> str:
+    """The method's name as one in a program: seeds_3 of "seeds-3@0.4,0.8"."""
+    return base(method).replace("-", "_")
+
+
+def workspace(method: MethodProgram) -> int:
+    """State-sized arrays that a step needs: an integrand for each call, and the state of a stage."""
+    return method.calls + (method.calls > 1)
+
+
+def template(file: str, **fields: str) -> str:
+    """A template, filled in."""
+    text = (resources(__package__) / "templates" / file).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)
+
+
+def indented(text: str, by: str) -> str:
+    """Each line of a text after a prefix, without blanks at its end."""
+    return "\n".join((by + line).rstrip() for line in text.splitlines())
+
+
+def fields(method: MethodProgram) -> dict[str, str]:
+    """The fields of the templates that all three languages have."""
+    name = identifier(method)
+    usual = _chosen_nodes(method) == tuple(METHODS[base(method)].nodes)
+    return {
+        "name": name,
+        "NAME": name.upper(),
+        "method": method.name,
+        "base": base(method),
+        "prediction": method.prediction,
+        "usual_nodes": "true" if usual else "false",
+        "usual_prediction": "true" if method.prediction == "data" else "false",
+        "calls": str(method.calls),
+        "stretches": str(len(method.intervals)),
+        "degree": str(method.degree),
+        "workspace": str(workspace(method)),
+    }
+
+
+def node_list(method: MethodProgram) -> list[str]:
+    """The nodes that a name may state, as literals of doubles, which the three languages share."""
+    return [repr(float(node)) for node in _chosen_nodes(method)]
+
+
+def _chosen_nodes(method: MethodProgram) -> tuple[sp.Expr, ...]:
+    """The nodes but those that every member of the family has, as the last one of seeds-3s."""
+    return tuple(method.tableau.nodes[: len(METHODS[base(method)].nodes)])
+
+
+def title(method: MethodProgram) -> str:
+    """One line: what the method is."""
+    return (
+        f"{method.name} in {method.prediction} prediction: an exponential SDE solver for diffusion models."
+    )
+
+
+def heading(method: MethodProgram) -> str:
+    """The text at the top of a file: what is computed, in the names of the code, and what is proved of it."""
+    orders = method.tableau.orders
+    stretches = " > ".join(
+        _level(level) for level in (Name("s"), *(stop for _, stop in method.intervals))
+    )
+    each = f", {method.degree} of each" if method.degree > 1 else ""
+    path = f"the stretch {stretches}" if len(method.intervals) == 1 else f"the stretches {stretches}"
+    paragraphs = [
+        title(method),
+        f"After {method.tableau.reference}. States are x / alpha, so that sigma, the noise level, is the "
+        "standard deviation of their noise. The denoiser D(x, sigma) estimates the clean data. A step from "
+        "level s down to t:",
+        None,
+        f"with standard normals xi of {path} of the path{each}. eta = 1 is the reverse SDE, eta = 0 the "
+        "probability-flow ODE, which takes no normals. A step to level 0 is D(x, s); one from an infinite "
+        "level, where x is unit noise, is D(x, s) + t xi, or D(x, s) + t x at eta = 0.",
+        f"Strong order {orders.strong}, weak order {orders.weak}, order {orders.ode} at eta = 0; the book of "
+        f"seeds-theory has the proofs, its claims {' and '.join(method.claims)}.",
+        "SPDX-License-Identifier: MIT\nCopyright (c) 2026 The seeds-theory authors\n"
+        f"Written by seeds-export (seeds-theory {version('seeds-theory')}).",
+    ]
+    return "\n\n".join(
+        _formula(method) if text is None else "\n".join(textwrap.fill(p, _WIDTH, break_on_hyphens=False) for p in text.split("\n"))
+        for text in paragraphs
+    )
+
+
+def _level(level: Expression) -> str:
+    return level.name if isinstance(level, Name) else "?"
+
+
+def _formula(method: MethodProgram) -> str:
+    """The step in the names of its program."""
+    text = _Text()
+    lines = ["h = log(s / t)" + (",  z = -(1 + eta) h" if method.prediction == "data" else "")]
+    state, level = "x", "s"
+    for j, row in enumerate(rows(method), start=2):
+        call = f"D({state}, {level})"
+        integrand = call if method.prediction == "data" else f"({state} - {call}) / {level}"
+        lines.append(f"F_{j - 1} = {integrand}")
+        state = f"u_{j}" if j <= method.calls else "x_t"
+        level = text.expression(row.sigma)
+        total = add(
+            multiply(row.state, Name("x")),
+            combined(row.drift, [f"F_{i}" for i in range(1, j)]),
+            combined(row.noise, [f"xi_{m}" for m in range(1, len(row.noise) + 1)]),
+        )
+        lines.append(f"{state} = {text.expression(total)}")
+    return indented("\n".join(lines), "    ")
+
+
+class _Text(Writer):
+    """Formulas as in a text: a product needs no sign."""
+
+    def number(self, value: int) -> str:
+        return str(value)
+
+    def power(self, base: str, exponent: int) -> str:
+        return f"{base}^{exponent}"
+
+    def call(self, function: str, order: int | None, argument: str) -> str:
+        return f"{function}{'' if order is None else f'_{order}'}({argument})"
+
+    def statement(self, name: str, value: str) -> str:
+        return f"{name} = {value}"
+
+    def expression(self, expression: Expression) -> str:
+        return super().expression(expression).replace(" * ", " ")
