@@ -7,7 +7,7 @@ import pytest
 
 
 def tool(name: str) -> str:
-    """The path of a program; without it the test is skipped, or fails where continuous integration runs it."""
+    """The path of a program; without it the test is skipped; in continuous integration it fails."""
     path = shutil.which(name)
     if path is None:
         if os.environ.get("CI") or os.environ.get("SEEDS_REQUIRE_TOOLS"):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from seeds_theory.emit.method import MethodProgram
+from seeds_theory.emit.targets.heading import heading, title
 from seeds_theory.emit.targets.native import (
     NativeWriter,
     Stage,
     fields,
-    heading,
     indented,
     node_list,
     template,
-    title,
 )
 
 
@@ -42,7 +41,7 @@ def files(method: MethodProgram) -> dict[str, str]:
             "main.c",
             **shared,
             nodes="".join(f"{node}, " for node in node_list(method)),
-            form='' if method.prediction == "data" else r", \"form\": \"noise\"",
+            form="" if method.prediction == "data" else r", \"form\": \"noise\"",
         ),
     }
 
@@ -94,7 +93,12 @@ def _array(i: int) -> str:
 
 def _sum(stage: Stage, state: str) -> list[str]:
     noise = _loop(f"{state}[k] += {stage.noise};")
-    return ["", *_loop(f"{state}[k] = {stage.drift};"), "if (eta > 0)", *(f"    {s}" for s in noise)]
+    return [
+        "",
+        *_loop(f"{state}[k] = {stage.drift};"),
+        "if (eta > 0)",
+        *(f"    {s}" for s in noise),
+    ]
 
 
 def _loop(body: str) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from seeds_theory.emit.method import MethodProgram
 from seeds_theory.emit.program import Power, walk
+from seeds_theory.emit.targets.heading import heading
 from seeds_theory.emit.targets.native import (
     NativeWriter,
     fields,
-    heading,
     indented,
     node_list,
     template,

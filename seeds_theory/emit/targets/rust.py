@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from seeds_theory.emit.method import MethodProgram
+from seeds_theory.emit.targets.heading import heading
 from seeds_theory.emit.targets.native import (
     NativeWriter,
     fields,
-    heading,
     indented,
     node_list,
     template,
@@ -83,7 +83,7 @@ def _stages(writer: Rust, method: MethodProgram) -> list[str]:
         j, is_last = stage.number, stage.number > method.calls
         state = "x" if is_last else "u"
         noise = _loop(f"{state}[k] += {stage.noise};")
-        lines += _loop(f"{state}[k] = {stage.drift};")
+        lines += ["", *_loop(f"{state}[k] = {stage.drift};")]
         lines += ["if eta > 0.0 {", *(f"    {line}" for line in noise), "}"]
         if not is_last:
             lines.append(f"denoiser(u, {stage.level}, f_{j});")

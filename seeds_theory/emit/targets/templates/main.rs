@@ -7,11 +7,10 @@
 //!
 //! SPDX-License-Identifier: MIT
 
-#[allow(dead_code)] // a run is made of steps here
 mod ${name};
 
-use std::io::{BufRead, Write};
 use ${name}::{check, levels, normals_count, step, DEGREE, WORKSPACE};
+use std::io::{BufRead, Write};
 
 const METHOD: &str = "${method}";
 const BASE: &str = "${base}";

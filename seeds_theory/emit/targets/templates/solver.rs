@@ -4,6 +4,8 @@ ${heading}
 //!
 ${example}
 
+#![allow(dead_code)] // a program may use a part of it
+
 /// Model calls of a step.
 pub const CALLS: usize = ${calls};
 /// Stretches of the path that a step draws noise of, in time order.
