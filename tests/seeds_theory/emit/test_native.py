@@ -5,7 +5,7 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
@@ -111,8 +111,8 @@ def compiled(language: str, folder: Path, source: str, also: str, *flags: str) -
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    """Exports, each made once."""
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Exported]:
+    """Makes exports, each once."""
     made: dict[tuple[str, str, str], Exported] = {}
 
     def of(language: str, name: str, prediction: str = "data") -> Exported:
