@@ -68,11 +68,11 @@ def method_program(name: str, prediction: str = "data") -> MethodProgram:
         step,
         tuple(itertools.pairwise(levels)),
         degrees(tableau, form),
-        _claims(name.partition("@")[0]),
+        _claims(name.partition("@")[0], prediction),
     )
 
 
-def _claims(base: str) -> tuple[str, ...]:
+def _claims(base: str, prediction: str) -> tuple[str, ...]:
     if base in SEEDS:
-        return (f"methods-{base}-data", f"taylor-orders-{base}")
+        return (f"methods-{base}-{prediction}", f"taylor-orders-{base}")
     return (f"beyond-formula-{base}", f"beyond-orders-{base}")
