@@ -41,6 +41,7 @@ from seeds_theory.exact import eta
 from seeds_theory.noise import h
 from seeds_theory.phi import DampedPhi, Phi
 from seeds_theory.tableau import z
+_SHORT = {Name("h"), Name("eta"), Name("z")}  # a product of these and a number reads best as it is
 
 
 def _may_vanish(divisor: sp.Expr) -> bool:
@@ -311,6 +312,8 @@ def _is_worth_a_name(part: Expression) -> bool:
             return exponent > 0
         case Product((Number(), _)):
             return False
+        case Product(factors):
+            return any(not isinstance(f, Number) and f not in _SHORT for f in factors)
     return True
 
 
@@ -336,8 +339,8 @@ def _stem(part: Expression) -> str:
             return "decay" + _node(argument)
         case Call("expm1", argument, _):
             return "growth" + _node(argument)
-        case Call("sqrt", _, _):
-            return "root"
+        case Call("sqrt", argument, _):
+            return "std" if _is_variance(argument) else "root"
         case Product((Name(node), Name("z" | "h" as length))) if node.startswith("c_"):
             return length + node[1:]
         case Sum((Number(one), Product((Number(minus), Name(node))))) if one == 1 and minus == -1:
@@ -345,6 +348,12 @@ def _stem(part: Expression) -> str:
         case Sum((Name(late), Product((Number(), Name(early))))) if early[:2] == late[:2] == "c_":
             return f"gap{early[1:]}{late[2:]}"
     return "q"
+
+
+def _is_variance(argument: Expression) -> bool:
+    """Whether it is that of the exact noise over a stretch, a multiple of expm1."""
+    factors = argument.factors if isinstance(argument, Product) else (argument,)
+    return any(isinstance(factor, Call) and factor.function == "expm1" for factor in factors)
 
 
 def _node(argument: Expression) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from seeds_theory.emit.program import Expression, Name
 from seeds_theory.emit.step import StepProgram, step_program
+from seeds_theory.errors import unknown
 from seeds_theory.exact import FORMS
 from seeds_theory.formula import degrees, paths
 from seeds_theory.methods import SEEDS, method
@@ -57,6 +58,8 @@ def method_program(name: str, prediction: str = "data") -> MethodProgram:
     ------
     UnknownNameError, TableauError : the name, its nodes, or a prediction that it has not.
     """
+    if prediction not in ("data", "noise"):
+        raise unknown("prediction", prediction, ("data", "noise"))
     tableau, form = method(name), FORMS[prediction]
     step = step_program(tableau, form, name="step")
     assert paths(tableau, form) == (0,)  # of every registered method

@@ -88,7 +88,8 @@ class _Step:
 
     def _row(self, row: OpenRow, j: str) -> Row[Expression]:
         end = j == "t"
-        level = Name("t") if end else self._add(f"s_{j}", self._level(row))
+        at_end = row.time == self._rows[-1].time  # the grid's own level, not one computed anew
+        level = Name("t") if at_end else self._add(f"s_{j}", self._level(row))
         state = self._add(f"p_{j}", self._lower(row.state))
         kind = "b" if end else f"a_{j}"
         joint = "_" if end else ""
@@ -97,7 +98,9 @@ class _Step:
             for i, w in enumerate(row.weights, start=2)
         ]
         total = self._drift(row, row.total, level)
-        first = self._add(f"{kind}{joint}1", add(total, *map(negative, weights)))
+        rest = sp.expand(row.total - sp.Add(*row.weights))
+        left = add(total, *map(negative, weights)) if rest != 0 else ZERO
+        first = self._add(f"{kind}{joint}1", left)
         noise = [
             self._add(f"n_{j}{m}", self._noise(w, level)) for m, w in enumerate(row.noise, start=1)
         ]
