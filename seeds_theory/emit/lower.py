@@ -14,7 +14,7 @@ What a name says: ``z_3`` is :math:`c_3 z`, ``h_3`` :math:`c_3 h`, ``phi_2_3`` :
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import sympy as sp
@@ -41,6 +41,7 @@ from seeds_theory.exact import eta
 from seeds_theory.noise import h
 from seeds_theory.phi import DampedPhi, Phi
 from seeds_theory.tableau import z
+
 _SHORT = {Name("h"), Name("eta"), Name("z")}  # a product of these and a number reads best as it is
 
 
@@ -298,10 +299,18 @@ def with_names(
 
 
 def _repeated(statements: Sequence[Statement]) -> Expression | None:
-    """The largest expression that is worth a name and occurs more than once."""
+    """The largest expression that is worth a name and occurs more than once, or is a sum under a root."""
     counts = Counter(part for s in statements for part in walk(s.value) if _is_worth_a_name(part))
-    found = [part for part, count in counts.items() if count > 1]
+    roots = {part for s in statements for root in walk(s.value) for part in _sums_under(root)}
+    found = [part for part, count in counts.items() if count > 1 or part in roots]
     return max(found, key=lambda part: sum(1 for _ in walk(part)), default=None)
+
+
+def _sums_under(root: Expression) -> Iterator[Expression]:
+    """The sums in the product under a root."""
+    match root:
+        case Call("sqrt", Product(factors)):
+            yield from (factor for factor in factors if isinstance(factor, Sum))
 
 
 def _is_worth_a_name(part: Expression) -> bool:

@@ -38,13 +38,15 @@ def noise_rate(eta):
 def F_propagator(t, s, eta, parameter):
     """Propagator of the F form; t and s are log-SNRs."""
     q = parameter**2
-    return (sqrt((q + exp(-2 * t)) / (q + exp(-2 * s))) ** (1 + eta))
+    q2 = q + exp(-2 * t)
+    return (sqrt(q2 / (q + exp(-2 * s))) ** (1 + eta))
 
 
 def F_noise_kernel(t, s, eta, parameter):
     """Noise kernel of the F form; t and s are log-SNRs."""
     q = parameter**2
-    return (sqrt((q + exp(-2 * t)) / (q + exp(-2 * s))) ** (1 + eta)) * sqrt(2 * eta) * exp(-s)
+    q2 = q + exp(-2 * t)
+    return (sqrt(q2 / (q + exp(-2 * s))) ** (1 + eta)) * sqrt(2 * eta) * exp(-s)
 
 
 def gaussian_propagator(t, s, eta, parameter):

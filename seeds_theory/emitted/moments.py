@@ -20,9 +20,10 @@ def factor_2(rate, h):
     q = 2 * rate * h
     damped_2 = damped_phi(2, q)
     q2 = h**3
+    q3 = 2 * damped_phi(3, q) - damped_2**2 / phi_1
     return (
         (sqrt(h * phi_1), 0),
-        (damped_2 * sqrt(q2 / phi_1), sqrt((2 * damped_phi(3, q) - damped_2**2 / phi_1) * q2)),
+        (damped_2 * sqrt(q2 / phi_1), sqrt(q3 * q2)),
     )
 
 
@@ -36,21 +37,22 @@ def factor_3(rate, h):
     q3 = 2 * damped_3 - damped_2**2 / phi_1
     q4 = h**5
     q5 = 3 * damped_phi(4, q) - damped_2 * damped_3 / phi_1
+    q6 = 6 * damped_phi(5, q) - q5**2 / q3 - damped_3**2 / phi_1
     return (
         (sqrt(h * phi_1), 0, 0),
         (damped_2 * sqrt(q2 / phi_1), sqrt(q3 * q2), 0),
-        (damped_3 * sqrt(q4 / phi_1), q5 * sqrt(q4 / q3), sqrt((6 * damped_phi(5, q) - q5**2 / q3 - damped_3**2 / phi_1) * q4)),
+        (damped_3 * sqrt(q4 / phi_1), q5 * sqrt(q4 / q3), sqrt(q6 * q4)),
     )
 
 
 def average(h, eta):
     """`seeds_theory.formula.average_formula`."""
     phi_1 = phi(1, -2 * eta * h)
-    q = 2 * eta * h
-    damped_2 = damped_phi(2, q)
+    damped_2 = damped_phi(2, 2 * eta * h)
     kappa = 1 + eta
-    q2 = h**3
+    q = h**3
+    q2 = 2 * damped_phi(3, 2 * eta * h) - damped_2**2 / phi_1
     return (
         (sqrt(h * phi_1), 0),
-        (kappa * damped_2 * sqrt(q2 / phi_1), kappa * sqrt((2 * damped_phi(3, q) - damped_2**2 / phi_1) * q2)),
+        (kappa * damped_2 * sqrt(q / phi_1), kappa * sqrt(q2 * q)),
     )

@@ -15,14 +15,14 @@ def data(s, t, eta, c_2):
     z_2 = c_2 * z
     p_2 = exp(z_2)
     a_21 = -expm1(z_2)
-    root = sqrt(-expm1(-2 * c_2 * eta * h))
-    n_21 = s_2 * root
+    std = sqrt(-expm1(-2 * c_2 * eta * h))
+    n_21 = s_2 * std
     p_t = exp(z)
     growth = expm1(z)
     b_2 = -growth / (2 * c_2)
     b_1 = -growth - b_2
     rest_2 = 1 - c_2
-    n_t1 = t * root * exp(-rest_2 * eta * h)
+    n_t1 = t * std * exp(-rest_2 * eta * h)
     n_t2 = t * sqrt(-expm1(-2 * rest_2 * eta * h))
     return (
         (s_2, p_2, (a_21,), (n_21,)),
@@ -36,13 +36,13 @@ def noise(s, t, eta, c_2):
     s_2 = s * exp(-c_2 * h)
     kappa = 1 + eta
     a_21 = -s_2 * kappa * expm1(c_2 * h)
-    root = sqrt(eta * expm1(2 * c_2 * h))
-    n_21 = s_2 * root
+    std = sqrt(eta * expm1(2 * c_2 * h))
+    n_21 = s_2 * std
     growth = expm1(h)
     b_2 = -t * kappa * growth / (2 * c_2)
     b_1 = -t * kappa * growth - b_2
     rest_2 = 1 - c_2
-    n_t1 = t * root * exp(rest_2 * h)
+    n_t1 = t * std * exp(rest_2 * h)
     n_t2 = t * sqrt(eta * expm1(2 * rest_2 * h))
     return (
         (s_2, 1, (a_21,), (n_21,)),

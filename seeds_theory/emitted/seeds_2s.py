@@ -18,17 +18,16 @@ def data(s, t, eta, c_2):
     p_2 = exp(z_2)
     a_21 = -expm1(z_2)
     decay = exp(-(1 - c_2) * h)
-    q = 2 * eta * h
-    damped_2 = damped_phi(2, q)
-    q2 = -2 * eta * h
-    phi_1 = phi(1, q2)
+    damped_2 = damped_phi(2, 2 * eta * h)
+    phi_1 = phi(1, -2 * eta * h)
     phi_2 = phi(2, z)
     n_21 = s_2 * c_2 * damped_2 * sqrt(2 * eta * h / phi_1) * decay / phi_2
-    n_22 = s_2 * c_2 * sqrt(2 * (2 * damped_phi(3, q) - damped_2**2 / phi_1) * eta * h) * decay / phi_2
+    q = 2 * damped_phi(3, 2 * eta * h) - damped_2**2 / phi_1
+    n_22 = s_2 * c_2 * sqrt(2 * q * eta * h) * decay / phi_2
     p_t = exp(z)
     b_2 = -z * phi_2 / c_2
     b_1 = -expm1(z) - b_2
-    n_t1 = t * sqrt(-expm1(q2))
+    n_t1 = t * sqrt(-expm1(-2 * eta * h))
     return (
         (s_2, p_2, (a_21,), (n_21, n_22)),
         (t, p_t, (b_1, b_2), (n_t1,)),

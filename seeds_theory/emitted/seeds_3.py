@@ -17,23 +17,23 @@ def data(s, t, eta, c_2, c_3):
     z_2 = c_2 * z
     p_2 = exp(z_2)
     a_21 = -expm1(z_2)
-    root = sqrt(-expm1(-2 * c_2 * eta * h))
-    n_21 = s_2 * root
+    std = sqrt(-expm1(-2 * c_2 * eta * h))
+    n_21 = s_2 * std
     s_3 = s * exp(-c_3 * h)
     z_3 = c_3 * z
     p_3 = exp(z_3)
     a_32 = -c_3**2 * z * phi(2, z_3) / c_2
     a_31 = -expm1(z_3) - a_32
     gap_23 = c_3 - c_2
-    n_31 = s_3 * root * exp(-gap_23 * eta * h)
-    root2 = sqrt(-expm1(-2 * gap_23 * eta * h))
-    n_32 = s_3 * root2
+    n_31 = s_3 * std * exp(-gap_23 * eta * h)
+    std2 = sqrt(-expm1(-2 * gap_23 * eta * h))
+    n_32 = s_3 * std2
     p_t = exp(z)
     b_3 = -z * phi(2, z) / c_3
     b_1 = -expm1(z) - b_3
-    n_t1 = t * root * exp(-(1 - c_2) * eta * h)
+    n_t1 = t * std * exp(-(1 - c_2) * eta * h)
     rest_3 = 1 - c_3
-    n_t2 = t * root2 * exp(-rest_3 * eta * h)
+    n_t2 = t * std2 * exp(-rest_3 * eta * h)
     n_t3 = t * sqrt(-expm1(-2 * rest_3 * eta * h))
     return (
         (s_2, p_2, (a_21,), (n_21,)),
@@ -48,21 +48,21 @@ def noise(s, t, eta, c_2, c_3):
     s_2 = s * exp(-c_2 * h)
     kappa = 1 + eta
     a_21 = -s_2 * kappa * expm1(c_2 * h)
-    root = sqrt(eta * expm1(2 * c_2 * h))
-    n_21 = s_2 * root
+    std = sqrt(eta * expm1(2 * c_2 * h))
+    n_21 = s_2 * std
     s_3 = s * exp(-c_3 * h)
     h_3 = c_3 * h
     a_32 = -s_3 * c_3**2 * kappa * h * phi(2, h_3) / c_2
     a_31 = -s_3 * kappa * expm1(h_3) - a_32
     gap_23 = c_3 - c_2
-    n_31 = s_3 * root * exp(gap_23 * h)
-    root2 = sqrt(eta * expm1(2 * gap_23 * h))
-    n_32 = s_3 * root2
+    n_31 = s_3 * std * exp(gap_23 * h)
+    std2 = sqrt(eta * expm1(2 * gap_23 * h))
+    n_32 = s_3 * std2
     b_3 = -t * kappa * h * phi(2, h) / c_3
     b_1 = -t * kappa * expm1(h) - b_3
-    n_t1 = t * root * exp((1 - c_2) * h)
+    n_t1 = t * std * exp((1 - c_2) * h)
     rest_3 = 1 - c_3
-    n_t2 = t * root2 * exp(rest_3 * h)
+    n_t2 = t * std2 * exp(rest_3 * h)
     n_t3 = t * sqrt(eta * expm1(2 * rest_3 * h))
     return (
         (s_2, 1, (a_21,), (n_21,)),
@@ -79,23 +79,23 @@ def data_10(s, t, eta, c_2, c_3):
     z_3 = c_3 * z
     p_2 = exp(z_3)
     a_21 = -expm1(z_3)
-    root = sqrt(-expm1(-2 * c_2 * eta * h))
+    std = sqrt(-expm1(-2 * c_2 * eta * h))
     gap_23 = c_3 - c_2
-    n_21 = s_2 * root * exp(-gap_23 * eta * h)
-    root2 = sqrt(-expm1(-2 * gap_23 * eta * h))
-    n_22 = s_2 * root2
+    n_21 = s_2 * std * exp(-gap_23 * eta * h)
+    std2 = sqrt(-expm1(-2 * gap_23 * eta * h))
+    n_22 = s_2 * std2
     s_3 = s * exp(-c_2 * h)
     z_2 = c_2 * z
     p_3 = exp(z_2)
     a_32 = -c_2**2 * z * phi(2, z_2) / c_3
     a_31 = -expm1(z_2) - a_32
-    n_31 = s_3 * root
+    n_31 = s_3 * std
     p_t = exp(z)
     b_3 = -z * phi(2, z) / c_2
     b_1 = -expm1(z) - b_3
-    n_t1 = t * root * exp(-(1 - c_2) * eta * h)
+    n_t1 = t * std * exp(-(1 - c_2) * eta * h)
     rest_3 = 1 - c_3
-    n_t2 = t * root2 * exp(-rest_3 * eta * h)
+    n_t2 = t * std2 * exp(-rest_3 * eta * h)
     n_t3 = t * sqrt(-expm1(-2 * rest_3 * eta * h))
     return (
         (s_2, p_2, (a_21,), (n_21, n_22)),
@@ -110,21 +110,21 @@ def noise_10(s, t, eta, c_2, c_3):
     s_2 = s * exp(-c_3 * h)
     kappa = 1 + eta
     a_21 = -s_2 * kappa * expm1(c_3 * h)
-    root = sqrt(eta * expm1(2 * c_2 * h))
+    std = sqrt(eta * expm1(2 * c_2 * h))
     gap_23 = c_3 - c_2
-    n_21 = s_2 * root * exp(gap_23 * h)
-    root2 = sqrt(eta * expm1(2 * gap_23 * h))
-    n_22 = s_2 * root2
+    n_21 = s_2 * std * exp(gap_23 * h)
+    std2 = sqrt(eta * expm1(2 * gap_23 * h))
+    n_22 = s_2 * std2
     s_3 = s * exp(-c_2 * h)
     h_2 = c_2 * h
     a_32 = -s_3 * c_2**2 * kappa * h * phi(2, h_2) / c_3
     a_31 = -s_3 * kappa * expm1(h_2) - a_32
-    n_31 = s_3 * root
+    n_31 = s_3 * std
     b_3 = -t * kappa * h * phi(2, h) / c_2
     b_1 = -t * kappa * expm1(h) - b_3
-    n_t1 = t * root * exp((1 - c_2) * h)
+    n_t1 = t * std * exp((1 - c_2) * h)
     rest_3 = 1 - c_3
-    n_t2 = t * root2 * exp(rest_3 * h)
+    n_t2 = t * std2 * exp(rest_3 * h)
     n_t3 = t * sqrt(eta * expm1(2 * rest_3 * h))
     return (
         (s_2, 1, (a_21,), (n_21, n_22)),

@@ -16,8 +16,7 @@ def data(s, t, eta):
     s_2 = s * exp(-53 * h / 165)
     p_2 = exp(53 * z / 165)
     a_21 = -expm1(53 * z / 165)
-    q = -2 * eta * h
-    phi_1 = phi(1, q)
+    phi_1 = phi(1, -2 * eta * h)
     root = sqrt(2 * eta * h / phi_1)
     phi_1_2 = phi(1, -106 * eta * h / 165)
     n_21 = 53 * s_2 * phi_1_2 * root * exp(-112 * eta * h / 165) / 165
@@ -28,9 +27,8 @@ def data(s, t, eta):
     p_3 = exp(z / 3)
     a_32 = -55 * z * phi(2, z / 3) / 159
     a_31 = -expm1(z / 3) - a_32
-    q2 = -2 * eta * h / 3
-    phi_1_4 = phi(1, q2)
-    n_31 = s_3 * phi_1_4 * root * exp(q2) / 3
+    phi_1_4 = phi(1, -2 * eta * h / 3)
+    n_31 = s_3 * phi_1_4 * root * exp(-2 * eta * h / 3) / 3
     phi_1_5 = phi(1, -4 * eta * h / 3)
     n_32 = 7 * s_3 * sqrt(6 * eta * h * phi_1_5 * phi_1_4 / phi_1) / 30
     n_33 = s_3 * sqrt(106 * eta * h * phi_1_5 * phi_1_4 / phi_1) / 30
@@ -49,7 +47,7 @@ def data(s, t, eta):
     b_3 = -(5 * phi_2 - 12 * phi_3) * z
     b_4 = -(24 * phi_3 / 5 - 4 * phi_2 / 5) * z
     b_1 = -expm1(z) - b_3 - b_4
-    n_t1 = t * sqrt(-expm1(q))
+    n_t1 = t * sqrt(-expm1(-2 * eta * h))
     return (
         (s_2, p_2, (a_21,), (n_21, n_22, n_23)),
         (s_3, p_3, (a_31, a_32), (n_31, n_32, n_33)),

@@ -1,0 +1,131 @@
+"""What an emitted file says of its method in words and in plain text: title, formula, claims, licence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import sympy as sp
+
+from seeds_theory.emit.method import MethodProgram
+from seeds_theory.phi import Phi
+from seeds_theory.tableau import z
+
+LICENCE = ("SPDX-License-Identifier: MIT", "Copyright (c) 2026 the seeds-theory authors")
+"""The first lines of every file, as comments of its language."""
+
+_COUNTS = ("no", "one", "two", "three", "four", "five")
+
+
+def origin() -> str:
+    """The one line that says what wrote the file."""
+    return f"Written by seeds-export (seeds-theory {version('seeds-theory')})."
+
+
+def identifier(method: MethodProgram) -> str:
+    """The method's name as that of a function, without its nodes: seeds_3."""
+    return method.name.partition("@")[0].replace("-", "_")
+
+
+def title(method: MethodProgram) -> str:
+    """SEEDS-3, and the nodes if they are not its own ones."""
+    base, at, _ = method.name.partition("@")
+    nodes = ", ".join(map(str, method.tableau.nodes))
+    return base.replace("seeds", "SEEDS") + (f" at the nodes {nodes}" if at else "")
+
+
+def orders(method: MethodProgram) -> str:
+    """Model calls and declared orders, in words."""
+    declared, calls = method.tableau.orders, method.calls
+    return (
+        f"{_COUNTS[calls]} model call{'s' * (calls > 1)} a step, weak order {declared.weak}, "
+        f"strong {float(declared.strong):g}, ODE {declared.ode}"
+    )
+
+
+def integrand(method: MethodProgram) -> str:
+    """What the integrands are called: D, or eps."""
+    return "D" if method.prediction == "data" else "eps"
+
+
+def definitions(method: MethodProgram) -> str:
+    """What the letters of `formula` mean, in one sentence."""
+    if method.prediction == "data":
+        return "h = log(s/t), z = -(1 + eta) h and D_i the denoised u_i (u_1 = x)"
+    return "h = log(s/t) and eps_i = (u_i - D_i)/s_i, D_i the denoised u_i (u_1 = x, s_1 = s)"
+
+
+def formula(method: MethodProgram) -> Iterator[str]:
+    """The step in the tableau's own form, a line for each stage and one for the result."""
+    tableau, letter = method.tableau, integrand(method)
+    ends = [f"u_{j}" for j in range(2, method.calls + 1)] + ["x_t"]
+    for end, (node, integrals) in zip(ends, tableau.rows, strict=True):
+        total, weights = sp.expand(sp.Add(*integrals)), integrals[1:]
+        terms = [f"{_factor(total, method)} {letter}_1"]
+        terms += [
+            f"{_factor(weight, method)} ({letter}_{i} - {letter}_1)"
+            for i, weight in enumerate(weights, start=2)
+            if weight != 0
+        ]
+        inside = " + ".join(terms)
+        j = end[2:]
+        if method.prediction == "data":
+            state, scale = f"e^({_text(node * z, 'z')}) x" if node != 1 else "e^z x", "z"
+        else:
+            level = "t" if node == 1 else f"s_{j}"
+            state, scale = "x", f"(1 + eta) {level} h"
+        yield f"{end} = {state} - {scale} [{inside}] + N_{j}"
+
+
+def noise(method: MethodProgram) -> str:
+    """What the noises of `formula` are, in a sentence."""
+    if method.calls == 1:
+        return "N_t = n_t1 w_1 is the exact noise of the step, w_1 unit noise"
+    joint = "N_j = n_j1 w_1 + ... (unit noises w_m) is"
+    if method.degree == 1:
+        return f"{joint} one path of the exact noise, at s_j or the end"
+    return f"{joint} a functional of the path of the exact noise"
+
+
+def _factor(weight: sp.Expr, method: MethodProgram) -> str:
+    text = _text(weight, "z" if method.prediction == "data" else "h")
+    return f"({text})" if sp.sympify(weight).is_Add else text
+
+
+def _text(expression: sp.Expr, letter: str) -> str:
+    """Plain text: products by juxtaposition, phi_k(z/3), and the letter for z."""
+    e = sp.sympify(expression)
+    if e.is_Add:
+        first, *others = (_text(term, letter) for term in sorted(e.args, key=_is_negative))
+        return first + "".join(
+            f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in others
+        )
+    if isinstance(e, Phi):
+        order, argument = e.args
+        return f"phi_{order}({_text(argument, letter)})"
+    if e == z:
+        return letter
+    above, below = e.as_numer_denom()
+    if below.is_Number:
+        return _product(e, letter)
+    return f"{_atom(above, letter)}/{_atom(below, letter)}"
+
+
+def _product(e: sp.Expr, letter: str) -> str:
+    number, rest = e.as_coeff_Mul()
+    if rest == 1:
+        return str(number)
+    if rest == z:  # the argument of a function
+        above = "" if number.p == 1 else str(number.p)
+        return f"{above}{letter}" + (f"/{number.q}" if number.q != 1 else "")
+    factors = " ".join(_atom(factor, letter) for factor in sp.Mul.make_args(rest))
+    return factors if number == 1 else f"-{factors}" if number == -1 else f"{number} {factors}"
+
+
+def _atom(e: sp.Expr, letter: str) -> str:
+    text = _text(e, letter)
+    return f"({text})" if e.is_Add or (e.is_Mul and " " in text) else text
+
+
+def _is_negative(term: sp.Expr) -> bool:
+    return bool(term.as_coeff_Mul()[0] < 0)
