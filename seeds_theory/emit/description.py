@@ -28,10 +28,8 @@ def identifier(method: MethodProgram) -> str:
 
 
 def title(method: MethodProgram) -> str:
-    """SEEDS-3, and the nodes if they are not its own ones."""
-    base, at, _ = method.name.partition("@")
-    nodes = ", ".join(map(str, method.tableau.nodes))
-    return base.replace("seeds", "SEEDS") + (f" at the nodes {nodes}" if at else "")
+    """The method's name as it begins a sentence, with its nodes if they are not its own ones."""
+    return method.name.replace("seeds", "SEEDS")
 
 
 def orders(method: MethodProgram) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from seeds_theory import METHODS, InjectedNoise, follow, make_plan
-from seeds_theory.emit.method import method_program
+from seeds_theory.emit.method import MethodProgram, method_program
 from seeds_theory.emit.targets import target
 
 NODES = ("seeds-2@0.7", "seeds-2@1", "seeds-3@0.8,0.3", "seeds-3@0.4,1", "seeds-3s@0.6")
@@ -39,9 +39,15 @@ CASES = list(itertools.product(GRIDS.values(), ETAS))
 
 
 @cache
+def program(name: str, prediction: str) -> MethodProgram:
+    """The method as its writers get it."""
+    return method_program(name, prediction)
+
+
+@cache
 def text(name: str, prediction: str, to: str) -> tuple[str, str]:
     """The file that is exported: its name and its text."""
-    ((file, found),) = target(to).files(method_program(name, prediction)).items()
+    ((file, found),) = target(to).files(program(name, prediction)).items()
     return file, found
 
 
@@ -63,9 +69,15 @@ class Run:
     """A run of `follow`, and what the emitted code needs to repeat it."""
 
     def __init__(
-        self, name: str, prediction: str, sigmas: list[float], eta: float, dtype: Any = torch.float64
+        self,
+        name: str,
+        prediction: str,
+        sigmas: list[float],
+        eta: float,
+        dtype: Any = torch.float64,
     ) -> None:
         self.sigmas, self._scale = sigmas, 1.0
+        self._normals_of_a_step = program(name, prediction).normals
         self.plan = make_plan(name, sigmas, eta=eta, prediction=prediction)
         generator = torch.Generator().manual_seed(5)
         unit = torch.randn(3, 2, generator=generator, dtype=torch.float64)
@@ -85,7 +97,7 @@ class Run:
     @property
     def per_step(self) -> np.ndarray:
         """The normals step by step, (steps, normals of a step, *x.shape); NaN where a step has fewer."""
-        steps, most = self.plan.steps, method_program(self.plan.tableau.name).normals
+        steps, most = self.plan.steps, self._normals_of_a_step
         padded = np.full((len(steps), most, *self.x.shape), np.nan, self.normals.numpy().dtype)
         rows = iter(self.normals.numpy())
         for n, step in enumerate(steps):

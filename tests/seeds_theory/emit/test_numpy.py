@@ -32,11 +32,15 @@ def test_states_keep_their_type(name: str, prediction: str) -> None:
 
 def test_without_noise_no_normals_are_needed() -> None:
     run = Run("seeds-3", "data", GRIDS["uneven to zero"], 0.0)
-    found = module("seeds-3", "data", "numpy").sample(denoiser, run.x.numpy(), run.sigmas, None, 0.0)
+    found = module("seeds-3", "data", "numpy").sample(
+        denoiser, run.x.numpy(), run.sigmas, None, 0.0
+    )
     assert run.error(found) < 1e-14
 
 
-@pytest.mark.parametrize("sigmas", [[1.0], [1.0, 1.0], [1.0, -1.0], [1.0, math.nan], [math.inf, 0.0]])
+@pytest.mark.parametrize(
+    "sigmas", [[1.0], [1.0, 1.0], [1.0, -1.0], [1.0, math.nan], [math.inf, 0.0]]
+)
 def test_grids_that_no_sampler_can_follow(sigmas: Any) -> None:
     with pytest.raises(ValueError, match="sigmas are two or more levels"):
         module("seeds-1", "data", "numpy").sample(denoiser, np.zeros(1), sigmas, None)

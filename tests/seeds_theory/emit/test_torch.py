@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from emitted import CASES, GRIDS, VARIANTS, Run, curved, module, text
+from emitted import CASES, GRIDS, VARIANTS, Run, curved, module, program, text
 from torch import Tensor
 
-from proofs_checks import all_claims
-from seeds_theory.emit.method import method_program
+from proofs_checks.catalogue import claim_names
 
 
 def of_k_diffusion(x: Tensor, sigma: Tensor) -> Tensor:
@@ -85,7 +84,7 @@ def test_the_noise_sampler_is_asked_once_a_stretch_in_time_order(name: str) -> N
 def test_the_parameters_are_those_of_the_library(name: str, prediction: str) -> None:
     parameters = inspect.signature(sampler(name, prediction)).parameters
     expected = ["model", "x", "sigmas", "extra_args", "callback", "disable", "eta", "s_noise"]
-    values = method_program(name).degree == 1
+    values = program(name, prediction).degree == 1
     assert list(parameters) == expected + ["noise_sampler"] * values
 
 
@@ -115,7 +114,17 @@ def test_nothing_records_gradients() -> None:
 
 @pytest.mark.parametrize(
     "sigmas",
-    [[1.0], [], [1.0, 1.0], [1.0, 2.0], [1.0, -1.0], [math.nan, 1.0], [math.inf, 0.0], [[2.0, 1.0]], 1.0],
+    [
+        [1.0],
+        [],
+        [1.0, 1.0],
+        [1.0, 2.0],
+        [1.0, -1.0],
+        [math.nan, 1.0],
+        [math.inf, 0.0],
+        [[2.0, 1.0]],
+        1.0,
+    ],
 )
 def test_grids_that_no_sampler_can_follow(sigmas: Any) -> None:
     with pytest.raises(ValueError, match="sigmas are two or more levels"):
@@ -134,9 +143,9 @@ def test_the_file_is_short_and_says_what_it_is(name: str, prediction: str) -> No
     assert len(written.splitlines()) <= 120
     assert file == f"sample_{name.partition('@')[0].replace('-', '_')}.py"
     doc = sampler(name, prediction).__doc__
-    claims = method_program(name, prediction).claims
+    claims = program(name, prediction).claims
     assert claims
-    assert set(claims) <= {claim.id for claim in all_claims()}
+    assert set(claims) <= set(claim_names())
     assert all(claim in doc for claim in claims)
     assert "x_t = " in doc and f"in {prediction} prediction" in doc
     assert "SPDX-License-Identifier: MIT" in written

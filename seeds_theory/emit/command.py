@@ -1,0 +1,151 @@
+"""`seeds-export`: a method as a file for another program, library or language."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from seeds_theory.command import one_of, require_new, run_command
+from seeds_theory.emit.targets import TARGETS
+from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.scheme import named_scheme, registered
+
+
+class Predicts(StrEnum):
+    """What the method integrates."""
+
+    data = "data"
+    noise = "noise"
+
+
+app = typer.Typer(rich_markup_mode="rich")
+
+
+@app.command()
+def export(
+    method: Annotated[
+        str | None,
+        typer.Argument(
+            help="A name from --list; nodes as in seeds-3@0.3,0.8.",
+            autocompletion=one_of(registered),
+            show_default=False,
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET", help="What to write; --list.", autocompletion=one_of(TARGETS)
+        ),
+    ] = None,
+    prediction: Annotated[Predicts, typer.Option(help="What is integrated.")] = Predicts.data,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write; a folder for several files.  [default: stdout]"
+        ),
+    ] = None,
+    sigmas: Annotated[
+        str | None,
+        typer.Option(metavar="LEVELS", help="json: noise levels, as inf,10,5,1,0."),
+    ] = None,
+    eta: Annotated[
+        float | None, typer.Option(help="json: 1 is the reverse SDE, 0 the ODE.  [default: 1]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there already.")] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the methods and the targets, and leave.")
+    ] = False,
+) -> None:
+    """Write METHOD for another program, library or language.
+
+    What is written needs nothing of this project. It says what the method is, which claims are proved of it,
+    and under which licence it is yours.
+
+    Example: [bold]seeds-export seeds-3 --to torch --out sample_seeds_3.py[/bold]
+    """
+    if list_:
+        Console().print(*_listing(), sep="\n")
+        return
+    if method is None or to is None:
+        raise ParameterError("name a method and a target, as seeds-3 --to torch: --list has all")
+    if to not in TARGETS:
+        raise unknown("target", to, TARGETS)
+    if method.partition("@")[0] not in registered():
+        raise unknown("method", method, registered())
+    named_scheme(method, prediction.value)  # wrong nodes, or a prediction that it has not, end here
+    if to != "json" and (sigmas is not None or eta is not None):
+        raise ParameterError(f"--sigmas and --eta are for --to json; {to} takes any when it runs")
+    levels = None if sigmas is None else _levels(sigmas)
+    if out is not None and not out.resolve().parent.is_dir():
+        raise ParameterError(f"no folder {out.parent} to write {out} in: create it")
+    with Console(stderr=True).status(f"writing {method} for {to}"):
+        files = _files(method, prediction.value, to, levels, 1.0 if eta is None else eta)
+    if out is None:
+        _print(to, files)
+    else:
+        _write(files, out, force)
+
+
+def _files(
+    method: str, prediction: str, to: str, sigmas: list[float] | None, eta: float
+) -> dict[str, str]:
+    from seeds_theory.emit.method import method_program
+    from seeds_theory.emit.targets import json, target
+
+    program = method_program(method, prediction)
+    return json.files(program, sigmas, eta) if to == "json" else target(to).files(program)
+
+
+def _levels(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ParameterError(f"noise levels are written as 10,5,1,0; got {text!r}") from None
+
+
+def _print(to: str, files: dict[str, str]) -> None:
+    if len(files) > 1:
+        raise ParameterError(
+            f"{to} is {len(files)} files, {', '.join(files)}: name a folder, --out FOLDER"
+        )
+    sys.stdout.write(*files.values())
+
+
+def _write(files: dict[str, str], out: Path, force: bool) -> None:
+    """One file as `out`, or in it if it is a folder; several into the folder `out`."""
+    if len(files) > 1 and out.is_file():
+        raise ParameterError(f"{len(files)} files go into a folder; {out} is a file: name another")
+    alone = len(files) == 1 and not out.is_dir()
+    targets = {out if alone else out / name: text for name, text in files.items()}
+    for path in targets:
+        require_new(path, force)
+    for path, text in targets.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path)
+
+
+def _listing() -> tuple[Table, Table]:
+    methods = Table("method", "predictions", "model calls per step")
+    for name, entry in registered().items():
+        calls = 1 + len(entry.nodes) + len(entry.fixed)
+        methods.add_row(name, ", ".join(entry.predictions), str(calls))
+    targets = Table("target", "what it is")
+    for name, what in TARGETS.items():
+        targets.add_row(name, what)
+    return methods, targets
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_command(app, "seeds-export")
+
+
+if __name__ == "__main__":
+    main()
