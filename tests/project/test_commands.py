@@ -76,6 +76,8 @@ def test_help_of_every_command_of_a_group_has_an_example(script, run, complete):
         ("seeds-order --prediction ", ["data", "noise"]),
         ("seeds-tune fit unipc", ["unipc-2", "unipc-3"]),
         ("seeds-mutate ", list(METHODS)),
+        ("seeds-export seeds-3", [name for name in METHODS if name.startswith("seeds-3")]),
+        ("seeds-export seeds-3 --to j", ["jax", "javascript", "json"]),
         ("seeds-audit seeds-2 edm", ["edm-heun"]),
         ("seeds-verify noise-join", ["noise-joining", "noise-joining-averages"]),
         ("seeds-generate --network ", ["fashion-mnist"]),

@@ -23,15 +23,15 @@ _FILE = Template(r"""$header
 
 With $orders.
 
-\paragraph{Setting.} States are $$x/\alpha$$; $$\sigma = e^{-\lambda}$$ is their noise level, from $$s$$ down to
-$$t$$ in a step, and $$h = \log(s/t)$$ its length. $$D_i$$ is the denoised state $$u_i$$ at the level
-$$s_i = s\,e^{-c_i h}$$, with $$u_1 = x$$ and $$s_1 = s$$. $$\eta = 1$$ is the reverse SDE, $$\eta = 0$$ the ODE.
-$meaning With
+\paragraph{Setting.} States are $$x/\alpha$$; $$\sigma = e^{-\lambda}$$ is their noise level, from $$s$$
+down to $$t$$ in a step, and $$h = \log(s/t)$$ its length. $$D_i$$ is the denoised state $$u_i$$ at the level
+$$s_i = s\,e^{-c_i h}$$, with $$u_1 = x$$ and $$s_1 = s$$. $$\eta = 1$$ is the reverse SDE, $$\eta = 0$$ the
+ODE. $meaning With
 \begin{equation*}
 \varphi_k(z) = \frac{1}{z^k} \Bigl(e^z - \sum_{j<k} \frac{z^j}{j!}\Bigr),
 \end{equation*}
-row $$j$$ of the tableau has the weights of $$F_1$$ and of $$F_i - F_1$$ in the integral of $$F$$ up to its node;
-the last one is the step itself.
+row $$j$$ of the tableau has the weights of $$F_1$$ and of $$F_i - F_1$$ in the integral of $$F$$ up to its
+node; the last one is the step itself.
 
 \paragraph{Tableau.}
 \begin{equation*}
@@ -51,8 +51,8 @@ $formulas
 \paragraph{Noise.} $noise
 The last of them is the exact noise of the step, of variance $variance.
 
-\paragraph{Ends.} A step to the level 0 is $$x_0 = D_1$$. From an infinite level, where $$x$$ is unit noise, it is
-$$D_1 + t\,w$$ with unit noise $$w$$, and $$D_1 + t\,x$$ for $$\eta = 0$$.
+\paragraph{Ends.} A step to the level 0 is $$x_0 = D_1$$. From an infinite level, where $$x$$ is unit
+noise, it is $$D_1 + t\,w$$ with unit noise $$w$$, and $$D_1 + t\,x$$ for $$\eta = 0$$.
 
 \paragraph{Orders.} Declared and decided for an arbitrary smooth denoiser: strong $strong, weak $weak; $ode at
 $$\eta = 0$$. Claims of seeds-theory: $claims.

@@ -47,7 +47,7 @@ def test_it_gives_what_follow_gives(name: str, prediction: str) -> None:
             assert run.error(sampled(name, prediction, run, eta)) < 1e-13
 
 
-@pytest.mark.parametrize(("name", "prediction"), VARIANTS)
+@pytest.mark.parametrize(("name", "prediction"), [v for v in VARIANTS if "@" not in v[0]])
 def test_it_is_accurate_in_single_precision(name: str, prediction: str) -> None:
     for eta in (0.0, 1.0):
         run = Run(name, prediction, GRIDS_OF_THREE[1], eta, torch.float32)
@@ -61,13 +61,14 @@ def test_states_keep_their_type_in_either_precision() -> None:
 
 
 def test_the_run_has_derivatives() -> None:
-    run = Run("seeds-3", "data", GRIDS["infinity to zero"], 1.0)
-    sample = module("seeds-3", "data", "jax").sample
+    run = Run("seeds-2", "data", GRIDS["infinity to zero"], 1.0)
+    sample = module("seeds-2", "data", "jax").sample
 
     def total(x: Any, eta: Any) -> Any:
         return sample(curved, x, jnp.array(run.sigmas), jnp.nan_to_num(run.per_step), eta).sum()
 
-    by_state, by_eta = jax.grad(total, argnums=(0, 1))(jnp.asarray(run.x.numpy()), 1.0)
+    gradient = jax.jit(jax.grad(total, argnums=(0, 1)))
+    by_state, by_eta = gradient(jnp.asarray(run.x.numpy()), 1.0)
     assert jnp.isfinite(by_state).all() and jnp.isfinite(by_eta)
     assert by_eta != 0
 

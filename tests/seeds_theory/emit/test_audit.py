@@ -1,0 +1,30 @@
+"""The exported files for k-diffusion under the audit: they have the orders that their methods declare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from emitted import module
+
+from proofs_checks.audit import assert_order
+from seeds_theory.methods import METHODS, method
+
+ODE = ("seeds-1", "seeds-2", "seeds-3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_it_has_the_declared_orders(name: str) -> None:
+    declared = method(name).orders
+    assert_order(sampler(name), weak=declared.weak, strong=float(declared.strong))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ODE)
+def test_it_has_the_declared_order_without_noise(name: str) -> None:
+    assert_order(sampler(name), ode=method(name).orders.ode, eta=0.0)
+
+
+def sampler(name: str) -> Any:
+    return getattr(module(name, "data", "torch"), f"sample_{name.replace('-', '_')}")
