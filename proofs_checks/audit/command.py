@@ -30,8 +30,8 @@ def seeds_audit(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="module:function with the k-diffusion signature; diffusers:Class?option=value&...; "
-            "a name from --list.",
+            help="module:function or file.py:function with the k-diffusion signature; pipe:COMMAND, a "
+            "program; diffusers:Class?option=value&...; a name from --list.",
             autocompletion=one_of(SAMPLER_NAMES),
         ),
     ] = None,
@@ -98,7 +98,7 @@ def _list(console: Console) -> None:
             console.print(names, highlight=False)
         except SeedsError as error:
             console.print(f"{name}: {error}", highlight=False)
-    console.print("anything else: module:function")
+    console.print("anything else: module:function, file.py:function, pipe:COMMAND")
 
 
 def main() -> None:

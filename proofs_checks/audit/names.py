@@ -17,5 +17,6 @@ def require_target_name(text: str) -> None:
     """
     base = text.partition("?")[0]
     if ":" not in base:
-        others = f"; of others, write module:function or {':..., '.join(LIBRARIES)}:..."
+        forms = f"module:function, file.py:function, pipe:COMMAND or {':..., '.join(LIBRARIES)}:..."
+        others = f"; of others, write {forms}"
         require_sampler_name(base, others)

@@ -76,7 +76,8 @@ def _own(text: str, name: str, options: dict[str, Any]) -> Target:
 def _function(module: str, name: str) -> Any:
     if not module or module.startswith(".") or "/" in module:
         raise UnknownNameError(
-            f"{module!r} is no name of a module; of a file write my_sampler.py:sample"
+            f"{module!r} is no name of a module; of a file my_sampler.py write my_sampler.py:sample, or "
+            "my_sampler:sample in its folder"
         )
     return _attribute(
         _imported(module, lambda: importlib.import_module(module), Path.cwd()), module, name

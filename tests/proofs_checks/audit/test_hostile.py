@@ -419,7 +419,7 @@ def test_a_file_in_the_current_folder_wins(folder: Path) -> None:
         ("", "my_sampler:sample"),
         (".hostile_good", "my_sampler:sample"),
         ("./hostile_good", "my_sampler:sample"),
-        ("hostile_good.py", "my_sampler:sample"),
+        ("./hostile_exits.py", "importing 'hostile_exits.py' raises SystemExit: bye"),
     ],
 )
 def test_a_module_that_cannot_be_imported_says_why(folder: Path, module: str, message: str) -> None:

@@ -155,7 +155,7 @@ class _NoNoise:
         ("pipe:./no-such-program", "cannot start './no-such-program'"),
         ("pipe:'unclosed", "cannot be split into words: No closing quotation"),
         ("pipe:false", "in a trial run the program ends with status 1"),
-        ("pipe:echo hello", "no JSON"),
+        ("pipe:echo hello", "'hello'"),
         ("pipe:cat", "none of"),
         (f"pipe:{PYTHON} {EXAMPLE}?rho=7", "answers with an error: no seeds-3 with eta"),
         (f"pipe:{PYTHON} {EXAMPLE}?x=7", "x is given by the audit"),
