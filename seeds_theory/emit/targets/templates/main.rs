@@ -117,8 +117,8 @@ impl Reader<'_> {
             b'-' | b'0'..=b'9' => self.number(),
             _ => {
                 let word = ["null", "true", "false"]
-                    .into_iter()
-                    .find(|word| self.rest().starts_with(word))?;
+                    .iter()
+                    .find(|word| self.rest().starts_with(*word))?;
                 self.at += word.len();
                 Some(Json::Word)
             }
