@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from seeds_theory.catalogue import METHOD_NAMES, require_method_name
 from seeds_theory.command import one_of, require_new, run_command
 from seeds_theory.emit.targets import TARGETS
 from seeds_theory.errors import ParameterError, unknown
@@ -33,7 +34,7 @@ def export(
         str | None,
         typer.Argument(
             help="A name from --list; nodes as in seeds-3@0.3,0.8.",
-            autocompletion=one_of(registered),
+            autocompletion=one_of(METHOD_NAMES),
             show_default=False,
         ),
     ] = None,
@@ -76,8 +77,7 @@ def export(
         raise ParameterError("name a method and a target, as seeds-3 --to torch: --list has all")
     if to not in TARGETS:
         raise unknown("target", to, TARGETS)
-    if method.partition("@")[0] not in registered():
-        raise unknown("method", method, registered())
+    require_method_name(method.partition("@")[0])
     named_scheme(method, prediction.value)  # wrong nodes, or a prediction that it has not, end here
     if to != "json" and (sigmas is not None or eta is not None):
         raise ParameterError(f"--sigmas and --eta are for --to json; {to} takes any when it runs")

@@ -112,6 +112,8 @@ def test_help_is_light(line):
         ("seeds-inspect fashion", "no checkpoint file fashion; embedded: fashion-mnist"),
         ("seeds-bench run edm-cifar", "unknown preset 'edm-cifar'"),
         ("seeds-bench micro seeds-9", "unknown sampler 'seeds-9'"),
+        ("seeds-export seeds-9 --to torch", "unknown method 'seeds-9'"),
+        ("seeds-export seeds-3 --to trch", "unknown target 'trch'"),
         ("seeds-fid score x", "Missing option '--ref'"),
     ],
 )

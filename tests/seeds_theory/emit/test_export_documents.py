@@ -13,7 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from emitted import GRIDS, VARIANTS, program, text
+from exported import GRIDS, VARIANTS, program, text
 
 from seeds_theory import make_plan
 from seeds_theory.emit.targets import json as plan_json

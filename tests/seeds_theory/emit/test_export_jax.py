@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from emitted import ETAS, GRIDS, VARIANTS, Run, module
+from exported import ETAS, GRIDS, VARIANTS, Run, module
 
 GRIDS_OF_THREE = [
     GRIDS["even"],

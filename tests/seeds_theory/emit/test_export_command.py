@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from emitted import VARIANTS, text
+from exported import VARIANTS, text
 
 from seeds_theory.emit import command, targets
 

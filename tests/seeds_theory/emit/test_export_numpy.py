@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emitted import CASES, GRIDS, VARIANTS, Run, curved, module
+from exported import CASES, GRIDS, VARIANTS, Run, curved, module
 
 
 def denoiser(x: np.ndarray, sigma: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from emitted import module
+from exported import module
 
 from proofs_checks.audit import assert_order
 from seeds_theory.methods import METHODS, method

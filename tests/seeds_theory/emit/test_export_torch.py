@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from emitted import CASES, GRIDS, VARIANTS, Run, curved, module, program, text
+from exported import CASES, GRIDS, VARIANTS, Run, curved, module, program, text
 from torch import Tensor
 
 from proofs_checks.catalogue import claim_names
