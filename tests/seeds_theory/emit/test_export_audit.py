@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from exported import module
+from exported import module, program
 
 from proofs_checks.audit import assert_order
 from seeds_theory.methods import METHODS, method
@@ -16,8 +16,10 @@ ODE = ("seeds-1", "seeds-2", "seeds-3")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_it_has_the_declared_orders(name: str) -> None:
-    declared = method(name).orders
-    assert_order(sampler(name), weak=declared.weak, strong=float(declared.strong))
+    # A noise sampler cannot give the path's moments: there the audit sees no strong order.
+    declared, on_a_path = method(name).orders, program(name, "data").degree == 1
+    strong = float(declared.strong) if on_a_path else None
+    assert_order(sampler(name), weak=declared.weak, strong=strong)
 
 
 @pytest.mark.slow
