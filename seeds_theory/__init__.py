@@ -1,8 +1,14 @@
 """SEEDS: exponential SDE solvers for diffusion models, derived by sympy and run by torch.
 
-The mathematics: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`. The numbers: `schedule`,
-`grids`, `plan`. The run: `denoiser`, `sources`, `brownian`, `loop`, `baselines`, `solver`. Ready for use:
-`settings`, `sampling`, `kdiffusion`, `comfyui`, `diffusers`. Each imports from those before it only.
+The floor plan, each room using those before it only:
+
+* the mathematics, in sympy: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`, `formula`;
+* the emitter, from symbols to code: `emit`; what it wrote for this library itself: `emitted`;
+* the run, on numbers: `special_functions`, `forms`, `scheme`, `schedule`, `grids`, `plan`, `denoiser`, `sources`,
+  `brownian`, `loop`, `baselines`, `solver`, `settings`, `sampling`;
+* the hosts, other people's interfaces: `kdiffusion`, `comfyui`, `diffusers`.
+
+The run and the hosts import nothing of the mathematics: they run what was emitted.
 """
 
 from seeds_theory.lazy import attach
