@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
-from seeds_theory import follow, make_plan, uniform_log_snr
+from seeds_theory import Denoiser, NoiseSource, follow, make_plan, uniform_log_snr
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.errors import ParameterError
 from seeds_theory.extras import optional_imports
@@ -66,6 +67,28 @@ class OnGrid:
     run: Sampler
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """A plan as a sampler, which can be pickled and compared as the plan can."""
+
+    plan: Plan
+
+    def __call__(self, denoiser: Denoiser, x: Tensor, noise: NoiseSource) -> Tensor:
+        return follow(denoiser, x, self.plan, noise)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """A baseline on a grid likewise."""
+
+    baseline: Baseline
+    sigmas: tuple[float, ...]
+    eta: float
+
+    def __call__(self, denoiser: Denoiser, x: Tensor, noise: NoiseSource) -> Tensor:
+        return self.baseline(denoiser, x, self.sigmas, noise, eta=self.eta)
+
+
 def on_grid(
     method: str | Tableau | Baseline, sigmas: np.ndarray, *, eta: float, prediction: str = "data"
 ) -> OnGrid:
@@ -85,14 +108,14 @@ def on_grid(
             baseline.name,
             baseline.declared,
             baseline.nfe(sigmas, eta=eta),
-            lambda denoiser, x, noise: baseline(denoiser, x, sigmas, noise, eta=eta),
+            _Loop(baseline, tuple(np.asarray(sigmas).tolist()), eta),
         )
     plan = make_plan(method, sigmas, eta=eta, prediction=prediction)
     return OnGrid(
         plan.method,
         Declared.of(plan.orders),
         plan.nfe,
-        lambda denoiser, x, noise: follow(denoiser, x, plan, noise),
+        _Plan(plan),
     )
 
 

@@ -1,11 +1,12 @@
 import json
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
-from seeds_theory import METHODS, ParameterError, method
+from seeds_theory import METHODS, ParameterError, SeededNoise, method
 from toy_models import (
     CoupledPaths,
     Fit,
@@ -16,7 +17,7 @@ from toy_models import (
     mixture_study,
     table,
 )
-from toy_models.convergence import fit_exact
+from toy_models.convergence import fit_exact, on_grid
 
 ENDS = {"sigma_max": 4.0, "sigma_min": 0.5}
 STEPS = (32, 64, 128, 256)
@@ -190,3 +191,13 @@ def test_remarks_on_a_baseline_are_about_the_orders_it_declares():
     study = gaussian_study("sra1", Gaussian.scalar(1.0), (64, 128, 256, 512), **ENDS)
     assert study.remarks == ()
     assert study.strong_fit.order == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["seeds-3", "sa-solver", "seeds-2m"])
+def test_a_method_on_a_grid_is_pickled_and_compared(name):
+    run = on_grid(name, np.array([3.0, 1.0, 0.2]), eta=0.5)
+    twin = pickle.loads(pickle.dumps(run))
+    x = torch.ones(2, 1, dtype=torch.float64)
+    assert twin == run
+    ends = [each.run(lambda y, _: y / 2, x, SeededNoise([1, 2])) for each in (run, twin)]
+    assert torch.equal(*ends)
