@@ -4,8 +4,8 @@ The floor plan, each room using those before it only:
 
 * the mathematics, in sympy: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`, `formula`;
 * the emitter, from symbols to code: `emit`; what it wrote for this library itself: `emitted`;
-* the run, on numbers: `special_functions`, `forms`, `scheme`, `schedule`, `grids`, `plan`, `denoiser`, `sources`,
-  `brownian`, `loop`, `baselines`, `solver`, `settings`, `sampling`;
+* the run, on numbers: `special_functions`, `forms`, `scheme`, `schedule`, `grids`, `plan`, `denoiser`,
+  `sources`, `brownian`, `loop`, `baselines`, `solver`, `settings`, `sampling`;
 * the hosts, other people's interfaces: `kdiffusion`, `comfyui`, `diffusers`.
 
 The run and the hosts import nothing of the mathematics: they run what was emitted.
