@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofs_checks.conformance.vectors import by_method, committed
+from proofs_checks.conformance.stored import by_method, committed, schema
 from seeds_theory.command import one_of, run_command
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def write(
     for name in (*SOLVERS, "schema"):
         require_new(folder / f"{name}.json", force)
     folder.mkdir(exist_ok=True)
-    (folder / "schema.json").write_text(vectors.schema())
+    (folder / "schema.json").write_text(schema())
     for name in tqdm(SOLVERS, "samplers", disable=not sys.stderr.isatty(), leave=False):
         vectors.write(folder, name)
     print(f"{len(SOLVERS)} samplers in {folder}")

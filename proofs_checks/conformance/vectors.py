@@ -6,11 +6,11 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from proofs_checks.conformance.stored import by_method
 from proofs_checks.pipe import NoiseRequest
 from seeds_theory.errors import ParameterError, unknown
 
@@ -77,23 +77,6 @@ class Case:
         own = {k: v for k, v in self.options.items() if k not in ("method", "eta")}
         listed = ", ".join(f"{name} {value}" for name, value in own.items())
         return f"{self.method} ({listed})" if listed else self.method
-
-
-def committed() -> Traversable:
-    """The folder of the vectors that come with the package, and of their schema."""
-    return files("proofs_checks.conformance") / "data"
-
-
-def schema() -> str:
-    """The JSON Schema of a file of vectors."""
-    return (committed() / "schema.json").read_text()
-
-
-def by_method(folder: Traversable) -> dict[str, Traversable]:
-    """The files of vectors in a folder, by the names of their methods; the schema lies beside them."""
-    found = {f.name.removesuffix(".json"): f for f in folder.iterdir() if f.name.endswith(".json")}
-    found.pop("schema", None)
-    return dict(sorted(found.items()))
 
 
 def load(folder: Traversable, methods: Sequence[str] = ()) -> list[Case]:

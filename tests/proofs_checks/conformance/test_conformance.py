@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from proofs_checks.conformance import command as command_module
-from proofs_checks.conformance import vectors
+from proofs_checks.conformance import stored, vectors
 from proofs_checks.conformance.check import TOLERANCE, Results, check
 from proofs_checks.conformance.recording import chosen, mixture
 from proofs_checks.pipe import NoiseRequest
@@ -26,7 +26,7 @@ from seeds_theory.solver import SOLVERS, Solver
 
 EXAMPLE = Path(__file__).parents[3] / "book" / "_static" / "seeds.py"
 OFFERED = ("seeds-1", "seeds-2", "seeds-3")
-CASES = vectors.load(vectors.committed())
+CASES = vectors.load(stored.committed())
 
 
 def near(found: object, expected: object) -> bool:
@@ -48,13 +48,13 @@ def near(found: object, expected: object) -> bool:
 
 @pytest.mark.parametrize("method", SOLVERS)
 def test_the_committed_vectors_are_what_the_library_computes(method: str) -> None:
-    committed = json.loads((vectors.committed() / f"{method}.json").read_text())
-    jsonschema.Draft202012Validator(json.loads(vectors.schema())).validate(committed)
+    committed = json.loads((stored.committed() / f"{method}.json").read_text())
+    jsonschema.Draft202012Validator(json.loads(stored.schema())).validate(committed)
     assert near(json.loads(vectors.text(vectors.compute(method))), committed)
 
 
 def test_every_sampler_has_vectors_and_the_copy_is_small() -> None:
-    files = [file for file in vectors.committed().iterdir() if file.name.endswith(".json")]
+    files = [file for file in stored.committed().iterdir() if file.name.endswith(".json")]
     names = [*SOLVERS, "schema"]
     assert sorted(file.name for file in files) == sorted(f"{name}.json" for name in names)
     assert len(SOLVERS) >= 40
@@ -134,7 +134,7 @@ def checked(text: str, folder: Path, methods: tuple[str, ...] = OFFERED) -> Resu
     file = folder / "program.py"
     file.write_text(text)
     return check(
-        [sys.executable, "-S", str(file)], vectors.load(vectors.committed(), methods), seconds=30
+        [sys.executable, "-S", str(file)], vectors.load(stored.committed(), methods), seconds=30
     )
 
 

@@ -16,7 +16,8 @@ import torch
 from tools import tool
 
 from proofs_checks.conformance.check import check
-from proofs_checks.conformance.vectors import committed, load
+from proofs_checks.conformance.stored import committed
+from proofs_checks.conformance.vectors import load
 from seeds_theory import InjectedNoise, follow, make_plan
 from seeds_theory.emit.method import method_program
 from seeds_theory.emit.targets import target
