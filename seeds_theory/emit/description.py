@@ -1,30 +1,43 @@
-"""What an emitted file says of its method in words and in plain text: title, formula, claims, licence."""
+"""What an emitted file says of its method, for every target: licence, title, formula, source, claims."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 import sympy as sp
 
 from seeds_theory.emit.method import MethodProgram
+from seeds_theory.methods import SEEDS
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import z
-
-LICENCE = ("SPDX-License-Identifier: MIT", "Copyright (c) 2026 the seeds-theory authors")
-"""The first lines of every file, as comments of its language."""
 
 _COUNTS = ("no", "one", "two", "three", "four", "five")
 
 
-def origin() -> str:
-    """The one line that says what wrote the file."""
-    return f"Written by seeds-export (seeds-theory {version('seeds-theory')})."
+def origin() -> tuple[str, str, str]:
+    """The first lines of every file: its licence, and the one line that says what wrote it."""
+    return (
+        "SPDX-License-Identifier: MIT",
+        "Copyright (c) 2026 The seeds-theory authors",
+        f"Written by seeds-export (seeds-theory {version('seeds-theory')}).",
+    )
 
 
-def identifier(method: MethodProgram) -> str:
-    """The method's name as that of a function, without its nodes: seeds_3."""
-    return method.name.partition("@")[0].replace("-", "_")
+def header(prefix: str) -> str:
+    """`origin` as comments of a language, each line after a prefix."""
+    return "\n".join(prefix + line for line in origin())
+
+
+def base(method: MethodProgram) -> str:
+    """The method's name without nodes."""
+    return method.name.partition("@")[0]
+
+
+def identifier(method: MethodProgram, with_nodes: bool = False) -> str:
+    """The method's name as that of a function: seeds_2, or with the nodes of seeds-2@0.7 seeds_2_0_7."""
+    return re.sub(r"\W", "_", method.name if with_nodes else base(method))
 
 
 def title(method: MethodProgram) -> str:
@@ -41,6 +54,22 @@ def orders(method: MethodProgram) -> str:
     )
 
 
+def summary(method: MethodProgram) -> str:
+    """What the method is, in a line."""
+    return f"{title(method)} in {method.prediction} prediction: {orders(method)}."
+
+
+def reference(method: MethodProgram) -> str:
+    """Where its formula is from."""
+    paper = " (arXiv 2305.14267)" if base(method) in SEEDS else ""
+    return f"{method.tableau.reference}{paper}"
+
+
+def source(method: MethodProgram) -> str:
+    """Where its formula is from, and where it is proved."""
+    return f"Source: {reference(method)}; claims {', '.join(method.claims)} of seeds-theory."
+
+
 def integrand(method: MethodProgram) -> str:
     """What the integrands are called: D, or eps."""
     return "D" if method.prediction == "data" else "eps"
@@ -55,10 +84,9 @@ def definitions(method: MethodProgram) -> str:
 
 def formula(method: MethodProgram) -> Iterator[str]:
     """The step in the tableau's own form, a line for each stage and one for the result."""
-    tableau, letter = method.tableau, integrand(method)
+    letter = integrand(method)
     ends = [f"u_{j}" for j in range(2, method.calls + 1)] + ["x_t"]
-    for end, (node, integrals) in zip(ends, tableau.rows, strict=True):
-        total, weights = sp.expand(sp.Add(*integrals)), integrals[1:]
+    for end, (node, (total, *weights)) in zip(ends, weights_of_differences(method), strict=True):
         terms = [f"{_factor(total, method)} {letter}_1"]
         terms += [
             f"{_factor(weight, method)} ({letter}_{i} - {letter}_1)"
@@ -73,6 +101,17 @@ def formula(method: MethodProgram) -> Iterator[str]:
             level = "t" if node == 1 else f"s_{j}"
             state, scale = "x", f"(1 + eta) {level} h"
         yield f"{end} = {state} - {scale} [{inside}] + N_{j}"
+
+
+def weights_of_differences(method: MethodProgram) -> Iterator[tuple[sp.Expr, list[sp.Expr]]]:
+    """The node of each row of the tableau, and its weights of F_1, F_2 - F_1, F_3 - F_1, ..."""
+    for node, integrals in method.tableau.rows:
+        yield node, [sp.expand(sp.Add(*integrals)), *integrals[1:]]
+
+
+def by_sign(terms: Iterable[sp.Expr]) -> list[sp.Expr]:
+    """The terms of a sum in the order in which they are read: what is subtracted last."""
+    return sorted(terms, key=lambda term: bool(term.as_coeff_Mul()[0] < 0))
 
 
 def noise(method: MethodProgram) -> str:
@@ -94,7 +133,7 @@ def _text(expression: sp.Expr, letter: str) -> str:
     """Plain text: products by juxtaposition, phi_k(z/3), and the letter for z."""
     e = sp.sympify(expression)
     if e.is_Add:
-        first, *others = (_text(term, letter) for term in sorted(e.args, key=_is_negative))
+        first, *others = (_text(term, letter) for term in by_sign(e.args))
         return first + "".join(
             f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in others
         )
@@ -123,7 +162,3 @@ def _product(e: sp.Expr, letter: str) -> str:
 def _atom(e: sp.Expr, letter: str) -> str:
     text = _text(e, letter)
     return f"({text})" if e.is_Add or (e.is_Mul and " " in text) else text
-
-
-def _is_negative(term: sp.Expr) -> bool:
-    return bool(term.as_coeff_Mul()[0] < 0)

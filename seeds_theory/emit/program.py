@@ -152,6 +152,11 @@ class Program:
                     found[part.function, part.order] = None
         return found
 
+    def functions(self) -> set[str]:
+        """The names of the functions that it needs: those that it calls, and phi for damped_phi."""
+        called = {function for function, _ in self.calls()}
+        return called | {"phi"} if "damped_phi" in called else called
+
 
 def substituted(expression: Expression, by: Mapping[Expression, Expression]) -> Expression:
     """The expression with whole subexpressions replaced, the outermost first."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from seeds_theory.emit.description import header
 from seeds_theory.emit.method import MethodProgram
-from seeds_theory.emit.targets.heading import heading, title
+from seeds_theory.emit.targets.heading import heading
 from seeds_theory.emit.targets.native import (
     NativeWriter,
     Stage,
     fields,
     indented,
     node_list,
-    template,
 )
+from seeds_theory.emit.targets.template import template
 
 
 def files(method: MethodProgram) -> dict[str, str]:
     """``seeds_3.h``, ``seeds_3.c`` and ``main.c``."""
-    writer, shared = C(), fields(method)
+    writer, shared = C(), fields(method) | {"header": header(" * ")}
     name = shared["name"]
     example = template("example.c", **shared)
     statements, levels = writer.levels(method)
@@ -31,7 +32,6 @@ def files(method: MethodProgram) -> dict[str, str]:
         f"{name}.c": template(
             "solver.c",
             **shared,
-            title=title(method),
             helpers=writer.helpers(method),
             levels=indented("\n".join([*statements.splitlines(), *filled]), "    "),
             coefficients=indented(writer.coefficients(method), "    "),

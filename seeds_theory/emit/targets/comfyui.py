@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from seeds_theory.emit.description import header, identifier, origin
 from seeds_theory.emit.method import MethodProgram, method_program
-from seeds_theory.emit.targets.python_math import helpers, identifier, rows, template
+from seeds_theory.emit.targets.python_math import functions
+from seeds_theory.emit.targets.template import template
 from seeds_theory.errors import ParameterError
 from seeds_theory.methods import METHODS
 
@@ -28,15 +30,15 @@ def files(method: MethodProgram) -> dict[str, str]:
         )
     methods = {name: method_program(name) for name in METHODS} | {method.name: method}
     values = {
+        "header": header("# "),
+        "origin": origin()[-1],
         "version": version("seeds-theory"),
         "method": method.name,
         "names": ", ".join(f"`{name}`" for name in methods),
         "methods": "\n".join(
-            f'    "{name}": (coefficients.{identifier(one)}, {one.normals}),'
+            f'    "{name}": (coefficients.{identifier(one, with_nodes=True)}, {one.normals}),'
             for name, one in methods.items()
         ),
-        "functions": "\n\n".join(
-            [*helpers(*methods.values()), *map(rows, methods.values())]
-        ).rstrip(),
+        "functions": functions(*methods.values()),
     }
-    return {name: template(f"comfyui/{name}.txt").substitute(values) for name in _NAMES}
+    return {name: template(f"comfyui/{name}.txt", **values) for name in _NAMES}

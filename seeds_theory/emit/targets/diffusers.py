@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
+from seeds_theory.emit.description import header
 from seeds_theory.emit.method import MethodProgram, method_program
-from seeds_theory.emit.targets.python_math import helpers, rows, template
+from seeds_theory.emit.targets.python_math import functions
+from seeds_theory.emit.targets.template import template
 from seeds_theory.errors import unknown
 
 _METHODS = ("seeds-1", "seeds-2", "seeds-3")  # by their orders
@@ -31,11 +31,12 @@ def files(method: MethodProgram) -> dict[str, str]:
     if method.name not in _METHODS:
         raise unknown("method of a diffusers scheduler", method.name, _METHODS)
     methods = [method_program(name, method.prediction) for name in _METHODS]
-    text = template("scheduling_seeds.py.txt").substitute(
-        version=version("seeds-theory"),
+    text = template(
+        "scheduling_seeds.py.txt",
+        header=header("# "),
         integrals=_INTEGRALS[method.prediction],
-        coefficients="\n\n".join([*helpers(*methods), *map(rows, methods)]).rstrip("\n"),
-        order=method.calls,
+        coefficients=functions(*methods),
+        order=str(method.calls),
         integrand=_INTEGRANDS[method.prediction],
     )
     return {"scheduling_seeds.py": text}

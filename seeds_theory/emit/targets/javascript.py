@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seeds_theory.emit.description import header
 from seeds_theory.emit.method import MethodProgram
 from seeds_theory.emit.program import Power, walk
 from seeds_theory.emit.targets.heading import heading
@@ -10,13 +11,13 @@ from seeds_theory.emit.targets.native import (
     fields,
     indented,
     node_list,
-    template,
 )
+from seeds_theory.emit.targets.template import template
 
 
 def files(method: MethodProgram) -> dict[str, str]:
     """``seeds_3.mjs`` and ``main.mjs``."""
-    writer, shared = JavaScript(), fields(method)
+    writer, shared = JavaScript(), fields(method) | {"header": header(" * ")}
     statements, levels = writer.levels(method)
     listed = f"return [{', '.join(levels)}];"
     return {
@@ -61,8 +62,8 @@ class JavaScript(NativeWriter):
 
 def _functions(method: MethodProgram) -> list[str]:
     """The functions of Math that a file uses."""
-    called = {function for function, _ in method.step.program.calls()}
-    if called & {"phi", "damped_phi"}:
+    called = method.step.program.functions()
+    if "phi" in called:
         called |= {"abs", "exp", "expm1"}
     parts = (part for s in method.step.program.statements for part in walk(s.value))
     if any(isinstance(part, Power) and part.exponent not in (1, -1) for part in parts):

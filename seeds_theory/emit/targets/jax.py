@@ -98,7 +98,7 @@ def damped_phi(k, z):
 
 def files(method: MethodProgram) -> dict[str, str]:
     """One file, of the name of the method."""
-    helpers = python_text.helpers(method, _PHI, _DAMPED_PHI)
+    helpers = python_text.helpers(method, phi=_PHI, damped_phi=_DAMPED_PHI)
     names = python_text.math_names(method, helpers).split(", ")
     text = _FILE.substitute(
         header=python_text.header(),

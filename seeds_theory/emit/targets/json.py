@@ -45,7 +45,7 @@ def files(
 def _document(method: MethodProgram, plan: Plan) -> dict[str, Any]:
     declared = method.tableau.orders
     return {
-        "about": [*description.LICENCE, description.origin()],
+        "about": list(description.origin()),
         "method": method.name,
         "prediction": method.prediction,
         "eta": plan.eta,
@@ -55,7 +55,7 @@ def _document(method: MethodProgram, plan: Plan) -> dict[str, Any]:
             "weak": declared.weak,
             "ode": declared.ode,
         },
-        "source": method.tableau.reference,
+        "source": description.reference(method),
         "claims": list(method.claims),
         "sigmas": list(map(_number, plan.sigmas)),
         "initial_scale": plan.initial_scale,

@@ -66,10 +66,9 @@ $$\eta = 0$$. Claims of seeds-theory: $claims.
 def files(method: MethodProgram) -> dict[str, str]:
     """One file, of the name of the method."""
     data = method.prediction == "data"
-    declared = method.tableau.orders
-    header = (*description.LICENCE, description.origin())
+    declared, reference = method.tableau.orders, description.reference(method)
     text = _FILE.substitute(
-        header="\n".join(f"% {line}" for line in header),
+        header=description.header("% "),
         title=description.title(method),
         prediction=method.prediction,
         orders=description.orders(method),
@@ -86,7 +85,7 @@ def files(method: MethodProgram) -> dict[str, str]:
         weak=declared.weak,
         ode=declared.ode,
         claims=", ".join(rf"\texttt{{{claim}}}" for claim in method.claims),
-        source=method.tableau.reference[0].upper() + method.tableau.reference[1:],
+        source=reference[0].upper() + reference[1:],
     )
     return {f"{description.identifier(method)}.tex": text}
 
@@ -95,14 +94,8 @@ def _differences(count: int) -> list[str]:
     return ["F_1", *(f"F_{i} - F_1" for i in range(2, count + 1))]
 
 
-def _weights(method: MethodProgram) -> Iterator[tuple[sp.Expr, list[sp.Expr]]]:
-    """The node of each row, and its weights of F_1, F_2 - F_1, ..."""
-    for node, integrals in method.tableau.rows:
-        yield node, [sp.expand(sp.Add(*integrals)), *integrals[1:]]
-
-
 def _tableau(method: MethodProgram) -> Iterator[str]:
-    for node, weights in _weights(method):
+    for node, weights in description.weights_of_differences(method):
         if node is method.tableau.rows[-1][0] and len(weights) == method.calls:
             yield r"\hline"
         cells = [_text(weight) if weight != 0 else "" for weight in weights]
@@ -112,7 +105,7 @@ def _tableau(method: MethodProgram) -> Iterator[str]:
 
 def _formulas(method: MethodProgram) -> Iterator[str]:
     letter = "D" if method.prediction == "data" else "F"
-    for j, (node, weights) in enumerate(_weights(method), start=2):
+    for j, (node, weights) in enumerate(description.weights_of_differences(method), start=2):
         last = j == method.calls + 1
         name, noise = ("x_t", "N_t") if last else (f"u_{j}", f"N_{j}")
         if letter == "D":
@@ -145,8 +138,7 @@ def _is_long(weight: sp.Expr) -> bool:
 def _text(weight: sp.Expr) -> str:
     """A weight with its number in front, what is subtracted last."""
     if weight.is_Add:
-        terms = sorted(weight.args, key=lambda term: bool(term.as_coeff_Mul()[0] < 0))
-        first, *others = map(_text, terms)
+        first, *others = map(_text, description.by_sign(weight.args))
         return first + "".join(f" {t}" if t.startswith("-") else f" + {t}" for t in others)
     number, rest = weight.as_coeff_Mul()
     shown = sp.latex(rest, fold_short_frac=not _is_long(weight))

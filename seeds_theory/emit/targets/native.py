@@ -1,6 +1,6 @@
-"""What C, Rust and JavaScript share: the sums of a step, and the templates.
+"""What C, Rust and JavaScript share: the sums of a step, and the fields of their templates.
 
-A template is a file of the language with ``${field}`` where the method goes. States are arrays of ``size``
+States are arrays of ``size``
 numbers; the normals of a step are one array, one normal of the states after the other.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files as resources
-from string import Template
 
 import sympy as sp
 
+from seeds_theory.emit.description import base, identifier, summary
 from seeds_theory.emit.lower import add, multiply
 from seeds_theory.emit.method import MethodProgram
 from seeds_theory.emit.program import Expression, Name, Program, Statement, walk
+from seeds_theory.emit.targets.template import template
 from seeds_theory.emit.writer import Writer
 from seeds_theory.methods import METHODS
 from seeds_theory.row import Row
@@ -78,12 +78,11 @@ class NativeWriter(Writer):
         ]
 
     def helpers(self, method: MethodProgram) -> str:
-        """The functions of the templates that the program calls; damped_phi calls phi."""
-        called = {function for function, _ in method.step.program.calls()}
-        needed = [
-            name for name in ("phi", "damped_phi") if name in called or "damped_phi" in called
-        ]
-        return "".join(template(f"{name}{self.suffix}") for name in needed)
+        """The functions of the templates that the program needs."""
+        needed = method.step.program.functions()
+        return "".join(
+            template(f"{name}{self.suffix}") for name in ("phi", "damped_phi") if name in needed
+        )
 
 
 def _needed(program: Program, values: Iterable[Expression]) -> Program:
@@ -116,25 +115,9 @@ def rows(method: MethodProgram) -> list[Row[Expression]]:
     ]
 
 
-def base(method: MethodProgram) -> str:
-    """The method's name without nodes."""
-    return method.name.partition("@")[0]
-
-
-def identifier(method: MethodProgram) -> str:
-    """The method's name as one in a program: seeds_3 of "seeds-3@0.4,0.8"."""
-    return base(method).replace("-", "_")
-
-
 def workspace(method: MethodProgram) -> int:
     """State-sized arrays that a step needs: an integrand for each call, and the state of a stage."""
     return method.calls + (method.calls > 1)
-
-
-def template(file: str, **fields: str) -> str:
-    """A template, filled in."""
-    text = (resources(__package__) / "templates" / file).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)
 
 
 def indented(text: str, by: str) -> str:
@@ -150,6 +133,7 @@ def fields(method: MethodProgram) -> dict[str, str]:
         "name": name,
         "NAME": name.upper(),
         "method": method.name,
+        "summary": summary(method),
         "base": base(method),
         "prediction": method.prediction,
         "usual_nodes": "true" if usual else "false",

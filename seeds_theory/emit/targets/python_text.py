@@ -38,7 +38,7 @@ def damped_phi(k, z):
 
 def header() -> str:
     """The licence and where the file is from, as comments."""
-    return "\n".join(f"# {line}" for line in (*description.LICENCE, description.origin()))
+    return description.header("# ")
 
 
 def module(method: MethodProgram, purpose: str) -> str:
@@ -46,22 +46,16 @@ def module(method: MethodProgram, purpose: str) -> str:
     return paragraph(f'"""{description.title(method)} for {purpose}."""', 0)
 
 
-def functions(method: MethodProgram) -> set[str]:
-    """The names of the functions that a method's step calls."""
-    return {function for function, _ in method.step.program.calls()}
-
-
-def helpers(method: MethodProgram, phi: str = _PHI, damped_phi: str = _DAMPED_PHI) -> str:
-    """The functions that the step calls and no library has, each after two blank lines."""
-    called = functions(method)
-    texts = [phi] if called & {"phi", "damped_phi"} else []
-    texts += [damped_phi] if "damped_phi" in called else []
-    return "".join(f"\n{text}" for text in texts)
+def helpers(*methods: MethodProgram, phi: str = _PHI, damped_phi: str = _DAMPED_PHI) -> str:
+    """The functions that the steps call and no library has, each after two blank lines."""
+    called = {name for method in methods for name in method.step.program.functions()}
+    texts = {"phi": phi, "damped_phi": damped_phi}
+    return "".join(f"\n{text}" for name, text in texts.items() if name in called)
 
 
 def math_names(method: MethodProgram, helper_text: str, *others: str) -> str:
     """What to import from math: the functions of the step and of the helpers, and others."""
-    called = functions(method) - {"phi", "damped_phi"}
+    called = method.step.program.functions() - {"phi", "damped_phi"}
     inside = {name for name in ("exp", "expm1", "factorial") if f"{name}(" in helper_text}
     return ", ".join(sorted({*called, *inside, *others}))
 
@@ -81,18 +75,14 @@ def paragraph(text: str, indent: int, hanging: int = 0) -> str:
 
 def docstring(method: MethodProgram, indent: int) -> dict[str, str]:
     """The parts of the docstring that say what the method is: summary, meaning, formula, noise, source."""
-    summary = f"{description.title(method)} in {method.prediction} prediction"
     meaning = f"A step from level s to t with {description.definitions(method)}:"
-    source = (
-        f"Source: {method.tableau.reference}; claims {', '.join(method.claims)} of seeds-theory."
-    )
     lines = (paragraph(line, indent + 4, hanging=6) for line in description.formula(method))
     return {
-        "summary": paragraph(f'"""{summary}: {description.orders(method)}.', indent),
+        "summary": paragraph(f'"""{description.summary(method)}', indent),
         "meaning": paragraph(meaning, indent),
         "formula": "\n".join(lines),
         "noise": paragraph(f"{description.noise(method)}.", indent),
-        "source": paragraph(source, indent),
+        "source": paragraph(description.source(method), indent),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seeds_theory.emit.description import header
 from seeds_theory.emit.method import MethodProgram
 from seeds_theory.emit.targets.heading import heading
 from seeds_theory.emit.targets.native import (
@@ -9,13 +10,13 @@ from seeds_theory.emit.targets.native import (
     fields,
     indented,
     node_list,
-    template,
 )
+from seeds_theory.emit.targets.template import template
 
 
 def files(method: MethodProgram) -> dict[str, str]:
     """``seeds_3.rs`` and ``main.rs``."""
-    writer, shared = Rust(), fields(method)
+    writer, shared = Rust(), fields(method) | {"header": header("// ")}
     example = f"```ignore\n{template('example.rs', **shared)}```"
     statements, levels = writer.levels(method)
     listed = f"[{', '.join(levels)}]"

@@ -19,9 +19,10 @@ from proofs_checks.conformance.check import check
 from proofs_checks.conformance.stored import committed
 from proofs_checks.conformance.vectors import load
 from seeds_theory import InjectedNoise, follow, make_plan
+from seeds_theory.emit.description import identifier
 from seeds_theory.emit.method import method_program
 from seeds_theory.emit.targets import target
-from seeds_theory.emit.targets.native import identifier, template
+from seeds_theory.emit.targets.template import template
 
 LANGUAGES = ("c", "rust", "javascript")
 SUFFIX = {"c": "c", "rust": "rs", "javascript": "mjs"}

@@ -1,4 +1,6 @@
 /*
+${header}
+ *
  * ${method} behind a pipe: it serves runs as JSON lines on standard input and output, so that a program in any
  * language can check it. The messages: the book of seeds-theory, chapter "For implementers".
  *
@@ -6,7 +8,6 @@
  *     seeds-conformance check --method ${base} -- ./${name}
  *     seeds-audit "pipe:./${name}"
  */
-/* SPDX-License-Identifier: MIT */
 
 #include <math.h>
 #include <stdbool.h>

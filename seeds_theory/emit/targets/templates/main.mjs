@@ -1,11 +1,12 @@
 /*
+${header}
+ *
  * ${method} behind a pipe: it serves runs as JSON lines on standard input and output, so that a program in any
  * language can check it. The messages: the book of seeds-theory, chapter "For implementers".
  *
  *     seeds-conformance check --method ${base} -- node main.mjs
  *     seeds-audit "pipe:node main.mjs"
  */
-/* SPDX-License-Identifier: MIT */
 
 import { createInterface } from "node:readline";
 

@@ -1,11 +1,11 @@
+${header}
+
 //! ${method} behind a pipe: it serves runs as JSON lines on standard input and output, so that a program in any
 //! language can check it. The messages: the book of seeds-theory, chapter "For implementers".
 //!
 //!     rustc --edition 2021 -O -o ${name} main.rs
 //!     seeds-conformance check --method ${base} -- ./${name}
 //!     seeds-audit "pipe:./${name}"
-//!
-//! SPDX-License-Identifier: MIT
 
 mod ${name};
 

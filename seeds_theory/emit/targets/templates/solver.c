@@ -1,8 +1,8 @@
 /*
- * ${title}
- * What it computes and how it is called: ${name}.h.
+${header}
  *
- * SPDX-License-Identifier: MIT
+ * ${summary}
+ * What it computes and how it is called: ${name}.h.
  */
 
 #include "${name}.h"

@@ -1,4 +1,6 @@
 /*
+${header}
+ *
 ${heading}
  *
  * Example, for Gaussian data of mean 0 and variance 1; compile it with ${name}.c and -lm. The normals are to be your

@@ -1,4 +1,6 @@
 /*
+${header}
+ *
 ${heading}
  *
  * Example, for Gaussian data of mean 0 and variance 1:

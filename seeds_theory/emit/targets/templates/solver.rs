@@ -1,3 +1,5 @@
+${header}
+
 ${heading}
 //!
 //! Example, for Gaussian data of mean 0 and variance 1; ${name}.rs lies beside it:
