@@ -32,6 +32,7 @@ from seeds_theory.sources import NoiseSource
 
 diffusers = pytest.importorskip("diffusers")
 
+from diffusers.pipelines.flux.pipeline_flux import retrieve_timesteps  # noqa: E402
 from diffusers.utils.torch_utils import randn_tensor  # noqa: E402
 
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
@@ -165,6 +166,35 @@ def test_every_grid_has_the_numbers_of_ours(
         pair = both(ours, theirs, given, **settings, solver_order=order, eta=eta)
         results = [end(scheduler, normals(2, 3)) for scheduler in pair]
         torch.testing.assert_close(*results, **close)
+
+
+@pytest.mark.parametrize("kind", ["exponential", "linear"])
+@pytest.mark.parametrize("grid", [{"num_inference_steps": 4}, {"sigmas": [1.0, 0.7, 0.2]}])
+@pytest.mark.parametrize("spacing", [{}, {"final_sigmas_type": "sigma_min"}])
+def test_a_pipeline_gives_the_shift_of_a_flow(
+    kind: str, grid: dict[str, Any], spacing: dict[str, Any], ours: Any, theirs: Any, close: Any
+) -> None:
+    settings = {**FLOW, **spacing, "solver_order": 3}
+    dynamic = {"use_dynamic_shifting": True, "time_shift_type": kind}
+    pair = both(ours, theirs, {**grid, "mu": 1.2}, **settings, **dynamic)
+    results = [end(scheduler, normals(2, 3)) for scheduler in pair]
+    torch.testing.assert_close(*results, **close)
+    shift = {"exponential": math.exp(1.2), "linear": 1.2}[kind]
+    fixed = theirs(**{**settings, "flow_shift": shift})
+    fixed.set_timesteps(**grid, mu=0.3)  # which is not for a fixed shift
+    torch.testing.assert_close(fixed.sigmas, pair[1].sigmas)
+    pair[1].set_timesteps(**grid, mu=0.3)
+    assert not torch.equal(fixed.sigmas, pair[1].sigmas)
+
+
+def test_a_pipeline_of_flux_takes_its_timesteps_from_it(theirs: Any) -> None:
+    flux = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    found, expected = (
+        retrieve_timesteps(scheduler, 3, "cpu", sigmas=[1.0, 0.6, 0.3], mu=1.15)
+        for scheduler in (theirs(**FLOW, use_dynamic_shifting=True, solver_order=1), flux)
+    )
+    assert found[1] == expected[1] == 3
+    torch.testing.assert_close(found[0], expected[0])
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
@@ -317,6 +347,8 @@ def test_its_configuration_is_saved_and_loaded(theirs: Any, tmp_path: Path) -> N
         ({}, {"sigmas": [1e4]}, "between 157"),
         ({}, {"timesteps": [1000]}, "descending"),
         (FLOW, {"sigmas": [2.0]}, "between 1 and 0"),
+        ({"time_shift_type": "cubic"}, {}, "`time_shift_type` must be one of"),
+        (FLOW | {"use_dynamic_shifting": True}, {"num_inference_steps": 3}, "`mu` must be passed"),
     ],
 )
 def test_a_wrong_setting_is_named(
