@@ -28,7 +28,8 @@ $noise
 $source
 
     For jax.jit(sample, static_argnums=0): all but the denoiser may be traced. Coefficients have the
-    precision of jax's floats, 32 bits or 64 (jax_enable_x64); states keep their own.
+    precision of jax's floats, 32 bits or 64 (jax_enable_x64); states keep their own. At eta = 0
+    there are no derivatives by eta and sigmas, since the noise grows like sqrt(eta); by x there are.
 
     denoiser : denoiser(u, sigma), with a scalar sigma, returns the denoised u.
     x : states at sigmas[0], an array of any shape; unit noise if that level is infinite.

@@ -71,6 +71,8 @@ def test_the_run_has_derivatives() -> None:
     by_state, by_eta = gradient(jnp.asarray(run.x.numpy()), 1.0)
     assert jnp.isfinite(by_state).all() and jnp.isfinite(by_eta)
     assert by_eta != 0
+    by_state, _ = gradient(jnp.asarray(run.x.numpy()), 0.0)  # by eta there is none at 0
+    assert jnp.isfinite(by_state).all()
 
 
 def test_without_noise_no_normals_are_needed() -> None:
