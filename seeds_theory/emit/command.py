@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -46,9 +47,10 @@ def export(
     ] = None,
     prediction: Annotated[Predicts, typer.Option(help="What is integrated.")] = Predicts.data,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE", help="Where to write; a folder for several files.  [default: stdout]"
+            metavar="FILE",
+            help="Where to write; FOLDER/ is a folder, which several files need.  [default: stdout]",
         ),
     ] = None,
     sigmas: Annotated[
@@ -66,7 +68,8 @@ def export(
     """Write METHOD for another program, library or language.
 
     What is written needs nothing of this project. It says what the method is, which claims are proved of it,
-    and under which licence it is yours.
+    and under which licence it is yours. In data and in noise prediction files have the same names: give each
+    prediction a folder.
 
     Example: [bold]seeds-export seeds-3 --to torch --out sample_seeds_3.py[/bold]
     """
@@ -82,8 +85,8 @@ def export(
     if to != "json" and (sigmas is not None or eta is not None):
         raise ParameterError(f"--sigmas and --eta are for --to json; {to} takes any when it runs")
     levels = None if sigmas is None else _levels(sigmas)
-    if out is not None and not out.resolve().parent.is_dir():
-        raise ParameterError(f"no folder {out.parent} to write {out} in: create it")
+    if out is not None and not Path(out).resolve().parent.is_dir():
+        raise ParameterError(f"no folder {Path(out).parent} to write {out} in: create it")
     with Console(stderr=True).status(f"writing {method} for {to}"):
         files = _files(method, prediction.value, to, levels, 1.0 if eta is None else eta)
     if out is None:
@@ -117,18 +120,19 @@ def _print(to: str, files: dict[str, str]) -> None:
     sys.stdout.write(*files.values())
 
 
-def _write(files: dict[str, str], out: Path, force: bool) -> None:
-    """One file as `out`, or in it if it is a folder; several into the folder `out`."""
-    if len(files) > 1 and out.is_file():
-        raise ParameterError(f"{len(files)} files go into a folder; {out} is a file: name another")
-    alone = len(files) == 1 and not out.is_dir()
-    targets = {out if alone else out / name: text for name, text in files.items()}
-    for path in targets:
-        require_new(path, force)
-    for path, text in targets.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        print(path)
+def _write(files: dict[str, str], out: str, force: bool) -> None:
+    """One file as `out`, or in it if it is a folder or ends as one; several into the folder `out`."""
+    path, to_folder = Path(out), len(files) > 1 or out.endswith(("/", os.sep))
+    if to_folder and path.is_file():
+        raise ParameterError(f"{path} is a file, no folder for {', '.join(files)}: name another")
+    alone = not to_folder and not path.is_dir()
+    targets = {path if alone else path / name: text for name, text in files.items()}
+    for target in targets:
+        require_new(target, force)
+    for target, text in targets.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        print(target)
 
 
 def _listing() -> tuple[Table, Table]:

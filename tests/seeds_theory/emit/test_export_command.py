@@ -39,6 +39,20 @@ def test_one_file_goes_to_stdout_or_where_it_is_told(export, tmp_path):
     assert (tmp_path / file).read_text() == expected
 
 
+def test_a_slash_at_the_end_names_a_folder(export, tmp_path):
+    file, expected = text("seeds-2", "data", "torch")
+    call = ("seeds-2", "--to", "torch", "--out", f"{tmp_path}/new/")
+    assert export(*call) == (0, f"{tmp_path / 'new' / file}\n", "")
+    status, printed, message = export(*call, "--prediction", "noise")  # a file of the same name
+    assert (status, printed, message.count("\n")) == (2, "", 1)
+    assert f"{tmp_path / 'new' / file} is there already" in message
+    assert (tmp_path / "new" / file).read_text() == expected
+    (tmp_path / "file").touch()
+    status, _, message = export(*call[:-1], f"{tmp_path}/file/")
+    assert status == 2
+    assert "is a file, no folder for" in message
+
+
 def test_nothing_is_replaced_silently(export, tmp_path):
     target = tmp_path / "there.py"
     target.write_text("mine")
