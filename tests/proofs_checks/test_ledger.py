@@ -60,7 +60,8 @@ def test_every_claim_states_itself():
         assert claim.expected is not Verdict.open
 
 
-@pytest.mark.parametrize("chapter", ["phi", "exact", "noise", "methods"])
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", ["phi", "exact", "noise", "methods", "emitted"])
 def test_the_theory_holds(chapter):
     surprises = [r for r in run([chapter], jobs=1) if not r.as_expected]
     assert not surprises, surprises

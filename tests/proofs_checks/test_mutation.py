@@ -21,7 +21,11 @@ def test_changes_of_the_methods_beyond_make_a_claim_fail(name):
     assert [mutant.change for mutant in some if killer(mutant) is None] == []
 
 
-@pytest.mark.parametrize("name", METHODS)
+LONG = ("seeds-3", "seeds-3b", "seeds-3s", "seeds-4s")
+EVERY = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in METHODS]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_the_mutants_differ_from_the_method_and_from_each_other(name):
     found, method = list(mutants(name)), METHODS[name]
     built = [mutant.family.build(*mutant.family.nodes) for mutant in found]
@@ -29,7 +33,7 @@ def test_the_mutants_differ_from_the_method_and_from_each_other(name):
     assert len({mutant.change for mutant in found}) == len(built)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_changes_of_the_emitted_code_make_a_claim_fail(name):
     some = list(code_mutants(name))[::25]  # `seeds-mutate` takes all
     assert [mutant.change for mutant in some if killer(mutant) is None] == []
