@@ -18,6 +18,8 @@ from typing import Any
 
 import sympy as sp
 
+from proofs_checks import emission
+from seeds_theory import emitted
 from seeds_theory.baselines import BASELINES, Run
 from seeds_theory.exact import eta, lam_s
 from seeds_theory.forms import DATA
@@ -76,6 +78,8 @@ def _names(module: str) -> dict[str, Any]:
                 names[name] = _rebound(value, names)
             elif value.__module__.startswith(package):
                 names[name] = in_symbols(value)
+            elif value.__module__.startswith(emitted.__name__):
+                names[name] = emission.in_symbols(value)
     return names
 
 
@@ -153,6 +157,7 @@ class Trace:
         return tuple(drawn)
 
     noises = in_symbols(Run.noises)
+    pair = in_symbols(Run.pair)
     averages = in_symbols(Run.averages)
 
     def step(self, state: sp.Expr, s: sp.Expr, t: sp.Expr, denoised: sp.Expr) -> sp.Expr:

@@ -10,6 +10,7 @@ import sympy as sp
 from proofs_checks import trees
 from proofs_checks.claims.methods import coefficients_are_exact
 from proofs_checks.claims.orders import defect_is, orders_on_gaussians
+from proofs_checks.emission import algebraic
 from proofs_checks.leading import level
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from proofs_checks.order_conditions import (
@@ -21,7 +22,7 @@ from proofs_checks.order_conditions import (
 from proofs_checks.taylor import mean_square_defect, rates
 from proofs_checks.trace import in_symbols, lengths, log_snr_levels, rate, trace, x
 from seeds_theory.baselines import BASELINES
-from seeds_theory.baselines.seeds_multistep import best_node
+from seeds_theory.emitted import seeds_2m
 from seeds_theory.exact import DATA, eta, lam, lam_s, lam_t, variance
 from seeds_theory.formula import step_formula
 from seeds_theory.grids import uniform_log_snr
@@ -33,7 +34,7 @@ from seeds_theory.noise import (
     moment_covariance,
     path_averages,
 )
-from seeds_theory.phi import DampedPhi, Phi
+from seeds_theory.phi import Phi
 from seeds_theory.solver import Solver
 from seeds_theory.tableau import Orders
 from toy_models.convergence import fit_exact, gaussian_study
@@ -455,7 +456,7 @@ def _() -> Evidence:
     at = {symbol: value.subs(v, d) for symbol, value in found.items()}
     deviation = (of_zeta - 2 * of_zeta_N + 1).subs(v, d).subs(at)
     identities += [
-        (at[c], in_symbols(best_node)(d)),
+        (at[c], in_symbols(seeds_2m.node)(d)),
         (at[c], (3 + 8 * d) / (4 + 12 * d)),
         (at[b1] / at[b0], 1 / (2 + 6 * d)),
         (deviation, 1 - at[c]),
@@ -472,7 +473,7 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     d = sp.Symbol("d", nonnegative=True)
-    c, limit = in_symbols(best_node)(d), 1 - 1 / (2 * sp.sqrt(3))
+    c, limit = in_symbols(seeds_2m.node)(d), 1 - 1 / (2 * sp.sqrt(3))
     identities = [
         (c - sp.Rational(2, 3), 1 / (12 + 36 * d)),
         (sp.Rational(3, 4) - c, d / (4 + 12 * d)),
@@ -521,9 +522,12 @@ def _() -> Evidence:
 
 def _opaque(expression: sp.Expr) -> sp.Expr:
     """The rational expression in whatever functions and roots are in it, in lowest terms."""
+    expression = algebraic(expression).replace(
+        lambda e: e.is_Pow and not e.exp.is_Integer, lambda e: sp.factor_terms(e.base) ** e.exp
+    )
     expression = expression.replace(sp.exp, lambda u: sp.expand_power_exp(sp.exp(sp.expand(u))))
     roots = {power for power in expression.atoms(sp.Pow) if not power.exp.is_Integer}
-    for atoms in (roots, expression.atoms(Phi, DampedPhi, sp.exp)):
+    for atoms in (roots, expression.atoms(sp.exp)):
         expression = expression.xreplace({atom: sp.Dummy(positive=True) for atom in atoms})
     return sp.cancel(sp.together(expression))
 

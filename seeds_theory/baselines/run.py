@@ -141,10 +141,13 @@ class Run:
             values.append(noise)
         return tuple(values)
 
+    def pair(self, s: float, t: float) -> tuple[Tensor, ...]:
+        """The two normals that the exact noise of a step and its average are made of."""
+        return self.draw(*(Interval(s, t, DATA, self.eta, degree=degree) for degree in range(2)))
+
     def averages(self, s: float, t: float) -> tuple[Tensor, Tensor]:
         r"""The exact noise N of data prediction over a step and the average :math:`M = \int E N_l\,dl`."""
-        pair = (Interval(s, t, DATA, self.eta, degree=degree) for degree in range(2))
-        z_0, z_1 = self.draw(*pair)
+        z_0, z_1 = self.pair(s, t)
         (n_0, _), (m_0, m_1) = average_weights(log_ratio(s, t), self.eta)
         scale = math.sqrt(2 * self.eta) * t
         return scale * n_0 * z_0, scale * (m_0 * z_0 + m_1 * z_1)

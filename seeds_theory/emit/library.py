@@ -10,11 +10,13 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import sympy as sp
 
 from seeds_theory.emit.function import FunctionProgram, function_program
+from seeds_theory.emit.multistep import node_function, step_function
 from seeds_theory.emit.python import Python
 from seeds_theory.emit.step import step_program
 from seeds_theory.exact import (
@@ -33,6 +35,7 @@ from seeds_theory.exact import (
 from seeds_theory.forms import FACTORS, identifier
 from seeds_theory.formula import average_formula, degrees, paths, step_formula
 from seeds_theory.methods import METHODS, Family
+from seeds_theory.multistep import best_node, d, multistep_formula
 from seeds_theory.noise import h, moment_factor
 from seeds_theory.prediction import PREDICTIONS, alpha, sigma, sigma_data
 from seeds_theory.tableau import Tableau
@@ -51,6 +54,7 @@ def files() -> dict[str, str]:
         "moments.py": _moments(),
         "methods.py": _methods(),
         **{f"{identifier(name.replace('-', '_'))}.py": _method(name) for name in METHODS},
+        "seeds_2m.py": _multistep(),
     }
 
 
@@ -172,6 +176,27 @@ def _method(name: str) -> str:
 def _nodes_said(family: Family) -> str:
     names = [f"c_{j}" for j in range(2, 2 + len(family.nodes))]
     return f", nodes {' < '.join(names)} <= 1" if names else ""
+
+
+def _multistep() -> str:
+    functions = [
+        (
+            node_function(),
+            "The best node, if the last stage is d steps before the start of this one.",
+        ),
+        (
+            step_function(),
+            "From level s to t: s_m, the weights of stage and step, N_1, (M_1, M_2).",
+        ),
+    ]
+    formula = multistep_formula()
+    made_from = [best_node(d), *(getattr(formula, field.name) for field in fields(formula))]
+    about = (
+        "One step of seeds-2m: the level of its stage, and the weights of state, estimates and normals.\n\n"
+        "Inputs: noise levels s > t, eta, the node c_m of the stage, and in units of the step how far the\n"
+        "last stage is before s, and the one before that before the last; gap is infinite in a first step."
+    )
+    return _file(about, "seeds_theory.multistep.multistep_formula", made_from, functions)
 
 
 def _methods() -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from seeds_theory.emit.method import MethodProgram
-from seeds_theory.emit.program import Expression, Name, Statement, walk
+from seeds_theory.emit.program import Expression, Name, Program, Statement, walk
 from seeds_theory.row import Row
 
 
@@ -28,14 +28,20 @@ def staged(method: MethodProgram) -> Staged:
     ends = [end for interval in method.intervals for end in interval]
     lengths = [Name(s.name) for s in program.statements if s.name in ("h", "z")]
     wanted = [[*lengths, *(row.sigma for row in rows), *ends], *map(_entries, rows)]
+    levels, *groups = grouped(program, wanted)
+    return Staged(levels, tuple(groups))
+
+
+def grouped(
+    program: Program, wanted: Iterable[Iterable[Expression]]
+) -> Iterator[tuple[Statement, ...]]:
+    """For each group of values, the statements of a program that it is the first to need."""
     values = {statement.name: statement.value for statement in program.statements}
     done: set[str] = set()
-    groups = []
     for entries in wanted:
         needed = _needed(entries, values) - done
-        groups.append(tuple(s for s in program.statements if s.name in needed))
+        yield tuple(s for s in program.statements if s.name in needed)
         done |= needed
-    return Staged(groups[0], tuple(groups[1:]))
 
 
 def _entries(row: Row[Expression]) -> list[Expression]:
