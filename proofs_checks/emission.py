@@ -164,6 +164,10 @@ def _damped_phi(k: int, z: mpmath.mpf) -> mpmath.mpf:
     return mpmath.hyp1f1(k, k + 1, -z) / mpmath.factorial(k)
 
 
+MPMATH: list[Any] = [{"Phi": _phi, "DampedPhi": _damped_phi}, "mpmath"]
+"""What `sympy.lambdify` makes numbers of any precision with."""
+
+
 @cache
 def references(name: str, prediction: str) -> tuple[Reference, ...]:
     """The formulas of a method by name, nodes allowed, over `LENGTHS` and `ETAS`, with 50 digits."""
@@ -174,7 +178,7 @@ def references(name: str, prediction: str) -> tuple[Reference, ...]:
                 sp.lambdify(
                     (lam_s, h, eta),
                     entry,
-                    modules=[{"Phi": _phi, "DampedPhi": _damped_phi}, "mpmath"],
+                    modules=MPMATH,
                 )
                 for entry in entries
             )
@@ -216,7 +220,7 @@ def worst_error(name: str, prediction: str, enough: float = math.inf) -> float:
         for ours, exact in zip(rows, reference.rows, strict=True):
             mine = ((ours[0],), (ours[1],), ours[2], ours[3])
             for values, wanted in zip(mine, exact, strict=True):
-                worst = max(worst, _distance(values, wanted))
+                worst = max(worst, distance(values, wanted))
         if worst >= enough:
             break
     return worst
@@ -227,7 +231,7 @@ def cases(name: str) -> list[str]:
     return [name, *(f"{name}@{nodes}" for nodes in NODES[len(METHODS[name].nodes)])]
 
 
-def _distance(values: Sequence[float], wanted: Sequence[mpmath.mpf]) -> float:
+def distance(values: Sequence[float], wanted: Sequence[mpmath.mpf]) -> float:
     """The largest difference, over the largest number; infinite where one is not finite."""
     size = max((abs(number) for number in wanted), default=0)
     differences = [

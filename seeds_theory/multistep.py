@@ -97,6 +97,11 @@ def line_weights(points: Sequence[sp.Expr], end: sp.Expr) -> Iterator[sp.Expr]:
         yield sp.Add(*map(sp.expand, integrals)) / distance
 
 
+def total(weights: tuple[sp.Expr, sp.Expr]) -> sp.Expr:
+    """What two weights add up to: that of a constant."""
+    return sp.cancel(sp.Add(*weights))
+
+
 def _pair(weights: Iterator[sp.Expr]) -> tuple[sp.Expr, sp.Expr]:
     first, second = weights
     return first, second

@@ -12,11 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from seeds_theory.catalogue import METHOD_NAMES, require_method_name
+from seeds_theory.catalogue import METHOD_NAMES
 from seeds_theory.command import one_of, require_new, run_command
-from seeds_theory.emit.targets import TARGETS
+from seeds_theory.emit.targets import MULTISTEP, TARGETS
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.scheme import named_scheme, registered
+
+_NAMES = (*METHOD_NAMES, *MULTISTEP)
 
 
 class Predicts(StrEnum):
@@ -35,7 +37,7 @@ def export(
         str | None,
         typer.Argument(
             help="A name from --list; nodes as in seeds-3@0.3,0.8.",
-            autocompletion=one_of(METHOD_NAMES),
+            autocompletion=one_of(_NAMES),
             show_default=False,
         ),
     ] = None,
@@ -80,8 +82,7 @@ def export(
         raise ParameterError("name a method and a target, as seeds-3 --to torch: --list has all")
     if to not in TARGETS:
         raise unknown("target", to, TARGETS)
-    require_method_name(method.partition("@")[0])
-    named_scheme(method, prediction.value)  # wrong nodes, or a prediction that it has not, end here
+    _require(method, prediction.value, to)
     if to != "json" and (sigmas is not None or eta is not None):
         raise ParameterError(f"--sigmas and --eta are for --to json; {to} takes any when it runs")
     levels = None if sigmas is None else _levels(sigmas)
@@ -95,14 +96,42 @@ def export(
         _write(files, out, force)
 
 
+def _require(method: str, prediction: str, to: str) -> None:
+    """The method has the nodes that its name states, that prediction, and the target."""
+    base, at, _ = method.partition("@")
+    if base not in _NAMES:
+        raise unknown("method", base, _NAMES)
+    if base not in MULTISTEP:
+        named_scheme(method, prediction)
+        return
+    if at:
+        raise ParameterError(f"{base} finds its nodes itself; got {method!r}: name it without")
+    if prediction != "data":
+        raise ParameterError(
+            f"the noise of {base!r} is that of the data prediction; asked for {prediction!r}"
+        )
+    if to not in MULTISTEP[base]:
+        listed = " or ".join(MULTISTEP[base])
+        raise ParameterError(f"{base} has memory, and is not written for {to}: --to {listed}")
+
+
 def _files(
     method: str, prediction: str, to: str, sigmas: list[float] | None, eta: float
 ) -> dict[str, str]:
+    if method in MULTISTEP:
+        return _multistep_files(to)
     from seeds_theory.emit.method import method_program
     from seeds_theory.emit.targets import json, target
 
     program = method_program(method, prediction)
     return json.files(program, sigmas, eta) if to == "json" else target(to).files(program)
+
+
+def _multistep_files(to: str) -> dict[str, str]:
+    from seeds_theory.emit.multistep import multistep_program
+    from seeds_theory.emit.targets import numpy, torch
+
+    return {"torch": torch, "numpy": numpy}[to].multistep_files(multistep_program())
 
 
 def _levels(text: str) -> list[float]:
@@ -140,6 +169,8 @@ def _listing() -> tuple[Table, Table]:
     for name, entry in registered().items():
         calls = 1 + len(entry.nodes) + len(entry.fixed)
         methods.add_row(name, ", ".join(entry.predictions), str(calls))
+    for name in MULTISTEP:
+        methods.add_row(name, "data", "1")
     targets = Table("target", "what it is")
     for name, what in TARGETS.items():
         targets.add_row(name, what)

@@ -8,10 +8,15 @@ from importlib.metadata import version
 
 import sympy as sp
 
+from seeds_theory.baselines.run import Declared
 from seeds_theory.emit.method import MethodProgram
+from seeds_theory.emit.multistep import MultistepProgram
 from seeds_theory.methods import SEEDS
+from seeds_theory.orders import Orders
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import z
+
+Named = MethodProgram | MultistepProgram
 
 _COUNTS = ("no", "one", "two", "three", "four", "five")
 
@@ -30,24 +35,24 @@ def header(prefix: str) -> str:
     return "\n".join(prefix + line for line in origin())
 
 
-def base(method: MethodProgram) -> str:
+def base(method: Named) -> str:
     """The method's name without nodes."""
     return method.name.partition("@")[0]
 
 
-def identifier(method: MethodProgram, with_nodes: bool = False) -> str:
+def identifier(method: Named, with_nodes: bool = False) -> str:
     """The method's name as that of a function: seeds_2, or with the nodes of seeds-2@0.7 seeds_2_0_7."""
     return re.sub(r"\W", "_", method.name if with_nodes else base(method))
 
 
-def title(method: MethodProgram) -> str:
+def title(method: Named) -> str:
     """The method's name as it begins a sentence, with its nodes if they are not its own ones."""
     return method.name.replace("seeds", "SEEDS")
 
 
-def orders(method: MethodProgram) -> str:
+def orders(calls: int, declared: Orders | Declared) -> str:
     """Model calls and declared orders, in words."""
-    declared, calls = method.tableau.orders, method.calls
+    assert declared.strong is not None
     return (
         f"{_COUNTS[calls]} model call{'s' * (calls > 1)} a step, weak order {declared.weak}, "
         f"strong {float(declared.strong):g}, ODE {declared.ode}"
@@ -56,7 +61,8 @@ def orders(method: MethodProgram) -> str:
 
 def summary(method: MethodProgram) -> str:
     """What the method is, in a line."""
-    return f"{title(method)} in {method.prediction} prediction: {orders(method)}."
+    declared = orders(method.calls, method.tableau.orders)
+    return f"{title(method)} in {method.prediction} prediction: {declared}."
 
 
 def reference(method: MethodProgram) -> str:

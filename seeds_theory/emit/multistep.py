@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from seeds_theory.baselines.registered import BASELINES
+from seeds_theory.baselines.run import Declared
 from seeds_theory.emit.function import FunctionProgram, function_program
 from seeds_theory.emit.lower import Lowering, add, multiply, negative, raised, with_names
 from seeds_theory.emit.program import Call, Expression, Name, Program, Statement
 from seeds_theory.exact import DATA, lam_s
-from seeds_theory.multistep import best_node, c_m, d, gap, multistep_formula
+from seeds_theory.multistep import best_node, c_m, d, gap, multistep_formula, total
 from seeds_theory.noise import h
 
 CLAIMS = ("beyond-conditions-seeds-2m", "beyond-noise-seeds-2m")
@@ -31,18 +33,17 @@ class MultistepProgram:
 
     Parameters
     ----------
-    name : of the method.
+    name, declared, reference : of the method.
     program : takes s, t, eta and the levels ``last`` and ``before`` of the last two stages; in a first step
         these are s and infinity. Computes the names of `STAGE`, `END` and `NOISES`.
+    claims : ids of the claims that say what is proved of it.
     """
 
     name: str
+    declared: Declared
+    reference: str
     program: Program
-
-    @property
-    def claims(self) -> tuple[str, ...]:
-        """Ids of the claims that say what is proved of it."""
-        return CLAIMS
+    claims: tuple[str, ...] = CLAIMS
 
 
 def multistep_program() -> MultistepProgram:
@@ -55,7 +56,8 @@ def multistep_program() -> MultistepProgram:
         Statement("c_m", lower(best_node(d))),
     ]
     program, _ = with_names("step", ("s", "t", "eta", "last", "before"), _step(statements))
-    return MultistepProgram("seeds-2m", program)
+    baseline = BASELINES["seeds-2m"]
+    return MultistepProgram(baseline.name, baseline.declared, baseline.reference, program)
 
 
 def node_function() -> FunctionProgram:
@@ -79,7 +81,7 @@ def _step(place: list[Statement]) -> list[Statement]:
     (N_1, none), average = formula.noise, formula.average
     assert none == 0
     # A constant is integrated exactly: the other weight is what is left of it.
-    of_stage, of_end = (lower(sp.cancel(sp.Add(*pair))) for pair in (formula.stage, formula.end))
+    of_stage, of_end = lower(total(formula.stage)), lower(total(formula.end))
     noises = [lower(sp.factor_terms(weight * sp.exp(to_end))) for weight in (N_1, *average)]
     values: dict[str, Expression] = {
         "s_m": multiply(Name("s"), lower(sp.exp(sp.factor(lam_s - to_stage)))),

@@ -29,6 +29,10 @@ TARGETS = {
 """Every target, and what it is."""
 
 
+MULTISTEP = {"seeds-2m": ("torch", "numpy")}
+"""Methods with memory, which have no tableau, and the targets that have them: by ``multistep_files``."""
+
+
 class Target(Protocol):
     """What a module of this package offers."""
 

@@ -99,8 +99,8 @@ def damped_phi(k, z):
 
 def files(method: MethodProgram) -> dict[str, str]:
     """One file, of the name of the method."""
-    helpers = python_text.helpers(method, phi=_PHI, damped_phi=_DAMPED_PHI)
-    names = python_text.math_names(method, helpers).split(", ")
+    helpers = python_text.helpers(method.step.program, phi=_PHI, damped_phi=_DAMPED_PHI)
+    names = python_text.math_names(method.step.program, helpers).split(", ")
     text = _FILE.substitute(
         header=python_text.header(),
         module=python_text.module(method, "jax"),

@@ -71,7 +71,7 @@ def files(method: MethodProgram) -> dict[str, str]:
         header=description.header("% "),
         title=description.title(method),
         prediction=method.prediction,
-        orders=description.orders(method),
+        orders=description.orders(method.calls, declared),
         meaning=r"Integrated is $F_i = D_i$, with $z = -(1 + \eta) h$."
         if data
         else r"Integrated is $F_i = (u_i - D_i)/s_i$, the noise that is predicted, with $z = h$.",

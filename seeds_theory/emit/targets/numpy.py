@@ -6,7 +6,9 @@ from string import Template
 
 from seeds_theory.emit import description
 from seeds_theory.emit.method import MethodProgram
-from seeds_theory.emit.targets import python_text
+from seeds_theory.emit.multistep import MultistepProgram
+from seeds_theory.emit.program import Program
+from seeds_theory.emit.targets import multistep_text, python_text
 
 _FILE = Template('''\
 $header
@@ -40,6 +42,10 @@ $source
     if not 0 <= eta < inf:
         raise ValueError(f"eta is a finite number >= 0; got {eta}")
 
+$loop
+''')
+
+_LOOP = Template("""\
     for i, (s, t) in enumerate(pairwise(levels)):
         D_1 = denoiser(x, s)
         if t == 0:
@@ -48,21 +54,51 @@ $source
             x = D_1 + t * (normals[i][0] if eta > 0 else x)
             continue
 $step
-    return x
-''')
+    return x""")
+
+_MEMORY = Template("""\
+    last = inf
+    for i, (s, t) in enumerate(pairwise(levels)):
+        if last == inf or t == 0:
+            D_1 = denoiser(x, s)
+            last, before, D_2, beta = s, inf, D_1, 0.0
+        if t == 0:
+            return D_1
+        if s == inf:
+            x = D_1 + t * (normals[i][0] if eta > 0 else x)
+            continue
+$step
+    return x""")
 
 
 def files(method: MethodProgram) -> dict[str, str]:
     """One file, of the name of the method."""
-    helpers = python_text.helpers(method)
+    loop = _LOOP.substitute(step=python_text.indented(_step(method), 8))
+    doc = python_text.docstring(method, indent=4)
+    return _file(method, method.step.program, doc, loop, method.normals)
+
+
+def multistep_files(method: MultistepProgram) -> dict[str, str]:
+    """The same for the method with memory."""
+    normals = ["w_1, w_2 = normals[i] if eta > 0 else (0.0, 0.0)"]
+    step = multistep_text.step_lines(method, normals, "denoiser({u}, {s})")
+    loop = _MEMORY.substitute(step=python_text.indented(step, 8))
+    doc = multistep_text.docstring(method, indent=4)
+    return _file(method, method.program, doc, loop, count=2)
+
+
+def _file(
+    method: description.Named, program: Program, doc: dict[str, str], loop: str, count: int
+) -> dict[str, str]:
+    helpers = python_text.helpers(program)
     text = _FILE.substitute(
         header=python_text.header(),
         module=python_text.module(method, "arrays of numpy; needs the standard library alone"),
-        math=python_text.math_names(method, helpers, "inf"),
+        math=python_text.math_names(program, helpers, "inf"),
         helpers=helpers,
-        **python_text.docstring(method, indent=4),
-        count=method.normals,
-        step=python_text.indented(_step(method), 8),
+        **doc,
+        count=count,
+        loop=loop,
     )
     return {f"{description.identifier(method)}.py": text}
 

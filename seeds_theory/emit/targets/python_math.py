@@ -13,7 +13,10 @@ from seeds_theory.emit.targets import python_text
 
 def functions(*methods: MethodProgram) -> str:
     """A function of a step for each method, and before them what they call beside math."""
-    texts = [python_text.helpers(*methods), *(f"\n\n{_rows(method)}" for method in methods)]
+    texts = [
+        python_text.helpers(*(method.step.program for method in methods)),
+        *(f"\n\n{_rows(method)}" for method in methods),
+    ]
     called = r"\b(exp|expm1|factorial|log|log1p|sqrt)\("
     return re.sub(called, r"math.\1(", "".join(texts)).strip("\n")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from seeds_theory.emit import description
 from seeds_theory.emit.method import MethodProgram
-from seeds_theory.emit.program import Expression, Number, Statement
+from seeds_theory.emit.program import Expression, Number, Program, Statement
 from seeds_theory.emit.python import Python
 from seeds_theory.emit.stages import staged
 from seeds_theory.row import Row
@@ -41,21 +41,21 @@ def header() -> str:
     return description.header("# ")
 
 
-def module(method: MethodProgram, purpose: str) -> str:
+def module(method: description.Named, purpose: str) -> str:
     """The docstring of the file."""
     return paragraph(f'"""{description.title(method)} for {purpose}."""', 0)
 
 
-def helpers(*methods: MethodProgram, phi: str = _PHI, damped_phi: str = _DAMPED_PHI) -> str:
+def helpers(*programs: Program, phi: str = _PHI, damped_phi: str = _DAMPED_PHI) -> str:
     """The functions that the steps call and no library has, each after two blank lines."""
-    called = {name for method in methods for name in method.step.program.functions()}
+    called = {name for program in programs for name in program.functions()}
     texts = {"phi": phi, "damped_phi": damped_phi}
     return "".join(f"\n{text}" for name, text in texts.items() if name in called)
 
 
-def math_names(method: MethodProgram, helper_text: str, *others: str) -> str:
+def math_names(program: Program, helper_text: str, *others: str) -> str:
     """What to import from math: the functions of the step and of the helpers, and others."""
-    called = method.step.program.functions() - {"phi", "damped_phi"}
+    called = program.functions() - {"phi", "damped_phi"}
     inside = {name for name in ("exp", "expm1", "factorial") if f"{name}(" in helper_text}
     return ", ".join(sorted({*called, *inside, *others}))
 
@@ -88,7 +88,7 @@ def docstring(method: MethodProgram, indent: int) -> dict[str, str]:
 
 def level_lines(method: MethodProgram) -> Iterator[str]:
     """The step's length and its levels."""
-    return map(_line, staged(method).levels)
+    return map(line, staged(method).levels)
 
 
 def row_lines(method: MethodProgram, call: str, cast: str = "") -> Iterator[str]:
@@ -104,7 +104,7 @@ def row_lines(method: MethodProgram, call: str, cast: str = "") -> Iterator[str]
         level = Python().expression(row.sigma)
         yield ""
         yield "# The end of the step." if last else f"# Stage {j}, at the level {level}."
-        yield from map(_line, statements)
+        yield from map(line, statements)
         yield f"{'x' if last else f'u_{j}'} = {_through(cast, _combination(row, letter))}"
         if not last:
             yield estimate(method, j, level, call, cast)
@@ -152,7 +152,8 @@ def _through(function: str, value: str) -> str:
     return f"{function}({value})" if function else value
 
 
-def _line(statement: Statement) -> str:
+def line(statement: Statement) -> str:
+    """A statement."""
     return Python().statement(statement.name, Python().expression(statement.value))
 
 

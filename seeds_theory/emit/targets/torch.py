@@ -6,8 +6,10 @@ from string import Template
 
 from seeds_theory.emit import description
 from seeds_theory.emit.method import MethodProgram
+from seeds_theory.emit.multistep import MultistepProgram
+from seeds_theory.emit.program import Program
 from seeds_theory.emit.python import Python
-from seeds_theory.emit.targets import python_text
+from seeds_theory.emit.targets import multistep_text, python_text
 
 _FILE = Template('''\
 $header
@@ -49,6 +51,10 @@ $last
 
 $normal
 
+$loop
+''')
+
+_LOOP = Template("""\
     for i, (s, t) in enumerate(pairwise(levels)):
         D_1 = model(x, s * ones, **extra_args)
         if callback is not None:
@@ -59,8 +65,26 @@ $normal
             x = D_1 + t * ($unit if eta > 0 else x)
             continue
 $step
-    return x
-''')
+    return x""")
+
+_MEMORY = Template("""\
+    def report(i, D):
+        if callback is not None:
+            callback({"x": x, "i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i], "denoised": D})
+
+    last = inf
+    for i, (s, t) in enumerate(pairwise(levels)):
+        if last == inf or t == 0:
+            D_1 = model(x, s * ones, **extra_args)
+            report(i, D_1)
+            last, before, D_2, beta = s, inf, D_1, 0.0
+        if t == 0:
+            return D_1
+        if s == inf:
+            x = D_1 + t * (normal() if eta > 0 else x)
+            continue
+$step
+    return x""")
 
 _VALUES = """\
     def normal(s, t):
@@ -77,9 +101,32 @@ _MOMENTS = """\
 
 def files(method: MethodProgram) -> dict[str, str]:
     """One file, of the name of its function."""
-    function = f"sample_{description.identifier(method)}"
-    helpers = python_text.helpers(method)
     values = method.degree == 1
+    loop = _LOOP.substitute(
+        unit="normal(s, t)" if values else "normal()",
+        step=python_text.indented(_step(method), 8),
+    )
+    doc = python_text.docstring(method, indent=4)
+    return _file(method, method.step.program, doc, loop, values)
+
+
+def multistep_files(method: MultistepProgram) -> dict[str, str]:
+    """The same for the method with memory."""
+    normals = ["w_1, w_2 = normal(), normal()"]
+    step = multistep_text.step_lines(
+        method, normals, "model({u}, {s} * ones, **extra_args)", "report(i, D)"
+    )
+    loop = _MEMORY.substitute(step=python_text.indented(step, 8))
+    doc = multistep_text.docstring(method, indent=4)
+    return _file(method, method.program, doc, loop, values=False)
+
+
+def _file(
+    method: description.Named, program: Program, doc: dict[str, str], loop: str, values: bool
+) -> dict[str, str]:
+    """The file of a method, whose noise is made of values of the path or not."""
+    function = f"sample_{description.identifier(method)}"
+    helpers = python_text.helpers(program)
     last = ["callback, disable : as in k-diffusion, but no progress bar is shown."]
     if values:
         last.insert(
@@ -90,15 +137,14 @@ def files(method: MethodProgram) -> dict[str, str]:
         module=python_text.module(
             method, "code that calls k-diffusion's samplers; needs torch alone"
         ),
-        math=python_text.math_names(method, helpers, "inf"),
+        math=python_text.math_names(program, helpers, "inf"),
         helpers=helpers,
         function=function,
         parameters=_parameters(values),
-        **python_text.docstring(method, indent=4),
+        **doc,
         last="\n".join(f"    {line}" for line in last),
         normal=_VALUES if values else _MOMENTS,
-        unit="normal(s, t)" if values else "normal()",
-        step=python_text.indented(_step(method), 8),
+        loop=loop,
     )
     return {f"{function}.py": text}
 

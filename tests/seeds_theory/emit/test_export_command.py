@@ -96,6 +96,9 @@ def test_a_plan_takes_levels_and_eta(export):
         (("seeds-3@0.5", "--to", "torch"), "takes 2 node(s)"),
         (("seeds-2@1.5", "--to", "torch"), "nodes lie in (0, 1]"),
         (("seeds-4s", "--to", "torch", "--prediction", "noise"), "asked for 'noise'"),
+        (("seeds-2m", "--to", "c"), "is not written for c: --to torch or numpy"),
+        (("seeds-2m", "--to", "torch", "--prediction", "noise"), "asked for 'noise'"),
+        (("seeds-2m@0.7", "--to", "torch"), "finds its nodes itself"),
         (("seeds-3", "--to", "json"), "--sigmas 10,3,1,0"),
         (("seeds-3", "--to", "json", "--sigmas", "10,x"), "written as 10,5,1,0"),
         (("seeds-3", "--to", "json", "--sigmas", "1,10"), "descend strictly"),
@@ -115,7 +118,16 @@ def test_a_wrong_call_is_one_line(export, arguments, message):
 def test_what_there_is_is_listed(export):
     status, printed, _ = export("--list")
     assert status == 0
-    assert all(name in printed for name in ("seeds-4s", *targets.TARGETS))
+    assert all(name in printed for name in ("seeds-4s", "seeds-2m", *targets.TARGETS))
+
+
+@pytest.mark.parametrize("to", targets.MULTISTEP["seeds-2m"])
+def test_the_method_with_memory_is_written_like_the_others(export, to, tmp_path):
+    status, printed, _ = export("seeds-2m", "--to", to)
+    assert status == 0
+    file = tmp_path / "written.py"
+    file.write_text(printed)
+    _require_clean(tmp_path)
 
 
 @pytest.mark.parametrize("to", ["torch", "numpy", "jax"])
@@ -127,8 +139,12 @@ def test_files_of_python_are_clean(to, tmp_path):
         folder.mkdir()
         file, written = text(name, prediction, to)
         (folder / file).write_text(written)
+    _require_clean(tmp_path)
+
+
+def _require_clean(folder):
     project = Path(__file__).parents[3] / "pyproject.toml"
     for check in (["check", "--no-cache"], ["format", "--no-cache", "--diff"]):
-        ruff = [sys.executable, "-m", "ruff", *check, "--config", str(project), str(tmp_path)]
+        ruff = [sys.executable, "-m", "ruff", *check, "--config", str(project), str(folder)]
         done = subprocess.run(ruff, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
