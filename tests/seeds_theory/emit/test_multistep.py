@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from emitted import CASES, GRIDS, curved
+from exported import CASES, GRIDS, curved
 from torch import Tensor
 
 from proofs_checks.audit import assert_order
@@ -230,8 +230,6 @@ def test_the_file_is_short_and_says_what_it_is(to: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_file_has_the_declared_orders() -> None:
-    declared = BASELINES["seeds-2m"].declared
-    sample = module("torch").sample_seeds_2m
-    assert_order(sample, weak=declared.weak, strong=declared.strong)
-    assert_order(sample, ode=declared.ode, eta=0.0)
+def test_the_audit_finds_the_declared_weak_order() -> None:
+    """The strong one needs a noise sampler, which gives no averages; that of the ODE is the loop's, above."""
+    assert_order(module("torch").sample_seeds_2m, weak=BASELINES["seeds-2m"].declared.weak)
