@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import mpmath
 import sympy as sp
@@ -50,9 +51,9 @@ def _rows() -> Iterator[tuple[sp.Expr, ...]]:
     yield formula.average
 
 
-def _kinds(code: tuple[object, ...]) -> Iterator[tuple[sp.Expr, ...]]:
+def _kinds(code: Any) -> Iterator[tuple[Any, ...]]:
     """What the code returns, likewise."""
-    level, (p_m, *stage), (p_t, *end), noise, average = code  # type: ignore[misc]
+    level, (p_m, *stage), (p_t, *end), noise, average = code
     yield from ((level,), (p_m,), tuple(stage), (p_t,), tuple(end), (noise,), average)
 
 
