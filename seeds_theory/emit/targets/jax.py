@@ -14,6 +14,7 @@ $module
 $math
 import jax.numpy as jnp
 from jax import lax
+from jax.core import Tracer
 from jax.numpy import $functions
 $helpers
 
@@ -35,12 +36,18 @@ $source
     x : states at sigmas[0], an array of any shape; unit noise if that level is infinite.
     sigmas : noise levels that descend strictly; the last may be 0.
     normals : for each step its unit noises, $count in time order: (steps, $count, *x.shape).
-        A step from an infinite level uses the first, a step to 0 none. None: zeros, for eta = 0.
+        A step from an infinite level uses the first, a step to 0 none. None is for eta = 0 alone.
     eta : 1 is the reverse SDE, 0 the ODE.
     """
     sigmas = jnp.asarray(sigmas, float)
     if sigmas.ndim != 1 or len(sigmas) < 2:
         raise ValueError(f"sigmas are two or more noise levels; got the shape {sigmas.shape}")
+    if not isinstance(sigmas, Tracer) and not (sigmas[1:] < sigmas[:-1]).all() & (sigmas[-1] >= 0):
+        raise ValueError(f"sigmas descend strictly, to 0 at the lowest; got {sigmas}")
+    if not isinstance(eta, Tracer) and not 0 <= eta < jnp.inf:
+        raise ValueError(f"eta is a finite number >= 0; got {eta}")
+    if normals is None and (isinstance(eta, Tracer) or eta != 0):
+        raise ValueError("only eta = 0, a number, takes no normals")
     if normals is None:
         normals = jnp.zeros((len(sigmas) - 1, $count, *x.shape), x.dtype)
 

@@ -69,7 +69,7 @@ def _step(step: Step) -> dict[str, Any]:
         "sigma_next": step.sigma_next,
         "integrands": [{"skip": skip, "out": out} for skip, out in step.integrands],
         "intervals": [
-            {"from": _number(i.sigma), "to": i.sigma_next, "degree": i.degree}
+            {"from": _number(i.sigma), "to": i.sigma_next, "power": i.degree}
             for i in step.intervals
         ],
         "rows": [_row(row) for row in step.rows],

@@ -48,7 +48,7 @@ def test_a_plan_is_written_digit_by_digit(name: str, prediction: str, eta: float
             )
             calls = [(call["skip"], call["out"]) for call in step["integrands"]]
             assert calls == list(expected.integrands)
-            stretches = [(float(i["from"]), i["to"], i["degree"]) for i in step["intervals"]]
+            stretches = [(float(i["from"]), i["to"], i["power"]) for i in step["intervals"]]
             assert stretches == [(i.sigma, i.sigma_next, i.degree) for i in expected.intervals]
             for row, numbers in zip(step["rows"], expected.rows, strict=True):
                 assert (row["sigma"], row["state"]) == (numbers.sigma, numbers.state)
