@@ -36,7 +36,10 @@ def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str]
 
 
 def run_command(app: typer.Typer, name: str) -> None:
-    """Run a typer app; bad input ends in one line on stderr and exit status 2, Ctrl-C in one and 130."""
+    """Run a typer app; bad input ends in one line on stderr and exit status 2, Ctrl-C in one and 130.
+
+    So does a file that cannot be read or written.
+    """
     for command in app.registered_commands:
         command.help = _paragraphs(inspect.getdoc(command.callback) or "")
     try:
@@ -44,6 +47,10 @@ def run_command(app: typer.Typer, name: str) -> None:
             app(prog_name=name)
     except SeedsError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        print(f"{name}: cannot use the file{where}: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(2) from None
     except SystemExit as end:
         if end.code == _INTERRUPTED:

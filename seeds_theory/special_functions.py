@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from seeds_theory.errors import ParameterError
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_ORDER = 5
 """Largest k for which the accuracy of `phi` is promised."""
 
-Real = TypeVar("Real", float, np.ndarray, torch.Tensor)
+Real = TypeVar("Real", float, np.ndarray, "torch.Tensor")
 
 _SERIES_RADIUS = 3.0
 _SERIES_TERMS = 30  # 3**30/30! < 1e-18: the tail is below rounding for |z| <= _SERIES_RADIUS
@@ -46,16 +48,19 @@ def phi(k: int, z: Real) -> Real:
     if k not in range(MAX_ORDER + 1):
         raise ParameterError(f"phi_k needs an integer order k from 0 to {MAX_ORDER}; got {k!r}")
     order = int(k)
-    if isinstance(z, torch.Tensor):
-        dtype = z.dtype if z.is_floating_point() else torch.float64
-        return _on_array(order, z.to(torch.float64), torch).to(dtype)
+    if hasattr(z, "is_floating_point"):
+        return _on_tensor(order, z)
     if isinstance(z, np.ndarray):
         dtype = z.dtype if z.dtype.kind == "f" else np.float64
         return _on_array(order, z.astype(np.float64), np).astype(dtype)
-    try:
-        return _on_number(order, float(z))
-    except OverflowError:  # beyond z = 709; arrays give infinity there too
-        return math.inf
+    return _on_number(order, float(z))
+
+
+def _on_tensor(order: int, z: Any) -> Any:
+    import torch  # whoever has a tensor has it; emitted code is given numbers and arrays
+
+    dtype = z.dtype if z.is_floating_point() else torch.float64
+    return _on_array(order, z.to(torch.float64), torch).to(dtype)
 
 
 def damped_phi(k: int, z: float | np.ndarray) -> Any:
@@ -72,11 +77,14 @@ def damped_phi(k: int, z: float | np.ndarray) -> Any:
     return np.where(z > _SERIES_RADIUS, value, np.exp(-near) * phi(k, near))
 
 
-def _on_number(k: int, z: float) -> float:
-    if k == 0:
-        return math.exp(z)
-    if abs(z) > _SERIES_RADIUS:
-        return _recurrence(k, z, math.expm1(z))
+def _on_number(k: int, z: float) -> Any:
+    try:
+        if k == 0:
+            return math.exp(z)
+        if abs(z) > _SERIES_RADIUS:
+            return _recurrence(k, z, math.expm1(z))
+    except OverflowError:  # beyond z = 709; arrays give infinity there too
+        return math.inf
     if z >= 0:
         return _horner(_rising(k), z)
     return math.exp(z) * _horner(_falling(k), -z)

@@ -123,7 +123,9 @@ def _print(console: Console, results: Results) -> None:
     faults = [f"{o.case.variant}, {o.case.name}: {o.fault}" for o in results.faults]
     if absent:
         few = len(absent) <= _MOST_NAMED
-        faults.append(f"not offered: {', '.join(absent) if few else f'{len(absent)} other variants'}")
+        faults.append(
+            f"not offered: {', '.join(absent) if few else f'{len(absent)} other variants'}"
+        )
     if not table.row_count and results.outcomes:
         faults.append(f"nothing is offered: it {results.outcomes[0].fault}")
     if results.ended:

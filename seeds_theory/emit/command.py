@@ -86,6 +86,8 @@ def export(
     if to != "json" and (sigmas is not None or eta is not None):
         raise ParameterError(f"--sigmas and --eta are for --to json; {to} takes any when it runs")
     levels = None if sigmas is None else _levels(sigmas)
+    if out == "":
+        raise ParameterError("--out names a file or a folder; got '': leave it out for the screen")
     if out is not None and not Path(out).resolve().parent.is_dir():
         raise ParameterError(f"no folder {Path(out).parent} to write {out} in: create it")
     with Console(stderr=True).status(f"writing {method} for {to}"):

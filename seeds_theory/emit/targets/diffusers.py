@@ -29,7 +29,8 @@ def files(method: MethodProgram) -> dict[str, str]:
     UnknownNameError : the method is none of the three that the scheduler chooses from by their orders.
     """
     if method.name not in _METHODS:
-        raise unknown("method of a diffusers scheduler", method.name, _METHODS)
+        remark = ": it chooses from these by their orders, at their own nodes"
+        raise unknown("method of a diffusers scheduler", method.name, _METHODS, remark)
     methods = [method_program(name, method.prediction) for name in _METHODS]
     text = template(
         "scheduling_seeds.py.txt",

@@ -42,7 +42,7 @@ $source
     if not 0 <= eta < inf:
         raise ValueError(f"eta is a finite number >= 0; got {eta}")
     for i, (s, t) in enumerate(pairwise(levels)):
-        taken = 0 if eta == 0 or t == 0 else 1 if s == inf else $count
+        taken = ($count, 1)[s == inf] if eta > 0 and t > 0 else 0
         given = [] if normals is None or i >= len(normals) else normals[i][:taken]
         if len(given) < taken or any(w.shape != x.shape for w in given):
             raise ValueError(f"normals[{i}] is {taken} or more arrays of the shape {x.shape} of x")

@@ -44,8 +44,8 @@ $last
     falls = sigmas.ndim == 1 and len(levels) > 1 and all(s > t >= 0 for s, t in pairwise(levels))
     if not falls or levels == [inf, 0]:
         raise ValueError(f"sigmas are two or more levels that descend strictly; got {levels}")
-    if not 0 <= eta < inf:
-        raise ValueError(f"eta is a finite number >= 0; got {eta}")
+    if not (0 <= eta < inf and 0 <= s_noise < inf):
+        raise ValueError(f"eta and s_noise are finite numbers >= 0; got {eta} and {s_noise}")
     extra_args = extra_args or {}
     ones = x.new_ones(len(x))
 
@@ -127,7 +127,9 @@ def _file(
     """The file of a method, whose noise is made of values of the path or not."""
     function = f"sample_{description.identifier(method)}"
     helpers = python_text.helpers(program)
-    last = ["callback, disable : as in k-diffusion, but no progress bar is shown."]
+    last = [
+        "callback, disable : as in k-diffusion, without a bar. Noise: torch.randn_like, unseeded here."
+    ]
     if values:
         last.insert(
             0, "noise_sampler : noise_sampler(sigma, sigma_next) returns unit noise of a stretch."

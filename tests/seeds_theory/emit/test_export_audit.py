@@ -8,6 +8,7 @@ import pytest
 from exported import module, program
 
 from proofs_checks.audit import assert_order
+from seeds_theory.emit.targets import target
 from seeds_theory.methods import METHODS, method
 
 ODE = ("seeds-1", "seeds-2", "seeds-3")
@@ -30,3 +31,12 @@ def test_it_has_the_declared_order_without_noise(name: str) -> None:
 
 def sampler(name: str) -> Any:
     return getattr(module(name, "data", "torch"), f"sample_{name.replace('-', '_')}")
+
+
+@pytest.mark.slow
+def test_it_is_audited_as_a_file_by_its_path(tmp_path) -> None:
+    """In noise prediction, as `seeds-audit sample_seeds_2.py:sample_seeds_2` has it."""
+    file = tmp_path / "sample_seeds_2.py"
+    [text] = target("torch").files(program("seeds-2", "noise")).values()
+    file.write_text(text)
+    assert_order(f"{file}:sample_seeds_2", weak=2, strong=1)

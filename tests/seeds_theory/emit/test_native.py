@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 import torch
 from tools import tool
 
+from proofs_checks.audit import assert_order
 from proofs_checks.conformance.check import check
 from proofs_checks.conformance.stored import committed
 from proofs_checks.conformance.vectors import load
@@ -364,3 +366,14 @@ def test_a_large_batch(exported, language):
     asked, ended = (json.loads(line) for line in run(exported(language, "seeds-3").main(), given))
     assert asked["denoise"]["x"] == x.tolist()
     assert ended["result"] == (x / 5).tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("language", "prediction"),
+    [("c", "data"), ("c", "noise"), ("rust", "data"), ("javascript", "data")],
+)
+def test_the_program_has_the_orders_of_its_method(exported, language, prediction):
+    """The audit runs the program behind a pipe, and finds what the method declares."""
+    command = shlex.join(exported(language, "seeds-3", prediction).main())
+    assert_order(f"pipe:{command}", weak=2, strong=1)
