@@ -170,7 +170,7 @@ def _distance(x: np.ndarray, due: Any) -> float:
     """The largest deviation, relative where the number is larger than 1; 0 within the tolerance."""
     expected = np.array(due)
     off = float((np.abs(x - expected) / np.maximum(1.0, np.abs(expected))).max())
-    return off if off > TOLERANCE else 0.0
+    return 0.0 if off <= TOLERANCE else off
 
 
 def check(

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from proofs_checks.conformance.stored import by_method
 from proofs_checks.pipe import NoiseRequest
@@ -44,6 +46,9 @@ VARIANTS = ("uneven", "ode")
 
 NODES: dict[int, list[float]] = {1: [0.7], 2: [0.4, 0.8]}
 """Other nodes than the default, by their number."""
+
+_KINDS = {str: "text", list: "list", dict: "object"}
+_MOST_WHOLE = 2**53  # whole numbers below it are floats exactly
 
 
 @dataclass(frozen=True)
@@ -99,35 +104,107 @@ def load(folder: Traversable, methods: Sequence[str] = ()) -> list[Case]:
 
 
 def _cases(file: Traversable) -> list[Case]:
+    where = ""
     try:
-        record = json.loads(file.read_text())
-        if record["format"] != FORMAT:
+        record = json.loads(file.read_text(), parse_constant=_refuse_constant)
+        form = _field(record, "format")
+        if form != FORMAT:
             raise ParameterError(
-                f"{file.name} has vectors of format {record['format']!r}; this version reads {FORMAT}"
+                f"{file.name} has vectors of format {form!r}; this version reads {FORMAT}"
             )
-        return [
-            Case(
-                record["method"],
-                case["name"],
-                case["options"],
-                case["sigmas"],
-                case["x"],
-                tuple((_request(entry), entry["values"]) for entry in case["noise"]),
-                tuple((call["sigma"], call["x"]) for call in case["calls"]),
-                tuple(case["states"]),
-                record["model"],
-            )
-            for case in record["cases"]
-        ]
+        method, model = _field(record, "method", str), _model(_field(record, "model"))
+        found: list[Case] = []
+        for number, entry in enumerate(_field(record, "cases", list), 1):
+            where = f"case {number}: "
+            where = f"case {_field(entry, 'name', str)!r}: "
+            found.append(_case(method, model, entry))
+        if not found:
+            raise ValueError("'cases' is empty")
     except ParameterError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ParameterError(f"{file.name} holds no vectors: {error!r}") from None
+    except (OSError, ValueError, RecursionError) as error:  # ProgramError is a ValueError
+        raise ParameterError(f"{file.name} holds no vectors: {where}{error}") from None
+    return found
 
 
-def _request(entry: Mapping[str, Any]) -> NoiseRequest:
+def _case(method: str, model: Mapping[str, Any], entry: Any) -> Case:
+    """A case, its numbers finite and its shapes those of its states; raises ValueError."""
+    sigmas = _numbers(entry, "sigmas", (None,))
+    if len(sigmas) < 2 or (np.diff(sigmas) >= 0).any() or sigmas[-1] < 0:
+        raise ValueError("'sigmas' are no levels that descend, to 0 at the least")
+    x = _numbers(entry, "x", (None, len(model["means"][0])))
+    noise = []
+    for item in _field(entry, "noise", list):
+        request = _request(item)
+        values = _numbers(item, "values", (request.degree, *x.shape))
+        noise.append((request, values.tolist()))
+    calls = [
+        (float(_numbers(item, "sigma", ())), _numbers(item, "x", x.shape).tolist())
+        for item in _field(entry, "calls", list)
+    ]
+    return Case(
+        method,
+        entry["name"],
+        _field(entry, "options", dict),
+        sigmas.tolist(),
+        x.tolist(),
+        tuple(noise),
+        tuple(calls),
+        tuple(_numbers(entry, "states", (len(sigmas) - 1, *x.shape)).tolist()),
+        model,
+    )
+
+
+def _model(record: Any) -> dict[str, Any]:
+    """A mixture of components as many and as wide as each other; raises ValueError."""
+    means = _numbers(record, "means", (None, None))
+    weights = _numbers(record, "weights", means.shape[:1])
+    deviations = _numbers(record, "deviations", means.shape)
+    if min(weights.min(), deviations.min()) <= 0:
+        raise ValueError("'weights' and 'deviations' are not all larger than 0")
+    return {
+        "weights": weights.tolist(),
+        "means": means.tolist(),
+        "deviations": deviations.tolist(),
+    }
+
+
+def _field(record: Any, name: str, kind: type = object) -> Any:
+    if not isinstance(record, dict) or name not in record:
+        raise ValueError(f"{name!r} is missing")
+    if not isinstance(record[name], kind):
+        raise ValueError(f"{name!r} is no {_KINDS[kind]}")
+    return record[name]
+
+
+def _numbers(record: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    """A field of finite numbers as float64 of that shape, in which None is any length; raises ValueError."""
+    value = _field(record, name)
+    try:
+        found = np.array(value)
+    except ValueError:  # ragged
+        found = np.array(None)
+    fits = found.ndim == len(shape) and all(
+        due in (None, size) for size, due in zip(found.shape, shape, strict=True)
+    )
+    if not fits or found.dtype.kind not in "if" or not found.size:
+        wanted = ", ".join("any" if due is None else str(due) for due in shape)
+        raise ValueError(f"{name!r} holds no numbers of shape ({wanted})")
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name!r} has numbers that are not finite")
+    return found.astype(np.float64)
+
+
+def _request(entry: Any) -> NoiseRequest:
+    if not isinstance(entry, dict):
+        raise ValueError("'noise' has an entry that is no object")
     given = {name: value for name, value in entry.items() if name != "values"}
-    return NoiseRequest(given.pop("from"), given.pop("to"), **given)
+    whole = {n: float(v) for n, v in given.items() if type(v) is int and abs(v) < _MOST_WHOLE}
+    return NoiseRequest.parse(given | whole)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def compute(method: str) -> dict[str, Any]:

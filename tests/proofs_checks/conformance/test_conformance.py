@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -124,6 +125,56 @@ def test_files_that_hold_no_vectors_are_one_typed_line(tmp_path: Path) -> None:
         vectors.load(tmp_path)
     with pytest.raises(UnknownNameError, match="did you mean 'mine'"):
         vectors.load(tmp_path, ["mime"])
+
+
+MALFORMED = {
+    ("x", '"abc"'): "case 'uniform': 'x' holds no numbers of shape (any, 2)",
+    ("x", '[["a"]]'): "case 'uniform': 'x' holds no numbers of shape (any, 2)",
+    ("x", "[[1, 2], [3]]"): "case 'uniform': 'x' holds no numbers of shape (any, 2)",
+    ("x", "[[NaN, 2]]"): "NaN is no number of JSON",
+    ("x", "[[1e999, 2]]"): "case 'uniform': 'x' has numbers that are not finite",
+    ("options", "[1]"): "case 'uniform': 'options' is no object",
+    ("sigmas", '["1"]'): "case 'uniform': 'sigmas' holds no numbers of shape (any)",
+    ("sigmas", "[1]"): "case 'uniform': 'sigmas' are no levels that descend",
+    ("sigmas", "[1, 2]"): "case 'uniform': 'sigmas' are no levels that descend",
+    ("sigmas", "[1, -1]"): "case 'uniform': 'sigmas' are no levels that descend",
+    ("states", "[]"): "case 'uniform': 'states' holds no numbers of shape (3, 3, 2)",
+    ("states", "[[[NaN, 1], [1, 1], [1, 1]]]"): "NaN is no number of JSON",
+    ("calls", '[{"sigma": "q", "x": []}]'): "case 'uniform': 'sigma' holds no numbers of shape ()",
+    ("calls", "[3]"): "case 'uniform': 'sigma' is missing",
+    ("noise", "[3]"): "case 'uniform': 'noise' has an entry that is no object",
+    ("noise", '[{"from": 2, "to": 1, "degree": 1, "values": [[1, 2]]}]'): "of shape (1, 3, 2)",
+    ("noise", '[{"from": "2", "to": 1, "degree": 1}]'): "case 'uniform': asks for noise in a way",
+    ("name", "3"): "case 1: 'name' is no text",
+    ("model", "{}"): "'means' is missing",
+    ("weights", '["a", "b", "c"]'): "'weights' holds no numbers of shape (3)",
+    ("weights", "[1, 1, 0]"): "'weights' and 'deviations' are not all larger than 0",
+    ("cases", "[]"): "'cases' is empty",
+    ("cases", "5"): "'cases' is no list",
+    ("cases", "[5]"): "case 1: 'name' is missing",
+}
+
+
+@pytest.mark.parametrize("change", MALFORMED)
+def test_a_malformed_file_names_its_case_in_one_line(
+    change: tuple[str, str], tmp_path: Path
+) -> None:
+    name, text = change
+    record = json.loads((stored.committed() / "seeds-1.json").read_text())
+    owner = next(part for part in (record, record["model"], record["cases"][0]) if name in part)
+    owner[name] = "HERE"
+    (tmp_path / "mine.json").write_text(json.dumps(record).replace('"HERE"', text))
+    with pytest.raises(ParameterError) as caught:
+        vectors.load(tmp_path)
+    assert str(caught.value).startswith("mine.json holds no vectors: ")
+    assert MALFORMED[change] in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_state_that_is_no_number_differs() -> None:
+    (case,) = (c for c in CASES if c.method == "seeds-1" and c.name == "two-levels")
+    states = ([[math.nan, 1.0], [1.0, 1.0], [1.0, 1.0]],)
+    program = [sys.executable, "-S", str(EXAMPLE)]
+    assert not check(program, [replace(case, states=states)], seconds=30).passed
 
 
 # ---------------------------------------------------------------------------------------- the check
