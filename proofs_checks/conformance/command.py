@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofs_checks.conformance.stored import by_method, committed, schema
+from proofs_checks.conformance.stored import by_method, chosen_files, committed, schema
 from seeds_theory.command import one_of, run_command
 
 if TYPE_CHECKING:
@@ -96,15 +96,18 @@ def check(
 
     Example: [bold]seeds-conformance check --method seeds-3 -- ./my_sampler[/bold]
     """
+    vectors, methods = folder or committed(), tuple(method or ())
+    chosen_files(vectors, methods)  # a wrong name ends here, before anything is loaded
+
     from rich.console import Console
 
     from proofs_checks.conformance.check import check as run_check
     from proofs_checks.conformance.vectors import load
 
-    cases = load(folder or committed(), tuple(method or ()))
+    cases = load(vectors, methods)
     results = run_check(command, cases, seconds=seconds, progress=sys.stderr.isatty())
     _print(Console(), results)
-    if not results.passed or set(method or ()).intersection(results.not_offered):
+    if not results.passed or set(methods).intersection(results.not_offered):
         raise typer.Exit(1)
 
 
@@ -149,12 +152,13 @@ def serve(
 
     Example: [bold]seeds-conformance serve --method seeds-3[/bold]
     """
-    from proofs_checks.conformance.serve import serve as run_serve
-    from seeds_theory.errors import unknown
-    from seeds_theory.solver import SOLVERS
+    from seeds_theory.catalogue import require_sampler_name
 
-    if method is not None and method.partition("@")[0] not in SOLVERS:
-        raise unknown("sampler", method, SOLVERS)
+    if method is not None:
+        require_sampler_name(method)
+
+    from proofs_checks.conformance.serve import serve as run_serve
+
     run_serve(method)
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from proofs_checks.conformance.recording import chosen, requests
+from proofs_checks.conformance.vectors import field, numbers
 from proofs_checks.pipe import NoiseRequest
-from seeds_theory.errors import SeedsError
+from seeds_theory.errors import ParameterError
 
 
 class _EndOfInput(Exception):
@@ -25,31 +26,36 @@ class Client:
     def __init__(self, source: TextIO, sink: TextIO) -> None:
         self._source, self._sink = source, sink
 
-    def read(self) -> dict[str, Any] | None:
-        """The next message; None at the end of the input."""
+    def read(self) -> Any:
+        """The next message; None at the end of the input. Raises ValueError for what is no JSON."""
         line = self._source.readline()
-        return json.loads(line) if line else None
+        if not line:
+            return None
+        try:
+            return json.loads(line)
+        except (ValueError, RecursionError):
+            raise ValueError("a line that is no JSON") from None
 
     def write(self, message: dict[str, Any]) -> None:
         """Send a message at once."""
         self._sink.write(json.dumps(message, allow_nan=False) + "\n")
         self._sink.flush()
 
-    def ask(self, message: dict[str, Any], answer: str) -> Tensor:
-        """Send a request; returns the numbers of its answer."""
+    def ask(self, message: dict[str, Any], answer: str, shape: tuple[int, ...]) -> Tensor:
+        """Send a request; returns the numbers of its answer, of that shape, or raises ValueError."""
         self.write(message)
         found = self.read()
         if found is None:
             raise _EndOfInput
-        return torch.tensor(found[answer], dtype=torch.float64)
+        return torch.from_numpy(numbers(found, answer, shape))
 
     def denoised(self, x: Tensor, sigma: float) -> Tensor:
         """The model's estimate."""
-        return self.ask({"denoise": {"x": x.tolist(), "sigma": sigma}}, "denoised")
+        return self.ask({"denoise": {"x": x.tolist(), "sigma": sigma}}, "denoised", (*x.shape,))
 
-    def noise(self, request: NoiseRequest) -> Tensor:
-        """The normals of a stretch."""
-        return self.ask({"noise": request.to_json()}, "noise")
+    def noise(self, request: NoiseRequest, like: Tensor) -> Tensor:
+        """The normals of a stretch (degree, batch, numbers)."""
+        return self.ask({"noise": request.to_json()}, "noise", (request.degree, *like.shape))
 
 
 def serve(default: str | None = None) -> None:
@@ -57,26 +63,38 @@ def serve(default: str | None = None) -> None:
 
     default : the method of a run whose options name none.
     """
-    client = Client(sys.stdin, sys.stdout)
+    client, going_on = Client(sys.stdin, sys.stdout), True
     with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(_EndOfInput, BrokenPipeError):
-        while (message := client.read()) is not None:
-            client.write(_answer(client, message["run"], default))
+        while going_on:
+            going_on = _serve_next(client, default)
 
 
-def _answer(client: Client, run: dict[str, Any], default: str | None) -> dict[str, Any]:
-    options = dict(run["options"])
-    method = options.pop("method", default)
-    if method is None:
-        return {"error": 'name a method in the options, as {"method": "seeds-3"}'}
-    x = torch.tensor(run["x"], dtype=torch.float64)
+def _serve_next(client: Client, default: str | None) -> bool:
+    """Serve a run; one that cannot be is answered with an error. False at the end of the input."""
     try:
-        solver = chosen(method, options)
-        result = solver(
-            client.denoised,
-            x,
-            run["sigmas"],
-            lambda intervals, _: torch.cat([client.noise(r) for r in requests(intervals)]),
-        )
-    except SeedsError as error:
-        return {"error": str(error)}
-    return {"result": result.tolist()}
+        message = client.read()
+        if message is None:
+            return False
+        answer = {"result": _result(client, field(message, "run", dict), default)}
+        client.write(answer)
+    except (ValueError, TypeError) as error:  # typed errors of the library are ValueErrors
+        client.write({"error": str(error)})
+    return True
+
+
+def _result(client: Client, run: dict[str, Any], default: str | None) -> list[Any]:
+    options = dict(field(run, "options", dict))
+    method = options.pop("method", default)
+    if not isinstance(method, str):
+        raise ParameterError('name a method in the options, as {"method": "seeds-3"}')
+    if "nodes" in options:
+        numbers(options, "nodes", (None,))
+    solver = chosen(method, options)
+    result: Tensor = solver(
+        client.denoised,
+        torch.from_numpy(numbers(run, "x", (None, None))),
+        numbers(run, "sigmas", (None,)).tolist(),
+        lambda intervals, x: torch.cat([client.noise(r, x) for r in requests(intervals)]),
+    )
+    found: list[Any] = result.tolist()
+    return found

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from proofs_checks.conformance.stored import by_method
+from proofs_checks.conformance.stored import chosen_files
 from proofs_checks.pipe import NoiseRequest
-from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.errors import ParameterError
 
 FORMAT = 1
 
@@ -47,7 +47,7 @@ VARIANTS = ("uneven", "ode")
 NODES: dict[int, list[float]] = {1: [0.7], 2: [0.4, 0.8]}
 """Other nodes than the default, by their number."""
 
-_KINDS = {str: "text", list: "list", dict: "object"}
+_KINDS: dict[type, str] = {str: "text", list: "list", dict: "object"}
 _MOST_WHOLE = 2**53  # whole numbers below it are floats exactly
 
 
@@ -92,31 +92,23 @@ def load(folder: Traversable, methods: Sequence[str] = ()) -> list[Case]:
     UnknownNameError : a method that has no file there; lists those that have.
     ParameterError : no files, or a file that does not hold vectors.
     """
-    if not folder.is_dir():
-        raise ParameterError(f"{folder} is no folder: seeds-conformance write makes one")
-    named = by_method(folder)
-    if not named:
-        raise ParameterError(f"{folder} has no vectors: seeds-conformance write makes them")
-    for method in methods:
-        if method not in named:
-            raise unknown("method", method, named)
-    return [case for name in methods or named for case in _cases(named[name])]
+    return [case for file in chosen_files(folder, methods) for case in _cases(file)]
 
 
 def _cases(file: Traversable) -> list[Case]:
     where = ""
     try:
         record = json.loads(file.read_text(), parse_constant=_refuse_constant)
-        form = _field(record, "format")
+        form = field(record, "format")
         if form != FORMAT:
             raise ParameterError(
                 f"{file.name} has vectors of format {form!r}; this version reads {FORMAT}"
             )
-        method, model = _field(record, "method", str), _model(_field(record, "model"))
+        method, model = field(record, "method", str), _model(field(record, "model"))
         found: list[Case] = []
-        for number, entry in enumerate(_field(record, "cases", list), 1):
+        for number, entry in enumerate(field(record, "cases", list), 1):
             where = f"case {number}: "
-            where = f"case {_field(entry, 'name', str)!r}: "
+            where = f"case {field(entry, 'name', str)!r}: "
             found.append(_case(method, model, entry))
         if not found:
             raise ValueError("'cases' is empty")
@@ -129,37 +121,37 @@ def _cases(file: Traversable) -> list[Case]:
 
 def _case(method: str, model: Mapping[str, Any], entry: Any) -> Case:
     """A case, its numbers finite and its shapes those of its states; raises ValueError."""
-    sigmas = _numbers(entry, "sigmas", (None,))
+    sigmas = numbers(entry, "sigmas", (None,))
     if len(sigmas) < 2 or (np.diff(sigmas) >= 0).any() or sigmas[-1] < 0:
         raise ValueError("'sigmas' are no levels that descend, to 0 at the least")
-    x = _numbers(entry, "x", (None, len(model["means"][0])))
+    x = numbers(entry, "x", (None, len(model["means"][0])))
     noise = []
-    for item in _field(entry, "noise", list):
+    for item in field(entry, "noise", list):
         request = _request(item)
-        values = _numbers(item, "values", (request.degree, *x.shape))
+        values = numbers(item, "values", (request.degree, *x.shape))
         noise.append((request, values.tolist()))
     calls = [
-        (float(_numbers(item, "sigma", ())), _numbers(item, "x", x.shape).tolist())
-        for item in _field(entry, "calls", list)
+        (float(numbers(item, "sigma", ())), numbers(item, "x", x.shape).tolist())
+        for item in field(entry, "calls", list)
     ]
     return Case(
         method,
         entry["name"],
-        _field(entry, "options", dict),
+        field(entry, "options", dict),
         sigmas.tolist(),
         x.tolist(),
         tuple(noise),
         tuple(calls),
-        tuple(_numbers(entry, "states", (len(sigmas) - 1, *x.shape)).tolist()),
+        tuple(numbers(entry, "states", (len(sigmas) - 1, *x.shape)).tolist()),
         model,
     )
 
 
 def _model(record: Any) -> dict[str, Any]:
     """A mixture of components as many and as wide as each other; raises ValueError."""
-    means = _numbers(record, "means", (None, None))
-    weights = _numbers(record, "weights", means.shape[:1])
-    deviations = _numbers(record, "deviations", means.shape)
+    means = numbers(record, "means", (None, None))
+    weights = numbers(record, "weights", means.shape[:1])
+    deviations = numbers(record, "deviations", means.shape)
     if min(weights.min(), deviations.min()) <= 0:
         raise ValueError("'weights' and 'deviations' are not all larger than 0")
     return {
@@ -169,7 +161,8 @@ def _model(record: Any) -> dict[str, Any]:
     }
 
 
-def _field(record: Any, name: str, kind: type = object) -> Any:
+def field(record: Any, name: str, kind: type = object) -> Any:
+    """What an object of JSON has under a name, of that kind; raises ValueError."""
     if not isinstance(record, dict) or name not in record:
         raise ValueError(f"{name!r} is missing")
     if not isinstance(record[name], kind):
@@ -177,9 +170,9 @@ def _field(record: Any, name: str, kind: type = object) -> Any:
     return record[name]
 
 
-def _numbers(record: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+def numbers(record: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
     """A field of finite numbers as float64 of that shape, in which None is any length; raises ValueError."""
-    value = _field(record, name)
+    value = field(record, name)
     try:
         found = np.array(value)
     except ValueError:  # ragged
@@ -213,9 +206,9 @@ def compute(method: str) -> dict[str, Any]:
 
     model, cases = mixture(MODEL), []
     for number, (name, options, sigmas) in enumerate(_runs(method)):
-        numbers = normals(100 * number)
+        drawn = normals(100 * number)
         row = len(MODEL["means"][0])
-        unit = list(itertools.islice(numbers, BATCH * row))
+        unit = list(itertools.islice(drawn, BATCH * row))
         x = [[round(sigmas[0] * z, 3) for z in unit[i : i + row]] for i in range(0, len(unit), row)]
         run = {
             "name": name,
@@ -223,7 +216,7 @@ def compute(method: str) -> dict[str, Any]:
             "sigmas": list(sigmas),
             "x": x,
         }
-        cases.append(run | record(method, options, sigmas, model, x, numbers))
+        cases.append(run | record(method, options, sigmas, model, x, drawn))
     return {"format": FORMAT, "method": method, "model": MODEL, "cases": cases}
 
 

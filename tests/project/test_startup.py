@@ -114,6 +114,8 @@ def test_help_is_light(line):
         ("seeds-bench micro seeds-9", "unknown sampler 'seeds-9'"),
         ("seeds-export seeds-9 --to torch", "unknown method 'seeds-9'"),
         ("seeds-export seeds-3 --to trch", "unknown target 'trch'"),
+        ("seeds-conformance check --method seeds-9 -- cat", "unknown method 'seeds-9'"),
+        ("seeds-conformance serve --method seeds-9", "unknown sampler 'seeds-9'"),
         ("seeds-fid score x", "Missing option '--ref'"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -342,6 +343,42 @@ def test_the_command_checks_a_program(run: Callable, tmp_path: Path) -> None:
         status, _, error = run(*arguments)
         assert status == 2
         assert says in error and error.count("\n") == 1
+
+
+def test_a_served_line_that_is_none_is_answered_with_an_error() -> None:
+    run = {"x": [[1.0, 2.0]], "sigmas": [1.0, 0.5], "options": {"method": "seeds-2", "eta": 0.0}}
+    good = {"run": run}
+    denoised = {"denoised": run["x"]}
+    said = {
+        "garbage": "no JSON",
+        "[" * 10**5: "no JSON",
+        "\xff": "no JSON",
+        "[]": "'run' is missing",
+        '{"run": 5}': "'run' is no object",
+        '{"run": {"options": {}}}': "name a method in the options",
+        json.dumps({"run": {**run, "x": [["a"]]}}): "'x' holds no numbers",
+        json.dumps({"run": {**run, "x": [[math.nan, 1.0]]}}): "not finite",
+        json.dumps({"run": {**run, "sigmas": 3}}): "'sigmas' holds no numbers",
+        json.dumps({"run": {**run, "options": {"method": 5}}}): "name a method in the options",
+        json.dumps({"run": {**run, "options": {"method": "seeds-9"}}}): "unknown",
+        json.dumps({"run": {**run, "options": {**run["options"], "nodes": 5}}}): "'nodes' holds",
+        json.dumps({"run": {**run, "options": {**run["options"], "eta": [1]}}}): "",
+    }
+    wrong_answer = [json.dumps(good), json.dumps({"denoised": [[1.0]]})]
+    lines = [*said, *wrong_answer, json.dumps(good), json.dumps(denoised), json.dumps(denoised)]
+    done = subprocess.run(
+        [sys.executable, "-m", "proofs_checks.conformance.command", "serve"],
+        input="\n".join(lines).encode("latin-1") + b"\n",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    for answer, text in zip(answers, said.values(), strict=False):
+        assert text in answer["error"]
+    asked, refused, *served = answers[len(said) :]
+    assert "denoise" in asked and "'denoised' holds no numbers of shape (1, 2)" in refused["error"]
+    assert [next(iter(answer)) for answer in served] == ["denoise", "denoise", "result"]
 
 
 def test_the_command_writes_what_it_checks(
