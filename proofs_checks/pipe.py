@@ -12,8 +12,8 @@ From it::
     {"result": [[...]]}   {"error": "..."}                       ends the run
 
 States are ``(batch, numbers)``, noise is ``(degree, batch, numbers)``. The book's chapter "For implementers"
-has the rest. A program lives for many runs; one that hangs, ends, or prints anything else is killed with all
-that it started, and begins anew with the next run.
+has the rest. A program lives for many runs; one that hangs, ends, or prints anything else is killed with its
+process group, and begins anew with the next run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ import selectors
 import shlex
 import signal
 import subprocess
+import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -217,6 +218,39 @@ class Program:
         if self._process is not None:
             self._process.kill()
             self._process = None
+
+
+class _Ended(BaseException):
+    """SIGTERM or SIGHUP came. No Exception or SystemExit: of those an audit makes findings."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """In the main thread, SIGTERM and SIGHUP raise SystemExit: what holds a program then ends it.
+
+    A signal that is ignored, as under nohup, stays ignored; the handlers are restored afterwards.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread() and os.name == "posix":
+        numbers = (signal.SIGTERM, signal.SIGHUP)
+        before = {n: h for n in numbers if (h := signal.getsignal(n)) is not signal.SIG_IGN}
+
+    def end(number: int, _: object) -> None:
+        raise _Ended(number)
+
+    for each in before:
+        signal.signal(each, end)
+    try:
+        yield
+    except _Ended as ended:
+        raise SystemExit(128 + ended.number) from None
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class _Late(Exception):

@@ -16,6 +16,7 @@ from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure, Tar
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.targets import find_target
+from proofs_checks.pipe import ended_by_signals
 from seeds_theory.errors import unknown
 from seeds_theory.processes import in_processes
 
@@ -88,7 +89,8 @@ def audit_all(
 
 
 def _audit_by_name(pair: tuple[str, Expectation | None]) -> Report:
-    return audit(pair[0], expect=pair[1])
+    with ended_by_signals():  # in a process of its own
+        return audit(pair[0], expect=pair[1])
 
 
 def check(

@@ -74,11 +74,13 @@ def seeds_audit(
     from proofs_checks.audit.checks import audit_all
     from proofs_checks.audit.report import figure, render
     from proofs_checks.audit.targets import find_target
+    from proofs_checks.pipe import ended_by_signals
 
-    for name in targets:
-        find_target(name)  # a wrong one ends here, not after the work on the right ones
     show = sys.stderr.isatty()
-    reports = audit_all(targets, [expectation] * len(targets), jobs=jobs, progress=show)
+    with ended_by_signals():
+        for name in targets:
+            find_target(name)  # a wrong one ends here, not after the work on the right ones
+        reports = audit_all(targets, [expectation] * len(targets), jobs=jobs, progress=show)
     Console(stderr=json_file == "-").print(render(reports), end="")
     if json_file:
         write_json([report.to_json() for report in reports], json_file)

@@ -2,7 +2,8 @@
 of this library; all with options, ``?option=value&...``.
 
 An option ends its name at the first ``=``. Its value is a Python literal or a word, in which ``%26`` writes
-``&`` and ``%25`` writes ``%``, as in any URL.
+``&`` and ``%25`` writes ``%``, as in any URL. The options of a pipe begin at its last ``?``: a command
+may have others, and colons; in a value ``%3F`` writes one.
 """
 
 from __future__ import annotations
@@ -35,17 +36,19 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
     UnknownNameError : nothing of that name; says what is known.
     ParameterError : options that cannot be read, or that the sampler does not take.
     """
-    base, _, query = text.partition("?")
+    piped = text.startswith("pipe:")
+    at = text.rfind("?") if piped else text.find("?")
+    base, query = (text[:at], text[at + 1 :]) if at >= 0 else (text, "")
     chosen = _parse(query, text) | dict(options or {})
     refuse_protocol_names(text, chosen)
+    if piped:
+        return Target(text, pipe.load(base.removeprefix("pipe:"), chosen), costly=True)
     file, _, name = base.rpartition(":")
     if file.endswith(".py"):
         return Target(text, _function_of_file(Path(file), name), chosen)
     module, colon, name = base.partition(":")
     if not colon:
         return _own(text, base, chosen)
-    if module == "pipe":
-        return Target(text, pipe.load(name, chosen), costly=True)
     if module == "k_diffusion.sampling":  # its package may lack what it imports
         module = "kdiffusion"
     if module in LIBRARIES:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from proofs_checks.conformance.recording import mixture
 from proofs_checks.conformance.vectors import Case
-from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal
+from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal, ended_by_signals
 
 TOLERANCE = 1e-10
 """Of levels, relative; of states, relative and, below 1, absolute."""
@@ -186,7 +186,7 @@ def check(
     """
     outcomes: list[Outcome] = []
     breaks = 0
-    with Program(command) as program:
+    with ended_by_signals(), Program(command) as program:
         for case in tqdm(cases, "cases", unit="case", disable=not progress, leave=False):
             outcome, broken = _outcome(program, case, seconds)
             outcomes.append(outcome)
@@ -212,4 +212,8 @@ def _outcome(program: Program, case: Case, seconds: float) -> tuple[Outcome, boo
     except ProgramError as error:
         return Outcome(case, replay.difference or str(error)), True
     replay.compare_end(result)
-    return Outcome(case, replay.difference), False
+    fault = replay.difference
+    if fault and case.further_options:
+        asked = ", ".join(f"{name}={value}" for name, value in case.further_options.items())
+        fault += f" (asked with {asked}: a program that has no such option answers with an error)"
+    return Outcome(case, fault), False

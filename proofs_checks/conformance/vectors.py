@@ -77,10 +77,14 @@ class Case:
     model: Mapping[str, Any]
 
     @property
+    def further_options(self) -> dict[str, Any]:
+        """The options beyond method and eta."""
+        return {k: v for k, v in self.options.items() if k not in ("method", "eta")}
+
+    @property
     def variant(self) -> str:
         """The method with its options but eta: what a program offers or does not."""
-        own = {k: v for k, v in self.options.items() if k not in ("method", "eta")}
-        listed = ", ".join(f"{name} {value}" for name, value in own.items())
+        listed = ", ".join(f"{name} {value}" for name, value in self.further_options.items())
         return f"{self.method} ({listed})" if listed else self.method
 
 

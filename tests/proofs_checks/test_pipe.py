@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from proofs_checks.audit.protocol import TimeUp, time_limit
-from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal
+from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal, ended_by_signals
 from seeds_theory.errors import ParameterError
 
 X = np.array([[1.0, -2.0], [0.1, 3e-7], [4.0, 5.0]])
@@ -324,6 +325,44 @@ def test_a_program_ends_with_the_interpreter(program, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
     (pid,) = pids(tmp_path)
     assert gone(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["conformance", "audit"])
+def test_a_command_that_is_ended_ends_its_program(
+    name: str, number: signal.Signals, program, tmp_path: Path
+) -> None:
+    command = program("time.sleep(60)").command
+    audited = [f"pipe:{shlex.join(command)}"]
+    arguments = audited if name == "audit" else ["check", "--method", "seeds-1", "--", *command]
+    running = subprocess.Popen(
+        [sys.executable, "-m", f"proofs_checks.{name}.command", *arguments],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while not pids(tmp_path) and running.poll() is None:
+            time.sleep(0.02)
+        running.send_signal(number)
+        assert running.wait(30) == 128 + number
+    finally:
+        running.kill()
+    (pid,) = pids(tmp_path)
+    assert gone(pid)
+
+
+def test_handlers_are_restored_and_what_is_ignored_stays_so() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit) as end, ended_by_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+        assert end.value.code == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_command_that_cannot_be_started_is_one_typed_line() -> None:

@@ -239,6 +239,13 @@ def test_the_first_thing_that_differs_is_told(change: tuple[str, str], tmp_path:
     assert first.fault is not None and WRONG[change] in first.fault
 
 
+def test_an_option_that_is_ignored_is_named(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace("if options or", "if")
+    (outcome,) = checked(text, tmp_path, ("seeds-1",)).faults  # without noise both are DDIM
+    assert outcome.case.name == "uneven-noise-prediction"
+    assert "(asked with prediction=noise: a program that has no such" in str(outcome.fault)
+
+
 def test_noise_that_is_not_asked_for_is_missed(tmp_path: Path) -> None:
     text = (
         EXAMPLE.read_text()
