@@ -212,8 +212,10 @@ def _outcome(program: Program, case: Case, seconds: float) -> tuple[Outcome, boo
     except ProgramError as error:
         return Outcome(case, replay.difference or str(error)), True
     replay.compare_end(result)
-    fault = replay.difference
-    if fault and case.further_options:
+    difference = replay.difference
+    if difference and case.further_options:
         asked = ", ".join(f"{name}={value}" for name, value in case.further_options.items())
-        fault += f" (asked with {asked}: a program that has no such option answers with an error)"
-    return Outcome(case, fault), False
+        difference += (
+            f" (asked with {asked}: a program that has no such option answers with an error)"
+        )
+    return Outcome(case, difference), False
