@@ -262,11 +262,8 @@ def _finite_steps(scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float) ->
     def numbers(values: Any) -> list[float]:
         values = np.broadcast_to(values, start.shape)
         if not np.isfinite(values).all():
-            longest = _log_ratio(start, end)[~np.isfinite(values)].min()
-            raise TableauError(
-                f"{scheme.name!r} has no coefficients for a step of {longest:.3g} in log-SNR at eta = "
-                f"{eta:g}: take shorter steps"
-            )
+            first = int(np.argmin(np.isfinite(values)))
+            raise _no_coefficients(scheme, float(start[first]), float(end[first]), eta)
         return values.tolist()
 
     columns: list[Row[Any]] = [  # each entry a list, over the steps
@@ -306,6 +303,28 @@ def _finite_steps(scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float) ->
         )
         steps.append(Step(sigma, rows, intervals if eta > 0 else (), integrands))
     return steps
+
+
+def _no_coefficients(scheme: Scheme, start: float, end: float, eta: float) -> TableauError:
+    """The error for a step without finite coefficients; a shorter one is advised only if it has them."""
+    length = float(_log_ratio(start, end))
+    short = length / 1000
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        emitted = scheme.rows(np.array(start), np.array(start * math.exp(-short)), eta)
+    entries = [
+        entry
+        for sigma, state, drift, noise in emitted
+        for entry in (sigma, state, *drift, *(noise if eta > 0 else ()))
+    ]
+    way_out = (
+        ": take shorter steps"
+        if np.isfinite(entries).all()
+        else f", nor for one of {short:.3g}: a coefficient has no real value there"
+    )
+    return TableauError(
+        f"{scheme.name!r} has no coefficients for a step of {length:.3g} in log-SNR at eta = {eta:g}"
+        + way_out
+    )
 
 
 def _step_from_infinity(sigma_next: float, eta: float) -> Step:

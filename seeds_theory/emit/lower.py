@@ -1,4 +1,7 @@
-r"""From sympy to straight-line code: expressions in `Phi` become a `Program` that loses no digits.
+r"""From sympy to straight-line code: expressions in `Phi` become a `Program`.
+
+Written in `Phi`, a formula keeps its digits at every length of step. What it subtracts itself stays
+subtracted: a weight given as :math:`(e^z - 1)/z`, and not as ``Phi(1, z)``, loses them at short steps.
 
 Three rules of arithmetic do all of it, and hold for real arguments:
 
@@ -39,7 +42,7 @@ from seeds_theory.emit.program import (
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import eta
 from seeds_theory.noise import h
-from seeds_theory.phi import DampedPhi, Phi
+from seeds_theory.phi import MAX_ORDER, DampedPhi, Phi
 from seeds_theory.tableau import z
 
 _SHORT = {Name("h"), Name("eta"), Name("z")}  # a product of these and a number reads best as it is
@@ -67,17 +70,25 @@ class Lowering:
 
         Raises
         ------
-        TableauError : it holds something that no target language has.
+        TableauError : it holds something that no target language has: another function, the imaginary
+            unit, a root of a negative number, a phi-function of an order that is not offered.
         """
         e = sp.sympify(expression)
         if e.is_Rational:
             return Number(Fraction(int(e.p), int(e.q)))
+        if e.is_Float and e.is_finite:
+            return Number(Fraction(*map(int, e.as_integer_ratio())))
         if e.is_Symbol:
             return Name(e.name)
         if e.is_Add:
             return add(*map(self, e.args))
         if isinstance(e, Phi | DampedPhi):
             k, u = e.args
+            if not (k.is_Integer and 1 <= k <= MAX_ORDER):
+                raise TableauError(
+                    f"{self._what!r} has {e}: a phi-function's order k is a whole number from 0 to "
+                    f"{MAX_ORDER}"
+                )
             return Call("phi" if isinstance(e, Phi) else "damped_phi", self._argument(u), int(k))
         if e.is_Mul or e.is_Pow or isinstance(e, sp.exp):
             return self._product(sp.Mul.make_args(e))
@@ -99,6 +110,10 @@ class Lowering:
         return self(sp.factor(u))
 
     def _product(self, factors: Sequence[sp.Expr]) -> Expression:
+        if sp.I in factors:
+            raise TableauError(
+                f"{self._what!r} has the imaginary unit in {sp.Mul(*factors)}: coefficients are real"
+            )
         exponent, under, rest = sp.Integer(0), [], []
         for factor in factors:
             base, power = factor.as_base_exp()
@@ -131,6 +146,10 @@ class Lowering:
             return self(base)
         if power.is_Integer:
             return raised(self(base), int(power))
+        if base.is_negative and base.is_number:
+            raise TableauError(
+                f"{self._what!r} has {base**power}, a root of a negative number: coefficients are real"
+            )
         return RealPower(self(base), self._argument(power))
 
     def _roots(self, under: Sequence[tuple[sp.Expr, sp.Expr]]) -> list[Expression]:
@@ -159,8 +178,9 @@ def _square_root(inside: Expression, number: Fraction) -> tuple[Expression, ...]
 
 
 def _square_part(n: int) -> int:
-    """The largest whole number whose square divides n, for the n that tableaux have."""
-    return int(sp.Mul(*(p ** (e // 2) for p, e in sp.factorint(n).items()))) if n > 1 else 1
+    """The largest whole number, of small prime factors, whose square divides n."""
+    powers = sp.factorint(n, limit=1000) if n > 1 else {}
+    return int(sp.Mul(*(p ** (e // 2) for p, e in powers.items())))
 
 
 def _is_nonnegative(base: sp.Expr) -> bool:

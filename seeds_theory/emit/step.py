@@ -8,11 +8,21 @@ in the last row) and n_jm of the normals.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import sympy as sp
 
 from seeds_theory.emit.lower import Lowering, add, multiply, negative, with_names
-from seeds_theory.emit.program import ZERO, Call, Expression, Name, Number, Program, Statement
+from seeds_theory.emit.program import (
+    ZERO,
+    Call,
+    Expression,
+    Name,
+    Number,
+    Program,
+    Statement,
+    walk,
+)
 from seeds_theory.errors import TableauError
 from seeds_theory.exact import SemilinearForm, eta, lam_s
 from seeds_theory.formula import OpenRow, open_step
@@ -42,7 +52,8 @@ def step_program(tableau: Tableau, form: SemilinearForm, name: str) -> StepProgr
 
     Raises
     ------
-    TableauError : a coefficient has a symbol or a function that no program has.
+    TableauError : a coefficient has a symbol or a function that no program has, or a number that is beyond
+        the range of doubles.
     """
     nodes = sorted({node for node in tableau.nodes if not node.is_number}, key=str)
     if not all(node.is_Symbol for node in nodes):
@@ -51,11 +62,20 @@ def step_program(tableau: Tableau, form: SemilinearForm, name: str) -> StepProgr
     for row in open_step(tableau, form):
         for entry in (row.state, row.scale, row.total, *row.weights, *row.noise):
             if foreign := entry.free_symbols - known:
-                raise TableauError(
-                    f"{tableau.name!r} has the symbol {min(map(str, foreign))}: a coefficient is in z, h "
-                    "and eta"
-                )
+                raise _foreign(tableau.name, min(foreign, key=str))
     return _Step(tableau, form, tuple(map(str, nodes))).emitted(name)
+
+
+_HOME = {"z": "seeds_theory.tableau", "h": "seeds_theory.noise", "eta": "seeds_theory.exact"}
+
+
+def _foreign(what: str, symbol: sp.Symbol) -> TableauError:
+    """The error for a symbol that is none of a coefficient's, though it may be called as one is."""
+    if symbol.name in _HOME:
+        return TableauError(
+            f"{what!r} has a symbol {symbol} of its own: import {symbol} from {_HOME[symbol.name]}"
+        )
+    return TableauError(f"{what!r} has the symbol {symbol}: a coefficient is in z, h and eta")
 
 
 class _Step:
@@ -126,7 +146,22 @@ class _Step:
 
     def _add(self, name: str, value: Expression) -> Expression:
         """A named value; numbers and names stay themselves."""
+        for part in walk(value):
+            if isinstance(part, Number):
+                self._require_a_double(part.value)
         if isinstance(value, Name | Number):
             return value
         self._statements.append(Statement(name, value))
         return Name(name)
+
+    def _require_a_double(self, number: Fraction) -> None:
+        try:
+            fits = number == 0 or float(number) != 0
+        except OverflowError:
+            fits = False
+        if not fits:
+            shown = sp.N(sp.Rational(number.numerator, number.denominator), 3)
+            raise TableauError(
+                f"{self._tableau.name!r} has the number {shown}: numbers of a coefficient are 0 or between "
+                "5e-324 and 1.8e308 in size"
+            )

@@ -22,6 +22,7 @@ from seeds_theory.emit.program import (
 )
 
 _SUM, _PRODUCT, _ATOM = range(3)  # how tightly an expression binds
+_EXACT = 2**53  # whole numbers below it are doubles
 
 
 class Writer(ABC):
@@ -103,10 +104,13 @@ class Writer(ABC):
 
     def _quotient(self, above: list[str], below: list[str], number: Fraction) -> tuple[str, int]:
         size = abs(number)
-        if size.numerator != 1 or not above:
-            above = [self.number(size.numerator), *above]
-        if size.denominator != 1:
-            below = [self.number(size.denominator), *below]
+        if max(size.numerator, size.denominator) >= _EXACT:
+            above = [repr(float(size)), *above]  # the nearest double, a literal in every language
+        else:
+            if size.numerator != 1 or not above:
+                above = [self.number(size.numerator), *above]
+            if size.denominator != 1:
+                below = [self.number(size.denominator), *below]
         text = " * ".join(above)
         if below:
             divisor = " * ".join(below)

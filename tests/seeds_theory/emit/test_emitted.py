@@ -123,10 +123,15 @@ def test_a_method_as_a_tableau_is_the_registered_one():
 def test_the_node_without_a_method_is_refused_with_and_without_symbols():
     for refused in (
         lambda: named_scheme("seeds-3s@2/3", "data"),
+        lambda: named_scheme("seeds-3s@0.666666667", "data"),
+        lambda: named_scheme("seeds-3s@0.6674", "data"),
         lambda: seeds_3s(sp.Rational(2, 3)),
+        lambda: seeds_3s(sp.Float(2 / 3)),
     ):
         with pytest.raises(TableauError, match="no node 2/3"):
             refused()
+    assert named_scheme("seeds-3s@0.665", "data").nodes[0] == 0.665
+    assert seeds_3s(sp.Symbol("c", positive=True)).name == "seeds-3s"
     assert listed_nodes("seeds-2@0.7", "0.7", 1) == (Fraction(7, 10),)
 
 
@@ -206,6 +211,70 @@ def test_a_function_that_no_language_has_is_refused():
 def test_a_foreign_symbol_is_refused_whatever_its_name(symbol):
     with pytest.raises(TableauError, match=f"the symbol {symbol}"):
         make_plan(own(sp.Symbol(symbol) * Phi(1, z)), [2.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        sp.Float("1e-310"),
+        sp.Float("1e300"),
+        sp.Float("0.1", 40),
+        sp.Rational(10**400 + 1, 10**400),
+        sp.Rational(10**20 + 1, 3),
+    ],
+)
+def test_numbers_of_any_size_that_doubles_have_are_taken(number):
+    (step,) = make_plan(own(number * Phi(1, z)), [2.0, 1.0], eta=0.5).steps
+    expected = -math.expm1(-1.5 * math.log(2)) * float(number)
+    assert step.rows[0].drift[0] == pytest.approx(expected, rel=1e-13, abs=0)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [sp.Float("1e400"), sp.Rational(1, 10**400), -(10**400)],
+    ids=["float", "small", "whole"],
+)
+def test_a_number_that_is_no_double_is_refused(number):
+    with pytest.raises(TableauError, match=r"'own' has the number -?1\.00E[+-]400"):
+        make_plan(own(number * Phi(1, z)), [2.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [("eta", "seeds_theory.exact"), ("z", "seeds_theory.tableau"), ("h", "seeds_theory.noise")],
+)
+def test_a_symbol_that_is_only_called_alike_is_told_from_the_right_one(name, home):
+    with pytest.raises(TableauError, match=f"symbol {name} of its own: import {name} from {home}"):
+        make_plan(own(sp.Symbol(name) * Phi(1, z)), [2.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "weight", [sp.I * Phi(1, z), 1 + sp.I, sp.exp(sp.I * z), sp.sqrt(-(z**2) - 1) * sp.I]
+)
+def test_the_imaginary_unit_is_refused(weight):
+    with pytest.raises(TableauError, match=r"'own' has (the imaginary unit|ImaginaryUnit) in"):
+        make_plan(own(weight), [2.0, 1.0])
+
+
+def test_a_root_of_a_negative_number_is_refused():
+    with pytest.raises(TableauError, match="a root of a negative number"):
+        make_plan(own(sp.Integer(-2) ** sp.Rational(1, 3) * Phi(1, z)), [2.0, 1.0])
+
+
+@pytest.mark.parametrize("weight", [sp.sqrt(z), z ** sp.Rational(1, 3), sp.log(z)])
+def test_shorter_steps_are_not_advised_where_they_do_not_help(weight):
+    with pytest.raises(TableauError, match=r"nor for one of 0\.000693") as refused:
+        make_plan(own(weight), [2.0, 1.0])
+    assert "shorter" not in str(refused.value)
+    assert make_plan(own(sp.sqrt(-z)), [2.0, 1.0]).nfe == 1
+
+
+@pytest.mark.parametrize("k", [6, sp.Rational(1, 2), sp.Symbol("k")])
+def test_a_phi_function_of_another_order_is_refused(k):
+    with pytest.raises(TableauError, match=r"'own' has (Phi|the symbol k)"):
+        make_plan(own(Phi(k, z)), [2.0, 1.0])
+    with pytest.raises(TableauError, match="whole number from 0 to 5"):
+        Lowering("own")(Phi(k, z))
 
 
 def test_the_first_rule_of_the_emitter():
