@@ -58,9 +58,16 @@ def require_nodes(nodes: Sequence[Any]) -> None:
 
 
 def refuse_nodes(method: str, nodes: Sequence[Any]) -> None:
-    """Raise TableauError for a node at which a method of that name is none."""
-    if method == "seeds-3s" and nodes[0] == Fraction(2, 3):
+    """Raise TableauError for a node at which a method of that name is none, or so near that it explodes.
+
+    nodes : fractions, or numbers or symbols of sympy; a symbol is taken to be admissible.
+    """
+    if method == "seeds-3s" and _is_near(nodes[0], Fraction(2, 3)):
         raise TableauError(
             "seeds-3s has no node 2/3, where its last weight vanishes and its stage's noise has no bound: "
             "choose 1/2"
         )
+
+
+def _is_near(node: Any, number: Fraction) -> bool:
+    return getattr(node, "is_number", True) and abs(float(node) - float(number)) < 1e-3
