@@ -232,13 +232,19 @@ def cases(name: str) -> list[str]:
 
 
 def distance(values: Sequence[float], wanted: Sequence[mpmath.mpf]) -> float:
-    """The largest difference, over the largest number; infinite where one is not finite."""
+    """The largest difference, over the largest number; infinite where one is not finite or missing.
+
+    The code may return more than the formula has: at a node of 1 the stretch after it is empty. What it
+    returns there is compared with 0.
+    """
     size = max((abs(number) for number in wanted), default=0)
     differences = [
         abs(mpmath.mpf(float(a)) - b) if math.isfinite(a) else mpmath.inf
-        for a, b in zip(
-            values, wanted, strict=False
-        )  # an empty stretch after a node of 1 is dropped
+        for a, b in itertools.zip_longest(
+            itertools.chain(values, itertools.repeat(math.nan, max(0, len(wanted) - len(values)))),
+            wanted,
+            fillvalue=mpmath.mpf(0),
+        )
     ]
     largest = max(differences, default=mpmath.mpf(0))
     if largest == 0:
@@ -251,10 +257,13 @@ def distance(values: Sequence[float], wanted: Sequence[mpmath.mpf]) -> float:
 
 @dataclass(frozen=True)
 class TextMutant:
-    """The code of a method's step, its nodes in their order, with one change in its text."""
+    """The code of a method's step, for one order of its nodes in time, with one change in its text.
+
+    function : its name in the method's module.
+    """
 
     method: str
-    prediction: str
+    function: str
     change: str
     code: StepCode
 
@@ -268,7 +277,7 @@ class TextMutant:
         """The library runs the changed code."""
         named_scheme.cache_clear()
         try:
-            with patch.object(_module(self.method), self.prediction, self.code):
+            with patch.object(_module(self.method), self.function, self.code):
                 yield
         finally:
             named_scheme.cache_clear()
@@ -291,15 +300,19 @@ _OTHER = {
 
 
 def text_mutants(name: str, prediction: str) -> Iterator[TextMutant]:
-    """The emitted code of a method, with each number, sign, operator and function changed in turn."""
-    code = named_scheme(name, prediction).code
-    source = inspect.getsource(code)
-    tree = ast.parse(source)
-    count = sum(1 for _ in ast.walk(tree))
-    for place in range(count):
-        for changed, change in _changes(tree, place):
-            text = ast.unparse(changed)
-            yield TextMutant(name, prediction, change, compiled(text, code.__name__))
+    """The emitted code of a method's step, for every order of its nodes in time, with changes in its text.
+
+    Each number, sign, operator and function is changed in turn. The code of forms, of moments of noise and
+    of predictions is not changed: ``emitted-functions`` proves it.
+    """
+    module = _module(name)
+    for suffix, _, _ in variants(METHODS[name]):
+        function = prediction + suffix
+        tree = ast.parse(inspect.getsource(getattr(module, function)))
+        for place in range(sum(1 for _ in ast.walk(tree))):
+            for changed, change in _changes(tree, place):
+                code = compiled(ast.unparse(changed), function)
+                yield TextMutant(name, function, f"{function}: {change}", code)
 
 
 def _changes(tree: ast.Module, place: int) -> Iterator[tuple[ast.Module, str]]:

@@ -1,6 +1,10 @@
+import math
+
+import mpmath
 import pytest
 from typer.testing import CliRunner
 
+from proofs_checks.emission import distance
 from proofs_checks.mutate import app
 from proofs_checks.mutation import code_mutants, killer, mutants, run
 from seeds_theory import METHODS, SEEDS, make_plan
@@ -59,3 +63,15 @@ def test_a_mutant_that_survives_is_exit_status_one(monkeypatch):
     result = CliRunner().invoke(app, ["seeds-1"])
     assert result.exit_code == 1
     assert "survived: seeds-1, noise 0 0: times -1" in result.stdout
+
+
+def test_the_code_of_every_order_of_the_nodes_is_changed():
+    functions = {mutant.function for mutant in code_mutants("seeds-3")}
+    assert functions == {"data", "data_10", "noise", "noise_10"}
+
+
+def test_numbers_beyond_the_formula_are_zeros_and_none_is_missing():
+    wanted = [mpmath.mpf(1), mpmath.mpf(2)]
+    assert distance([1.0, 2.0, 0.0], wanted) == distance([1.0, 2.0], wanted) == 0
+    assert distance([1.0, 2.0, 0.5], wanted) == 0.25
+    assert distance([1.0], wanted) == distance([1.0, math.nan], wanted) == math.inf
