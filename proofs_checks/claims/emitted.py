@@ -86,8 +86,8 @@ def _() -> Evidence:
 @claim(
     "emitted-digits-seeds-2m",
     "Each number that the emitted code of SEEDS-2M returns is within $10^{-14}$ of its 50 digits, relative "
-    "to the largest of its kind (level, factors of the state, weights in the stage, in the step, of the noise, "
-    f"in the average), for steps from {min(LENGTHS):g} to {max(LENGTHS):g} in log-SNR, eta from "
+    "to the largest of its kind (level, factors of the state, weights in the stage, in the step, of the "
+    f"noise, in the average), for steps from {min(LENGTHS):g} to {max(LENGTHS):g} in log-SNR, eta from "
     f"{min(ETAS):g} to {max(ETAS):g}, and "
     "earlier stages up to $10^6$ times closer and farther than the step is long.",
     source=HOUSE,
