@@ -44,3 +44,9 @@ def unknown(what: str, name: object, known: Iterable[str], remark: str = "") -> 
     near = difflib.get_close_matches(str(name).lower().partition("@")[0], names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return UnknownNameError(f"unknown {what} {name!r}{hint}; known: {', '.join(names)}{remark}")
+
+
+def unknown_method(name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error of a name that is no method's; baselines are named elsewhere."""
+    remark = ", with nodes as in 'seeds-2@0.7'; a baseline, as 'seeds-2m', has no plan: sample and Solver run it"
+    return unknown("method", name, known, remark)

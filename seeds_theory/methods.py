@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 
-from seeds_theory.errors import unknown
+from seeds_theory.errors import unknown_method
 from seeds_theory.extras import optional_imports
 from seeds_theory.nodes import listed_nodes, refuse_nodes
 from seeds_theory.noise import (
@@ -248,11 +248,7 @@ def method(name: str) -> Tableau:
     """
     base, at, _ = name.partition("@")
     if base not in METHODS:
-        remark = (
-            ", with nodes as in 'seeds-2@0.7'; a baseline, as 'seeds-2m', has no plan: sample and Solver "
-            "run it"
-        )
-        raise unknown("method", name, METHODS, remark)
+        raise unknown_method(name, METHODS)
     family = METHODS[base]
     return _named(family, name) if at else _built(family, family.nodes)
 

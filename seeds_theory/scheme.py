@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from seeds_theory.errors import TableauError, UnknownNameError, unknown
+from seeds_theory.errors import TableauError, UnknownNameError, unknown_method
 from seeds_theory.nodes import listed_nodes
 from seeds_theory.orders import Orders
 
@@ -82,11 +82,7 @@ def named_scheme(name: str, prediction: str) -> Scheme:
     base, at, listed = name.partition("@")
     known = registered()
     if base not in known:
-        remark = (
-            ", with nodes as in 'seeds-2@0.7'; a baseline, as 'seeds-2m', has no plan: sample and Solver "
-            "run it"
-        )
-        raise unknown("method", name, known, remark)
+        raise unknown_method(name, known)
     entry = known[base]
     if prediction not in entry.predictions:
         raise TableauError(
