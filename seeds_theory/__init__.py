@@ -2,7 +2,8 @@
 
 The floor plan, each room using those before it only:
 
-* the mathematics, in sympy: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`, `formula`;
+* the mathematics, in sympy: `phi`, `prediction`, `exact`, `noise`, `tableau`, `methods`, `formula`,
+  `multistep`;
 * the emitter, from symbols to code: `emit`; what it wrote for this library itself: `emitted`;
 * the run, on numbers: `special_functions`, `forms`, `scheme`, `schedule`, `grids`, `plan`, `denoiser`,
   `sources`, `brownian`, `loop`, `baselines`, `solver`, `settings`, `sampling`;

@@ -48,5 +48,6 @@ def unknown(what: str, name: object, known: Iterable[str], remark: str = "") -> 
 
 def unknown_method(name: str, known: Iterable[str]) -> UnknownNameError:
     """The error of a name that is no method's; baselines are named elsewhere."""
-    remark = ", with nodes as in 'seeds-2@0.7'; a baseline, as 'seeds-2m', has no plan: sample and Solver run it"
-    return unknown("method", name, known, remark)
+    nodes = ", with nodes as in 'seeds-2@0.7'"
+    baselines = "; a baseline, as 'seeds-2m', has no plan: sample and Solver run it"
+    return unknown("method", name, known, nodes + baselines)

@@ -13,7 +13,7 @@ MAY_USE = {
     "proofs_checks": ("seeds_theory", "toy_models"),
     "gpu_runs": ("seeds_theory", "toy_models"),
 }
-MATHEMATICS = {"phi", "prediction", "exact", "noise", "tableau", "methods", "formula"}
+MATHEMATICS = {"phi", "prediction", "exact", "noise", "tableau", "methods", "formula", "multistep"}
 HOSTS = {"kdiffusion", "comfyui", "diffusers"}
 # What runs before anything heavy is loaded, or is shared by all rooms.
 COMMANDS = {"command", "launcher", "processes"}
