@@ -18,7 +18,7 @@ def require_target_name(text: str) -> None:
     UnknownNameError : it is none; lists all, and says how others are written.
     """
     base = text.partition("?")[0]
-    if base.endswith(".py"):
+    if ":" not in base and base.endswith(".py"):
         raise ParameterError(f"name the function in the file, as {base}:sample; got {text!r}")
     if ":" not in base:
         forms = f"module:function, file.py:function, pipe:COMMAND or {':..., '.join(LIBRARIES)}:..."

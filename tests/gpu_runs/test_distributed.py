@@ -19,6 +19,8 @@ from gpu_runs.generation import Generation
 from gpu_runs.image_run import generate_images
 from seeds_theory.errors import ParameterError
 
+pytestmark = pytest.mark.slow  # processes that each load torch
+
 SETTINGS = Generation("euler-maruyama", 4)  # a baseline: no formulas to be derived first
 
 

@@ -45,6 +45,7 @@ def test_mutations_are_networks_or_errors(tmp_path):
     assert 200 < outcome["accepted"] < 5000
 
 
+@pytest.mark.slow
 def test_mutations_of_a_file_of_the_original_layout(edm_files, tmp_path):
     source = edm_files / "networks" / "tiny_vp_ddpmpp.pkl"
     (tmp_path / "net").write_bytes(source.read_bytes())
@@ -53,6 +54,7 @@ def test_mutations_of_a_file_of_the_original_layout(edm_files, tmp_path):
     assert outcome["accepted"] + outcome["refused"] == 40
 
 
+@pytest.mark.slow
 def test_small_files_that_ask_for_much_are_refused(tmp_path):
     (tmp_path / "net").write_bytes(edm_pickle(small_network()))
     files = bombs()

@@ -72,6 +72,7 @@ def test_the_leading_constants_hold():
     assert all(record.verdict is Verdict.proved for record in run(names, jobs=1))
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_json(tmp_path):
     out = tmp_path / "claims.json"
     result = CliRunner().invoke(app, ["phi-recurrence", "phi-taylor", "--json", str(out)])

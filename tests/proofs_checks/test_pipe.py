@@ -338,6 +338,7 @@ def test_a_command_that_is_ended_ends_its_program(
     running = subprocess.Popen(
         [sys.executable, "-m", f"proofs_checks.{name}.command", *arguments],
         stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a runner may ignore it
     )
     try:
         while not pids(tmp_path) and running.poll() is None:

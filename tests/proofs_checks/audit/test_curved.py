@@ -36,6 +36,7 @@ def test_euler_ancestral_has_order_one_within_its_interval() -> None:
         assert 0 < fit.uncertainty < 0.5
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_study_and_leaves_torch_alone() -> None:
     before = torch.get_rng_state()
     first = curved_study(Target("sampler", s.euler_ancestral), 3)
@@ -46,6 +47,7 @@ def test_the_same_seed_gives_the_same_study_and_leaves_torch_alone() -> None:
     assert first != other
 
 
+@pytest.mark.slow
 def test_higher_orders_and_lost_orders_are_told_apart() -> None:
     joint = study(s.two_noises)
     separate = study(functools.partial(s.two_noises, joint=False))
@@ -95,6 +97,7 @@ def test_a_study_is_written_with_its_intervals() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_check_finds_an_order_lost_on_curved_data(findings_of) -> None:
     """An estimate's square averages out on no Gaussian, but the check needs a sampler affine there."""
     kinked = Kinked(s.two_m)

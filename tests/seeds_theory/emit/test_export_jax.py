@@ -13,6 +13,8 @@ import pytest
 import torch
 from exported import ETAS, GRIDS, VARIANTS, Run, module
 
+pytestmark = pytest.mark.slow  # jax compiles each run
+
 GRIDS_OF_THREE = [
     GRIDS["even"],
     [80.0, 79.5, 0.3, 0.0],

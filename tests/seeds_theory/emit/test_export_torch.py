@@ -133,7 +133,7 @@ def test_grids_that_no_sampler_can_follow(sigmas: Any) -> None:
 
 @pytest.mark.parametrize("eta", [-1.0, math.inf, math.nan])
 def test_an_eta_out_of_range(eta: float) -> None:
-    with pytest.raises(ValueError, match="eta is a finite number >= 0"):
+    with pytest.raises(ValueError, match="eta and s_noise are finite numbers >= 0"):
         sampler("seeds-1")(of_k_diffusion, torch.zeros(1, 1), torch.tensor([2.0, 1.0]), eta=eta)
 
 
