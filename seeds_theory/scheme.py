@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -68,6 +69,15 @@ def registered() -> dict[str, Emitted]:
     """The registered methods by name."""
     found: dict[str, Emitted] = importlib.import_module("seeds_theory.emitted.methods").EMITTED
     return found
+
+
+def is_method(name: str) -> bool:
+    """Whether a name, nodes allowed, is one of a method: emitted, or added to `METHODS` in this process."""
+    base = name.partition("@")[0]
+    if base in registered():
+        return True
+    symbols = sys.modules.get("seeds_theory.methods")  # who has added one has imported it
+    return symbols is not None and base in symbols.METHODS
 
 
 @lru_cache(maxsize=256)
@@ -154,6 +164,10 @@ def emitted_now(tableau: Tableau, prediction: str) -> Scheme:
 def scheme_of(method: str | Tableau, prediction: str) -> Scheme:
     """A method by name or as a tableau; errors as of `named_scheme` and `tableau_scheme`."""
     if isinstance(method, str):
+        if method.partition("@")[0] not in registered() and is_method(method):
+            from seeds_theory.methods import method as tableau_of
+
+            return emitted_now(tableau_of(method), prediction)
         return named_scheme(method, prediction)
     if not hasattr(method, "stages"):
         raise TableauError(f"a method is a name or a Tableau; got {method!r}")

@@ -16,7 +16,7 @@ from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.loop import Callback, follow
 from seeds_theory.plan import Plan, make_plan
-from seeds_theory.scheme import named_scheme, registered
+from seeds_theory.scheme import is_method, registered, scheme_of
 from seeds_theory.sources import NoiseSource, silent
 
 SOLVERS: tuple[str, ...] = (*registered(), *BASELINES)
@@ -48,7 +48,7 @@ class Solver:
                 f"a sampler is named, as 'seeds-3'; got {type(self.name).__name__}: a tableau of your own "
                 "runs by make_plan and follow"
             )
-        if self.name not in BASELINES and self.name.partition("@")[0] not in registered():
+        if self.name not in BASELINES and not is_method(self.name):
             raise unknown("sampler", self.name, SOLVERS)
         # A trial step: wrong options end here. It draws nothing.
         self(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent)
@@ -70,7 +70,7 @@ class Solver:
             baseline = self.baseline
             on_path = baseline.stochastic and baseline.declared.strong is not None
             return on_path and not baseline.averages
-        return named_scheme(self.name, "data").degrees == 1
+        return scheme_of(self.name, "data").degrees == 1
 
     @property
     def declared(self) -> Declared | None:

@@ -31,6 +31,7 @@ from seeds_theory.phi import Phi
 from seeds_theory.plan import Interval, make_plan
 from seeds_theory.prediction import PREDICTIONS
 from seeds_theory.scheme import named_scheme, registered, tableau_scheme
+from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
 from seeds_theory.tableau import Orders, Tableau, z
 
@@ -133,6 +134,17 @@ def test_the_node_without_a_method_is_refused_with_and_without_symbols():
     assert named_scheme("seeds-3s@0.665", "data").nodes[0] == 0.665
     assert seeds_3s(sp.Symbol("c", positive=True)).name == "seeds-3s"
     assert listed_nodes("seeds-2@0.7", "0.7", 1) == (Fraction(7, 10),)
+
+
+def test_a_method_that_is_added_in_the_process_has_a_name(monkeypatch):
+    """As the book's chapter on the methods adds one: it is emitted when its first plan is made."""
+    monkeypatch.setitem(METHODS, "mine", METHODS["seeds-2"])
+    x = torch.ones(2, 1, dtype=torch.float64)
+    ends = [
+        Solver(f"{name}@0.7")(lambda y, _: y / 2, x, GRID, SeededNoise([1, 2]))
+        for name in ("mine", "seeds-2")
+    ]
+    assert torch.allclose(*ends, rtol=1e-13)
 
 
 # ------------------------------------------------------------------- pickled, copied, compared
@@ -304,6 +316,7 @@ import sys
 import numpy as np, torch
 from seeds_theory.loop import follow
 from seeds_theory.plan import make_plan
+from seeds_theory.solver import Solver
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
 from seeds_theory.kdiffusion import sample_seeds_3
