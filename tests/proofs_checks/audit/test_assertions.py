@@ -72,6 +72,7 @@ def test_options_reach_the_sampler() -> None:
     assert "expected order 3" in message(s.three_m_sde, ode=3, eta=0.0, curvature=-1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "orders"),
     [
@@ -86,6 +87,7 @@ def test_an_order_that_cannot_be_confirmed_fails(sampler, orders: dict[str, floa
     assert message(sampler, **orders)
 
 
+@pytest.mark.slow
 def test_the_severity_that_fails_can_be_chosen() -> None:
     def own(model, x, sigmas):
         return s.euler_ancestral(model, x, sigmas)
