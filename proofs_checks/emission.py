@@ -10,14 +10,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
-import importlib
 import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 from unittest.mock import patch
 
@@ -26,21 +25,10 @@ import numpy as np
 import sympy as sp
 
 from seeds_theory.emit.compiled import compiled
-from seeds_theory.emit.library import variants
+from seeds_theory.emit.library import EMITTED_FORMS, variants
 from seeds_theory.emitted import forms, moments, predictions
 from seeds_theory.errors import SeedsError
-from seeds_theory.exact import (
-    CLOCK,
-    DATA,
-    FORMS,
-    GAUSSIAN,
-    INCREMENTS,
-    NOISE,
-    F,
-    eta,
-    lam_s,
-    lam_t,
-)
+from seeds_theory.exact import FORMS, eta, lam_s, lam_t
 from seeds_theory.forms import FACTORS, identifier
 from seeds_theory.formula import average_formula, step_formula
 from seeds_theory.methods import METHODS, method
@@ -48,7 +36,7 @@ from seeds_theory.noise import h, moment_factor
 from seeds_theory.phi import DampedPhi, Phi
 from seeds_theory.prediction import PREDICTIONS, alpha, sigma, sigma_data
 from seeds_theory.row import Row
-from seeds_theory.scheme import StepCode, named_scheme
+from seeds_theory.scheme import StepCode, emitted_module, named_scheme, registered
 from seeds_theory.tableau import Tableau
 
 LENGTHS = (1e-8, 1e-5, 1e-2, 0.3, 1.0, 3.0, 10.0)
@@ -103,7 +91,7 @@ def identities(
 def function_identities() -> Iterator[tuple[sp.Expr, sp.Expr]]:
     """The same for the other emitted functions: of forms, of moments of noise and of predictions."""
     t, s, parameter, rate = sp.symbols("t s parameter rate", real=True)
-    for form in (DATA, NOISE, F, GAUSSIAN, INCREMENTS, CLOCK):
+    for form in EMITTED_FORMS:
         numbers = form.numbers
         names = {lam_t: t, lam_s: s, **dict.fromkeys(form.parameters, parameter)}
         for code, formula in (
@@ -238,13 +226,12 @@ def distance(values: Sequence[float], wanted: Sequence[mpmath.mpf]) -> float:
     returns there is compared with 0.
     """
     size = max((abs(number) for number in wanted), default=0)
+    if len(values) < len(wanted):
+        return math.inf
+    exact = [*wanted, *[mpmath.mpf(0)] * (len(values) - len(wanted))]
     differences = [
         abs(mpmath.mpf(float(a)) - b) if math.isfinite(a) else mpmath.inf
-        for a, b in itertools.zip_longest(
-            itertools.chain(values, itertools.repeat(math.nan, max(0, len(wanted) - len(values)))),
-            wanted,
-            fillvalue=mpmath.mpf(0),
-        )
+        for a, b in zip(values, exact, strict=True)
     ]
     largest = max(differences, default=mpmath.mpf(0))
     if largest == 0:
@@ -277,7 +264,7 @@ class TextMutant:
         """The library runs the changed code."""
         named_scheme.cache_clear()
         try:
-            with patch.object(_module(self.method), self.function, self.code):
+            with patch.object(emitted_module(self.method), self.function, self.code):
                 yield
         finally:
             named_scheme.cache_clear()
@@ -305,7 +292,7 @@ def text_mutants(name: str, prediction: str) -> Iterator[TextMutant]:
     Each number, sign, operator and function is changed in turn. The code of forms, of moments of noise and
     of predictions is not changed: ``emitted-functions`` proves it.
     """
-    module = _module(name)
+    module = emitted_module(name)
     for suffix, _, _ in variants(METHODS[name]):
         function = prediction + suffix
         tree = ast.parse(inspect.getsource(getattr(module, function)))
@@ -334,22 +321,14 @@ def _changes(tree: ast.Module, place: int) -> Iterator[tuple[ast.Module, str]]:
     yield mutant, f"{before} -> {ast.unparse(node)}"
 
 
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"seeds_theory.emitted.{name.replace('-', '_')}")
-
-
 def names_and_predictions() -> list[tuple[str, str]]:
     """Every registered method with each of its predictions."""
-    return [
-        (name, prediction)
-        for name, family in METHODS.items()
-        for prediction in family.build(*family.nodes).predictions
-    ]
+    return [(name, p) for name, entry in registered().items() for p in entry.predictions]
 
 
 def emitted_variants(name: str, prediction: str) -> Iterator[tuple[StepCode, Tableau]]:
     """The emitted code of a method for every order of its nodes in time, and the tableau it is of."""
-    module = _module(name)
+    module = emitted_module(name)
     for suffix, _, tableau in variants(METHODS[name]):
         code: Callable[..., Any] = getattr(module, prediction + suffix)
         yield code, tableau

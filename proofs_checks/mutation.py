@@ -191,7 +191,7 @@ def _with_row(rule: NoiseRule, row: int, change: Callable[[list[sp.Expr]], None]
 
 def code_mutants(name: str) -> Iterator[TextMutant]:
     """All mutants of a method's emitted code."""
-    for prediction in METHODS[name].build(*METHODS[name].nodes).predictions:
+    for prediction in scheme.registered()[name].predictions:
         yield from text_mutants(name, prediction)
 
 

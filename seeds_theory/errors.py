@@ -51,3 +51,10 @@ def unknown_method(name: str, known: Iterable[str]) -> UnknownNameError:
     nodes = ", with nodes as in 'seeds-2@0.7'"
     baselines = "; a baseline, as 'seeds-2m', has no plan: sample and Solver run it"
     return unknown("method", name, known, nodes + baselines)
+
+
+def other_prediction(name: str, offered: Iterable[str], asked: str) -> TableauError:
+    """The error of a prediction that a method has not."""
+    return TableauError(
+        f"the noise of {name!r} is that of the {' or '.join(offered)} prediction; asked for {asked!r}"
+    )

@@ -8,9 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from seeds_theory.errors import TableauError, UnknownNameError, unknown_method
+from seeds_theory.errors import (
+    TableauError,
+    UnknownNameError,
+    other_prediction,
+    unknown_method,
+)
 from seeds_theory.nodes import listed_nodes
 from seeds_theory.orders import Orders
 
@@ -71,6 +77,11 @@ def registered() -> dict[str, Emitted]:
     return found
 
 
+def emitted_module(name: str) -> ModuleType:
+    """The emitted code of a registered method."""
+    return importlib.import_module(f"seeds_theory.emitted.{name.replace('-', '_')}")
+
+
 def is_method(name: str) -> bool:
     """Whether a name, nodes allowed, is one of a method: emitted, or added to `METHODS` in this process."""
     base = name.partition("@")[0]
@@ -95,15 +106,12 @@ def named_scheme(name: str, prediction: str) -> Scheme:
         raise unknown_method(name, known)
     entry = known[base]
     if prediction not in entry.predictions:
-        raise TableauError(
-            f"the noise of {name!r} is that of the {' or '.join(entry.predictions)} prediction; "
-            f"asked for {prediction!r}"
-        )
+        raise other_prediction(name, entry.predictions, prediction)
     free = listed_nodes(name, listed, len(entry.nodes)) if at else entry.nodes
     rising = sorted(free)
     places = tuple(rising.index(node) for node in free)
     suffix = "" if free == tuple(rising) else "_" + "".join(map(str, places))
-    module = importlib.import_module(f"seeds_theory.emitted.{base.replace('-', '_')}")
+    module = emitted_module(base)
     nodes = (*free, *entry.fixed)
     inner = sorted({node for node in nodes if node != 1}) if entry.cuts_at_nodes else []
     return Scheme(

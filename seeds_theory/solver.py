@@ -12,14 +12,15 @@ from torch import Tensor
 
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.baselines.run import require_options
+from seeds_theory.catalogue import SAMPLER_NAMES
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.loop import Callback, follow
 from seeds_theory.plan import Plan, make_plan
-from seeds_theory.scheme import is_method, registered, scheme_of
+from seeds_theory.scheme import is_method, scheme_of
 from seeds_theory.sources import NoiseSource, silent
 
-SOLVERS: tuple[str, ...] = (*registered(), *BASELINES)
+SOLVERS: tuple[str, ...] = SAMPLER_NAMES
 """The names of all methods and baselines."""
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seeds_theory.errors import TableauError
+from seeds_theory.errors import TableauError, other_prediction
 from seeds_theory.exact import SemilinearForm
 from seeds_theory.extras import optional_imports
 from seeds_theory.nodes import require_nodes
@@ -127,10 +127,7 @@ class Tableau:
     def require_form(self, form: SemilinearForm) -> None:
         """The method can integrate this form; raises TableauError."""
         if form.name not in self.predictions:
-            raise TableauError(
-                f"the noise of {self.name!r} is that of the {' or '.join(self.predictions)} prediction; "
-                f"asked for {form.name!r}"
-            )
+            raise other_prediction(self.name, self.predictions, form.name)
 
     def noises(self, rate: sp.Expr) -> tuple[Functional, ...]:
         """The noise of each stage and of the step, by the method's rule, for a form's noise rate."""

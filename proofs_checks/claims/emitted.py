@@ -10,18 +10,18 @@ from proofs_checks.emission import (
     emitted_variants,
     function_identities,
     identities,
-    names_and_predictions,
     worst_error,
 )
 from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
 from seeds_theory.methods import METHODS
+from seeds_theory.scheme import registered
 
 HOUSE = "this project"
 
 
 def _proves(name: str) -> Callable[[], Evidence]:
     def decide() -> Evidence:
-        predictions = [p for method, p in names_and_predictions() if method == name]
+        predictions = registered()[name].predictions
         entries = [
             identity
             for prediction in predictions
@@ -37,7 +37,7 @@ def _proves(name: str) -> Callable[[], Evidence]:
 
 def _measures(name: str) -> Callable[[], Evidence]:
     def decide() -> Evidence:
-        predictions = [p for method, p in names_and_predictions() if method == name]
+        predictions = registered()[name].predictions
         return measure_at_most(
             [
                 worst_error(case, prediction, enough=1e-12)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from proofs_checks.conformance.recording import mixture
 from proofs_checks.conformance.vectors import Case
 from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal, ended_by_signals
+from seeds_theory.progress import with_bar
 
 TOLERANCE = 1e-10
 """Of levels, relative; of states, relative and, below 1, absolute."""
@@ -187,7 +187,7 @@ def check(
     outcomes: list[Outcome] = []
     breaks = 0
     with ended_by_signals(), Program(command) as program:
-        for case in tqdm(cases, "cases", unit="case", disable=not progress, leave=False):
+        for case in with_bar(cases, show=progress, desc="cases", unit="case", leave=False):
             outcome, broken = _outcome(program, case, seconds)
             outcomes.append(outcome)
             breaks += broken

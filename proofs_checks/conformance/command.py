@@ -53,11 +53,10 @@ def write(
 
     Example: [bold]seeds-conformance write vectors[/bold]
     """
-    from tqdm import tqdm
-
     from proofs_checks.conformance import vectors
     from seeds_theory.command import require_new
     from seeds_theory.errors import ParameterError
+    from seeds_theory.progress import with_bar
     from seeds_theory.solver import SOLVERS
 
     if not folder.resolve().parent.is_dir() or (folder.exists() and not folder.is_dir()):
@@ -66,7 +65,7 @@ def write(
         require_new(folder / f"{name}.json", force)
     folder.mkdir(exist_ok=True)
     (folder / "schema.json").write_text(schema())
-    for name in tqdm(SOLVERS, "samplers", disable=not sys.stderr.isatty(), leave=False):
+    for name in with_bar(SOLVERS, show=sys.stderr.isatty(), desc="samplers", leave=False):
         vectors.write(folder, name)
     print(f"{len(SOLVERS)} samplers in {folder}")
 

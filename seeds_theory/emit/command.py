@@ -15,7 +15,7 @@ from rich.table import Table
 from seeds_theory.catalogue import METHOD_NAMES
 from seeds_theory.command import one_of, require_new, run_command
 from seeds_theory.emit.targets import MULTISTEP, TARGETS
-from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.errors import ParameterError, other_prediction, unknown
 from seeds_theory.scheme import named_scheme, registered
 
 _NAMES = (*METHOD_NAMES, *MULTISTEP)
@@ -109,9 +109,7 @@ def _require(method: str, prediction: str, to: str) -> None:
     if at:
         raise ParameterError(f"{base} finds its nodes itself; got {method!r}: name it without")
     if prediction != "data":
-        raise ParameterError(
-            f"the noise of {base!r} is that of the data prediction; asked for {prediction!r}"
-        )
+        raise other_prediction(base, ("data",), prediction)
     if to not in MULTISTEP[base]:
         listed = " or ".join(MULTISTEP[base])
         raise ParameterError(f"{base} has memory, and is not written for {to}: --to {listed}")

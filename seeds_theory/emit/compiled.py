@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from seeds_theory.special_functions import damped_phi, phi
+from seeds_theory import special_functions
+
+NUMPY = {"exp", "expm1", "log", "log1p", "sqrt"}
+"""What emitted Python calls of numpy's."""
+
+SPECIAL = {"damped_phi", "phi"}
+"""And of `seeds_theory.special_functions`."""
 
 _NAMES: dict[str, Any] = {
-    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt")},
-    "phi": phi,
-    "damped_phi": damped_phi,
+    **{name: getattr(np, name) for name in NUMPY},
+    **{name: getattr(special_functions, name) for name in SPECIAL},
 }
-"""What emitted Python calls."""
 
 
 @lru_cache(maxsize=256)

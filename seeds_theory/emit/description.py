@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from seeds_theory.baselines.run import Declared
 from seeds_theory.emit.method import MethodProgram
 from seeds_theory.emit.multistep import MultistepProgram
 from seeds_theory.methods import SEEDS
 from seeds_theory.orders import Orders
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import z
+
+if TYPE_CHECKING:
+    from seeds_theory.baselines.run import Declared
 
 Named = MethodProgram | MultistepProgram
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,22 +48,18 @@ def function_program(name: str, inputs: Sequence[sp.Symbol], formulas: Nested) -
     nested = lowered(formulas)
     program, same = with_names(name, [symbol.name for symbol in inputs], results)
     values = {s.name: s.value for s in program.statements}
-    used = Counter(
+    used = {
         part.name for s in program.statements for part in walk(s.value) if isinstance(part, Name)
-    )
+    }
+
+    # What is a result and nothing else needs no name.
+    alone = {s.name for s in results if s.name in values} - used - set(same.values())
 
     def final(part: object) -> object:
-        """The value itself, where it is a result and nothing else."""
         if isinstance(part, tuple):
             return tuple(map(final, part))
         assert isinstance(part, Name)
-        known = same.get(part.name, part.name)
-        return (
-            Name(known)
-            if known not in values or used[known] or known != part.name
-            else values[known]
-        )
+        return values[part.name] if part.name in alone else Name(same.get(part.name, part.name))
 
-    results_alone = {s.name for s in results if not used[s.name] and s.name not in same.values()}
-    kept = tuple(s for s in program.statements if s.name not in results_alone)
+    kept = tuple(s for s in program.statements if s.name not in alone)
     return FunctionProgram(Program(program.name, program.inputs, kept), final(nested))

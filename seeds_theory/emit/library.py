@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sympy as sp
 
+from seeds_theory.emit.compiled import NUMPY, SPECIAL
 from seeds_theory.emit.function import FunctionProgram, function_program
 from seeds_theory.emit.multistep import node_function, step_function
 from seeds_theory.emit.python import Python
@@ -43,6 +44,9 @@ from seeds_theory.tableau import Tableau
 FOLDER = Path(__file__).parents[1] / "emitted"
 """Where the files are."""
 
+EMITTED_FORMS = (DATA, NOISE, F, GAUSSIAN, INCREMENTS, CLOCK)
+"""The forms whose code is in the package."""
+
 _RATE = sp.Symbol("rate", real=True)
 
 
@@ -53,7 +57,7 @@ def files() -> dict[str, str]:
         "forms.py": _forms(),
         "moments.py": _moments(),
         "methods.py": _methods(),
-        **{f"{identifier(name.replace('-', '_'))}.py": _method(name) for name in METHODS},
+        **{f"{identifier(name)}.py": _method(name) for name in METHODS},
         "seeds_2m.py": _multistep(),
     }
 
@@ -72,9 +76,10 @@ def _predictions() -> str:
 
 
 def _forms() -> str:
-    forms = (DATA, NOISE, F, GAUSSIAN, INCREMENTS, CLOCK)
-    functions = [each for form in forms for each in form_functions(form)]
-    made_from = [(form.propagator(lam_t, lam_s), form.noise_kernel(lam_t, lam_s)) for form in forms]
+    functions = [each for form in EMITTED_FORMS for each in form_functions(form)]
+    made_from = [
+        (form.propagator(lam_t, lam_s), form.noise_kernel(lam_t, lam_s)) for form in EMITTED_FORMS
+    ]
     about = (
         "Propagators, noise kernels and noise rates of the semilinear forms (`seeds_theory.exact`)."
     )
@@ -143,14 +148,14 @@ def variants(family: Family) -> Iterator[tuple[str, tuple[int, ...], Tableau]]:
         yield suffix, places, family.build(*(symbols[place] for place in places))
 
 
-def step_texts(name: str, family: Family) -> Iterator[tuple[str, str]]:
-    """The functions of a method's step: name and text."""
+def step_texts(name: str, family: Family) -> Iterator[str]:
+    """The functions of a method's step."""
     for suffix, places, tableau in variants(family):
         for prediction in tableau.predictions:
             function = f"{prediction}{suffix}"
             order = "" if not suffix else f"; its stages are at {_stages(places)}"
             doc = f"The rows of {name}, {prediction} prediction, from level s to t{order}."
-            yield function, Python().step(step_program(tableau, FORMS[prediction], function), doc)
+            yield Python().step(step_program(tableau, FORMS[prediction], function), doc)
 
 
 def _stages(places: Iterable[int]) -> str:
@@ -159,7 +164,6 @@ def _stages(places: Iterable[int]) -> str:
 
 def _method(name: str) -> str:
     family = METHODS[name]
-    texts = [text for _, text in step_texts(name, family)]
     tableaux = [tableau for _, _, tableau in variants(family)]
     made_from = [
         step_formula(tableau, FORMS[prediction])
@@ -170,7 +174,12 @@ def _method(name: str) -> str:
         f"One step of {name}: for each row its level, and the weights of state, integrands and normals.\n\n"
         f"Inputs: noise levels s > t, numbers or arrays, eta{_nodes_said(family)}."
     )
-    return _joined(about, f"seeds_theory.methods ({tableaux[0].reference})", made_from, texts)
+    return _joined(
+        about,
+        f"seeds_theory.methods ({tableaux[0].reference})",
+        made_from,
+        step_texts(name, family),
+    )
 
 
 def _nodes_said(family: Family) -> str:
@@ -262,8 +271,8 @@ def _imports(body: str) -> str:
     lines = [
         f"from {module} import {', '.join(names)}"
         for module, names in (
-            ("numpy", sorted(called & {"exp", "expm1", "log", "log1p", "sqrt"})),
-            ("seeds_theory.special_functions", sorted(called & {"damped_phi", "phi"})),
+            ("numpy", sorted(called & NUMPY)),
+            ("seeds_theory.special_functions", sorted(called & SPECIAL)),
         )
         if names
     ]

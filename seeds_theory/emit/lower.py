@@ -275,6 +275,12 @@ def negative(expression: Expression) -> Expression:
     return multiply(MINUS_ONE, expression)
 
 
+def log_ratio(above: str, below: str) -> Expression:
+    """log(above / below) of two levels, as accurate for close ones: their difference is exact."""
+    difference = add(Name(above), negative(Name(below)))
+    return Call("log1p", multiply(difference, raised(Name(below), -1)))
+
+
 # ------------------------------------------------------------------------ names for what occurs twice
 
 

@@ -8,17 +8,20 @@ in the step, ``N_1`` and ``M_1, M_2`` those of the normals in the noise of the s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from seeds_theory.baselines.registered import BASELINES
-from seeds_theory.baselines.run import Declared
 from seeds_theory.emit.function import FunctionProgram, function_program
-from seeds_theory.emit.lower import Lowering, add, multiply, negative, raised, with_names
-from seeds_theory.emit.program import Call, Expression, Name, Program, Statement
+from seeds_theory.emit.lower import Lowering, add, log_ratio, multiply, negative, raised, with_names
+from seeds_theory.emit.program import Expression, Name, Program, Statement
 from seeds_theory.exact import DATA, lam_s
 from seeds_theory.multistep import best_node, c_m, d, gap, multistep_formula, total
 from seeds_theory.noise import h
+
+if TYPE_CHECKING:
+    from seeds_theory.baselines.run import Declared
 
 CLAIMS = ("beyond-conditions-seeds-2m", "beyond-noise-seeds-2m")
 """What is proved of it."""
@@ -51,8 +54,8 @@ def multistep_program() -> MultistepProgram:
     lower = Lowering("seeds-2m")
     length = raised(Name("h"), -1)
     statements = [
-        Statement("d", multiply(_log_ratio("last", "s"), length)),
-        Statement("gap", multiply(_log_ratio("before", "last"), length)),
+        Statement("d", multiply(log_ratio("last", "s"), length)),
+        Statement("gap", multiply(log_ratio("before", "last"), length)),
         Statement("c_m", lower(best_node(d))),
     ]
     program, _ = with_names("step", ("s", "t", "eta", "last", "before"), _step(statements))
@@ -94,14 +97,8 @@ def _step(place: list[Statement]) -> list[Statement]:
         **{name: multiply(Name("t"), weight) for name, weight in zip(NOISES, noises, strict=True)},
     }
     return [
-        Statement("h", _log_ratio("s", "t")),
+        Statement("h", log_ratio("s", "t")),
         Statement("z", lower(sp.factor(DATA.drift_rate * h))),
         *place,
         *(Statement(name, value) for name, value in values.items()),
     ]
-
-
-def _log_ratio(above: str, below: str) -> Expression:
-    """log(above / below), as accurate for levels that are close."""
-    difference = add(Name(above), negative(Name(below)))
-    return Call("log1p", multiply(difference, raised(Name(below), -1)))

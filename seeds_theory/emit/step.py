@@ -12,10 +12,9 @@ from fractions import Fraction
 
 import sympy as sp
 
-from seeds_theory.emit.lower import Lowering, add, multiply, negative, with_names
+from seeds_theory.emit.lower import Lowering, add, log_ratio, multiply, negative, with_names
 from seeds_theory.emit.program import (
     ZERO,
-    Call,
     Expression,
     Name,
     Number,
@@ -88,9 +87,7 @@ class _Step:
         self._statements: list[Statement] = []
 
     def emitted(self, name: str) -> StepProgram:
-        s, t = Name("s"), Name("t")
-        quotient = multiply(add(s, negative(t)), Lowering("t")(1 / sp.Symbol("t")))
-        self._add("h", Call("log1p", quotient))
+        self._add("h", log_ratio("s", "t"))
         if self._rate != 1:
             self._add("z", Lowering("z")(sp.factor(self._rate * h)))
         last = len(self._rows) + 1

@@ -15,7 +15,8 @@ import sympy as sp
 from seeds_theory.emit.description import base, identifier, summary
 from seeds_theory.emit.lower import add, multiply
 from seeds_theory.emit.method import MethodProgram
-from seeds_theory.emit.program import Expression, Name, Program, Statement, walk
+from seeds_theory.emit.program import Expression, Name, Program
+from seeds_theory.emit.stages import grouped
 from seeds_theory.emit.targets.template import template
 from seeds_theory.emit.writer import Writer
 from seeds_theory.methods import METHODS
@@ -58,7 +59,7 @@ class NativeWriter(Writer):
 
     def stages(self, method: MethodProgram) -> list[Stage]:
         """The rows of a step."""
-        return [self._stage(j, row) for j, row in enumerate(rows(method), start=2)]
+        return [self._stage(j, row) for j, row in enumerate(method.step.rows, start=2)]
 
     def _stage(self, j: int, row: Row[Expression]) -> Stage:
         drift = combined(row.drift, [f"f_{i}[k]" for i in range(1, j)])
@@ -73,9 +74,10 @@ class NativeWriter(Writer):
     def levels(self, method: MethodProgram) -> tuple[str, list[str]]:
         """Statements and names: the levels between which the stretches of a step lie, s and t included."""
         names = [method.intervals[0][0], *(stop for _, stop in method.intervals)]
-        return "\n".join(self.statements(_needed(method.step.program, names))), [
-            self.expression(name) for name in names
-        ]
+        program = method.step.program
+        [needed] = grouped(program, [names])
+        lines = self.statements(Program(program.name, program.inputs, needed))
+        return "\n".join(lines), [self.expression(name) for name in names]
 
     def helpers(self, method: MethodProgram) -> str:
         """The functions of the templates that the program needs."""
@@ -83,17 +85,6 @@ class NativeWriter(Writer):
         return "".join(
             template(f"{name}{self.suffix}") for name in ("phi", "damped_phi") if name in needed
         )
-
-
-def _needed(program: Program, values: Iterable[Expression]) -> Program:
-    """The part of a program that some values take."""
-    names = {part for value in values for part in walk(value)}
-    kept: list[Statement] = []
-    for statement in reversed(program.statements):
-        if Name(statement.name) in names:
-            names |= set(walk(statement.value))
-            kept.insert(0, statement)
-    return Program(program.name, program.inputs, tuple(kept))
 
 
 def combined(weights: Iterable[Expression], of: Iterable[str]) -> Expression:
@@ -104,15 +95,6 @@ def combined(weights: Iterable[Expression], of: Iterable[str]) -> Expression:
 def index(m: int) -> str:
     """Where the number k of the m-th array of several is."""
     return ("k", "size + k")[m] if m < 2 else f"{m} * size + k"
-
-
-def rows(method: MethodProgram) -> list[Row[Expression]]:
-    """The rows of a step; a stage at its end is at the level t itself."""
-    nodes = (*method.tableau.nodes, 1)
-    return [
-        Row(Name("t") if node == 1 else row.sigma, row.state, row.drift, row.noise)
-        for node, row in zip(nodes, method.step.rows, strict=True)
-    ]
 
 
 def workspace(method: MethodProgram) -> int:
