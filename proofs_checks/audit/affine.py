@@ -11,8 +11,8 @@ between consecutive levels. Nothing is random, and nothing is known of the metho
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.draws import RefusedDraw, require_answerable
-from proofs_checks.audit.protocol import NotAffine, Target, call
+from proofs_checks.audit.draws import require_answerable
+from proofs_checks.audit.protocol import Model, NotAffine, SamplerFailure, Target, call
 
 _AFFINE, _AFFINE_PER_CALL = 1e-6, 2e-7
 """Tolerated misfit of a combination: the first, and the second times the square root of the model calls.
@@ -32,6 +32,19 @@ random walk, to a misfit of 1e-6 on 512 steps. What is not affine is off by far 
 
 _ROUNDING = 1e-9
 """Relative difference of noise levels that are computed to be the same."""
+
+_NO_NOISE = 1e-6
+"""Of the final deviation: noise below it is rounding, of single precision at most, and no sampling."""
+
+
+class BatchDependent(SamplerFailure):
+    """A sampler whose result for one state depends on the other states of its batch."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__(
+            "the result for one sample depends on the others in its batch, by "
+            f"{off:.2g} of its size: what a batch shows is no figure of the sampler"
+        )
 
 
 class Source(StrEnum):
@@ -85,7 +98,9 @@ class AffineMap:
 
     offset, gain : (d,). levels : (pieces + 1,), descending. density : (pieces, d), of the response to
     the path on each piece. other : (draws, d), weights of normals outside the path. stretches : what the
-    noise sampler was asked for. calls : the levels of the model calls.
+    noise sampler was asked for. empty : how often it was asked for a stretch without length, the noise of
+    which comes after that of stretches drawn afresh. draws : of torch's, the last of the others. calls : the
+    levels of the model calls.
     """
 
     offset: Tensor
@@ -94,7 +109,15 @@ class AffineMap:
     density: np.ndarray
     other: Tensor
     stretches: tuple[tuple[float, float], ...]
+    empty: int
+    draws: int
     calls: tuple[float, ...]
+
+    @property
+    def empty_weight(self) -> Tensor:
+        """The largest weight (d,) of noise of an empty stretch."""
+        last = len(self.other) - self.draws
+        return self.other[last - self.empty : last].abs().amax(0)
 
     @property
     def noise_variance(self) -> Tensor:
@@ -102,10 +125,9 @@ class AffineMap:
         pieces = -np.diff(self.levels)[:, None]
         return torch.from_numpy((self.density**2 * pieces).sum(0)) + self.other.square().sum(0)
 
-    @property
-    def deterministic(self) -> bool:
-        """Whether the noise has no effect."""
-        return bool((self.noise_variance == 0).all())
+    def deterministic(self, deviations: Tensor) -> bool:
+        """Whether the noise has no effect beyond rounding, given the deviations (d,) of the final law."""
+        return bool((self.noise_variance.sqrt() <= _NO_NOISE * deviations).all())
 
     def overlapping(self) -> bool:
         """Whether two stretches have an interior point in common: then their joint law matters."""
@@ -116,14 +138,14 @@ class AffineMap:
 
     def along(self, sigmas: Sequence[float]) -> AffineMap | None:
         """The same map with its draws put on a path, if there is one draw a step; None if not."""
-        if not len(self.other) or self.deterministic:
+        if not (self.other != 0).any():
             return self
         if len(self.stretches) or len(self.other) != len(sigmas) - 1:
             return None
         levels = np.asarray(sigmas)
         density = self.other.numpy() / np.sqrt(-np.diff(levels))[:, None]
         none = torch.zeros(0, len(self.gain), dtype=torch.float64)
-        return AffineMap(self.offset, self.gain, levels, density, none, self.stretches, self.calls)
+        return replace(self, levels=levels, density=density, other=none)
 
 
 class Recorder:
@@ -132,13 +154,15 @@ class Recorder:
     def __init__(self, source: Source = Source.BROWNIAN) -> None:
         self.injects = source is not Source.OWN
         self.stretches: list[tuple[float, float]] = []
+        self.empty = 0
         self.draws = 0
 
     def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
-        """Zero; a stretch has a length."""
+        """Zero; a stretch without length is counted apart."""
         if sigma == sigma_next:
-            raise RefusedDraw(f"asks for noise over an empty stretch, at sigma {sigma:g}")
-        self.stretches.append((sigma, sigma_next))
+            self.empty += 1
+        else:
+            self.stretches.append((sigma, sigma_next))
         return torch.zeros_like(like)
 
     def draw(self, number: int, like: Tensor) -> Tensor:
@@ -147,56 +171,124 @@ class Recorder:
         return torch.zeros_like(like)
 
 
-class _Rows:
-    """Answers draws with basis vectors: rows 2, 3, ... of the batch, and a combination in the last.
+class Normals:
+    """The normals that a sampler asked for in a first run, and what each of them is in the rows of another.
 
-    x : the states to start from. combined : the numbers that the last row combines with, the state's last.
+    Numbered: the pieces of the path, then stretches drawn afresh, then empty stretches, then torch's draws.
+    In a batch normal k is ``unit`` in row ``first + k``, a combination in the last row and 0 elsewhere.
     """
 
-    def __init__(self, recorder: Recorder, source: Source, d: int) -> None:
-        self.injects, self._source, self._asked = recorder.injects, source, 0
+    def __init__(self, recorder: Recorder, source: Source) -> None:
+        self.injects, self.source = recorder.injects, source
         on_path = recorder.stretches if source is Source.BROWNIAN else []
+        self.stretches = tuple(recorder.stretches)
         self.levels = Levels(level for pair in on_path for level in pair)
         self.pieces = max(len(self.levels.values) - 1, 0)
-        self._fresh = 0 if on_path else len(recorder.stretches)
-        count = self.pieces + self._fresh + recorder.draws
-        # Multiples of 1/8: exact in any precision that the sampler may draw in.
+        self.fresh = 0 if on_path else len(recorder.stretches)
+        self.empty, self.draws = recorder.empty, recorder.draws
+        self.count = self.pieces + self.fresh + self.empty + self.draws
+
+    def combination(self, more: int, d: int) -> Tensor:
+        """Numbers (count + more, d) to combine with: multiples of 1/8, exact in any precision."""
         generator = torch.Generator().manual_seed(0)
-        self.combined = torch.randint(-8, 9, (count + 1, d), generator=generator).double() / 8
-        self.x = torch.zeros(count + 3, d, 1, 1, dtype=torch.float64)
-        self.x[1], self.x[-1] = 1.0, self.combined[-1][:, None, None]
+        return torch.randint(-8, 9, (self.count + more, d), generator=generator).double() / 8
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the normals are in a batch: see `Normals`.
+
+    normals. shape : of the batch, (rows, d, 1, 1). first : the row of the first normal. unit : (d,).
+    combined : (count, d), in the last row.
+    """
+
+    normals: Normals
+    shape: torch.Size
+    first: int
+    unit: Tensor
+    combined: Tensor
+
+    def weighted(self, start: int, weights: Tensor) -> Tensor:
+        """The sum of consecutive normals with these weights, in all rows."""
+        answer = torch.zeros(self.shape, dtype=torch.float64)
+        rows, stop = self.first + start, start + len(weights)
+        answer[rows : rows + len(weights)] = (weights[:, None] * self.unit)[..., None, None]
+        answer[-1] = (weights @ self.combined[start:stop])[:, None, None]
+        return answer
+
+
+class Answers:
+    """Answers the draws of one run with some of the rows."""
+
+    def __init__(self, rows: Rows, part: slice) -> None:
+        self.injects = rows.normals.injects
+        self._rows, self._part = rows, part
+        self._shape = torch.zeros(rows.shape)[part].shape
+        self._asked = self._empty = 0
 
     def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        """The noise sampler's answer."""
+        normals = self._rows.normals
+        if sigma == sigma_next:
+            self._empty += 1
+            return self._one(normals.pieces + normals.fresh, self._empty, normals.empty, like)
         self._asked += 1
-        if self._source is Source.INDEPENDENT:
-            if self._asked > self._fresh:
-                raise NotAffine("asks for more noise when the states differ")
-            return self._unit(self._asked - 1, like)
-        start, stop = self.levels.index(sigma), self.levels.index(sigma_next)
+        if normals.source is Source.INDEPENDENT:
+            return self._one(normals.pieces, self._asked, normals.fresh, like)
+        start, stop = normals.levels.index(sigma), normals.levels.index(sigma_next)
         if start is None or stop is None:
             raise NotAffine("asks for noise at other levels when the states differ")
         first, last = sorted((start, stop))
-        lengths = -np.diff(self.levels.values[first : last + 1])
-        weights = torch.from_numpy(np.sqrt(lengths / lengths.sum()))[:, None]
+        lengths = -np.diff(normals.levels.values[first : last + 1])
+        weights = torch.from_numpy(np.sqrt(lengths / lengths.sum()))
         if sigma < sigma_next:
             weights = -weights
-        answer = torch.zeros_like(like)
-        answer[2 + first : 2 + last] = weights[..., None, None].to(like)
-        answer[-1] = (weights * self.combined[first:last]).sum(0)[:, None, None].to(like)
-        return answer
+        return self._rows.weighted(first, weights)[self._part].to(like)
 
     def draw(self, number: int, like: Tensor) -> Tensor:
-        require_answerable(number, like, self.x.shape)
-        index = self.pieces + self._fresh + number
-        if index >= len(self.combined) - 1:  # the last is the state's
-            raise NotAffine("draws more noise when the states differ")
-        return self._unit(index, like)
+        """The answer to torch's own draw."""
+        normals = self._rows.normals
+        require_answerable(number, like, self._shape)
+        return self._one(normals.count - normals.draws, number + 1, normals.draws, like)
 
-    def _unit(self, index: int, like: Tensor) -> Tensor:
-        answer = torch.zeros_like(like)
-        answer[2 + index] = 1.0
-        answer[-1] = self.combined[index][:, None, None].to(like)
-        return answer
+    def _one(self, before: int, number: int, known: int, like: Tensor) -> Tensor:
+        if number > known:
+            raise NotAffine("asks for more noise when the states differ")
+        one = torch.ones(1, dtype=torch.float64)
+        return self._rows.weighted(before + number - 1, one)[self._part].to(like)
+
+
+def run_rows(
+    target: Target,
+    model: Callable[[slice], Model],
+    x: Tensor,
+    sigmas: Tensor,
+    rows: Rows,
+    **options: Any,
+) -> Tensor:
+    """Run a batch; sample by sample if the target is `alone`. ``model`` is made for a part of the rows."""
+    parts = [slice(i, i + 1) for i in range(len(x))] if target.alone else [slice(0, len(x))]
+    ends = [
+        call(target, model(part), x[part].clone(), sigmas.clone(), Answers(rows, part), **options)
+        for part in parts
+    ]
+    return torch.cat(ends)
+
+
+def require_affine(misfit: float, calls: int) -> None:
+    """Raise NotAffine for the relative misfit of a combination that is more than rounding."""
+    if misfit > _AFFINE + _AFFINE_PER_CALL * calls**0.5:
+        raise NotAffine(
+            "is not affine in state, noise and estimates, off by "
+            f"{misfit:.1g}: adaptive steps, thresholding, noise that is not Gaussian, or numbers that "
+            "come neither from torch nor from the noise sampler"
+        )
+
+
+def require_rowwise(off: float, calls: int) -> None:
+    """Raise BatchDependent for the relative change of a result, alone and in a batch, beyond rounding."""
+    if off > _AFFINE + _AFFINE_PER_CALL * calls**0.5:
+        raise BatchDependent(off)
 
 
 def probe(
@@ -211,38 +303,42 @@ def probe(
 
     Raises
     ------
+    BatchDependent : the result for one state is another one in another batch.
     NotAffine : a combination of inputs does not give that combination of outputs.
     SamplerFailure : from `call`.
     """
     grid = torch.tensor(sigmas, dtype=torch.float64)
     d = len(variances)
     recorder, model = Recorder(source), LinearModel(means, variances)
-    zero = torch.zeros(2, d, 1, 1, dtype=torch.float64)
-    call(target, model, zero, grid.clone(), recorder, **options)
-    rows = _Rows(recorder, source, d)
-    result = call(target, LinearModel(means, variances), rows.x, grid.clone(), rows, **options)
+    zero = torch.zeros(1 if target.alone else 2, d, 1, 1, dtype=torch.float64)
+    at_zero = call(target, model, zero, grid.clone(), recorder, **options)
+    normals = Normals(recorder, source)
+    # Row 0 is the zero state, row 1 a unit state, then a normal each; the last combines all of them.
+    combined = normals.combination(1, d)
+    x = torch.zeros(normals.count + 3, d, 1, 1, dtype=torch.float64)
+    x[1], x[-1] = 1.0, combined[-1][:, None, None]
+    rows = Rows(normals, x.shape, 2, torch.ones(d, dtype=torch.float64), combined[:-1])
+    result = run_rows(target, lambda _: LinearModel(means, variances), x, grid, rows, **options)
     result = result.double()[..., 0, 0]
     offset = result[0]
     linear = result[1:-1] - offset
-    combined = rows.combined
-    predicted = offset + combined[-1] * linear[0] + (combined[:-1] * linear[1:]).sum(0)
     size = offset.abs() + linear.abs().sum(0) + 1.0
+    alone = at_zero[0].double()[..., 0, 0]
+    require_rowwise(float(((alone - offset).abs() / size).max()), len(model.levels))
+    predicted = offset + combined[-1] * linear[0] + (combined[:-1] * linear[1:]).sum(0)
     misfit = float(((predicted - result[-1]).abs() / size).max())
-    if misfit > _AFFINE + _AFFINE_PER_CALL * len(model.levels) ** 0.5:
-        raise NotAffine(
-            "is not affine in state and noise on Gaussian data, off by "
-            f"{misfit:.1g}: adaptive steps, thresholding, noise that is not Gaussian, or numbers that "
-            "come neither from torch nor from the noise sampler"
-        )
-    weights, levels = linear[1:], rows.levels.values
-    density = weights[: rows.pieces].numpy() / np.sqrt(-np.diff(levels))[:, None]
+    require_affine(misfit, len(model.levels))
+    weights, levels = linear[1:], normals.levels.values
+    density = weights[: normals.pieces].numpy() / np.sqrt(-np.diff(levels))[:, None]
     return AffineMap(
         offset=offset,
         gain=linear[0],
         levels=levels,
         density=density,
-        other=weights[rows.pieces :],
-        stretches=tuple(recorder.stretches),
+        other=weights[normals.pieces :],
+        stretches=normals.stretches,
+        empty=normals.empty,
+        draws=normals.draws,
         calls=tuple(model.levels),
     )
 

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.affine import LinearModel, probe
+from proofs_checks.audit.affine import BatchDependent, LinearModel, probe
+from proofs_checks.audit.correlations import largest_correlation
 from proofs_checks.audit.draws import USED
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.measure import MEANS, SIGMA_MAX, SIGMA_MIN, VARIANCES, grid
@@ -24,7 +25,7 @@ from proofs_checks.audit.subject import Subject
 from seeds_theory.sources import seeded_generator
 
 _STEPS = 12
-_BATCH = 3
+_BATCH, _MANY = 3, 10
 
 
 class TableNoise:
@@ -213,23 +214,121 @@ def single_precision(subject: Subject) -> Iterator[Finding]:
 
 
 def batch(subject: Subject) -> Iterator[Finding]:
-    """A sample does not depend on the others in its batch."""
-    sizes = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64).reshape(_BATCH, 1, 1, 1)
-    x = sizes * _start()  # far apart, so that a choice made for all shows
+    """A sample does not depend on the others in its batch: asked first, as figures are read off batches."""
+    off = _batch_difference(subject.target)
+    if off > 1e-9:
+        subject.batch_dependent = BatchDependent(off)
+        yield subject.finding(
+            Severity.error,
+            "the same sample alone and in a batch, on the same noise",
+            f"a difference of {off:.2g} deviations: no figure of a batch is the sampler's",
+            off,
+        )
+
+
+def _batch_difference(target: Target) -> float:
+    """The largest change of a sample's result in a batch, with noise injected and of its own."""
+    largest = 0.0
+    for size in (_BATCH, _MANY):
+        # Far apart, so that a choice made for all shows.
+        scales = torch.logspace(-1, 1, size, dtype=torch.float64).reshape(size, 1, 1, 1)
+        x = scales * _start(size)
+        for injects in (True, False) if target.takes_noise_sampler else (False,):
+            noise = TableNoise(of=size, injects=injects)
+            try:
+                together = _run(target, x, grid(_STEPS), noise)
+            except SamplerFailure:
+                if injects or not target.takes_noise_sampler:
+                    raise
+                continue  # it needs the noise sampler, and another check says so
+            for i in range(size):
+                row = slice(i, i + 1)
+                alone = _run(target, x[row], grid(_STEPS), TableNoise(row, size, injects))
+                largest = max(largest, _apart(alone, together[row]))
+    return largest
+
+
+_EVENTS = {"images": (3, 8, 8), "sequences": (24, 8), "vectors": (192,)}
+_VARIANCE = 1.0
+
+
+def shapes(subject: Subject) -> Iterator[Finding]:
+    """Images, sequences and vectors of the same numbers end in the same numbers."""
+    unit = torch.randn(_BATCH, 192, generator=seeded_generator(1, 4), dtype=torch.float64)
+    start = (_VARIANCE + SIGMA_MAX**2) ** 0.5 * unit
+
+    def end(event: tuple[int, ...]) -> Tensor:
+        x = start.reshape(_BATCH, *event)
+        return _run(subject.target, x, grid(_STEPS), model=_scalar_model).reshape(_BATCH, 192)
+
+    expected = end((192, 1, 1))
+    for name, event in _EVENTS.items():
+        severity = Severity.error if name == "images" else Severity.note
+        try:
+            found = end(event)
+        except NotAffine:
+            raise
+        except SamplerFailure as failure:
+            yield subject.finding(severity, f"a result for {name}, {event}", str(failure))
+            continue
+        off = float((found - expected).abs().max() / (_VARIANCE + SIGMA_MIN**2) ** 0.5)
+        if off > 1e-9:
+            yield subject.finding(
+                Severity.error,
+                f"the same numbers for {name}, {event}, as for ({192}, 1, 1)",
+                f"a difference of {off:.2g} deviations",
+                off,
+            )
+
+
+def _scalar_model(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+    level = torch.as_tensor(sigma, dtype=torch.float64).reshape(-1, *[1] * (x.ndim - 1))
+    return (_VARIANCE / (_VARIANCE + level.square())).to(x) * x
+
+
+def correlated_noise(subject: Subject) -> Iterator[Finding]:
+    """Noise is independent over the pixels, channels and samples of images, and over steps."""
+    if not subject.batch_dependent and subject.measurement.deterministic:
+        return
     for injects in (True, False) if subject.target.takes_noise_sampler else (False,):
-        together = _run(subject.target, x, grid(_STEPS), TableNoise(injects=injects))
-        for i in range(_BATCH):
-            row = slice(i, i + 1)
-            alone = _run(subject.target, x[row], grid(_STEPS), TableNoise(row, injects=injects))
-            off = _apart(alone, together[row])
-            if off > 1e-9:
-                yield subject.finding(
-                    Severity.error,
-                    "the same sample alone and in a batch, on the same noise",
-                    f"a difference of {off:.2g} deviations",
-                    off,
-                )
-                return
+        found = largest_correlation(subject.target, injects=injects)
+        if found:
+            whose = "of the noise_sampler's" if injects else "of its own"
+            yield subject.finding(
+                Severity.error,
+                "independent noise for all numbers of a batch of images, in every step",
+                f"noise {whose} with a correlation of {found}",
+                found.value,
+            )
+            return
+
+
+def mixture(subject: Subject) -> Iterator[Finding]:
+    """Of a sampler that is not affine, the error of its law on a mixture, inside and outside [-1, 1]."""
+    measured = subject.measurement
+    try:
+        measured.map(measured.steps[0])
+        subject.curved_even.chain(subject.curved_even.steps[0])
+    except NotAffine:
+        found = subject.mixture
+    else:
+        return
+    if found.inside.vanishes and found.outside.vanishes:
+        severity, what = Severity.note, "right on both"
+    elif found.inside.vanishes:
+        severity, what = (
+            Severity.warning,
+            "data beyond [-1, 1] are bent, as by a clamp or threshold",
+        )
+    else:
+        severity, what = Severity.error, "wrong on both" if not found.outside.vanishes else "wrong"
+    yield subject.finding(
+        severity,
+        "the law of a mixture, where no exact figure can be had",
+        f"off by {found.inside} deviations on data inside [-1, 1], by {found.outside} on data four times "
+        f"as wide: {what}",
+        found.outside.value,
+    )
 
 
 class _Watched(TableNoise):
@@ -329,8 +428,9 @@ def eta_zero(subject: Subject) -> Iterator[Finding]:
         return
     source = subject.measurement.source
     response = probe(subject.target, MEANS, VARIANCES, grid(_STEPS), source, eta=0.0)
-    share = float((response.noise_variance / (VARIANCES + SIGMA_MIN**2)).max())
-    if share > 0:
+    variance = VARIANCES + SIGMA_MIN**2
+    if not response.deterministic(variance.sqrt()):
+        share = float((response.noise_variance / variance).max())
         yield subject.finding(
             Severity.error, "no noise at eta = 0", f"noise is {share:.2g} of the variance", share
         )

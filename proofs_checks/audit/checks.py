@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from proofs_checks.audit import behaviour_checks as behaviour
 from proofs_checks.audit import convergence_checks as convergence
+from proofs_checks.audit.affine import BatchDependent
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure, Target
@@ -20,24 +21,31 @@ from proofs_checks.pipe import ended_by_signals
 from seeds_theory.errors import unknown
 from seeds_theory.processes import in_processes
 
+T = TypeVar("T")
+
 Check = Callable[[Subject], Iterator[Finding]]
 
 CHECKS: dict[str, Check] = {
     "runs": behaviour.runs,
+    "batch": behaviour.batch,
+    "shapes": behaviour.shapes,
     "short-grids": behaviour.short_grids,
     "weak-order": convergence.weak_order,
+    "convergence": convergence.convergence,
+    "accident": convergence.accident,
     "sagging-order": convergence.sagging_order,
     "uneven-steps": convergence.uneven_steps,
     "noise-source": convergence.noise_source,
+    "empty-stretch": convergence.empty_stretch,
+    "correlated-noise": behaviour.correlated_noise,
     "strong-order": convergence.strong_order,
     "limit": convergence.limit,
-    "curved": convergence.curved,
+    "mixture": behaviour.mixture,
     "grid-to-zero": behaviour.grid_to_zero,
     "last-level": behaviour.last_level,
     "first-call": behaviour.first_call,
     "model-calls": behaviour.model_calls,
     "single-precision": behaviour.single_precision,
-    "batch": behaviour.batch,
     "initial-noise": behaviour.initial_noise,
     "hidden-randomness": behaviour.hidden_randomness,
     "repeated-noise": behaviour.repeated_noise,
@@ -137,6 +145,10 @@ def run_check(subject: Subject, name: str) -> list[Finding]:
         with _one_thread():
             return list(CHECKS[name](subject))
     except SamplerFailure as failure:
+        if isinstance(failure, BatchDependent):
+            told, subject.batch_dependent = subject.batch_dependent is not None, failure
+            if told:
+                return []
         if failure.kind in subject.failures:
             return []  # told once
         subject.failures.append(failure.kind)
@@ -145,9 +157,11 @@ def run_check(subject: Subject, name: str) -> list[Finding]:
 
 
 def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:
-    measured = subject.measurement
+    if subject.batch_dependent:
+        alone = subject.alone()
+        return Report(subject.target.name, alone=_report(alone, ()), findings=findings)
 
-    def known(value: Callable[[], Any]) -> Any:
+    def known(value: Callable[[], T]) -> T | None:
         try:
             return value()
         except SamplerFailure:  # a finding says so
@@ -155,12 +169,16 @@ def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:
 
     return Report(
         target=subject.target.name,
-        nfe_per_step=known(lambda: measured.nfe_per_step),
-        deterministic=known(lambda: measured.deterministic),
-        weak=known(lambda: measured.weak_curve),
-        independent=known(lambda: measured.independent_curve),
-        strong=known(lambda: measured.strong_curve),
-        limit=known(lambda: measured.limit),
-        curved=known(lambda: subject.curved),
+        nfe_per_step=known(lambda: subject.measurement.nfe_per_step),
+        deterministic=known(lambda: subject.measurement.deterministic),
+        weak=known(lambda: subject.weak),
+        independent=known(lambda: subject.measurement.independent_curve),
+        strong=known(lambda: subject.strong),
+        limit=known(lambda: subject.measurement.limit),
+        mixture=known(lambda: subject.mixture) if _not_affine(subject) else None,
         findings=findings,
     )
+
+
+def _not_affine(subject: Subject) -> bool:
+    return any(kind.startswith(NotAffine.__name__) for kind in subject.failures)

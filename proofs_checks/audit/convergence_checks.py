@@ -1,4 +1,4 @@
-"""Checks of what a sampler converges to: orders, noise, limit, curved data.
+"""Checks of what a sampler converges to: orders, noise, limit.
 
 A check takes a `Subject` and yields findings; its name in the registry is the id of what it finds.
 """
@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import torch
+
+from proofs_checks.audit import grids
 from proofs_checks.audit.affine import Source
+from proofs_checks.audit.evidence import EVEN, UNEVEN, Evidence
 from proofs_checks.audit.findings import Finding, Severity
-from proofs_checks.audit.measure import (
-    SHIPPED_STEPS,
-    UNEVEN_STEPS,
-    Curve,
-    Measurement,
-    uneven_grid,
-)
+from proofs_checks.audit.measure import SHIPPED_STEPS, vanishes
+from proofs_checks.audit.orders import Order, Verdict
+from proofs_checks.audit.rounding import cause_of_floor
 from proofs_checks.audit.subject import Subject
-from toy_models.convergence import ROUNDING_FLOOR
+from proofs_checks.audit.triangular import exact
 
 _WITHIN = 0.05
 """An exactly measured order lower than expected by more than this, and its uncertainty, is lower."""
@@ -28,48 +28,98 @@ _ETA_WITHIN = 0.02
 _SAME_LAW = 1e-3
 """Relative difference of two variances; a Brownian tree resolves its time to a finite depth."""
 
+_CURVED_LAW = 1e-3
+"""Of expectations of order 1: less is not told apart from an eta that is known to four digits."""
 
-def _falls_short(curve: Curve, expected: float) -> bool:
-    if curve.fit.order is None:
-        return False
-    # Errors a h^p + b h^q of two signs have a fit below p, and slopes that come up to it.
-    order = max(curve.fit.order, min(curve.slopes[-2:]))
-    return order < expected - _WITHIN - (curve.fit.uncertainty or 0.0)
+_LOST = 0.3
+"""An order is lost if another study shows less by more than this."""
+
+
+def _falls_short(order: Order, expected: float) -> bool:
+    return order.least < expected - _WITHIN - (order.uncertainty or 0.0)
+
+
+def _kind(subject: Subject) -> str:
+    return "order" if subject.measurement.deterministic else "weak order"
+
+
+def _found(kind: str, evidence: Evidence) -> str:
+    return f"{kind} {evidence.order}, on {evidence.least}"
 
 
 def weak_order(subject: Subject) -> Iterator[Finding]:
-    """The weak order (of a deterministic sampler: the order) against what is expected of it."""
-    measured, curve = subject.measurement, subject.measurement.weak_curve
-    kind = "order" if measured.deterministic else "weak order"
-    expected = subject.expected_weak
+    """The weak order (of a deterministic sampler: the order), the least on all data and steps."""
+    measured, kind = subject.measurement, _kind(subject)
+    evidence, expected = subject.weak, subject.expected_weak
+    order = evidence.order
     if subject.expectation.ode and not measured.deterministic:
         yield subject.finding(
             Severity.error,
             "a deterministic sampler, for the order of its ODE",
             "noise in its results: for a sampler with eta, give eta=0",
         )
-    if curve.fit.order is None and curve.errors[-1] > ROUNDING_FLOOR:
-        yield subject.finding(
-            subject.grave,
-            f"errors that follow {kind} {expected:g}"
-            if expected
-            else "errors that follow an order",
-            f"errors {', '.join(f'{error:.1e}' for error in curve.errors)}",
-        )
-    elif expected is not None:
-        if _falls_short(curve, expected):
+    if order.verdict is Verdict.standing:
+        return  # another check says so
+    if order.verdict is Verdict.rounding:
+        if expected is not None and subject.expectation.weak is not None:
+            yield subject.finding(subject.grave, f"{kind} {expected:g}", f"{kind} {order}")
+        return
+    if expected is not None:
+        if _falls_short(order, expected):
             yield subject.finding(
-                Severity.error, f"{kind} {expected:g}", f"{kind} {curve.fit}", curve.fit.order
+                Severity.error, f"{kind} {expected:g}", _found(kind, evidence), order.value
             )
-    else:
-        calls = round(measured.nfe_per_step)
-        possible = min(calls, 4 if measured.deterministic else 2)
-        if _falls_short(curve, possible):
+        return
+    calls = round(measured.nfe_per_step)
+    possible = min(calls, 4 if measured.deterministic else 2)
+    if order.verdict is Verdict.moving:
+        yield subject.finding(
+            Severity.warning, f"errors that follow one {kind}", _found(kind, evidence)
+        )
+    elif _falls_short(order, possible):
+        yield subject.finding(
+            Severity.warning,
+            f"{kind} {possible}, which {calls} calls a step can give",
+            _found(kind, evidence),
+            order.value,
+        )
+
+
+def convergence(subject: Subject) -> Iterator[Finding]:
+    """Finer steps bring it nearer to its limit, on every data and steps."""
+    standing = [
+        study for study in subject.weak.studies if study.curve.order.verdict is Verdict.standing
+    ]
+    if standing:
+        study = standing[0]
+        shown = ", ".join(f"{error:.2g}" for error in study.curve.errors[-4:])
+        few, many = study.curve.steps[-4:][0], study.curve.steps[-1]
+        yield subject.finding(
+            Severity.error,
+            "errors that vanish with finer steps",
+            f"errors {shown} on {few} to {many} steps, on {study}: it does not converge",
+            study.curve.errors[-1],
+        )
+
+
+def accident(subject: Subject) -> Iterator[Finding]:
+    """An order that only some data or some steps show: leading errors that cancel there."""
+    pairs = [(_kind(subject), subject.weak)]
+    if subject.strong and not subject.measurement.deterministic:
+        pairs.append(("strong order", subject.strong))
+    for kind, evidence in pairs:
+        if evidence.order.verdict is not Verdict.settled or _ratio_is_wrong(subject):
+            continue
+        for study in evidence.accidents()[:1]:
+            on_same = evidence.on(study.data, UNEVEN if study.steps == EVEN else EVEN)
+            steps = on_same is not None and on_same.least < study.curve.order.least - _LOST
+            where = "over equal steps" if steps else f"on {study.data} data"
             yield subject.finding(
-                Severity.warning,
-                f"{kind} {possible}, which {calls} calls a step can give",
-                f"{kind} {curve.fit}",
-                curve.fit.order,
+                Severity.note,
+                f"{kind} {evidence.order}, as on {evidence.least}",
+                f"{kind} {study.curve.order} on {study}, which is an accident: leading errors cancel "
+                f"{where}",
+                study.curve.order.value,
             )
 
 
@@ -78,54 +128,83 @@ def sagging_order(subject: Subject) -> Iterator[Finding]:
     curve = subject.measurement.weak_curve
     *_, before, last = curve.slopes
     earlier = curve.slopes[-3]
-    if curve.errors[-1] > 1e-5 and before - last > max(0.1, earlier - before):
-        yield subject.finding(
-            Severity.warning,
-            f"errors that shrink at one order, {earlier:.2f} on {curve.steps[-3]} steps",
-            f"order {before:.2f}, then {last:.2f}: part of the error does not shrink with the step, "
-            "as from coefficients by a quadrature too coarse",
-            last,
-        )
+    if (
+        curve.order.verdict is Verdict.standing
+        or curve.errors[-1] < 1e-5
+        or before - last <= max(0.1, earlier - before)
+    ):
+        return
+    cause = cause_of_floor(subject.target, curve.errors[-1])
+    yield subject.finding(
+        Severity.warning,
+        f"errors that shrink at one order, {earlier:.2f} on {curve.steps[-3]} steps",
+        f"order {before:.2f}, then {last:.2f}: part of the error does not shrink with the step"
+        + (f": {cause}" if cause else ""),
+        last,
+    )
+
+
+def _ratio_is_wrong(subject: Subject) -> bool:
+    """Whether order is lost on steps of two lengths, and not on steps that grow smoothly.
+
+    Only a method that uses estimates of earlier steps can have a wrong ratio of steps.
+    """
+    even, uneven = (found.weak_curve.order for found in (subject.measurement, subject.uneven))
+    expected = min(even.least, subject.expected_weak or math.inf)
+    if even.value is None or uneven.least > expected - _LOST:
+        return False
+    if subject.curved_even.estimates_a_step <= round(subject.measurement.nfe_per_step):
+        return False
+    smooth = subject.on_steps(grids.stretched).weak_curve.order
+    return smooth.least > expected - _LOST
 
 
 def uneven_steps(subject: Subject) -> Iterator[Finding]:
-    """The order on steps h, 2h, h, 2h, ... in log-SNR: equal ones hide a wrong ratio of steps."""
-    even = subject.measurement.weak_curve.fit
-    uneven = Measurement(subject.target, UNEVEN_STEPS, uneven_grid).weak_curve.fit
-    if even.order is None or uneven.order is None:
-        return
-    # An order above the expected one is luck, of leading errors that cancel on equal steps.
-    order = min(even.order, subject.expected_weak or math.inf)
-    if uneven.order + (uneven.uncertainty or 0.0) < order - 0.3:
+    """The order on steps of two lengths in turn: equal ones hide a wrong ratio of steps."""
+    if _ratio_is_wrong(subject):
+        even, uneven = subject.measurement.weak_curve.order, subject.uneven.weak_curve.order
         yield subject.finding(
             Severity.warning,
-            f"order {order:.2f} on steps of two lengths, as on equal ones",
-            f"order {uneven.order:.2f}: a ratio of steps is wrong",
-            uneven.order,
+            f"order {min(even.least, subject.expected_weak or math.inf):.2f} on steps of two lengths, "
+            "as on equal ones and on steps that grow smoothly",
+            f"order {uneven}: a ratio of steps is wrong",
+            uneven.value,
         )
 
 
 def strong_order(subject: Subject) -> Iterator[Finding]:
-    """The order of the distance between consecutive grids on one path."""
+    """The order of the distance between consecutive grids on one path, the least on all data and steps."""
     measured, expected = subject.measurement, subject.expected_strong
     if expected is None or (measured.deterministic and not subject.expectation.strong):
         return
-    curve = measured.strong_curve
-    if measured.deterministic or curve is None or curve.fit.order is None:
+    evidence = subject.strong
+    if measured.deterministic or evidence is None:
         if subject.expectation.strong:
             reason = "deterministic" if measured.deterministic else "noise that no path can carry"
-            erratic = "distances that follow no order"
             yield subject.finding(
-                Severity.error,
-                f"strong order {expected:g}",
-                f"no strong order: {erratic if curve and not measured.deterministic else reason}",
+                Severity.error, f"strong order {expected:g}", f"no strong order: {reason}"
             )
-    elif _falls_short(curve, expected):
+    elif _falls_short(evidence.order, expected):
         yield subject.finding(
             Severity.error,
             f"strong order {expected:g}",
-            f"strong order {curve.fit}",
-            curve.fit.order,
+            _found("strong order", evidence),
+            evidence.order.value,
+        )
+
+
+def empty_stretch(subject: Subject) -> Iterator[Finding]:
+    """Noise is asked for over stretches that have a length."""
+    measured = subject.measurement
+    found = measured.map(measured.steps[0])
+    if found.empty and measured.target.takes_noise_sampler:
+        share = float(found.empty_weight.max())
+        yield subject.finding(
+            Severity.error if share > 1e-6 else Severity.note,
+            "noise over stretches that have a length",
+            f"asks {found.empty} times for noise over an empty one, with a weight of {share:.2g}: a "
+            "Brownian tree answers NaN",
+            share,
         )
 
 
@@ -134,7 +213,7 @@ def noise_source(subject: Subject) -> Iterator[Finding]:
     measured = subject.measurement
     if not measured.target.takes_noise_sampler:
         return
-    if len(measured.map(measured.steps[0]).other):
+    if measured.map(measured.steps[0]).draws:
         yield subject.finding(
             Severity.error,
             "all noise from the noise_sampler it is given",
@@ -143,23 +222,23 @@ def noise_source(subject: Subject) -> Iterator[Finding]:
     if measured.deterministic:
         return
     shipped = _shipped_law(subject)
-    joint, independent = measured.weak_curve.fit, measured.independent_curve.fit
+    joint, independent = measured.weak_curve.order, measured.independent_curve.order
     if shipped == "neither":
         yield subject.finding(
             Severity.error,
             "its own noise to have the law of one Brownian path, or of independent draws",
             "its own noise has neither law",
         )
-    elif joint.order is None or independent.order is None:
+    elif joint.value is None or independent.verdict is Verdict.rounding:
         return
-    elif independent.order < joint.order - 0.5:
+    elif independent.least < joint.value - 0.5:
         worse = shipped == "independent"
         yield subject.finding(
             Severity.error if worse else Severity.warning,
-            f"weak order {joint.order:.2f} with any noise_sampler",
-            f"weak order {independent.order:.2f} if it draws independently at each call: its noises are "
+            f"weak order {joint} with any noise_sampler",
+            f"weak order {independent} if it draws independently at each call: its noises are "
             f"of overlapping stretches and must be of one path; by default they are {shipped}",
-            independent.order,
+            independent.value,
         )
 
 
@@ -191,6 +270,8 @@ def limit(subject: Subject) -> Iterator[Finding]:
             found.law_error,
         )
         return
+    if found.eta is not None:
+        yield from _limit_on_curved_data(subject, found.eta)
     declared = measured.target.declared
     follows_sde = declared is None or declared.strong is not None
     eta = measured.target.eta if follows_sde else None
@@ -208,22 +289,14 @@ def limit(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def curved(subject: Subject) -> Iterator[Finding]:
-    """The orders on a mixture, on coupled paths, against those on Gaussians."""
-    study = subject.curved
-    if study is None:
-        return
-    measured = subject.measurement
-    pairs = [("weak", study.weak, measured.weak_curve.fit.order)]
-    if measured.strong_curve is not None:
-        pairs.append(("strong", study.strong, measured.strong_curve.fit.order))
-    for kind, fit, linear in pairs:
-        if fit.order is None or fit.uncertainty is None or linear is None or len(fit.steps) < 4:
-            continue
-        if fit.order + fit.uncertainty < linear - 0.3:
-            yield subject.finding(
-                Severity.warning,
-                f"{kind} order {linear:.2f} on curved data, as on Gaussians",
-                f"{kind} order {fit} on a mixture",
-                fit.order,
-            )
+def _limit_on_curved_data(subject: Subject, eta: float) -> Iterator[Finding]:
+    """The expectations on the curved problem tend to those of the SDE that the Gaussian data show."""
+    off = [found - exact(eta) for found in subject.curved_even.values()[-4:]]
+    error, right = vanishes([torch.as_tensor(value) for value in off], share=0.02)
+    if not right and error > _CURVED_LAW:
+        yield subject.finding(
+            Severity.error,
+            "the exact expectations on curved data as the steps shrink",
+            f"others, off by {error:.2g}",
+            error,
+        )

@@ -8,6 +8,7 @@ that limit is the law and the path of the SDE, at which eta.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +20,9 @@ from torch import Tensor
 
 from proofs_checks.audit.affine import AffineMap, Source, path_distance, probe
 from proofs_checks.audit.findings import finite
+from proofs_checks.audit.grids import even
+from proofs_checks.audit.orders import Curve, curve, followed
 from proofs_checks.audit.protocol import SamplerFailure, Target
-from seeds_theory.grids import uniform_log_snr
-from toy_models.convergence import Fit, fit_exact
 
 VARIANCES = torch.tensor([0.01, 0.1, 1.0, 10.0, 100.0], dtype=torch.float64)
 """Of the data: from nearly a point to wider than most noise levels, so that no scale decides alone."""
@@ -30,62 +31,26 @@ MEANS = torch.tensor([0.1, -0.3, 1.0, -3.0, 10.0], dtype=torch.float64)
 """Of the data, one standard deviation each."""
 
 SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
-STEPS = (16, 32, 64, 128, 256, 512)
-COSTLY_STEPS = (8, 16, 32, 64, 128, 256)
+STEPS = UNEVEN_STEPS = (16, 32, 64, 128, 256)
+ALONE_STEPS = (8, 16, 32, 64, 128)
+"""Of a sampler that is run on one sample at a time."""
+
+COSTLY_STEPS = (8, 16, 32, 64, 128)
 """For a costly target: a batch has a row for each step, so half the steps are a quarter of the numbers."""
 
 SHIPPED_STEPS = (8, 16, 32)
 """Fewer for a sampler's own noise source: a Brownian tree draws tens of numbers a step."""
 
 _ROUGH = 1e-5  # below this an error may be rounding of single-precision coefficients
-_SETTLED, _ERRATIC = 0.1, 0.5  # uncertainties of an order
+
+FINEST = 2048
+_QUICK = 3.0
+"""Processor seconds: a curve that has not settled is followed to finer grids while one takes less."""
 
 
 def grid(steps: int) -> list[float]:
     """Equal steps in log-SNR between the audit's ends."""
-    return uniform_log_snr(SIGMA_MAX, SIGMA_MIN, steps).tolist()
-
-
-UNEVEN_STEPS = (16, 32, 64, 128)
-
-
-def uneven_grid(steps: int) -> list[float]:
-    """Steps h, 2h, h, 2h, ... in log-SNR between the same ends, an even number of them."""
-    parts = np.cumsum([0.0, *([1.0, 2.0] * (steps // 2))]) / (3 * (steps // 2))
-    return [float(s) for s in SIGMA_MAX * (SIGMA_MIN / SIGMA_MAX) ** parts]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Errors over steps, and the order that they show."""
-
-    steps: tuple[int, ...]
-    errors: tuple[float, ...]
-    fit: Fit
-
-    @property
-    def slopes(self) -> tuple[float, ...]:
-        """The local orders between consecutive grids."""
-        pairs = itertools.pairwise(zip(self.steps, self.errors, strict=True))
-        return tuple(
-            float(np.log(a / b) / np.log(m / n)) if a > 0 and b > 0 else float("nan")
-            for (n, a), (m, b) in pairs
-        )
-
-
-def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
-    """Fit the order; points at the end that follow none, below 1e-5, are taken as rounding."""
-    fit, last = fit_exact(steps, errors), len(errors)
-    while not _settled(fit) and last > 4 and errors[last - 1] < _ROUGH:
-        last -= 1
-        fit = fit_exact(steps[:last], errors[:last])
-    if fit.order is not None and (fit.uncertainty or 0.0) > _ERRATIC:
-        fit = Fit(None, None, ())  # nothing but rounding, or errors that follow no order
-    return Curve(tuple(steps), tuple(errors), fit)
-
-
-def _settled(fit: Fit) -> bool:
-    return fit.order is not None and (fit.uncertainty or 0.0) < _SETTLED and fit.order > 0
+    return even(SIGMA_MAX, SIGMA_MIN, steps)
 
 
 @dataclass(frozen=True)
@@ -137,6 +102,7 @@ class Measurement:
     ) -> None:
         self.target, self.steps, self._grid = target, tuple(steps), levels
         self._maps: dict[tuple[int, Source], AffineMap | SamplerFailure] = {}
+        self._seconds = 0.0  # that the last map took
 
     @property
     def source(self) -> Source:
@@ -147,12 +113,14 @@ class Measurement:
         """The affine map on a grid of that many steps."""
         key = steps, source or self.source
         if key not in self._maps:
+            start = time.process_time()
             try:
                 found = probe(self.target, MEANS, VARIANCES, self._grid(steps), key[1])
             except SamplerFailure as failure:  # kept: to fail again may take until the time limit
                 self._maps[key] = failure
                 raise
             self._maps[key] = found
+            self._seconds = time.process_time() - start
         known = self._maps[key]
         if isinstance(known, SamplerFailure):
             raise known
@@ -167,8 +135,15 @@ class Measurement:
 
     def weak(self, source: Source | None = None) -> Curve:
         """Relative W2 distances of the final law to the exact one, norm over the variances."""
-        errors = [float(self.law_errors(self.map(n, source)).norm()) for n in self.steps]
-        return curve(self.steps, errors)
+
+        def errors(steps: Sequence[int]) -> list[float]:
+            return [float(self.law_errors(self.map(n, source)).norm()) for n in steps]
+
+        return followed(lambda n: curve(n, errors(n)), self.steps, FINEST, self._quick)
+
+    def _quick(self) -> bool:
+        usual = not self.target.costly and not self.target.alone
+        return usual and self._seconds < _QUICK
 
     @cached_property
     def weak_curve(self) -> Curve:
@@ -189,11 +164,14 @@ class Measurement:
     @cached_property
     def strong_curve(self) -> Curve | None:
         """Distances of consecutive grids on one path, relative; None where no path is known."""
-        maps = [self.on_path(n) for n in self.steps]
-        if any(found is None for found in maps):
+        if any(self.on_path(n) is None for n in self.steps):
             return None
-        distances = [self._distance(a, b) for a, b in itertools.pairwise(maps) if a and b]
-        return curve(self.steps[:-1], distances)
+
+        def on_grids(steps: Sequence[int]) -> Curve:
+            maps = [found for n in steps if (found := self.on_path(n)) is not None]
+            return curve(steps[:-1], [self._distance(a, b) for a, b in itertools.pairwise(maps)])
+
+        return followed(on_grids, self.steps, FINEST, self._quick)
 
     def _distance(self, first: AffineMap, second: AffineMap) -> float:
         distance = path_distance(first, second, MEANS, VARIANCES + SIGMA_MAX**2)
@@ -202,7 +180,7 @@ class Measurement:
     @property
     def deterministic(self) -> bool:
         """Whether noise has no effect."""
-        return self.map(self.steps[-1]).deterministic
+        return self.map(self.steps[-1]).deterministic((VARIANCES + SIGMA_MIN**2).sqrt())
 
     @cached_property
     def nfe_per_step(self) -> float:
@@ -215,8 +193,8 @@ class Measurement:
         """See `Limit`."""
         counts = self.steps[-4:]
         maps = [self.map(n) for n in counts]
-        law_error, law = _vanishes([self.law_errors(response) for response in maps])
-        etas, doubt = _extrapolated([self._etas(response) for response in maps])
+        law_error, law = vanishes([self.law_errors(response) for response in maps])
+        etas, doubt = extrapolated([self._etas(response) for response in maps])
         spread = float(etas.max() - etas.min())
         eta = None
         if law and spread < max(0.02, float(doubt.max())):
@@ -224,7 +202,7 @@ class Measurement:
         path_error = path = None
         if eta and self.on_path(counts[-1]) is not None:
             distances = [self._to_solution(self.on_path(n), eta) for n in counts]
-            path_error, path = _vanishes([torch.tensor(d) for d in distances], share=0.25)
+            path_error, path = vanishes([torch.tensor(d) for d in distances], share=0.25)
         return Limit(law_error, law, eta, tuple(etas.tolist()), path_error, path)
 
     def _etas(self, response: AffineMap) -> Tensor:
@@ -260,7 +238,7 @@ class Measurement:
         )
 
 
-def _extrapolated(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def extrapolated(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Richardson's limit of values on grids of n, 2n, 4n, ... steps, and how well it is known.
 
     Polynomial in the step through all of them. The doubt is three times what the first of them changes,
@@ -274,11 +252,11 @@ def _extrapolated(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return limit, doubt
 
 
-def _vanishes(values: Sequence[Tensor], share: float = 0.005) -> tuple[float, bool]:
+def vanishes(values: Sequence[Tensor], share: float = 0.005) -> tuple[float, bool]:
     """The limit of values, its largest entry, and whether it is 0.
 
     That is not told apart from a share of the last value, the doubt, or rounding.
     """
-    limit, doubt = _extrapolated(values)
+    limit, doubt = extrapolated(values)
     largest, last = float(limit.abs().max()), float(values[-1].abs().max())
     return largest, largest < max(float(doubt.max()), share * last, _ROUGH)

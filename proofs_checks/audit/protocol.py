@@ -80,6 +80,7 @@ class Target:
     options : keyword arguments for every call.
     declared : the orders it claims, if known.
     costly : every number of a state costs time, as behind a pipe: batches are smaller.
+    alone : it is run on one sample at a time, as its result depends on the batch.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Target:
     options: Mapping[str, Any] = field(default_factory=dict)
     declared: Declared | None = None
     costly: bool = False
+    alone: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.sampler):

@@ -9,10 +9,11 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.text import Text
 
-from proofs_checks.audit.curved import CurvedStudy
+from proofs_checks.audit.evidence import Evidence
 from proofs_checks.audit.findings import Finding, Severity, finite
-from proofs_checks.audit.measure import Curve, Limit
-from toy_models.convergence import Fit
+from proofs_checks.audit.measure import Limit
+from proofs_checks.audit.mixture import MixtureStudy
+from proofs_checks.audit.orders import Curve
 from toy_models.plots import ErrorCurve, error_panels
 
 
@@ -20,19 +21,21 @@ from toy_models.plots import ErrorCurve, error_panels
 class Report:
     """Everything found about one sampler; a value is None where it could not be measured.
 
-    weak, independent : relative W2 error of the final law, over steps, with noise on one path or drawn
-    afresh at each call. strong : distances of consecutive grids on one path. For a deterministic sampler
-    these are the errors of its ODE.
+    weak, strong : orders, with the studies behind them; of a deterministic sampler weak is the order of its
+    ODE. independent : relative W2 errors of the final law on Gaussian data, with noise drawn afresh at each
+    call. mixture : errors of its law, of a sampler that is not affine. alone : of a sampler whose samples
+    depend on their batch, the report on single samples.
     """
 
     target: str
     nfe_per_step: float | None = None
     deterministic: bool | None = None
-    weak: Curve | None = None
+    weak: Evidence | None = None
     independent: Curve | None = None
-    strong: Curve | None = None
+    strong: Evidence | None = None
     limit: Limit | None = None
-    curved: CurvedStudy | None = None
+    mixture: MixtureStudy | None = None
+    alone: Report | None = None
     findings: tuple[Finding, ...] = field(default=())
 
     def above(self, severity: Severity) -> tuple[Finding, ...]:
@@ -41,20 +44,26 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The record that `seeds-audit --json` writes."""
+        weak = None if self.weak is None else self.weak.studies[0].curve
         return {
             "target": self.target,
             "nfe_per_step": self.nfe_per_step,
             "deterministic": self.deterministic,
-            "weak_order": _order(self.weak),
-            "weak_order_independent": _order(self.independent),
-            "strong_order": _order(self.strong),
+            "weak_order": _value(self.weak),
+            "weak_order_independent": None
+            if self.independent is None or self.independent.order.value is None
+            else round(self.independent.order.value, 3),
+            "strong_order": _value(self.strong),
+            "weak": self.weak and self.weak.to_json(),
+            "strong": self.strong and self.strong.to_json(),
             "limit": self.limit and self.limit.to_json(),
-            "curved": self.curved and self.curved.to_json(),
+            "mixture": self.mixture and self.mixture.to_json(),
+            "alone": self.alone and self.alone.to_json(),
             "errors": None
-            if self.weak is None
+            if weak is None
             else {
-                "steps": list(self.weak.steps),
-                "weak": [finite(error) for error in self.weak.errors],
+                "steps": list(weak.steps),
+                "weak": [finite(error) for error in weak.errors],
             },
             "findings": [
                 finding.to_json() | {"reproduction": finding.reproduction(self.target)}
@@ -63,8 +72,10 @@ class Report:
         }
 
 
-def _order(curve: Curve | None) -> float | None:
-    return None if curve is None or curve.fit.order is None else round(curve.fit.order, 3)
+def _value(evidence: Evidence | None) -> float | None:
+    if evidence is None or evidence.order.value is None:
+        return None
+    return round(evidence.order.value, 3)
 
 
 def render(reports: Sequence[Report]) -> Text:
@@ -72,7 +83,7 @@ def render(reports: Sequence[Report]) -> Text:
     result = Text()
     for report in reports:
         result.append(f"{report.target}\n", style="bold")
-        result.append(f"  {_summary(report)}\n")
+        result.append(f"  {summary(report)}\n")
         for finding in report.findings:
             style_ = {Severity.error: "red", Severity.warning: "yellow"}.get(finding.severity, "")
             result.append(f"  {finding.severity}", style=style_)
@@ -81,41 +92,42 @@ def render(reports: Sequence[Report]) -> Text:
     return result
 
 
-def _summary(report: Report) -> str:
+def summary(report: Report) -> str:
+    """One line: calls, orders, limit; or why there are none."""
+    if report.alone is not None:
+        return f"no orders of a batch; one sample at a time: {summary(report.alone)}"
     if report.weak is None or report.limit is None or report.nfe_per_step is None:
-        return "no orders: see the findings"
+        law = ""
+        if report.mixture is not None:
+            inside, outside = report.mixture.inside, report.mixture.outside
+            law = f"; law off by {inside} inside [-1, 1], {outside} on data four times as wide"
+        return f"no orders: see the findings{law}"
     parts = [f"{report.nfe_per_step:g} calls a step"]
     if report.deterministic:
-        parts.append(f"order {_fit(report.weak.fit)}")
+        parts.append(f"order {report.weak.order}")
     else:
-        parts.append(f"weak order {_fit(report.weak.fit)}")
-        if report.independent not in (None, report.weak):
-            parts[-1] += f" ({_fit(report.independent.fit)} with independent noise)"
-        strong = report.strong.fit if report.strong else None
-        parts.append(f"strong order {_fit(strong)}")
+        parts.append(f"weak order {report.weak.order}")
+        if report.independent not in (None, report.weak.studies[0].curve):
+            assert report.independent
+            parts[-1] += f" ({report.independent.order} with independent noise)"
+        no_path = "unknown: noise that no path can carry"
+        parts.append(f"strong order {report.strong.order if report.strong else no_path}")
     return ", ".join([*parts, f"limit: {report.limit}"])
 
 
-def _fit(fit: Fit | None) -> str:
-    """The order, with its uncertainty where that shows in the second digit."""
-    if fit is None or fit.order is None:
-        return "unknown"
-    return str(fit) if (fit.uncertainty or 0.0) >= 0.02 else f"{fit.order:.2f}"
-
-
 def figure(reports: Sequence[Report]) -> Figure:
-    """Errors of the final law, and distances on one path, against model calls, log-log."""
+    """Errors of the final law, and distances on one path, on Gaussian data against model calls, log-log."""
     kinds = {"error of the law": "weak", "distance to twice the steps": "strong"}
     return error_panels(
         {
             title: [
                 ErrorCurve(
-                    f"{report.target}: {_fit(curve.fit)}",
-                    [n * report.nfe_per_step for n in curve.steps],
-                    curve.errors,
+                    f"{report.target}: {evidence.order}",
+                    [n * report.nfe_per_step for n in evidence.studies[0].curve.steps],
+                    evidence.studies[0].curve.errors,
                 )
                 for report in reports
-                if report.nfe_per_step and (curve := getattr(report, kind)) is not None
+                if report.nfe_per_step and (evidence := getattr(report, kind)) is not None
             ]
             for title, kind in kinds.items()
         }

@@ -2,36 +2,127 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from proofs_checks.audit.curved import CurvedStudy, curved_study
+from proofs_checks.audit import grids
+from proofs_checks.audit.affine import BatchDependent
+from proofs_checks.audit.evidence import CURVED, EVEN, GAUSSIAN, UNEVEN, Evidence, Study
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
-from proofs_checks.audit.measure import COSTLY_STEPS, Measurement
+from proofs_checks.audit.measure import (
+    ALONE_STEPS,
+    COSTLY_STEPS,
+    SIGMA_MAX,
+    SIGMA_MIN,
+    STEPS,
+    UNEVEN_STEPS,
+    Measurement,
+)
+from proofs_checks.audit.mixture import MixtureStudy, mixture_study
+from proofs_checks.audit.orders import Curve
 from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.triangular import STEPS as TRIANGULAR_STEPS
+from proofs_checks.audit.triangular import TriangularStudy
 
 
 @dataclass
 class Subject:
-    """A target, its measurement, and the check that is at work."""
+    """A target, its measurements, and the check that is at work.
+
+    batch_dependent : set by the check of that; then nothing is measured on a batch.
+    """
 
     target: Target
     expectation: Expectation = field(default_factory=Expectation)
     check: str = ""
     failures: list[str] = field(default_factory=list)
+    batch_dependent: BatchDependent | None = None
 
-    @cached_property
+    def alone(self) -> Subject:
+        """The same sampler, run on one sample at a time."""
+        return Subject(replace(self.target, alone=True), self.expectation)
+
+    @property
     def measurement(self) -> Measurement:
-        """What the sampler does on Gaussian data."""
-        if self.target.costly:
-            return Measurement(self.target, COSTLY_STEPS)
-        return Measurement(self.target)
+        """What the sampler does on Gaussian data.
+
+        Raises
+        ------
+        BatchDependent : a batch does not show it.
+        """
+        if self.batch_dependent:
+            raise self.batch_dependent
+        return self._even
 
     @cached_property
-    def curved(self) -> CurvedStudy | None:
-        """What it does on a mixture."""
-        return curved_study(self.target)
+    def _even(self) -> Measurement:
+        return Measurement(self.target, self._steps(STEPS))
+
+    @cached_property
+    def uneven(self) -> Measurement:
+        """The same on uneven steps."""
+        return self.on_steps(grids.uneven)
+
+    def on_steps(self, kind: Callable[[float, float, int], list[float]]) -> Measurement:
+        """The same on other steps."""
+        steps = self._steps(UNEVEN_STEPS)
+        return Measurement(self.target, steps, lambda n: kind(SIGMA_MAX, SIGMA_MIN, n))
+
+    def _steps(self, usual: tuple[int, ...]) -> tuple[int, ...]:
+        if self.target.alone:
+            return ALONE_STEPS
+        return COSTLY_STEPS if self.target.costly else usual
+
+    @cached_property
+    def curved_even(self) -> TriangularStudy:
+        """What it does on the curved problem."""
+        return self._triangular(grids.even)
+
+    @cached_property
+    def curved_uneven(self) -> TriangularStudy:
+        """The same on uneven steps."""
+        return self._triangular(grids.uneven)
+
+    def _triangular(self, kind: Callable[[float, float, int], list[float]]) -> TriangularStudy:
+        few = self.target.alone or self.target.costly
+        steps = TRIANGULAR_STEPS[:-1] if few else TRIANGULAR_STEPS
+        return TriangularStudy(self.target, self.measurement.source, steps, kind)
+
+    @cached_property
+    def weak(self) -> Evidence:
+        """The weak order, of a deterministic sampler the order."""
+        return self._evidence(
+            self.measurement.weak_curve,
+            self.uneven.weak_curve,
+            self.curved_even.weak_curve,
+            self.curved_uneven.weak_curve,
+        )
+
+    @cached_property
+    def strong(self) -> Evidence | None:
+        """The strong order; None where no path can carry the noise."""
+        curves = (
+            self.measurement.strong_curve,
+            self.uneven.strong_curve,
+            self.curved_even.strong_curve,
+            self.curved_uneven.strong_curve,
+        )
+        known = [found for found in curves if found is not None]
+        return self._evidence(*known) if len(known) == len(curves) else None
+
+    def _evidence(self, *curves: Curve) -> Evidence:
+        places = ((GAUSSIAN, EVEN), (GAUSSIAN, UNEVEN), (CURVED, EVEN), (CURVED, UNEVEN))
+        studies = [
+            Study(data, steps, found) for (data, steps), found in zip(places, curves, strict=True)
+        ]
+        return Evidence(tuple(studies), self.curved_even.estimates_a_step)
+
+    @cached_property
+    def mixture(self) -> MixtureStudy:
+        """The error of its law on a mixture, where that needs sampling."""
+        return mixture_study(self.target)
 
     @property
     def expected_weak(self) -> float | None:

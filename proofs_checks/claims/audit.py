@@ -113,9 +113,9 @@ for _name, _options, _order in (
     )
     def _(text: str = _name + _options, order: int = _order) -> Evidence:
         measurement = Measurement(find_target(text), (64, 128, 256, 512))
-        fit = measurement.weak_curve.fit
+        found = measurement.weak_curve.order
         return measure(
-            fit.order, fit.uncertainty or 0.0, order, 0.05, "relative W2 error, 5 variances"
+            found.value, found.uncertainty or 0.0, order, 0.05, "relative W2 error, 5 variances"
         )
 
 

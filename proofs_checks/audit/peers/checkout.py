@@ -1,7 +1,8 @@
 """Repositories that are not packages: modules of a checkout, which lies outside this project.
 
-A checkout is a folder ``owner+name`` in the folder that the environment variable ``SEEDS_CHECKOUTS`` names, at
-the pinned commit (`make checkouts` makes all of them). Its code runs from there; nothing of it is copied.
+A checkout is a folder ``owner+name`` in the folder that the environment variable ``SEEDS_CHECKOUTS``
+names, at the pinned commit (`make checkouts` makes all of them). Its code runs from there; nothing of it is
+copied.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ def _lies_in(module: ModuleType, path: str) -> bool:
 class _StandIn(ModuleType):
     """A module in which every name is a class that can be made, called and derived from."""
 
-    __path__: list[str] = []
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

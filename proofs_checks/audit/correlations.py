@@ -1,0 +1,157 @@
+r"""Correlations of a sampler's noise over pixels, channels, samples and steps, where there must be none.
+
+With a model that answers 0, the states at the grid's levels are a chain :math:`x_{i+1} = a_i x_i + n_i`
+for every sampler that is affine in its estimates, and the :math:`n_i` of a sound one are independent normal
+numbers. A run from a unit state without noise tells the :math:`a_i`; runs on images with random
+normals then show the :math:`n_i` themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proofs_checks.audit.grids import even
+from proofs_checks.audit.protocol import Noise, Target, call
+from seeds_theory.sources import seeded_generator
+
+SHAPE = (4, 3, 8, 8)
+RUNS, COSTLY_RUNS = 96, 12
+_STEPS = 4
+_SIGMA_MAX, _SIGMA_MIN = 4.0, 0.25
+
+_DEVIATIONS = 6.5
+"""A correlation this many standard errors from 0 is one: among a million pairs chance does not get there."""
+
+_AXES = {"steps": 1, "samples": 2, "channels": 3, "pixels": 4}
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """The largest correlation found: between what, how large, its standard error."""
+
+    among: str
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.2f} ± {self.error:.2g} between {self.among}"
+
+
+class _Random:
+    """Normals from a seed: injected, and through torch's own draws."""
+
+    def __init__(self, injects: bool, seed: int) -> None:
+        self.injects = injects
+        self._generator = seeded_generator(seed, 3)
+        self._known: dict[int, Tensor] = {}
+
+    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self._generator, dtype=torch.float64).to(like)
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        if number not in self._known:  # one from the same state of a generator is the same
+            self._known[number] = self.stretch(0.0, 0.0, like)
+        return self._known[number].to(like)
+
+
+class _Zero:
+    def __init__(self, injects: bool) -> None:
+        self.injects = injects
+
+    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
+
+
+def innovations(target: Target, *, injects: bool, runs: int) -> np.ndarray:
+    """The noise that each step adds, to unit variance over all: (runs, steps, batch, channels, pixels).
+
+    Steps that add none are left out.
+    """
+    gains = np.stack(
+        [x.reshape(-1)[0].numpy() for x in _chain(target, lambda: _Zero(injects), 1.0)]
+    )
+    ratios = torch.from_numpy(gains[1:] / gains[:-1])
+    found = []
+    for run in range(runs):
+        noise = functools.partial(_Random, injects, run)
+        states = torch.stack(_chain(target, noise, 0.0, seed=run + 1))
+        added = states[1:] - ratios.reshape(-1, 1, 1, 1, 1) * states[:-1]
+        found.append(added.flatten(3).numpy())
+    all_runs = np.stack(found)
+    deviations = np.sqrt(np.square(all_runs).mean(axis=(0, 2, 3, 4)))
+    present = deviations > 1e-6 * gains[0]
+    return all_runs[:, present] / deviations[present][:, None, None, None]
+
+
+def _chain(target: Target, noise: Callable[[], Noise], start: float, seed: int = 1) -> list[Tensor]:
+    """The states at the grid's levels, the first and the last included, with a model that answers 0."""
+    levels = even(_SIGMA_MAX, _SIGMA_MIN, _STEPS)
+    x = torch.full(SHAPE, start, dtype=torch.float64)
+    seen: list[tuple[float, Tensor]] = []
+
+    def model(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        seen.append((float(torch.as_tensor(sigma).reshape(-1)[0]), x.double().clone()))
+        return torch.zeros_like(x)
+
+    def end(steps: int) -> Tensor:
+        grid = torch.tensor(levels[: steps + 1], dtype=torch.float64)
+        return call(target, model, x.clone(), grid, noise(), seed=seed).double()
+
+    last = end(_STEPS)
+    at = [[x for sigma, x in seen if abs(sigma / level - 1) < 1e-3] for level in levels[1:-1]]
+    if all(at):  # the last of them: a stage of the step before may lie there too
+        return [x, *(states[-1] for states in at), last]
+    # It calls the model elsewhere: the same noise on the first part of the grid.
+    return [x, *(end(steps) for steps in range(1, _STEPS)), last]
+
+
+def correlations(noise: np.ndarray) -> list[Correlation]:
+    """All that stand clear of chance over an axis; if there is none, between any two numbers of a run."""
+    if not noise.size:
+        return []
+    found: list[Correlation] = []
+    for among, axis in _AXES.items():
+        found += _clear(among, np.moveaxis(noise, axis, -1).reshape(-1, noise.shape[axis]))
+    return found or list(_clear("numbers of one run", noise.reshape(len(noise), -1)))
+
+
+def _clear(among: str, rows: np.ndarray) -> Iterator[Correlation]:
+    """The largest correlation of columns, and that which all of them share, if clear of chance."""
+    count, columns = rows.shape
+    if columns < 2:
+        return
+    rows = rows / np.sqrt(np.square(rows).mean(0))
+    matrix = rows.T @ rows / count
+    np.fill_diagonal(matrix, 0.0)
+    largest = np.unravel_index(np.abs(matrix).argmax(), matrix.shape)
+    pairs = [
+        (float(matrix[largest]), count**-0.5),
+        (float(matrix.sum()) / (columns * (columns - 1)), (2 / count) ** 0.5 / (columns - 1)),
+    ]
+    for value, error in pairs:
+        if abs(value) > _DEVIATIONS * error:
+            yield Correlation(among, value, error)
+
+
+def largest_correlation(target: Target, *, injects: bool) -> Correlation | None:
+    """The largest one of a sampler's noise; None if there is none, or no noise.
+
+    Parameters
+    ----------
+    injects : whether the noise is given to it, or its own.
+
+    Raises
+    ------
+    SamplerFailure : from `call`: it does not run on images.
+    """
+    noise = innovations(target, injects=injects, runs=COSTLY_RUNS if target.costly else RUNS)
+    return max(correlations(noise), key=lambda found: abs(found.value), default=None)

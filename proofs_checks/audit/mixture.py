@@ -1,0 +1,131 @@
+"""The error of the law on a mixture, for samplers that are not affine: by sampling, with its standard error.
+
+Thresholding and clamps leave data alone that lie inside them, and bend others: the law is compared on a
+mixture that lies inside [-1, 1], and on the same one four times as wide. The initial states are exact
+samples, and each is coupled with the final state that the exact flow takes it to, a monotone map on the
+line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from proofs_checks.audit.grids import even
+from proofs_checks.audit.protocol import SEED, Target, call
+from seeds_theory.sources import seeded_generator
+from toy_models.mixture import GaussianMixture
+from toy_models.paths import squared_shift
+
+GROUPS, SIZE, COSTLY_SIZE = 16, 512, 32
+STEPS = 256
+SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
+
+_WIDE = 4.0
+
+
+def _mixture(scale: float) -> GaussianMixture:
+    means, deviations = (-0.5, 0.1, 0.55), (0.12, 0.1, 0.12)
+    return GaussianMixture.scalar(
+        (0.4, 0.35, 0.25), [scale * m for m in means], [scale * d for d in deviations]
+    )
+
+
+INSIDE, OUTSIDE = _mixture(1.0), _mixture(_WIDE)
+"""Of [-1, 1]: the first lies in it, but for 1e-4 of its mass."""
+
+
+@dataclass(frozen=True)
+class LawError:
+    """W2 distance of the final law to the exact one, in deviations of the data, and its standard error."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2g} ± {self.error:.1g}"
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether it is not told apart from the error of a good sampler at this number of steps, 2 %."""
+        return self.value < 0.02 + 4 * self.error
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in a report."""
+        return {"w2": self.value, "standard_error": self.error}
+
+
+@dataclass(frozen=True)
+class MixtureStudy:
+    """The error of the law on data inside [-1, 1] and on data four times as wide."""
+
+    inside: LawError
+    outside: LawError
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in a report."""
+        return {"inside": self.inside.to_json(), "outside": self.outside.to_json()}
+
+
+class _Drawn:
+    """Normals of their own for each draw, from a seed; one path is not asked for, only the law."""
+
+    def __init__(self, seed: int) -> None:
+        self.injects = True
+        self._generator = seeded_generator(seed, 2)
+        self._known: dict[int, Tensor] = {}
+
+    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        return self._new(like)
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        if number not in self._known:
+            self._known[number] = self._new(like)
+        return self._known[number].to(like)
+
+    def _new(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self._generator, dtype=torch.float64).to(like)
+
+
+def law_error(target: Target, mixture: GaussianMixture, seed: int = 0) -> LawError:
+    """The error on one mixture.
+
+    Raises
+    ------
+    SamplerFailure : from `call`.
+    """
+    size = COSTLY_SIZE if target.costly else SIZE
+    marginal, final = mixture.marginal(SIGMA_MAX), mixture.marginal(SIGMA_MIN)
+    start = marginal.sample(GROUPS * size, seeded_generator(seed, 1))
+    exact = final.quantile(marginal.distribution_function(start[:, 0])).reshape(GROUPS, size)
+    levels = torch.tensor(even(SIGMA_MAX, SIGMA_MIN, STEPS), dtype=torch.float64)
+    ends = [
+        call(target, _model(mixture), part.clone()[..., None, None], levels, _Drawn(SEED + i))
+        for i, part in enumerate(_parts(start, target.alone))
+    ]
+    end = torch.cat(ends).double().reshape(GROUPS, size)
+    shift = end.sort(dim=1).values - exact.sort(dim=1).values
+    found = squared_shift(shift[:, None].numpy())
+    deviation = float(final.covariance[0, 0] ** 0.5)
+    return LawError(found.errors[0] / deviation, found.standard_errors[0] / deviation)
+
+
+def _parts(start: Tensor, alone: bool) -> tuple[Tensor, ...]:
+    return start.split(1) if alone else (start,)
+
+
+def _model(mixture: GaussianMixture) -> Callable[..., Tensor]:
+    def denoise(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        level = float(torch.as_tensor(sigma).reshape(-1)[0])
+        return mixture(x[..., 0, 0], level)[..., None, None].to(x)
+
+    return denoise
+
+
+def mixture_study(target: Target) -> MixtureStudy:
+    """Both errors."""
+    return MixtureStudy(law_error(target, INSIDE), law_error(target, OUTSIDE))

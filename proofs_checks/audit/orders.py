@@ -1,0 +1,134 @@
+"""An order as errors show it: a number with a band that holds the last slopes, or why there is none."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from toy_models.convergence import ROUNDING_FLOOR, fit_exact
+
+_ROUGH = 1e-5
+"""Below this an error may be rounding of single-precision coefficients."""
+
+_NARROW, _WIDE, _SAME = 0.15, 0.4, 0.05
+"""Half-widths of a band: one that is an order, and one that is if the last two fits agree to the third."""
+
+_STANDS_STILL = 0.25
+"""Errors of a lower order than this do not vanish at any number of steps that a user takes."""
+
+
+class Verdict(StrEnum):
+    """What errors on finer and finer grids say."""
+
+    settled = "settled"  # they follow one order
+    moving = "moving"  # their local orders still change
+    standing = "standing"  # they do not shrink
+    rounding = "rounding"  # they are rounding already
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of one curve of errors.
+
+    value, uncertainty : of the order, if it is settled: the band holds the last two local orders. slopes :
+    the local orders above rounding, the last of the finest grids. verdict.
+    """
+
+    value: float | None
+    uncertainty: float | None
+    slopes: tuple[float, ...]
+    verdict: Verdict
+
+    @property
+    def least(self) -> float:
+        """The lowest order that the errors leave possible; infinite where they are rounding."""
+        if self.verdict is Verdict.rounding:
+            return math.inf
+        if self.verdict is Verdict.standing:
+            return 0.0
+        if self.value is not None:
+            return self.value
+        return min(self.slopes[-2:])
+
+    def __str__(self) -> str:
+        if self.verdict is Verdict.rounding:
+            return "unknown: errors at rounding on every grid"
+        if self.verdict is Verdict.standing:
+            return "0: errors do not vanish"
+        if self.value is None:
+            return f"not settled: {', '.join(f'{slope:.2f}' for slope in self.slopes[-4:])}"
+        if (self.uncertainty or 0.0) < 0.02:
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} ± {self.uncertainty:.2f}"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Errors over numbers of steps, and the order that they show."""
+
+    steps: tuple[int, ...]
+    errors: tuple[float, ...]
+    order: Order
+
+    @property
+    def slopes(self) -> tuple[float, ...]:
+        """The local orders between consecutive grids, all of them."""
+        return _slopes(self.steps, self.errors)
+
+
+def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
+    """Errors and their order; points at the end that follow none, below 1e-5, are taken as rounding."""
+    order, last = _order(steps, errors), len(errors)
+    while order.verdict is not Verdict.settled and last > 4 and errors[last - 1] < _ROUGH:
+        last -= 1
+        order = _order(steps[:last], errors[:last])
+    if order.verdict is not Verdict.settled and max(errors[-3:]) < _ROUGH / 10:
+        order = Order(None, None, order.slopes, Verdict.rounding)
+    return Curve(tuple(steps), tuple(errors), order)
+
+
+def followed(
+    on_grids: Callable[[Sequence[int]], Curve],
+    steps: Sequence[int],
+    finest: int,
+    quick: Callable[[], bool],
+) -> Curve:
+    """A curve, on finer and finer grids while its local orders move and a grid is quick to run."""
+    found = on_grids(steps)
+    while found.order.verdict is Verdict.moving and steps[-1] < finest and quick():
+        steps = (*steps, 2 * steps[-1])
+        found = on_grids(steps)
+    return found
+
+
+def _order(steps: Sequence[int], errors: Sequence[float]) -> Order:
+    pairs = list(zip(steps, errors, strict=True))
+    usable = [(n, e) for n, e in pairs if e > ROUNDING_FLOOR or not math.isfinite(e)]
+    if len(usable) < 3:
+        return Order(None, None, (), Verdict.rounding)
+    slopes = _slopes(*zip(*usable, strict=True))
+    last = usable[-3:]
+    if max(slopes[-2:]) < _STANDS_STILL or not all(math.isfinite(e) for _, e in last):
+        return Order(None, None, slopes, Verdict.standing)
+    # The limit of slopes p + b/n, where they tend to one.
+    fit = fit_exact(*zip(*usable, strict=True))
+    assert fit.order is not None
+    band = max(abs(fit.order - slope) for slope in slopes[-2:])
+    spread = 0.0 if fit.uncertainty is None else fit.uncertainty
+    agree = fit.uncertainty is not None and spread < _SAME
+    if max(band, spread) > (_WIDE if agree else _NARROW):
+        return Order(None, None, slopes, Verdict.moving)
+    return Order(fit.order, max(band, spread), slopes, Verdict.settled)
+
+
+def _slopes(steps: Sequence[float], errors: Sequence[float]) -> tuple[float, ...]:
+    pairs = itertools.pairwise(zip(steps, errors, strict=True))
+    return tuple(
+        float(np.log(a / b) / np.log(m / n)) if a > 0 and b > 0 else float("nan")
+        for (n, a), (m, b) in pairs
+    )

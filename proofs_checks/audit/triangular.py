@@ -1,0 +1,438 @@
+r"""Orders on curved data without sampling: a triangular problem on which every error is a finite sum.
+
+The state has three coordinates, and the denoiser
+
+.. math::  D_1 = a\,y_1, \qquad D_2 = g(y_1, \lambda), \qquad D_3 = y_2\,g_3(y_1),
+
+with sines :math:`g = \sin(k y_1 + b + w\lambda)`. y1 is a Gaussian chain. A sampler that is affine in the
+estimates and the noise gives y2 and y3 as sums of the estimates at its calls, with weights W that are
+found by answering one call with 1 and all others with 0:
+
+.. math::  y_2 = \sum_j W_j\,g(y_1^{(j)}) + \text{noise}, \qquad
+           \mathbb{E}\,y_3 = \sum_{j,\, i<j} W_j W_{ji}\,\mathbb{E}\,g(y_1^{(i)})\,g_3(y_1^{(j)}).
+
+Expectations of products of sines of Gaussian variables are closed. One run of the sampler finds the means
+of y1 at the calls, its response to each normal, and all W; so nothing is known of the method, and nothing is
+sampled. The last row is a run on the problem itself: what it ends at must be the sum.
+
+Errors are distances of consecutive grids: of the expectations (weak), and on one path (strong). The
+expectations' limit is compared with the exact one, by quadrature, where the SDE is known.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proofs_checks.audit.affine import (
+    Normals,
+    Recorder,
+    Rows,
+    Source,
+    require_affine,
+    require_rowwise,
+    run_rows,
+)
+from proofs_checks.audit.orders import Curve, curve, followed
+from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target, call
+
+SIGMA_MAX, SIGMA_MIN = 1.5, 0.2
+STEPS = (8, 16, 32, 64, 128, 256)
+FINEST = 1024
+_QUICK = 3.0  # processor seconds
+
+START = 1.0
+"""Of y1; y2 and y3 start at 0."""
+
+GAIN = 0.45
+"""The a of D_1."""
+
+
+@dataclass(frozen=True)
+class Sine:
+    """sin(frequency y + phase + rate lambda)."""
+
+    frequency: float
+    phase: float
+    rate: float = 0.0
+
+    def __call__(self, y: Tensor, sigma: float) -> Tensor:
+        """Of states y at a level."""
+        return torch.sin(self.frequency * y + self._shift(sigma))
+
+    def _shift(self, sigma: float) -> float:
+        return self.phase - self.rate * math.log(sigma)
+
+    def arguments(self, means: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+        """The argument at the mean, at each call."""
+        return self.frequency * means + np.array([self._shift(sigma) for sigma in levels])
+
+
+DRIVERS = (Sine(1.7, 0.4), Sine(0.8, -0.6, rate=0.9))
+"""The g of D_2, one study each."""
+
+THIRD = Sine(1.1, 0.9)
+"""The g of D_3."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What one run shows: y1 at the calls and at the end (last), and the weights of the estimates.
+
+    calls : their levels. means : (calls + 1,), of y1. response : (calls + 1, normals), of y1. edges, pieces :
+    levels of the path and how many of the normals are its pieces. weights : (calls + 1, calls), of the
+    estimate at each call in each later state. start : (calls + 1,), the weight of the initial state.
+    """
+
+    calls: tuple[float, ...]
+    means: np.ndarray
+    response: np.ndarray
+    edges: np.ndarray
+    pieces: int
+    weights: np.ndarray
+    start: np.ndarray
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Of y1 at the calls and the end."""
+        return self.response @ self.response.T
+
+    def expectations(self) -> np.ndarray:
+        """E of y1, y1^2, and for each driver of y2, y1 y2, y2^2 (without its own noise) and y3."""
+        m, c, end = self.means, self.covariance, self.weights[-1]
+        v = np.diag(c)
+        found = [m[-1], v[-1] + m[-1] ** 2]
+        for driver in DRIVERS:
+            k, theta = driver.frequency, driver.arguments(m[:-1], self.calls)
+            damping = np.exp(-0.5 * k**2 * v[:-1])
+            mean = damping * np.sin(theta)
+            with_end = m[-1] * mean + k * c[-1, :-1] * damping * np.cos(theta)
+            squares = _products(driver, theta, driver, theta, v[:-1], v[:-1], c[:-1, :-1])
+            phi = THIRD.arguments(m[:-1], self.calls)
+            chained = _products(THIRD, phi, driver, theta, v[:-1], v[:-1], c[:-1, :-1])
+            found += [
+                end @ mean,
+                end @ with_end,
+                end @ squares @ end,
+                end @ (self.weights[:-1] * chained).sum(1),
+            ]
+        return np.array(found)
+
+    def on_path(self, sigmas: Sequence[float]) -> Chain | None:
+        """The same with one draw a step put on a path; None if the noise cannot be."""
+        other = self.response[:, self.pieces :]
+        if not (other != 0).any():
+            return self
+        if self.pieces or other.shape[1] != len(sigmas) - 1:
+            return None
+        return Chain(
+            self.calls,
+            self.means,
+            self.response,
+            np.asarray(sigmas),
+            other.shape[1],
+            self.weights,
+            self.start,
+        )
+
+    def density(self, edges: np.ndarray) -> np.ndarray:
+        """The response per root of length on the pieces between finer edges, (calls + 1, pieces)."""
+        if not self.pieces:
+            return np.zeros((len(self.means), len(edges) - 1))
+        own = self.response[:, : self.pieces] / np.sqrt(-np.diff(self.edges))
+        middle = 0.5 * (edges[:-1] + edges[1:])
+        index = np.searchsorted(-self.edges, -middle) - 1
+        inside = (index >= 0) & (index < self.pieces)
+        return np.where(inside, own[:, index.clip(0, self.pieces - 1)], 0.0)
+
+    @property
+    def estimates_a_step(self) -> int:
+        """The most estimates that the way from one call's state to the next, or to the end, depends on.
+
+        The state before counts for what it holds: what is left is what the way itself uses, of this step and
+        of earlier ones.
+        """
+        most = 0
+        for before, after in itertools.pairwise(range(len(self.means))):
+            ratio = self.start[after] / self.start[before]
+            used = np.abs(self.weights[after] - ratio * self.weights[before]) > 1e-9
+            most = max(most, int(used.sum()))
+        return most
+
+
+def _products(
+    first: Sine,
+    theta: np.ndarray,
+    second: Sine,
+    phi: np.ndarray,
+    v: np.ndarray,
+    u: np.ndarray,
+    c: np.ndarray,
+) -> np.ndarray:
+    """E of products of sines at arguments with means theta and phi, variances v and u, covariances c."""
+    k, q = first.frequency, second.frequency
+    base = k**2 * v[:, None] + q**2 * u[None]
+    apart = np.exp(-0.5 * (base - 2 * k * q * c)) * np.cos(theta[:, None] - phi[None])
+    together = np.exp(-0.5 * (base + 2 * k * q * c)) * np.cos(theta[:, None] + phi[None])
+    return 0.5 * (apart - together)
+
+
+@dataclass
+class _Model:
+    """The denoiser by rows: y1 linear; y2 answered with units; the problem itself in the last row.
+
+    rows : the numbers of those that run, of a batch whose last has the number `last`. Row ``2 + j`` is
+    answered with 1 at call j. calls : the levels it was called at. states : (calls, rows, 3), of these calls.
+    """
+
+    rows: Tensor
+    last: int
+    driver: Sine
+    calls: list[float] = field(default_factory=list)
+    states: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        level = float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])
+        number = len(self.calls)
+        self.calls.append(level)
+        y = x.double()[..., 0, 0]
+        self.states.append(y.clone())
+        last = self.rows == self.last
+        unit = (self.rows == 2 + number).to(y)
+        answer = torch.zeros_like(y)
+        answer[:, 0] = GAIN * y[:, 0]
+        answer[:, 1] = torch.where(last, self.driver(y[:, 0], level), unit)
+        answer[:, 2] = torch.where(last, y[:, 1] * THIRD(y[:, 0], level), 0.0)
+        return answer[..., None, None].to(x)
+
+
+def chain(
+    target: Target,
+    sigmas: Sequence[float],
+    source: Source,
+    driver: Sine = DRIVERS[0],
+    **options: Any,
+) -> Chain:
+    """Run the sampler once on the problem, by rows.
+
+    Raises
+    ------
+    BatchDependent, NotAffine, SamplerFailure : as `affine.probe`.
+    """
+    grid = torch.tensor(sigmas, dtype=torch.float64)
+    recorder = Recorder(source)
+    # Rows 0 and 1 of the first run are those of the second: its means, and its response to the start.
+    x = torch.zeros(2, 3, 1, 1, dtype=torch.float64)
+    x[0, 0], x[1, 1] = START, 1.0
+    together = 1 if target.alone else 2
+    dry = _Model(torch.arange(together), -1, driver)
+    dry_end = call(target, dry, x[:together].clone(), grid.clone(), recorder, **options)
+    calls = len(dry.calls)
+    normals = Normals(recorder, source)
+    rows_count = 2 + max(normals.count, calls) + 1
+    start = torch.zeros(rows_count, 3, 1, 1, dtype=torch.float64)
+    start[:2], start[-1] = x, START
+    start[-1, 1:] = 0.0
+    combined = normals.combination(0, 3)
+    combined[:, 1:] = 0.0
+    unit = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+    rows = Rows(normals, start.shape, 2, unit, combined)
+    models: list[_Model] = []
+
+    def model(part: slice) -> _Model:
+        models.append(_Model(torch.arange(rows_count)[part], rows_count - 1, driver))
+        return models[-1]
+
+    ends = run_rows(target, model, start, grid, rows, **options).double()[..., 0, 0]
+    if any(found.calls != dry.calls for found in models):
+        raise NotAffine("calls the model at other levels when the states differ")
+    states = torch.cat([torch.stack(found.states) for found in models], dim=1)
+    y = torch.cat([states, ends[None]]).numpy()  # (calls + 1, rows, 3)
+    means = y[:, 0, 0]
+    first = y[-1, :together]
+    off = np.abs(dry_end.double()[..., 0, 0].numpy() - first).max() / (1 + np.abs(first).max())
+    require_rowwise(float(off), calls)
+    found = Chain(
+        calls=tuple(dry.calls),
+        means=means,
+        response=y[:, 2 : 2 + normals.count, 0],  # these start at 0, and y1 is linear
+        edges=normals.levels.values,
+        pieces=normals.pieces,
+        weights=y[:, 2 : 2 + calls, 1],
+        start=y[:, 1, 1],
+    )
+    _require_sums(found, y[:, -1], combined[:, 0].numpy(), driver)
+    return found
+
+
+def _require_sums(found: Chain, run: np.ndarray, combined: np.ndarray, driver: Sine) -> None:
+    """The run on the problem itself, (calls + 1, 3), is what the sums say."""
+    levels = found.calls
+    first = found.means + found.response @ combined
+    estimates = np.array(
+        [float(driver(torch.tensor(y), s)) for y, s in zip(run[:-1, 0], levels, strict=True)]
+    )
+    second = found.weights @ estimates
+    third = run[:-1, 1] * _values(THIRD, run[:-1, 0], levels)
+    expected = np.stack([first, second, found.weights @ third], axis=1)
+    size = 1 + np.abs(found.response).sum(1, keepdims=True)
+    require_affine(float((np.abs(expected - run) / size).max()), len(levels))
+
+
+def _values(sine: Sine, y: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    return np.array([float(sine(torch.tensor(a), s)) for a, s in zip(y, levels, strict=True)])
+
+
+def distance(first: Chain, second: Chain) -> float:
+    """The RMS distance of y1 and of the curved part of y2, for all drivers, on one path."""
+    edges = np.unique(np.concatenate([first.edges, second.edges, [SIGMA_MIN, SIGMA_MAX]]))[::-1]
+    lengths = -np.diff(edges)
+    response = np.concatenate([first.density(edges), second.density(edges)]) * np.sqrt(lengths)
+    n = len(first.means)
+    ends = response[n - 1] - response[-1]
+    total = float(ends @ ends) + float(first.means[-1] - second.means[-1]) ** 2
+    inner = np.r_[0 : n - 1, n : len(response) - 1]
+    covariance = (response @ response.T)[np.ix_(inner, inner)]
+    weights = np.concatenate([first.weights[-1], -second.weights[-1]])
+    v = np.diag(covariance)
+    for driver in DRIVERS:
+        theta = np.concatenate([driver.arguments(c.means[:-1], c.calls) for c in (first, second)])
+        total += float(
+            weights @ _products(driver, theta, driver, theta, v, v, covariance) @ weights
+        )
+    return math.sqrt(max(total, 0.0))
+
+
+def exact(eta: float) -> np.ndarray:
+    """The expectations of the solution of the SDE with this eta, by Gauss-Legendre quadrature.
+
+    As `Chain.expectations`, with the kernel of the drift for the weights and the exact y1 for the chain.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    start, end = -math.log(SIGMA_MAX), -math.log(SIGMA_MIN)
+    beta = (1 + eta) * (1 - GAIN)
+
+    def mean(at: np.ndarray) -> np.ndarray:
+        return START * np.exp(-beta * (at - start))
+
+    def variance(at: np.ndarray) -> np.ndarray:
+        # The integral of exp(power u) from the start, also for power = 0.
+        power = 2 * beta - 2
+        length = at - start
+        growth = np.exp(power * start) * (length if not power else np.expm1(power * length) / power)
+        return 2 * eta * np.exp(-2 * beta * at) * growth
+
+    def product(first: Sine, at: np.ndarray, second: Sine, before: np.ndarray) -> np.ndarray:
+        """E of first(y1) at one time and second(y1) at times before it; at : (n,), before : (n, m)."""
+        k, q = first.frequency, second.frequency
+        theta = (k * mean(at) + first.phase + first.rate * at)[:, None]
+        phi = q * mean(before) + second.phase + second.rate * before
+        base = (k**2 * variance(at))[:, None] + q**2 * variance(before)
+        c = np.exp(-beta * (at[:, None] - before)) * variance(before)
+        apart = np.exp(-0.5 * (base - 2 * k * q * c)) * np.cos(theta - phi)
+        return 0.5 * (apart - np.exp(-0.5 * (base + 2 * k * q * c)) * np.cos(theta + phi))
+
+    half = 0.5 * (end - start)
+    at = start + half * (1 + nodes)
+    outer = half * weights * (1 + eta) * np.exp(-(1 + eta) * (end - at))
+    before = start + 0.5 * (at - start)[:, None] * (1 + nodes)
+    lengths = 0.5 * (at - start)[:, None] * weights
+    inner = lengths * (1 + eta) * np.exp(-(1 + eta) * (at[:, None] - before))
+    to_end = lengths * (1 + eta) * np.exp(-(1 + eta) * (end - before))
+    last = np.array([end])
+    m, v = mean(last)[0], variance(last)[0]
+    found = [m, v + m**2]
+    for driver in DRIVERS:
+        k = driver.frequency
+        theta = k * mean(at) + driver.phase + driver.rate * at
+        damping = np.exp(-0.5 * k**2 * variance(at))
+        with_end = m * np.sin(theta) + k * np.exp(-beta * (end - at)) * variance(at) * np.cos(theta)
+        found += [
+            outer @ (damping * np.sin(theta)),
+            outer @ (damping * with_end),
+            2 * outer @ (to_end * product(driver, at, driver, before)).sum(1),
+            outer @ (inner * product(THIRD, at, driver, before)).sum(1),
+        ]
+    return np.array(found)
+
+
+class TriangularStudy:
+    """The problem on several grids: what orders a sampler has there, and which expectations it tends to."""
+
+    def __init__(
+        self,
+        target: Target,
+        source: Source,
+        steps: Sequence[int],
+        levels: Callable[[float, float, int], list[float]],
+    ) -> None:
+        self.target, self.steps = target, tuple(steps)
+        self._source, self._levels = source, levels
+        self._chains: dict[int, Chain | SamplerFailure] = {}
+        self._seconds = 0.0  # that the last chain took
+
+    def chain(self, steps: int) -> Chain:
+        """What the sampler does on a grid of that many steps."""
+        if steps not in self._chains:
+            start = time.process_time()
+            try:
+                found: Chain | SamplerFailure = chain(self.target, self._grid(steps), self._source)
+            except SamplerFailure as failure:
+                found = failure
+            self._chains[steps] = found
+            self._seconds = time.process_time() - start
+        known = self._chains[steps]
+        if isinstance(known, SamplerFailure):
+            raise known
+        return known
+
+    def _grid(self, steps: int) -> list[float]:
+        return self._levels(SIGMA_MAX, SIGMA_MIN, steps)
+
+    @cached_property
+    def weak_curve(self) -> Curve:
+        """Distances of the expectations on consecutive grids."""
+
+        def on_grids(steps: Sequence[int]) -> Curve:
+            values = [self.chain(n).expectations() for n in steps]
+            errors = [float(np.linalg.norm(a - b)) for a, b in itertools.pairwise(values)]
+            return curve(steps[:-1], errors)
+
+        return followed(on_grids, self.steps, FINEST, self._quick)
+
+    @cached_property
+    def strong_curve(self) -> Curve | None:
+        """RMS distances of consecutive grids on one path; None where no path is known."""
+        if any(self._on_path(n) is None for n in self.steps):
+            return None
+
+        def on_grids(steps: Sequence[int]) -> Curve:
+            chains = [found for n in steps if (found := self._on_path(n)) is not None]
+            return curve(steps[:-1], [distance(a, b) for a, b in itertools.pairwise(chains)])
+
+        return followed(on_grids, self.steps, FINEST, self._quick)
+
+    def _on_path(self, steps: int) -> Chain | None:
+        return self.chain(steps).on_path(self._grid(steps))
+
+    def _quick(self) -> bool:
+        usual = not self.target.costly and not self.target.alone
+        return usual and self._seconds < _QUICK
+
+    @property
+    def estimates_a_step(self) -> int:
+        """The most estimates that one step uses, of its own calls and of those before."""
+        return self.chain(self.steps[1]).estimates_a_step
+
+    def values(self) -> list[Tensor]:
+        """The expectations on each grid."""
+        return [torch.from_numpy(self.chain(n).expectations()) for n in self.steps]
