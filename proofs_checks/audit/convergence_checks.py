@@ -291,8 +291,9 @@ def limit(subject: Subject) -> Iterator[Finding]:
 
 def _limit_on_curved_data(subject: Subject, eta: float) -> Iterator[Finding]:
     """The expectations on the curved problem tend to those of the SDE that the Gaussian data show."""
-    off = [found - exact(eta) for found in subject.curved_even.values()[-4:]]
-    error, right = vanishes([torch.as_tensor(value) for value in off], share=0.02)
+    found = subject.curved_even.expectations()[-4:]
+    off = [torch.from_numpy(expectations - exact(eta)) for expectations in found]
+    error, right = vanishes(off, share=0.02)
     if not right and error > _CURVED_LAW:
         yield subject.finding(
             Severity.error,

@@ -129,6 +129,6 @@ def _order(steps: Sequence[int], errors: Sequence[float]) -> Order:
 def _slopes(steps: Sequence[float], errors: Sequence[float]) -> tuple[float, ...]:
     pairs = itertools.pairwise(zip(steps, errors, strict=True))
     return tuple(
-        float(np.log(a / b) / np.log(m / n)) if a > 0 and b > 0 else float("nan")
+        float(np.log(a / b) / np.log(m / n)) if a > 0 and 0 < b < math.inf else float("nan")
         for (n, a), (m, b) in pairs
     )

@@ -433,6 +433,6 @@ class TriangularStudy:
         """The most estimates that one step uses, of its own calls and of those before."""
         return self.chain(self.steps[1]).estimates_a_step
 
-    def values(self) -> list[Tensor]:
+    def expectations(self) -> list[np.ndarray]:
         """The expectations on each grid."""
-        return [torch.from_numpy(self.chain(n).expectations()) for n in self.steps]
+        return [self.chain(n).expectations() for n in self.steps]

@@ -11,7 +11,6 @@ import pytest
 from proofs_checks.audit.checks import run_check
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding
-from proofs_checks.audit.measure import STEPS, Measurement
 from proofs_checks.audit.protocol import Target
 from proofs_checks.audit.subject import Subject
 
@@ -19,32 +18,19 @@ Findings = Callable[..., list[Finding]]
 
 
 @functools.cache
-def _subject(
-    sampler: Callable, expect: str, options: frozenset[tuple[str, Any]], steps: tuple[int, ...]
-) -> Subject:
-    expectation = Expectation.parse(expect) if expect else Expectation()
-    subject = Subject(Target("sampler", sampler, dict(options)), expectation)
-    subject.measurement = Measurement(subject.target, steps)
-    return subject
+def _subject(sampler: Callable, options: frozenset[tuple[str, Any]]) -> Subject:
+    return Subject(Target("sampler", sampler, dict(options)))
 
 
 @pytest.fixture(scope="session")
 def findings_of() -> Findings:
-    """findings_of(sampler, check, expect, **options): what one check finds; a failure is a finding.
+    """findings_of(sampler, check, expect, **options): what one check finds; a failure is a finding."""
 
-    The audit's finest grid takes three quarters of its time and decides little: it is left out.
-    """
-
-    def findings(
-        sampler: Callable,
-        check: str,
-        expect: str = "",
-        *,
-        steps: tuple[int, ...] = STEPS[:-1],
-        **options: Any,
-    ) -> list[Finding]:
-        subject = _subject(sampler, expect, frozenset(options.items()), steps)
+    def findings(sampler: Callable, check: str, expect: str = "", **options: Any) -> list[Finding]:
+        subject = _subject(sampler, frozenset(options.items()))
+        subject.expectation = Expectation.parse(expect) if expect else Expectation()
         subject.failures.clear()
+        subject.batch_dependent = None
         return run_check(subject, check)
 
     return findings

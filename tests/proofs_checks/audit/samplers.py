@@ -282,6 +282,75 @@ def heun(run: Run, *, average: float = 0.5) -> Tensor:
     return run.to_zero(x)
 
 
+def inner_heun(node: float) -> Callable[[Run], Tensor]:
+    """EDM's two-stage family: a stage at that share of the step in sigma, and the weights of order 2."""
+
+    @ode
+    def two_stages(run: Run) -> Tensor:
+        x = run.x
+        for s, t in run.steps():
+            m = s + node * (t - s)
+            slope = (x - run.first(x, s)) / s
+            stage = x + (m - s) * slope
+            inner = (stage - run.estimate(stage, m)) / m
+            x = x + (t - s) * ((1 - 0.5 / node) * slope + 0.5 / node * inner)
+        return run.to_zero(x)
+
+    return two_stages
+
+
+@ode
+def flow_midpoint(run: Run) -> Tensor:
+    """The explicit midpoint rule in the time t of x_t = (1 - t) x_0 + t z: order 2, and 3 on Gaussians."""
+    y = run.x / (1 + run.levels[0])
+    for s, t in run.steps():
+        start, end = s / (1 + s), t / (1 + t)
+        middle = 0.5 * (start + end)
+
+        def velocity(y: Tensor, at: float, estimate: Callable[..., Tensor]) -> Tensor:
+            return (y - estimate(y / (1 - at), at / (1 - at))) / at
+
+        inner = y + (middle - start) * velocity(y, start, run.first)
+        y = y + (end - start) * velocity(inner, middle, run.estimate)
+    last = [level for level in run.levels if level > 0][-1]
+    return run.to_zero(y * (1 + last))
+
+
+@ode
+def stale_fifth(run: Run) -> Tensor:
+    """2M that makes every fifth call none, and takes the estimate before; its history is then off by one."""
+    x, known = run.x, list[tuple[float, Tensor]]()
+    for i, (s, t) in enumerate(run.steps()):
+        D = known[-1][1] if i % 5 == 4 else run.first(x, s)
+        h, slope = math.log(s / t), torch.zeros_like(D)
+        if known:
+            slope = (D - known[-1][1]) / math.log(known[-1][0] / s)
+        x = frozen(x, D + 0.5 * h * slope, s, t)
+        known.append((s, D))
+    return run.to_zero(x)
+
+
+@sde
+def rounding_noise(run: Run, *, eta: float = 0.0) -> Tensor:
+    """Euler that adds its noise and takes it away again: what is left of it is rounding."""
+    x = run.x
+    for s, t in run.steps():
+        z = 1e3 * run.noise(s, t)
+        x = (frozen(x, run.first(x, s), s, t) + z) - z
+    return run.to_zero(x)
+
+
+@sde
+def asks_for_an_empty_stretch(run: Run, *, eta: float = 1.0, weight: float = 0.0) -> Tensor:
+    """An ancestral Euler step that ends with noise of no stretch, times a weight."""
+    x = run.x
+    for s, t in run.steps():
+        d, up = ancestral(s, t, eta)
+        x = frozen(x, run.first(x, s), s, d) + up * run.noise(s, t)
+        x = x + weight * run.noise(t, t)
+    return run.to_zero(x)
+
+
 @ode
 def three_s(run: Run, *, node: float = 2 / 3) -> Tensor:
     """Exponential Runge-Kutta 3: estimates at h/3 and 2h/3. Fault: the weights of another node."""
@@ -509,6 +578,22 @@ def sign_noise(x: Tensor, extra_args: dict[str, Any]) -> NoiseSampler:
     return lambda s, t: torch.randn_like(x).sign()
 
 
+def noise_of(change: Callable[[Tensor], Tensor]) -> Callable[..., NoiseSampler]:
+    """Normals that something is done to."""
+    return lambda x, extra_args: lambda s, t: change(torch.randn_like(x))
+
+
+def repeating_noise(x: Tensor, extra_args: dict[str, Any]) -> NoiseSampler:
+    """A little of the noise of the step before."""
+    last = [torch.randn_like(x)]
+
+    def noise(s: float, t: float) -> Tensor:
+        last.append(torch.randn_like(x))
+        return 0.8 * last[-1] + 0.6 * last[-2]
+
+    return noise
+
+
 def too_wide_noise(x: Tensor, extra_args: dict[str, Any]) -> NoiseSampler:
     """Of deviation 1.01."""
     return lambda s, t: 1.01 * torch.randn_like(x)
@@ -519,6 +604,31 @@ def rows_meet(sound: Sampler, model: Any, x: Tensor, sigmas: Tensor, **keywords:
     """A little of the batch's mean is added."""
     result = sound(model, x, sigmas, **keywords)
     return result + 1e-3 * result.mean(0, keepdim=True)
+
+
+@fault
+def estimates_meet(
+    sound: Sampler, model: Any, x: Tensor, sigmas: Tensor, **keywords: Any
+) -> Tensor:
+    """Estimates are drawn to the batch's mean by a fiftieth."""
+
+    def together(*args: Any, **more: Any) -> Tensor:
+        D = model(*args, **more)
+        return D + 0.02 * (D.mean(0, keepdim=True) - D)
+
+    return sound(together, x, sigmas, **keywords)
+
+
+@fault
+def clamped(sound: Sampler, model: Any, x: Tensor, sigmas: Tensor, **keywords: Any) -> Tensor:
+    """Estimates are kept in [-1, 1]."""
+    return sound(lambda *a, **k: model(*a, **k).clamp(-1, 1), x, sigmas, **keywords)
+
+
+@fault
+def half_levels(sound: Sampler, model: Any, x: Tensor, sigmas: Tensor, **keywords: Any) -> Tensor:
+    """Levels are kept in half precision."""
+    return sound(model, x, sigmas.half().to(sigmas), **keywords)
 
 
 @fault
