@@ -1,13 +1,17 @@
 """Chapter "The audit": what rows of a batch tell of a sampler, and the order of ancestral steps."""
 
+import itertools
+
 import sympy as sp
 import torch
 from torch import Tensor
 
 from proofs_checks.audit.affine import LinearModel, Source, probe
+from proofs_checks.audit.grids import even
 from proofs_checks.audit.measure import MEANS, VARIANCES, Measurement, grid
 from proofs_checks.audit.protocol import Target
 from proofs_checks.audit.targets import find_target
+from proofs_checks.audit.triangular import TriangularStudy, exact
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from seeds_theory import make_plan
 from seeds_theory.exact import GAUSSIAN, eta, lam_s, lam_t, variance
@@ -137,3 +141,110 @@ def _reseeded(model: LinearModel, x: Tensor, sigmas: Tensor) -> Tensor:
 def _() -> Evidence:
     found = probe(Target("reseeded", _reseeded), MEANS, VARIANCES, grid(1), Source.OWN)
     return measure(float(found.noise_variance[0]), 0.0, 4.0, 1e-12, "variance of the sum")
+
+
+_x, _y, _k, _q, _theta, _phi = sp.symbols("x y k q theta phi", real=True)
+_v, _u = sp.symbols("v u", positive=True)
+_cov = sp.Symbol("c_xy", real=True)
+
+
+def _characteristic(variance_of: sp.Expr) -> sp.Expr:
+    """E exp(i X) of a Gaussian of mean 0, from its density."""
+    density = sp.exp(-(_x**2) / (2 * _v)) / sp.sqrt(2 * sp.pi * _v)
+    whole = sp.integrate(density * sp.cos(_x), (_x, -sp.oo, sp.oo))
+    return sp.simplify(whole).subs(_v, variance_of)
+
+
+@claim(
+    "audit-curved-sines",
+    r"For Gaussian $X, Y$ of mean 0, variances $v, u$ and covariance $c$: "
+    r"$\mathbb{E} \sin(kX + \theta) = e^{-k^2 v/2} \sin\theta$, and "
+    r"$2 \sin(kX + \theta) \sin(qY + \varphi)$ is a difference of two cosines, of $kX - qY$ and $kX + qY$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    one = sp.expand_trig(sp.sin(_k * _x + _theta)).subs(
+        sp.cos(_k * _x), _characteristic(_k**2 * _v)
+    )
+    one = one.subs(sp.sin(_k * _x), 0)  # odd
+    product = (sp.cos(_theta - _phi + _x) - sp.cos(_theta + _phi + _y)) / 2
+    both = sp.sin(_theta + (_x + _y) / 2) * sp.sin(_phi + (_y - _x) / 2)
+    return prove(
+        [
+            (one, sp.exp(-(_k**2) * _v / 2) * sp.sin(_theta)),
+            (sp.expand_trig(sp.expand(product - both)).simplify(), sp.Integer(0)),
+        ],
+        "the characteristic function by integration, and the product of sines by angles x and y",
+    )
+
+
+@claim(
+    "audit-curved-exact",
+    r"The sums of seeds-4s at $\eta = 1$ on the curved problem, extrapolated from 32 and 64 steps, are the "
+    r"expectations of the SDE's solution.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    study = TriangularStudy(find_target("seeds-4s"), Source.OWN, (32, 64), even)
+    coarse, fine = study.expectations()
+    off = abs(fine + (fine - coarse) / 7 - exact(1.0)).max()
+    return measure_at_most([float(off)], 1e-7, "largest difference of ten expectations")
+
+
+@claim(
+    "audit-calls-bound",
+    r"$e^{\kappa(a-1)h}$, the solution over a step for the estimate $D = a y$, has $(\kappa h)^{s+1}/(s+1)!$ as "
+    r"the leading term of its coefficient of $a^{s+1}$, $s = 1, \dots, 6$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    a, kappa = sp.symbols("a kappa", positive=True)
+    solution = sp.exp(kappa * (a - 1) * _h)
+    identities = []
+    for s in range(1, 7):
+        missed = sp.diff(solution, a, s + 1).subs(a, 0) / sp.factorial(s + 1)
+        leading = sp.limit(missed / _h ** (s + 1), _h, 0)
+        identities.append((leading, kappa ** (s + 1) / sp.factorial(s + 1)))
+    return prove(identities, "by differentiating in a, for symbolic kappa")
+
+
+def _flow_midpoint(model: LinearModel, x: Tensor, sigmas: Tensor) -> Tensor:
+    """The explicit midpoint rule in the time of x_t = (1 - t) x_0 + t z, two calls a step."""
+    times = sigmas / (1 + sigmas)
+    y = x * (1 - times[0])
+
+    def velocity(y: Tensor, t: Tensor) -> Tensor:
+        return (y - model(y / (1 - t), t / (1 - t) * y.new_ones(len(y)))) / t
+
+    for t, r in itertools.pairwise(times):
+        middle = 0.5 * (t + r)
+        inner = y + (middle - t) * velocity(y, t)
+        y = y + (r - t) * velocity(inner, middle)
+    return y / (1 - times[-1])
+
+
+@claim(
+    "audit-accident-gaussian",
+    r"The explicit midpoint rule in the time of a rectified flow, two calls a step, shows order 3 on "
+    r"Gaussian data of five variances at once.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    found = Measurement(Target("midpoint", _flow_midpoint), (64, 128, 256, 512)).weak_curve.order
+    return measure(found.value, found.uncertainty or 0.0, 3, 0.05, "relative W2 error, equal steps")
+
+
+@claim(
+    "audit-accident-curved",
+    r"On the curved problem the explicit midpoint rule in the time of a rectified flow has order 2.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    study = TriangularStudy(Target("midpoint", _flow_midpoint), Source.OWN, (16, 32, 64, 128), even)
+    found = study.weak_curve.order
+    return measure(found.value, found.uncertainty or 0.0, 2, 0.05, "expectations, equal steps")
