@@ -52,7 +52,8 @@ class Algorithm:
     ----------
     what : what it is, in the book's terms.
     calls : model calls a step, or words where that is no number.
-    limit : ``ODE``, ``SDE, eta = ...``, ``SDE, eta varies`` or ``none``, as the options of these names have it.
+    limit : ``ODE``, ``SDE, eta = ...``, other words after ``SDE, eta``, ``law only`` where single paths have no
+        limit, or ``none`` where the law is not the data's; with these names' own options.
     noise : one of `NOISES`.
     names : by host; a name belongs to one algorithm of a host.
     targets : the audit's names of it; the survey's record has their figures.
@@ -114,14 +115,17 @@ def read_sampler_names(path: Path) -> SamplerNames:
 
     Raises
     ------
-    ParameterError : no TOML, a key that is missing or unknown, a value of another kind, a name that is there twice.
+    ParameterError : no TOML, a key that is missing or unknown, a value of another kind, a name that is there
+        twice.
     UnknownNameError : a host, a kind of noise or a sampler of this library that there is not.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ParameterError(f"{path} is no TOML: {error}") from None
-    _require_keys(content, {"hosts", "algorithm", "grid"}, {"hosts", "algorithm", "grid"}, str(path))
+    _require_keys(
+        content, {"hosts", "algorithm", "grid"}, {"hosts", "algorithm", "grid"}, str(path)
+    )
     hosts = {key: _parsed(Host, table, f"host {key}") for key, table in content["hosts"].items()}
     return SamplerNames(
         hosts,
@@ -186,4 +190,6 @@ def _pairs(things: Sequence[Algorithm] | Sequence[Grid]) -> Iterator[tuple[str, 
 def _require_once(names: Iterator[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ParameterError(f"a name of a host stands for one thing; there twice: {', '.join(twice)}")
+        raise ParameterError(
+            f"a name of a host stands for one thing; there twice: {', '.join(twice)}"
+        )
