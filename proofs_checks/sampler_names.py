@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,8 +52,8 @@ class Algorithm:
     ----------
     what : what it is, in the book's terms.
     calls : model calls a step, or words where that is no number.
-    limit : ``ODE``, ``SDE, eta = ...``, other words after ``SDE, eta``, ``law only`` where single paths have no
-        limit, or ``none`` where the law is not the data's; with these names' own options.
+    limit : with these names' own options ``ODE``, ``SDE, eta = 1`` or other words after ``SDE, eta``; or
+        ``law only`` where single paths have no limit, ``none`` where the law is not that of the data.
     noise : one of `NOISES`.
     names : by host; a name belongs to one algorithm of a host.
     targets : the audit's names of it; the survey's record has their figures.
@@ -91,23 +91,33 @@ class Grid:
 
 @dataclass(frozen=True)
 class SamplerNames:
-    """The whole file: hosts by key, algorithms and grids in their order."""
+    """The whole file: hosts by key, algorithms and grids in order, and names that were not examined."""
 
     hosts: Mapping[str, Host]
     algorithms: tuple[Algorithm, ...]
     grids: tuple[Grid, ...]
+    not_examined: Names
 
     def __post_init__(self) -> None:
-        for things in (self.algorithms, self.grids):
-            for thing in things:
-                for host in thing.names:
-                    if host not in self.hosts:
-                        raise unknown("host", host, self.hosts)
-            _require_once(f"{self.hosts[host].title}: {name}" for host, name in _pairs(things))
+        samplers = [*(algorithm.names for algorithm in self.algorithms), self.not_examined]
+        for listed in (samplers, [grid.names for grid in self.grids]):
+            self._require_once(list(_pairs(listed)))
 
     def pairs(self) -> list[tuple[str, str]]:
-        """The host and the name of every name of a sampler."""
-        return list(_pairs(self.algorithms))
+        """The host and the name of every name of an algorithm."""
+        return list(_pairs(algorithm.names for algorithm in self.algorithms))
+
+    def _require_once(self, pairs: Sequence[tuple[str, str]]) -> None:
+        for host, _ in pairs:
+            if host not in self.hosts:
+                raise unknown("host", host, self.hosts)
+        twice = [
+            f"{self.hosts[h].title}: {name}" for (h, name), n in Counter(pairs).items() if n > 1
+        ]
+        if twice:
+            raise ParameterError(
+                f"a name of a host stands for one thing; there twice: {', '.join(twice)}"
+            )
 
 
 def read_sampler_names(path: Path) -> SamplerNames:
@@ -123,14 +133,14 @@ def read_sampler_names(path: Path) -> SamplerNames:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ParameterError(f"{path} is no TOML: {error}") from None
-    _require_keys(
-        content, {"hosts", "algorithm", "grid"}, {"hosts", "algorithm", "grid"}, str(path)
-    )
+    required = {"hosts", "algorithm", "grid"}
+    _require_keys(content, required, {*required, "not_examined"}, str(path))
     hosts = {key: _parsed(Host, table, f"host {key}") for key, table in content["hosts"].items()}
     return SamplerNames(
         hosts,
         tuple(_parsed(Algorithm, table, _title(table)) for table in content["algorithm"]),
         tuple(_parsed(Grid, table, _title(table)) for table in content["grid"]),
+        _names(content.get("not_examined", {}), "not_examined"),
     )
 
 
@@ -147,12 +157,16 @@ def _parsed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
 
 def _value(key: str, value: Any, where: str) -> Any:
     if key == "names" and isinstance(value, dict) and value:
-        return {host: _texts(names, f"{where}, {host}") for host, names in value.items()}
+        return _names(value, where)
     if key in ("targets", "same", "nearest", "reports"):
         return _texts(value, f"{where}, {key}")
     if key == "calls" and isinstance(value, int) and not isinstance(value, bool):
         return value
     return _text(value, f"{where}, {key}")
+
+
+def _names(table: dict[str, Any], where: str) -> Names:
+    return {host: _texts(names, f"{where}, {host}") for host, names in table.items()}
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
@@ -181,15 +195,7 @@ def _require_keys(table: Any, required: set[str], known: set[str], where: str) -
             )
 
 
-def _pairs(things: Sequence[Algorithm] | Sequence[Grid]) -> Iterator[tuple[str, str]]:
-    for thing in things:
-        for host, names in thing.names.items():
-            yield from ((host, name) for name in names)
-
-
-def _require_once(names: Iterator[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ParameterError(
-            f"a name of a host stands for one thing; there twice: {', '.join(twice)}"
-        )
+def _pairs(listed: Iterable[Names]) -> Iterator[tuple[str, str]]:
+    for names in listed:
+        for host, of_host in names.items():
+            yield from ((host, name) for name in of_host)
