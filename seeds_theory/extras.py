@@ -19,6 +19,7 @@ EXTRAS = {
     "typer": "commands",
     "rich": "commands",
     "tqdm": "commands",
+    "psutil": "commands",
     "safetensors": "checkpoints",
     "filelock": "checkpoints",
     "PIL": "checkpoints",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,14 @@ from typing import Any
 def finite(value: float | None) -> float | None:
     """The value, or None if it is none that JSON can hold."""
     return value if value is not None and math.isfinite(value) else None
+
+
+_FIGURE = re.compile(r"[-+]?\d[\d.]*(e[-+]?\d+)?")
+
+
+def without_figures(text: str) -> str:
+    """A text with # for each number: what differs in figures only is of one kind."""
+    return _FIGURE.sub("#", text)
 
 
 class Severity(StrEnum):

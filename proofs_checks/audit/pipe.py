@@ -19,7 +19,7 @@ from torch import Tensor
 
 from proofs_checks.audit.measure import grid
 from proofs_checks.audit.peers import at_level
-from proofs_checks.audit.protocol import Model, NoiseSampler, SamplerFailure
+from proofs_checks.audit.protocol import Model, NoiseSampler, Refused, SamplerFailure
 from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal
 from seeds_theory.errors import ParameterError
 
@@ -71,14 +71,17 @@ class PipeSampler:
 
         Raises
         ------
-        SamplerFailure : it says that it cannot, or did something else than sample.
+        Refused : it says that it cannot, before it has asked for anything.
+        SamplerFailure : it did something else than sample.
         """
         answers = _Answers(model, x, extra_args, noise_sampler)
         options = dict(self.options) if eta is None else {**self.options, "eta": eta}
         try:
             result = self.program.run(_flat(x.double()), sigmas.double().tolist(), options, answers)
         except ProgramError as error:
-            raise SamplerFailure(f"the program {error}") from None
+            early = isinstance(error, Refusal) and not error.late
+            failure = Refused if early else SamplerFailure
+            raise failure(f"the program {error}") from None
         return answers.states(result)
 
 

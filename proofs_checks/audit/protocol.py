@@ -12,21 +12,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import re
-import signal
 import sys
-import threading
-import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from proofs_checks.audit.draws import RefusedDraw, UnansweredDraw, intercepted_draws
+from proofs_checks.audit.findings import without_figures
+from proofs_checks.audit.limits import TimeUp, time_limit
+from proofs_checks.audit.raising import is_deliberate, place
 from seeds_theory.baselines.run import Declared
 from seeds_theory.errors import ParameterError
 
@@ -34,8 +31,6 @@ Sampler = Callable[..., Tensor]
 NoiseSampler = Callable[[Any, Any], Tensor]
 Model = Callable[..., Tensor]
 
-_FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
-_NOT_OF_A_SAMPLER = tuple(Path(file).parent for file in (__file__, torch.__file__))
 _SECONDS, _COSTLY_SECONDS = 30.0, 120.0
 _ALWAYS_GIVEN = ("extra_args", "callback", "disable")
 _NO_OPTIONS = ("model", "x", "sigmas", "noise_sampler", *_ALWAYS_GIVEN)
@@ -47,19 +42,15 @@ class SamplerFailure(Exception):
     @property
     def kind(self) -> str:
         """Its class and its text without figures: failures of one kind are told once."""
-        return f"{type(self).__name__}: {_FIGURE.sub('#', str(self))}"
+        return f"{type(self).__name__}: {without_figures(str(self))}"
 
 
 class NotAffine(SamplerFailure):
     """A sampler that may be sound, but is not affine in state and normal noise: it has no exact errors."""
 
 
-class TimeUp(BaseException):
-    """Raised in a sampler that takes too long.
-
-    No Exception, as many samplers catch those; a bare except catches it too, therefore it is raised again
-    every second.
-    """
+class Refused(SamplerFailure):
+    """A run that a sampler says it does not make; a crash is none."""
 
 
 def refuse_protocol_names(name: str, options: Mapping[str, Any]) -> None:
@@ -165,12 +156,13 @@ def call(
 ) -> Tensor:
     """Run a sampler once, with all its normals answered by `noise`; torch is seeded with `seed`.
 
-    What it prints goes to stderr, where it does not mix with a report. It may take 30 `seconds`, a costly
-    target 120, unless another limit is given.
+    What it prints goes to stderr, where it does not mix with a report. It may take 30 `seconds` of the
+    processor, a costly target 120, unless another limit is given; by the clock ten times as many.
 
     Raises
     ------
     SamplerFailure : it raised, took longer than `seconds`, or returned something that is not states.
+    Refused : it raised an error of its own, on purpose.
     NotAffine : it draws what no noise can answer.
     """
     keywords: dict[str, Any] = {"disable": True, "callback": callback, "extra_args": extra_args}
@@ -208,54 +200,18 @@ def _guarded(run: Callable[[], object], seconds: float) -> object:
             return run()
     except SamplerFailure:
         raise
-    except TimeUp:
-        raise SamplerFailure(f"does not return within {seconds:g} s") from None
+    except TimeUp as limit:
+        raise SamplerFailure(f"does not return within {limit}") from None
     except UnansweredDraw as refusal:
         raise NotAffine(str(refusal)) from None
     except RefusedDraw as refusal:
         raise SamplerFailure(str(refusal)) from None
     except (Exception, SystemExit) as error:
-        raise SamplerFailure(f"raises {summary(error)} ({_place(error)})") from error
+        failure = Refused if is_deliberate(error) else SamplerFailure
+        raise failure(f"raises {summary(error)} ({place(error)})") from error
 
 
 def summary(error: BaseException) -> str:
     """The class of an error and the first line of its text."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-
-
-def _place(error: BaseException) -> str:
-    """Where the sampler's own code was when it failed: the last line that is neither torch's nor ours."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not any(map(Path(f.filename).is_relative_to, _NOT_OF_A_SAMPLER))]
-    last = (own or frames)[-1]
-    return f"{last.name}, line {last.lineno}"
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeUp` after that many seconds; an alarm that was set before still rings.
-
-    There is no limit on Windows and outside the main thread, where no alarm can be set.
-    """
-    if (
-        not hasattr(signal, "setitimer")
-        or threading.current_thread() is not threading.main_thread()
-    ):
-        yield
-        return
-
-    def ring(*_: Any) -> None:
-        raise TimeUp
-
-    before = signal.signal(signal.SIGALRM, ring)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        if left:
-            due = max(left - (time.monotonic() - start), 1e-3)
-            signal.setitimer(signal.ITIMER_REAL, due, interval)

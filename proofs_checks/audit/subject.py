@@ -142,8 +142,7 @@ class Subject:
     @property
     def grave(self) -> Severity:
         """How bad it is that an order cannot be told: an error where the user expects one."""
-        expected = self.expectation != Expectation()
-        return Severity.error if expected else Severity.warning
+        return Severity.error if self.expectation.has_orders else Severity.warning
 
     def finding(
         self, severity: Severity, expected: str, found: str, figure: float | None = None

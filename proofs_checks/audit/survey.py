@@ -7,7 +7,6 @@ the libraries are installed and the record is of other versions of them or of th
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
@@ -52,7 +51,7 @@ SCRIPTS = Path(__file__).parents[2] / "book" / "_static" / "reports"
 
 @dataclass(frozen=True)
 class Entry:
-    """A sampler in the survey, and the order its own name or options claim, if any."""
+    """A sampler in the survey, and what its own name, options or documentation claim, if anything."""
 
     target: str
     claims: Expectation | None = None
@@ -338,8 +337,7 @@ def make(path: Path, *, jobs: int = 2, progress: bool = False) -> dict[str, Any]
 
 
 def _row(entry: Entry, report: Report) -> dict[str, Any]:
-    claims = {} if entry.claims is None else dataclasses.asdict(entry.claims)
-    claimed = {kind: order for kind, order in claims.items() if order is not None}
+    claimed = entry.claims.said if entry.claims else {}
     return {"library": entry.library, "claims": claimed, **report.to_json()}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proofs_checks.audit.protocol import TimeUp, time_limit
+from proofs_checks.audit.limits import TimeUp, time_limit
 from proofs_checks.pipe import NoiseRequest, Program, ProgramError, Refusal, ended_by_signals
 from seeds_theory.errors import ParameterError
 

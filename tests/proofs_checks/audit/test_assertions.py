@@ -145,16 +145,23 @@ def test_a_failure_on_the_way_leaves_the_other_checks(monkeypatch: pytest.Monkey
         "weak=2,",
         "weak=nan",
         "weak=-1",
+        "zero=1",
+        "one_step",
+        "zero,zero",
     ],
 )
 def test_expectations_that_cannot_be_read(text: str) -> None:
-    with pytest.raises(ParameterError, match=r"weak=2,strong=1 or ode=3; got"):
+    with pytest.raises(ParameterError, match=r"weak=2,strong=1 or ode=3, .* got"):
         Expectation.parse(text)
 
 
 def test_expectations_that_can() -> None:
     assert Expectation.parse("weak=2, strong=1") == Expectation(weak=2.0, strong=1.0)
     assert Expectation.parse("ode=3") == Expectation(ode=3.0)
+    both = Expectation.parse("zero, ode=3, one-step")
+    assert both == Expectation(ode=3.0, zero=True, one_step=True)
+    assert both.said == {"ode": 3.0, "zero": True, "one_step": True}
+    assert both.has_orders and not Expectation(zero=True).has_orders
 
 
 def test_a_finding_says_how_to_see_it_again() -> None:

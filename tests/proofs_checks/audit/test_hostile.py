@@ -22,14 +22,9 @@ from proofs_checks.audit.affine import AffineMap, Source, probe
 from proofs_checks.audit.checks import run_check
 from proofs_checks.audit.curved import curved_study
 from proofs_checks.audit.draws import RefusedDraw, UnansweredDraw, intercepted_draws
+from proofs_checks.audit.limits import TimeUp, time_limit
 from proofs_checks.audit.measure import MEANS, VARIANCES, grid
-from proofs_checks.audit.protocol import (
-    NotAffine,
-    SamplerFailure,
-    Target,
-    TimeUp,
-    time_limit,
-)
+from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target
 from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.targets import find_target
 from seeds_theory.errors import ParameterError, UnknownNameError

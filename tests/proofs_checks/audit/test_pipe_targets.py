@@ -126,7 +126,7 @@ def test_a_failure_in_the_middle_is_a_finding_and_the_next_run_begins_anew(
 
 def test_a_program_that_hangs_is_ended_by_the_audit(target: Callable[..., Target]) -> None:
     hangs = target(("    for s, t", "    while len(x) > 1:\n        pass\n    for s, t"))
-    with pytest.raises(Exception, match=r"does not return within 0.5 s"):
+    with pytest.raises(Exception, match=r"does not return within 0.5 s of the processor"):
         call(
             hangs,
             LinearModel(MEANS, VARIANCES),
