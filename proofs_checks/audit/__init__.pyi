@@ -1,10 +1,15 @@
 from proofs_checks.audit.assertions import assert_order as assert_order
+from proofs_checks.audit.baseline import Baseline as Baseline
 from proofs_checks.audit.checks import CHECKS as CHECKS
 from proofs_checks.audit.checks import audit as audit
 from proofs_checks.audit.checks import check as check
+from proofs_checks.audit.comparison import Comparison as Comparison
+from proofs_checks.audit.comparison import compare as compare
 from proofs_checks.audit.expectation import Expectation as Expectation
 from proofs_checks.audit.findings import Finding as Finding
 from proofs_checks.audit.findings import Severity as Severity
+from proofs_checks.audit.gate import Verdict as Verdict
+from proofs_checks.audit.gate import judge as judge
 from proofs_checks.audit.report import Report as Report
 from proofs_checks.audit.report import figure as figure
 from proofs_checks.audit.report import render as render

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -13,12 +15,12 @@ from proofs_checks.audit import convergence_checks as convergence
 from proofs_checks.audit.affine import BatchDependent
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.names import require_check_names
 from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure, Target
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.targets import find_target
 from proofs_checks.pipe import ended_by_signals
-from seeds_theory.errors import unknown
 from seeds_theory.processes import in_processes
 
 T = TypeVar("T")
@@ -61,6 +63,7 @@ def audit(
     sampler: str | Sampler,
     *,
     expect: Expectation | None = None,
+    skip: Sequence[str] = (),
     **options: Any,
 ) -> Report:
     """Audit a sampler: a name as `seeds-audit` takes it, or a function with the k-diffusion signature.
@@ -68,45 +71,49 @@ def audit(
     Parameters
     ----------
     sampler : runs unmodified, with its noise injected or its draws intercepted.
-    expect : orders; one that is lower is an error.
+    expect : orders, one that is lower is an error; and grids that it takes.
+    skip : the ids of checks that are not to run.
     options : keyword arguments for every call of a function.
 
     Raises
     ------
-    UnknownNameError, ParameterError : no such target, or not a sampler.
+    UnknownNameError, ParameterError : no such target, not a sampler, no such check, or one that decides
+        what is expected.
     """
+    (expect or Expectation()).require_checked(skip)
     subject = _subject(sampler, expect, options)
     findings: list[Finding] = []
-    for name in CHECKS:
+    for name in (name for name in CHECKS if name not in skip):
         findings.extend(run_check(subject, name))
         if name == "runs" and subject.failures:  # nothing else can be told
-            return Report(subject.target.name, findings=tuple(findings))
-    return _report(subject, tuple(findings))
+            return Report(subject.target.name, findings=tuple(findings), skipped=tuple(skip))
+    return dataclasses.replace(_report(subject, tuple(findings)), skipped=tuple(skip))
 
 
 def audit_all(
     names: Sequence[str],
     expectations: Sequence[Expectation | None],
     *,
+    skip: Sequence[str] = (),
     jobs: int = 1,
     progress: bool = False,
 ) -> list[Report]:
     """Audit samplers by name, on that many processes."""
     pairs = list(zip(names, expectations, strict=True))
-    return in_processes(_audit_by_name, pairs, jobs=jobs, label="samplers", progress=progress)
+    run = partial(_audit_by_name, skip=tuple(skip))
+    return in_processes(run, pairs, jobs=jobs, label="samplers", progress=progress)
 
 
-def _audit_by_name(pair: tuple[str, Expectation | None]) -> Report:
+def _audit_by_name(pair: tuple[str, Expectation | None], skip: tuple[str, ...]) -> Report:
     with ended_by_signals():  # in a process of its own
-        return audit(pair[0], expect=pair[1])
+        return audit(pair[0], expect=pair[1], skip=skip)
 
 
 def check(
     sampler: str | Sampler, name: str, *, expect: Expectation | None = None, **options: Any
 ) -> list[Finding]:
     """The findings of one check, by its id."""
-    if name not in CHECKS:
-        raise unknown("check", name, CHECKS)
+    require_check_names([name])
     return run_check(_subject(sampler, expect, options), name)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from proofs_checks.audit.baseline import Baseline
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Severity
-from proofs_checks.audit.names import LIBRARIES, require_target_name
+from proofs_checks.audit.names import CHECK_NAMES, LIBRARIES, require_target_name
 from seeds_theory.catalogue import SAMPLER_NAMES
 from seeds_theory.command import (
     one_of,
@@ -21,6 +22,10 @@ from seeds_theory.command import (
     write_json,
 )
 from seeds_theory.errors import ParameterError, SeedsError
+
+if TYPE_CHECKING:
+    from proofs_checks.audit.gate import Verdict
+    from proofs_checks.audit.report import Report
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -38,14 +43,41 @@ def seeds_audit(
     expect: Annotated[
         str | None,
         typer.Option(
-            metavar="ORDERS", help="As weak=2,strong=1 or ode=3: a lower one is an error."
+            metavar="CLAIMS",
+            help="As weak=2,strong=1 or ode=3: a lower order is an error. With zero and one-step, so is "
+            "to refuse a grid that ends at 0, or has one step or two.",
         ),
     ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="A check that does not run; may be given again.",
+            autocompletion=one_of(CHECK_NAMES),
+        ),
+    ] = None,
+    accept: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What --json wrote before: findings in it do not fail."),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Set two versions side by side: fail if the second is worse."
+        ),
+    ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a plot: .png, .svg or .pdf.")
+    ] = None,
+    markdown_file: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="Write a table for a pull request."),
+    ] = None,
+    badge_file: Annotated[
+        Path | None, typer.Option("--badge", metavar="FILE", help="Write a badge, .svg.")
     ] = None,
     fail_on: Annotated[
         Severity, typer.Option(help="Exit with 1 if there is a finding this bad or worse.")
@@ -57,7 +89,8 @@ def seeds_audit(
 
     It runs unmodified, on Gaussian data, where its errors are exact and take no sampling, and on a mixture.
 
-    Exit status: 0 no finding as bad as --fail-on, 1 findings, 2 a wrong call.
+    Exit status: 0 it passes; 1 a finding as bad as --fail-on that is not accepted, or a second version that
+    is worse; 2 a wrong call.
 
     Example: [bold]seeds-audit k_diffusion.sampling:sample_dpmpp_sde seeds-2 --plot audit.png[/bold]
     """
@@ -66,28 +99,102 @@ def seeds_audit(
         return
     if not targets:
         raise ParameterError("name one or more samplers; see --list and --help")
-    expectation = Expectation.parse(expect) if expect else None
-    require_writable(json_file, plot)
+    expectation = Expectation.parse(expect) if expect else Expectation()
+    skipped = tuple(dict.fromkeys(skip or ()))
+    expectation.require_checked(skipped)
+    require_writable(json_file, plot, markdown_file, badge_file)
     require_picture(plot)
+    if badge_file and badge_file.suffix != ".svg":
+        raise ParameterError(f"a badge is a .svg file; got {badge_file}")
+    if compare and (len(targets) != 2 or accept or markdown_file or badge_file):
+        raise ParameterError("--compare takes two samplers, and goes with --json and --plot")
     for name in targets:
         require_target_name(name)
-    from proofs_checks.audit.checks import audit_all
-    from proofs_checks.audit.report import figure, render
-    from proofs_checks.audit.targets import find_target
+    baseline = Baseline.read(accept) if accept else None
     from proofs_checks.pipe import ended_by_signals
 
-    show = sys.stderr.isatty()
     with ended_by_signals():
-        for name in targets:
-            find_target(name)  # a wrong one ends here, not after the work on the right ones
-        reports = audit_all(targets, [expectation] * len(targets), jobs=jobs, progress=show)
-    Console(stderr=json_file == "-").print(render(reports), end="")
+        _require_targets(targets)
+        if compare:
+            passes, reports = _compare(targets, expectation, skipped, fail_on, json_file, jobs)
+        else:
+            verdicts = _audit(targets, expectation, skipped, fail_on, baseline, json_file, jobs)
+            passes = all(verdict.passes for verdict in verdicts)
+            reports = [verdict.report for verdict in verdicts]
+            if markdown_file:
+                from proofs_checks.audit.markdown import markdown
+
+                markdown_file.write_text(markdown(verdicts), encoding="utf-8")
+            if badge_file:
+                from proofs_checks.audit.badge import badge
+
+                badge_file.write_text(badge(verdicts, fail_on, expectation), encoding="utf-8")
+    if plot:
+        from proofs_checks.audit.report import figure
+
+        figure(reports).savefig(plot)
+    if not passes:
+        raise typer.Exit(1)
+
+
+def _require_targets(targets: list[str]) -> None:
+    """A wrong target ends the command here, and not after the work on the right ones."""
+    from proofs_checks.audit.targets import find_target
+
+    for name in targets:
+        find_target(name)
+
+
+def _audit(
+    targets: list[str],
+    expectation: Expectation,
+    skip: tuple[str, ...],
+    fail_on: Severity,
+    baseline: Baseline | None,
+    json_file: str | None,
+    jobs: int,
+) -> list[Verdict]:
+    """Audit the samplers, and print and write what was found."""
+    from proofs_checks.audit.checks import audit_all
+    from proofs_checks.audit.gate import judge, listed
+    from proofs_checks.audit.report import render
+
+    expectations = [expectation] * len(targets)
+    show = sys.stderr.isatty()
+    reports = audit_all(targets, expectations, skip=skip, jobs=jobs, progress=show)
+    verdicts = [judge(report, fail_on, baseline) for report in reports]
+    console = Console(stderr=json_file == "-")
+    console.print(render(reports), end="")
+    if baseline:
+        console.print(listed(verdicts), end="", highlight=False, markup=False)
     if json_file:
         write_json([report.to_json() for report in reports], json_file)
-    if plot:
-        figure(reports).savefig(plot)
-    if any(report.above(fail_on) for report in reports):
-        raise typer.Exit(1)
+    return verdicts
+
+
+def _compare(
+    targets: list[str],
+    expectation: Expectation,
+    skip: tuple[str, ...],
+    fail_on: Severity,
+    json_file: str | None,
+    jobs: int,
+) -> tuple[bool, list[Report]]:
+    """Compare two samplers, and print and write what was found."""
+    from proofs_checks.audit.comparison import compare
+
+    first, second = targets
+    show = sys.stderr.isatty()
+    comparison = compare(
+        first, second, expect=expectation, skip=skip, fail_on=fail_on, jobs=jobs, progress=show
+    )
+    console = Console(stderr=json_file == "-")
+    console.print(comparison.table())
+    for line in comparison.lines():
+        console.print(line, highlight=False, markup=False)
+    if json_file:
+        write_json(comparison.to_json(), json_file)
+    return not comparison.worse, list(comparison.reports)
 
 
 def _list(console: Console) -> None:

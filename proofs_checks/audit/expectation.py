@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from proofs_checks.audit.names import require_check_names
 from seeds_theory.errors import ParameterError
 
 _ORDERS = {"weak": "weak", "strong": "strong", "ode": "ode"}
 _GRIDS = {"zero": "zero", "one-step": "one_step"}
 """Words of `Expectation.parse`, those with a number and those without, and the fields that they set."""
+
+_DECIDED_BY = {
+    "weak": ("weak-order",),
+    "ode": ("weak-order",),
+    "strong": ("strong-order",),
+    "zero": ("short-grids", "grid-to-zero"),
+    "one_step": ("short-grids",),
+}
+"""The fields, and the checks without which nobody looks at them."""
+
+_ALWAYS = ("runs", "batch")
+"""Checks that everything else rests on."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +72,26 @@ class Expectation:
     def has_orders(self) -> bool:
         """Whether an order is expected."""
         return any(name in self.said for name in _ORDERS.values())
+
+    def require_checked(self, skip: Collection[str]) -> None:
+        """The checks to skip are known, and none of them decides what is expected.
+
+        Raises
+        ------
+        UnknownNameError : no such check; lists all.
+        ParameterError : an expectation would pass unseen, or figures would be no figures of the sampler.
+        """
+        require_check_names(skip)
+        for check in _ALWAYS:
+            if check in skip:
+                raise ParameterError(
+                    f"{check} always runs, as all that is measured rests on it: accept what it finds, with a "
+                    "record of known findings"
+                )
+        for field in self.said:
+            for check in _DECIDED_BY[field]:
+                if check in skip:
+                    raise ParameterError(
+                        f"{check} decides whether the expected {field.replace('_', '-')!r} holds: leave out "
+                        "the one or the other"
+                    )

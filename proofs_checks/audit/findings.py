@@ -14,12 +14,17 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-_FIGURE = re.compile(r"[-+]?\d[\d.]*(e[-+]?\d+)?")
+_FIGURE = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def without_figures(text: str) -> str:
     """A text with # for each number: what differs in figures only is of one kind."""
     return _FIGURE.sub("#", text)
+
+
+def figures(text: str) -> list[float]:
+    """The numbers in a text."""
+    return [float(figure) for figure in _FIGURE.findall(text)]
 
 
 class Severity(StrEnum):

@@ -1,12 +1,52 @@
-"""What a target of the audit can be called, known without importing a sampler."""
+"""What a target of the audit can be called, and what it checks, known without importing a sampler."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from seeds_theory.catalogue import require_sampler_name
-from seeds_theory.errors import ParameterError
+from seeds_theory.errors import ParameterError, unknown
 
 LIBRARIES = ("kdiffusion", "diffusers", "torchsde", "diffrax", "azula")
 """Other libraries with an adapter, named as their modules in `proofs_checks.audit.peers`."""
+
+CHECK_NAMES = (
+    "runs",
+    "batch",
+    "shapes",
+    "short-grids",
+    "weak-order",
+    "convergence",
+    "accident",
+    "sagging-order",
+    "uneven-steps",
+    "noise-source",
+    "empty-stretch",
+    "correlated-noise",
+    "strong-order",
+    "limit",
+    "mixture",
+    "grid-to-zero",
+    "last-level",
+    "first-call",
+    "model-calls",
+    "single-precision",
+    "initial-noise",
+    "hidden-randomness",
+    "repeated-noise",
+    "seeds",
+    "eta-zero",
+    "callback",
+    "inputs",
+)
+"""The ids of `proofs_checks.audit.checks.CHECKS`."""
+
+
+def require_check_names(names: Iterable[str]) -> None:
+    """Raise UnknownNameError for an id that is no check's."""
+    for name in names:
+        if name not in CHECK_NAMES:
+            raise unknown("check", name, CHECK_NAMES)
 
 
 def require_target_name(text: str) -> None:

@@ -24,7 +24,7 @@ class Report:
     weak, strong : orders, with the studies behind them; of a deterministic sampler weak is the order of its
     ODE. independent : relative W2 errors of the final law on Gaussian data, with noise drawn afresh at each
     call. mixture : errors of its law, of a sampler that is not affine. alone : of a sampler whose samples
-    depend on their batch, the report on single samples.
+    depend on their batch, the report on single samples. skipped : checks that the user did not want.
     """
 
     target: str
@@ -37,6 +37,7 @@ class Report:
     mixture: MixtureStudy | None = None
     alone: Report | None = None
     findings: tuple[Finding, ...] = field(default=())
+    skipped: tuple[str, ...] = field(default=())
 
     def above(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of that severity or worse."""
@@ -65,6 +66,7 @@ class Report:
                 "steps": list(weak.steps),
                 "weak": [finite(error) for error in weak.errors],
             },
+            "skipped": list(self.skipped),
             "findings": [
                 finding.to_json() | {"reproduction": finding.reproduction(self.target)}
                 for finding in self.findings
@@ -84,6 +86,8 @@ def render(reports: Sequence[Report]) -> Text:
     for report in reports:
         result.append(f"{report.target}\n", style="bold")
         result.append(f"  {summary(report)}\n")
+        if report.skipped:
+            result.append(f"  not checked: {', '.join(report.skipped)}\n")
         for finding in report.findings:
             style_ = {Severity.error: "red", Severity.warning: "yellow"}.get(finding.severity, "")
             result.append(f"  {finding.severity}", style=style_)

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import samplers as s
 import torch
+from proofs_checks.audit.curved import curved_study
 from torch import Tensor
 
 from proofs_checks.audit import Severity, audit, check, curved
 from proofs_checks.audit.affine import AffineMap, Source, probe
 from proofs_checks.audit.checks import run_check
-from proofs_checks.audit.curved import curved_study
 from proofs_checks.audit.draws import RefusedDraw, UnansweredDraw, intercepted_draws
 from proofs_checks.audit.limits import TimeUp, time_limit
 from proofs_checks.audit.measure import MEANS, VARIANCES, grid
