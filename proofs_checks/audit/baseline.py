@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from proofs_checks.audit.findings import Finding, Severity, figures, without_figures
+from proofs_checks.audit.findings import Finding, Severity, figures, finite, without_figures
 from proofs_checks.audit.names import require_check_names
 from seeds_theory.errors import ParameterError, SeedsError
 
@@ -33,9 +33,10 @@ def is_known(finding: Finding, known: Finding) -> bool:
 
 
 def _same(finding: Finding, known: Finding) -> bool:
-    if finding.figure is not None and known.figure is not None:
-        return _close(finding.figure, known.figure)
-    return without_figures(finding.found) == without_figures(known.found)
+    figure, before = finite(finding.figure), finite(known.figure)  # as a record keeps them
+    if figure is not None and before is not None:
+        return _close(figure, before)
+    return figure is before and without_figures(finding.found) == without_figures(known.found)
 
 
 def _close(figure: float, known: float) -> bool:

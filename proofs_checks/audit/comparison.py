@@ -193,7 +193,8 @@ class Comparison:
         """In what the second is worse: findings, a lower order, or a larger error for the same calls."""
         told = [f"a new finding, {finding.id}" for finding in self.new]
         higher = False
-        for name in ("weak_order", "strong_order"):
+        deterministic = self.measured[0].deterministic
+        for name in ("weak_order", "strong_order")[: 1 if deterministic else 2]:
             one, other = (_order(report, name) for report in self.measured)
             label = name.replace("_", " ")
             if one is not None and (other is None or other < one - _ORDER_WITHIN):

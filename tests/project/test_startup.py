@@ -97,6 +97,8 @@ def test_help_is_light(line):
         ("seeds-audit seeds-2 seeds-9?eta=1", "unknown sampler 'seeds-9'"),
         ("seeds-audit seeds-2 --fail-on never", "'never' is not one of"),
         ("seeds-audit seeds-2 --expect second", "weak=2,strong=1"),
+        ("seeds-audit seeds-2 --skip callbak", "unknown check 'callbak'"),
+        ("seeds-audit seeds-2 --accept pyproject.toml", "no record of known findings"),
         (
             "seeds-generate --network fashion --method seeds-2 --steps 3 --seeds 0 --out x",
             "fashion",
@@ -134,6 +136,7 @@ def test_a_name_that_is_not_known_is_refused_before_anything_heavy(line, message
         ("seeds-mutate ", list(METHODS)),
         ("seeds-verify noise-join", ["noise-joining", "noise-joining-averages"]),
         ("seeds-audit seeds-2 edm", ["edm-heun"]),
+        ("seeds-audit --skip short", ["short-grids"]),
         ("seeds-generate --precision t", ["tf32"]),
         ("seeds-inspect ", ["fashion-mnist"]),
         ("seeds-fid stats ", ["fashion-mnist", "fashion-mnist-test"]),

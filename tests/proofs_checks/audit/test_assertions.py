@@ -7,19 +7,10 @@ import functools
 import pytest
 import samplers as s
 
-from proofs_checks.audit import Expectation, assert_order, audit, check, curved
-from proofs_checks.audit.measure import Measurement
+from proofs_checks.audit import Expectation, assert_order, audit, check
 from seeds_theory.errors import ParameterError, UnknownNameError
 
-STEPS = (16, 32, 64, 128, 256)
-
-
-@pytest.fixture(autouse=True)
-def fewer_steps_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, *others = Measurement.__init__.__defaults__ or ()
-    monkeypatch.setattr(Measurement.__init__, "__defaults__", (STEPS, *others))
-    monkeypatch.setattr(curved, "SIZE", 64)
-    monkeypatch.setattr(curved, "STEPS", (16, 32, 64))
+pytestmark = pytest.mark.usefixtures("fewer_steps")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proofs_checks.audit import curved
 from proofs_checks.audit.command import main
-from proofs_checks.audit.measure import Measurement
 from seeds_theory.baselines import BASELINES
 from seeds_theory.methods import METHODS
 
@@ -46,6 +44,7 @@ REPORT = {
     "limit",
     "curved",
     "errors",
+    "skipped",
     "findings",
 }
 FINDING = {"id", "severity", "expected", "found", "figure", "reproduction"}
@@ -59,15 +58,7 @@ def a_folder_with_samplers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delitem(sys.modules, "my_samplers", raising=False)
 
 
-STEPS = (16, 32, 64, 128, 256)
-
-
-@pytest.fixture(autouse=True)
-def fewer_steps_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, *others = Measurement.__init__.__defaults__ or ()
-    monkeypatch.setattr(Measurement.__init__, "__defaults__", (STEPS, *others))
-    monkeypatch.setattr(curved, "SIZE", 64)
-    monkeypatch.setattr(curved, "STEPS", (16, 32, 64))
+pytestmark = pytest.mark.usefixtures("fewer_steps")
 
 
 class Result:
@@ -144,8 +135,8 @@ def test_json_on_stdout_is_strict_and_has_every_key(run) -> None:
     assert euler["weak_order_independent"] == euler["weak_order"]
     assert euler["limit"]["text"] == "ODE"
     assert euler["limit"].keys() == {"text", "law", "law_error", "eta", "path"}
-    assert euler["errors"]["steps"] == list(STEPS)
-    assert len(euler["errors"]["weak"]) == len(STEPS)
+    assert euler["errors"]["steps"][:2] == [16, 32]
+    assert len(euler["errors"]["weak"]) == len(euler["errors"]["steps"])
     assert euler["findings"] == []
     assert nothing["limit"]["law"] is False
     assert (fails["weak_order"], fails["limit"], fails["errors"]) == (None, None, None)
@@ -167,6 +158,42 @@ def test_files_are_written(run, tmp_path: Path) -> None:
 def test_a_plot_of_a_sampler_that_fails_is_made_too(run, tmp_path: Path, suffix: str) -> None:
     run("my_samplers:sample_fails", "--plot", f"audit.{suffix}")
     assert (tmp_path / f"audit.{suffix}").stat().st_size > 1000
+
+
+def test_a_baseline_lets_known_findings_pass(run, tmp_path: Path) -> None:
+    wrong = f"{EULER}?wrong=True"
+    assert run(wrong, "--json", "known.json").status == 1
+    result = run(wrong, "--accept", "known.json", "--markdown", "audit.md", "--badge", "audit.svg")
+    assert result.status == 0
+    assert f"{wrong}: known: limit" in result.out.replace("\n", " ")
+    assert "### Samplers: all pass" in (tmp_path / "audit.md").read_text()
+    assert "no new error, " in (tmp_path / "audit.svg").read_text()
+    assert run(SILENT, "--accept", "known.json", "--fail-on", "warning").status == 1
+
+
+def test_a_skipped_check_is_named(run) -> None:
+    result = run(
+        SILENT, "--fail-on", "warning", "--skip", "callback", "--skip", "seeds", "--json", "-"
+    )
+    assert result.status == 0
+    assert "not checked: callback, seeds" in result.err
+    (record,) = no_constants(result.out)
+    assert record["skipped"] == ["callback", "seeds"]
+
+
+@pytest.mark.slow
+def test_two_versions_are_compared(run, tmp_path: Path) -> None:
+    """In processes of their own, which take the audit's full grids."""
+    result = run(
+        "--compare", EULER, f"{EULER}?wrong=True", "--json", "both.json", "--plot", "both.png"
+    )
+    assert result.status == 1
+    assert "worse: a new finding, limit" in result.out
+    record = json.loads((tmp_path / "both.json").read_text())
+    assert record.keys() == {"first", "second", "difference", "error_ratio", "worse"}
+    assert record["first"]["target"] == EULER
+    assert (tmp_path / "both.png").exists()
+    assert run("--compare", EULER, EULER).status == 0
 
 
 def test_options_are_part_of_a_name(run) -> None:
@@ -202,6 +229,14 @@ def test_help_has_an_example(run) -> None:
         ([EULER, "--plot", "audit.docx"], ".png"),
         ([EULER, "--plot", "."], "folder"),
         (["seeds-2?eta=-1"], "eta"),
+        ([EULER, "--skip", "callbak"], "unknown check 'callbak'"),
+        ([EULER, "--skip", "weak-order", "--expect", "ode=1"], "leave out the one or the other"),
+        ([EULER, "--accept", "my_samplers.py"], "my_samplers.py is no record of known findings"),
+        ([EULER, "--accept", "none.json"], "cannot use the file none.json"),
+        ([EULER, "--badge", "audit.png"], "a badge is a .svg file"),
+        ([EULER, "--markdown", "no/such/folder.md"], "folder"),
+        (["--compare", EULER], "--compare takes two samplers"),
+        (["--compare", EULER, EULER, "--badge", "a.svg"], "--compare takes two samplers"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_status_2(run, arguments: list[str], message: str) -> None:
