@@ -29,7 +29,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
         for verdict in verdicts
     ]
     head = [f"### Samplers: {title}", "", "| sampler | measured | findings |", "|---|---|---|"]
-    return "\n".join([*head, *rows, "", *filter(None, map(_details, verdicts))])
+    return "\n".join([*head, *rows, "", *filter(None, map(_details, verdicts))]).rstrip() + "\n"
 
 
 def _count(verdict: Verdict) -> str:

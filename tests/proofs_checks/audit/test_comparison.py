@@ -10,7 +10,9 @@ import torch
 
 from proofs_checks.audit import Finding, Report, Severity, compare
 from proofs_checks.audit.comparison import Comparison, Examined, PathNoise
-from proofs_checks.audit.measure import Limit, curve
+from proofs_checks.audit.evidence import EVEN, GAUSSIAN, Evidence, Study
+from proofs_checks.audit.measure import Limit
+from proofs_checks.audit.orders import curve
 from seeds_theory.errors import UnknownNameError
 
 STEPS = (16, 32, 64, 128)
@@ -23,9 +25,11 @@ def version(
 ) -> Examined:
     """A sampler whose errors are constant / steps^order."""
     errors = [constant * n**-order for n in STEPS]
-    measured = curve(STEPS, errors)
+    measured = Evidence((Study(GAUSSIAN, EVEN, curve(STEPS, errors)),))
     limit = Limit(0.0, True, 0.0, (0.0,), None, None)
-    report = Report("mine:sample", calls, True, measured, measured, measured, limit, None, findings)
+    report = Report(
+        "mine:sample", calls, True, measured, strong=measured, limit=limit, findings=findings
+    )
     return Examined(report, ends)
 
 
@@ -115,7 +119,7 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
         (tmp_path / name / "mine.py").write_text(MODULE)
         (tmp_path / name / "weights.py").write_text(f"WEIGHT = {weight}\n")
     old, new = (f"{tmp_path / name}/mine.py:sample" for name in ("old", "new"))
-    skip = ("curved", "grid-to-zero", "uneven-steps")
+    skip = ("mixture", "grid-to-zero", "uneven-steps")
     comparison = compare(old, new, skip=skip, jobs=2)
     assert comparison.difference is not None and comparison.difference > 1e-3
     assert any("limit" in text for text in comparison.worse)

@@ -178,10 +178,11 @@ def test_a_record_of_the_audit_is_a_baseline(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------- skipping
 
-ORDERS = tuple(
-    name for name in CHECKS if "order" in name or name in ("limit", "curved", "uneven-steps")
+SLOW = (
+    *("shapes", "weak-order", "convergence", "accident", "sagging-order", "uneven-steps"),
+    *("noise-source", "empty-stretch", "correlated-noise", "strong-order", "limit", "mixture"),
+    "grid-to-zero",
 )
-SLOW = (*ORDERS, "noise-source", "grid-to-zero")
 
 
 def test_a_skipped_check_does_not_run_and_the_report_says_so() -> None:
@@ -209,6 +210,12 @@ def test_what_is_expected_is_looked_at(said: dict, check: str) -> None:
     with pytest.raises(ParameterError, match=f"^{check} decides whether the expected"):
         assert_order(s.euler, **said, skip=[check])
     Expectation(**said).require_checked(["seeds"])
+
+
+@pytest.mark.parametrize("name", ["runs", "batch"])
+def test_what_all_rests_on_always_runs(name: str) -> None:
+    with pytest.raises(ParameterError, match=f"^{name} always runs"):
+        audit(s.euler, skip=[name])
 
 
 def test_a_check_that_is_none_is_not_skipped() -> None:
@@ -249,7 +256,7 @@ def test_the_table_has_a_row_for_each_sampler_and_findings_below() -> None:
     hostile = replace(CRASH, found=HOSTILE, expected=HOSTILE)
     verdicts = [
         Verdict(
-            report(ORDER, hostile, skipped=("curved",)),
+            report(ORDER, hostile, skipped=("mixture",)),
             (hostile,),
             known=(ORDER,),
             missing=(CALLS,),
