@@ -36,6 +36,8 @@ _OTHER_LAWS = (
     Tensor.exponential_,
 )
 
+_WATCHED = frozenset(_STANDARD + _SCALED + _INTEGERS + _OTHER_LAWS)
+
 
 class RefusedDraw(Exception):
     """A draw that no sound sampler makes; says why."""
@@ -70,16 +72,6 @@ class Interception(TorchFunctionMode):
         self._answer = answer
         self._shape = None if shape is None else torch.Size(shape)
         self._known: dict[tuple[bytes, int], int] = {(used, 0): USED}
-        self._paused = False
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let torch draw for itself in this block."""
-        self._paused = True
-        try:
-            yield
-        finally:
-            self._paused = False
 
     def _values(self, state: bytes, drawn: Tensor) -> Tensor:
         """The answer to one draw, in any layout, or to several drawn at once, beside each other in front."""
@@ -104,12 +96,12 @@ class Interception(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if not self._paused and func in _OTHER_LAWS + _INTEGERS:
+        if func not in _WATCHED:
+            return func(*args, **kwargs)
+        if func in _OTHER_LAWS + _INTEGERS:
             drawn = func(*args, **kwargs)
             self._refuse_other_laws(func, drawn)
             return drawn
-        if self._paused or func not in _STANDARD + _SCALED:
-            return func(*args, **kwargs)
         generator = kwargs.get("generator") or torch.default_generator
         state = generator.get_state()
         drawn = func(*args, **kwargs)
@@ -139,8 +131,8 @@ def intercepted_draws(
     initial states has the number `USED`. With the `shape` of the states, several of that shape drawn at
     once are several draws.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         used = torch.default_generator.get_state().numpy().tobytes()
         _advance(torch.default_generator)
         with Interception(answer, used, shape) as mode:

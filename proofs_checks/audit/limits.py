@@ -54,13 +54,18 @@ def time_limit(seconds: float) -> Iterator[None]:
     ):
         yield
         return
-    start, used, over = time.monotonic(), processor_time(), False
+    start, over = time.monotonic(), False
+    used: float | None = None  # at the first look: most runs are over before it
     glance, clock = min(_GLANCE, seconds), CLOCK_SHARE * seconds
 
     def look(*_: Any) -> None:
+        nonlocal used
         if over:
             return
-        if processor_time() - used >= seconds:
+        now = processor_time()
+        if used is None:
+            used = now
+        if now - used >= seconds:
             reason = f"{seconds:g} s of the processor"
         elif time.monotonic() - start >= clock:
             reason = f"{clock:g} s"

@@ -198,7 +198,7 @@ class Measurement:
         spread = float(etas.max() - etas.min())
         eta = None
         if law and spread < max(0.02, float(doubt.max())):
-            eta = round(float(etas[doubt.argmin()]), 4) + 0.0
+            eta = 0.0 if self.deterministic else round(float(etas[doubt.argmin()]), 4) + 0.0
         path_error = path = None
         if eta and self.on_path(counts[-1]) is not None:
             distances = [self._to_solution(self.on_path(n), eta) for n in counts]

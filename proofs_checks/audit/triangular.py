@@ -237,6 +237,8 @@ def chain(
     dry = _Model(torch.arange(together), -1, driver)
     dry_end = call(target, dry, x[:together].clone(), grid.clone(), recorder, **options)
     calls = len(dry.calls)
+    if not calls:
+        raise SamplerFailure("never calls the model")
     normals = Normals(recorder, source)
     rows_count = 2 + max(normals.count, calls) + 1
     start = torch.zeros(rows_count, 3, 1, 1, dtype=torch.float64)

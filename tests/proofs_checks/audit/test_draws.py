@@ -136,19 +136,6 @@ def test_the_global_generator_is_restored() -> None:
     assert not (torch.randn(3) == 10).any()
 
 
-def test_a_pause_lets_torch_draw() -> None:
-    with intercepted_draws(numbers, SEED) as interception:
-        with interception.paused():
-            drawn = torch.randn(4, generator=generator(3))
-        after = torch.randn(4)
-        with pytest.raises(KeyError), interception.paused():
-            raise KeyError
-        after_error = torch.randn(4)
-    assert torch.equal(drawn, torch.randn(4, generator=generator(3)))
-    assert (after == 10).all()
-    assert (after_error == 11).all()
-
-
 def test_the_inner_of_two_interceptions_answers() -> None:
     with intercepted_draws(numbers, SEED):
         before = torch.randn(2)
