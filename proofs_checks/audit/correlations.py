@@ -121,7 +121,8 @@ def correlations(noise: np.ndarray) -> list[Correlation]:
     found: list[Correlation] = []
     for among, axis in _AXES.items():
         found += _clear(among, np.moveaxis(noise, axis, -1).reshape(-1, noise.shape[axis]))
-    return found or list(_clear("numbers of one run", noise.reshape(len(noise), -1)))
+    numbers = noise.reshape(len(noise), -1).astype(np.float32)
+    return found or list(_clear("numbers of one run", numbers))
 
 
 def _clear(among: str, rows: np.ndarray) -> Iterator[Correlation]:

@@ -195,8 +195,8 @@ def _() -> Evidence:
 
 @claim(
     "audit-calls-bound",
-    r"$e^{\kappa(a-1)h}$, the solution over a step for the estimate $D = a y$, has $(\kappa h)^{s+1}/(s+1)!$ as "
-    r"the leading term of its coefficient of $a^{s+1}$, $s = 1, \dots, 6$.",
+    r"$e^{\kappa(a-1)h}$, the solution over a step for the estimate $D = a y$, has "
+    r"$(\kappa h)^{s+1}/(s+1)!$ as the leading term of its coefficient of $a^{s+1}$, $s = 1, \dots, 6$.",
     source=HERE,
     expected=Verdict.proved,
 )
