@@ -25,6 +25,9 @@ USED = -1
 
 _STANDARD = (torch.randn, torch.randn_like)
 _SCALED = (torch.normal, Tensor.normal_)
+NORMAL_DRAWS = _STANDARD + _SCALED
+"""Torch's functions that draw normal numbers."""
+
 _INTEGERS = (torch.randint, torch.randint_like, Tensor.random_)
 _OTHER_LAWS = (
     torch.rand,
@@ -36,7 +39,7 @@ _OTHER_LAWS = (
     Tensor.exponential_,
 )
 
-_WATCHED = frozenset(_STANDARD + _SCALED + _INTEGERS + _OTHER_LAWS)
+_WATCHED = frozenset(NORMAL_DRAWS + _INTEGERS + _OTHER_LAWS)
 
 
 class RefusedDraw(Exception):

@@ -53,6 +53,10 @@ class Refused(SamplerFailure):
     """A run that a sampler says it does not make; a crash is none."""
 
 
+class OtherGrid(NotAffine):
+    """A grid that was asked of a sampler that chooses its own; see `Target.levels`."""
+
+
 def refuse_protocol_names(name: str, options: Mapping[str, Any]) -> None:
     """Raise ParameterError if an option is an argument that the audit itself gives."""
     taken = [option for option in options if option in _NO_OPTIONS]
@@ -72,6 +76,8 @@ class Target:
     declared : the orders it claims, if known.
     costly : every number of a state costs time, as behind a pipe: batches are smaller.
     alone : it is run on one sample at a time, as its result depends on the batch.
+    levels : of a sampler that chooses its own grid, the noise levels of a run with that many steps,
+        descending; it is run on no others. None for a sampler that takes any grid.
     """
 
     name: str
@@ -80,6 +86,7 @@ class Target:
     declared: Declared | None = None
     costly: bool = False
     alone: bool = False
+    levels: Callable[[int], list[float]] | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.sampler):

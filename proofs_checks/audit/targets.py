@@ -20,6 +20,8 @@ from types import ModuleType
 from typing import Any
 
 from proofs_checks.audit import pipe
+from proofs_checks.audit.conventions import Convention, split_options
+from proofs_checks.audit.foreign import ForeignSampler, parameters
 from proofs_checks.audit.names import LIBRARIES, require_target_name
 from proofs_checks.audit.peers import library
 from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
@@ -45,7 +47,7 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
         return Target(text, pipe.load(base.removeprefix("pipe:"), chosen), costly=True)
     file, _, name = base.rpartition(":")
     if file.endswith(".py"):
-        return Target(text, _function_of_file(Path(file), name), chosen)
+        return target_of(text, _function_of_file(Path(file), name), chosen)
     module, colon, name = base.partition(":")
     if not colon:
         return _own(text, base, chosen)
@@ -53,7 +55,21 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
         module = "kdiffusion"
     if module in LIBRARIES:
         return Target(text, library(module).load(name, chosen))
-    return Target(text, _function(module, name), chosen)
+    return target_of(text, _function(module, name), chosen)
+
+
+def target_of(text: str, found: Any, options: Mapping[str, Any]) -> Target:
+    """A function that follows the protocol, or by its options another convention, as a target.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError : options of a convention that cannot be read.
+    """
+    convention, rest = split_options(options, {p.name for p in parameters(found)})
+    if convention == Convention():
+        return Target(text, found, rest)
+    sampler = ForeignSampler(found, convention)
+    return Target(text, sampler, rest, levels=sampler.levels if convention.grid == "own" else None)
 
 
 def _parse(query: str, text: str) -> dict[str, Any]:
