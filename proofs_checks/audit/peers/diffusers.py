@@ -1,27 +1,8 @@
-r"""diffusers: its schedulers, each in the loop that its own pipelines run.
+r"""diffusers: its schedulers, in the loop of `proofs_checks.audit.peers.stepping`.
 
-.. code-block:: python
-
-    scheduler.set_timesteps(n)
-    for t in scheduler.timesteps:
-        output = network(scheduler.scale_model_input(sample, t), t)
-        sample = scheduler.step(output, t, sample).prev_sample
-
-**The grid** becomes the scheduler's own noise levels. Its classes do not agree on how levels are asked for,
-and all round them to single precision; so the tables that ``set_timesteps`` leaves are replaced by the
-given levels in double precision. Only data is replaced: all code that runs is the library's.
-
-**The network** is made from the denoiser, at the level where the scheduler says it is, and returns what the
-``prediction_type`` asks for: the audit judges the solver, not the rounding of timesteps to integers. With
-the sample :math:`s = \alpha x`, where :math:`\alpha = (1 + \sigma^2)^{-1/2}` or, for a flow,
-:math:`(1 + \sigma)^{-1}`,
-
-.. math::  \epsilon = \frac{x - D}{\sigma}, \qquad v = \frac{\alpha s - D}{\alpha\sigma}, \qquad
-           u = \frac{s - D}{\alpha\sigma}.
-
-**Single precision**: where a step casts the state or the noise to single precision, states in double
-precision are left as they are, or an order would end in rounding. The middle levels of the K-DPM-2 pair
-stay rounded, in ``set_timesteps``. SASolver's default ``tau_func`` is a window of timesteps,
+The network returns what the ``prediction_type`` asks for, of states alpha x, where
+:math:`\alpha = (1 + \sigma^2)^{-1/2}` or, for a flow, :math:`(1 + \sigma)^{-1}`. The middle levels of the
+K-DPM-2 pair stay rounded, in ``set_timesteps``. SASolver's default ``tau_func`` is a window of timesteps,
 which here are the default ones: give another to choose where there is noise.
 
 An option goes to the constructor or, where ``step`` takes it, to every step.
@@ -31,29 +12,29 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from proofs_checks.audit.peers import (
     Adapted,
-    at_level,
     defaults,
     imported,
-    report,
     require_known,
     to_zero_by_estimate,
 )
-from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
+from proofs_checks.audit.peers.stepping import Ending, Kind, driven, position, table, tabulated
+from proofs_checks.audit.protocol import NoiseSampler, Sampler
 from seeds_theory.baselines.run import require_options
 from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.forms import skip_and_out
 from seeds_theory.solver import Solver
 
 # ------------------------------------------------------------- alpha of a state alpha x, given sigma
+
+Alpha = Callable[[Tensor], Tensor]
 
 
 def _preserving(sigma: Tensor) -> Tensor:
@@ -69,11 +50,6 @@ def _one(sigma: Tensor) -> Tensor:
 
 
 # ----------------------------------------------- how a grid becomes the levels of a scheduler, as data
-
-
-def _table(scheduler: Any, levels: Tensor) -> None:
-    scheduler.set_timesteps(len(levels) - 1)
-    scheduler.sigmas = levels
 
 
 def _table_of_stages(scheduler: Any, levels: Tensor) -> None:
@@ -125,16 +101,8 @@ def _own_grid(scheduler: Any, levels: Tensor) -> None:
 # -------------------------------------------------------------- the level where a scheduler says it is
 
 
-def _index(scheduler: Any) -> int:
-    return scheduler.begin_index if scheduler.step_index is None else scheduler.step_index
-
-
-def _tabulated(scheduler: Any, t: Tensor) -> Tensor:
-    return scheduler.sigmas[_index(scheduler)]
-
-
 def _flow_tabulated(scheduler: Any, t: Tensor) -> Tensor:
-    time = _tabulated(scheduler, t)
+    time = tabulated(scheduler, t)
     return time / (1 - time)
 
 
@@ -150,7 +118,7 @@ def _training_level(scheduler: Any, t: Tensor) -> Tensor:
 
 
 def _level_of_coefficients(scheduler: Any, t: Tensor) -> Tensor:
-    index = _index(scheduler)
+    index = position(scheduler)
     return scheduler.betas[index] / scheduler.alphas[index]
 
 
@@ -161,86 +129,37 @@ def _own_level(scheduler: Any, t: Tensor) -> Tensor:
 # --------------------------------------------------------------------------- what the network returns
 
 
-def _by_prediction_type(
-    scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor
-) -> Tensor:
-    return PREDICTIONS[scheduler.config.prediction_type](x, D, sigma, alpha)
+Output = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
+
+PREDICTIONS = {
+    "epsilon": "noise",
+    "sample": "data",
+    "v_prediction": "v",
+    "flow_prediction": "flow",
+}
+"""What a prediction_type is called here."""
 
 
-def _velocity(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
-    return PREDICTIONS["v_prediction"](x, D, sigma, alpha)
+def _prediction(alpha: Alpha, name: str | None = None) -> Output:
+    """A prediction of states alpha x: that name's, or that of the scheduler's prediction_type."""
+
+    def output(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor) -> Tensor:
+        at, level = alpha(sigma), float(sigma)
+        kind = name or PREDICTIONS[scheduler.config.prediction_type]
+        skip, out = skip_and_out(kind, float(at), float(at) * level)
+        return (D - skip * at * x) / out
+
+    return output
 
 
-def _flow_velocity(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
-    return PREDICTIONS["flow_prediction"](x, D, sigma, alpha)
-
-
-def _preconditioned(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor, alpha: Tensor) -> Tensor:
+def _preconditioned(scheduler: Any, x: Tensor, D: Tensor, sigma: Tensor) -> Tensor:
     """EDM's F: the scheduler's own map to D, which is affine in F, inverted."""
     zero, one = x.new_zeros(()), x.new_ones(())
     c_out = scheduler.precondition_outputs(zero, one, sigma)
     return (D - scheduler.precondition_outputs(x, zero, sigma)) / c_out
 
 
-PREDICTIONS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
-    "epsilon": lambda x, D, sigma, alpha: (x - D) / sigma,
-    "sample": lambda x, D, sigma, alpha: D,
-    "v_prediction": lambda x, D, sigma, alpha: (alpha**2 * x - D) / (alpha * sigma),
-    "flow_prediction": lambda x, D, sigma, alpha: (alpha * x - D) / (alpha * sigma),
-}
-"""The network's output by prediction_type, from the state x, the estimate D, and the level."""
-
-
 # ------------------------------------------------------------------------------------- the schedulers
-
-
-class _InDouble(TorchFunctionMode):
-    """Turns casts of double-precision tensors to single precision into none."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in (Tensor.to, Tensor.float) and args[0].dtype is torch.float64:
-            if func is Tensor.float:
-                return args[0]
-            args = tuple(torch.float64 if a is torch.float32 else a for a in args)
-            kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
-        return func(*args, **kwargs)
-
-
-class Ending(Enum):
-    """What a scheduler's last step goes to."""
-
-    GIVEN = "the last of its levels, 0 or not"
-    ZERO = "always 0: on any other grid, the run stops before that step"
-    POSITIVE = "never 0: there, the run ends with the estimate at the last positive level"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a scheduler is driven.
-
-    Parameters
-    ----------
-    impose : ``(scheduler, levels)``, sets its timesteps and makes the levels its own.
-    level : ``(scheduler, t)``, the sigma where it believes to be.
-    alpha : of sigma, in the formulas of its predictions.
-    state_alpha : of sigma; its states are state_alpha x.
-    output : what the network returns.
-    ending : what its last step goes to.
-    begin : number of model calls before step i.
-    own : it is this project's: it takes levels as they are, and a source of noise.
-    """
-
-    impose: Callable[[Any, Tensor], None] = _table
-    level: Callable[[Any, Tensor], Tensor] = _tabulated
-    alpha: Callable[[Tensor], Tensor] = _preserving
-    state_alpha: Callable[[Tensor], Tensor] = _preserving
-    output: Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor] = _by_prediction_type
-    ending: Ending = Ending.GIVEN
-    begin: Callable[[int], int] = lambda i: i
-    own: bool = False
 
 
 def _twice(i: int) -> int:
@@ -255,26 +174,26 @@ def _prk(i: int) -> int:
     return min(4 * i, i + 9)  # the first three steps are Runge-Kutta steps of four stages
 
 
-_PRESERVING = Kind()
-_EXPLODING = Kind(state_alpha=_one)
+_OURS = "SEEDSScheduler"
+"""This project's: it takes levels as they are, and a source of noise."""
+
+_PRESERVING = Kind(_prediction(_preserving), _preserving)
+_EXPLODING = replace(_PRESERVING, state_alpha=_one)
 _TWO_STAGES = replace(_EXPLODING, impose=_table_of_stages, ending=Ending.ZERO, begin=_twice)
 _MIDPOINTS = replace(_TWO_STAGES, impose=_table_with_midpoints, level=_from_input_scale)
-_TRAINED = Kind(impose=_training_steps, level=_training_level, ending=Ending.ZERO)
-_EDM = replace(_EXPLODING, output=_preconditioned)
-_OWN = Kind(impose=_own_grid, level=_own_level, ending=Ending.ZERO, own=True)
-_FLOW = Kind(
-    impose=_in_flow_time(_table),
-    level=_flow_tabulated,
-    alpha=_flow,
-    state_alpha=_flow,
-    output=_flow_velocity,
+_TRAINED = replace(_PRESERVING, impose=_training_steps, level=_training_level, ending=Ending.ZERO)
+_COEFFICIENTS = Kind(
+    _prediction(_preserving, "v"), _preserving, _table_of_coefficients, _level_of_coefficients
 )
+_EDM = replace(_EXPLODING, output=_preconditioned)
+_OWN = replace(_PRESERVING, impose=_own_grid, level=_own_level, ending=Ending.ZERO)
+_FLOW = Kind(_prediction(_flow, "flow"), _flow, _in_flow_time(table), _flow_tabulated)
 
 KINDS: dict[str, Kind] = {
     "DDPMScheduler": _TRAINED,
     "DDIMScheduler": _TRAINED,
     "PNDMScheduler": _TRAINED,
-    "IPNDMScheduler": Kind(_table_of_coefficients, _level_of_coefficients, output=_velocity),
+    "IPNDMScheduler": _COEFFICIENTS,
     "EulerDiscreteScheduler": _EXPLODING,
     "EulerAncestralDiscreteScheduler": _EXPLODING,
     "LMSDiscreteScheduler": _EXPLODING,
@@ -295,7 +214,7 @@ KINDS: dict[str, Kind] = {
         _FLOW, impose=_in_flow_time(_table_of_stages), ending=Ending.ZERO, begin=_twice
     ),
     "LTXEulerAncestralRFScheduler": _FLOW,
-    "SEEDSScheduler": _OWN,
+    _OURS: _OWN,
 }
 """The schedulers that follow a reverse SDE or ODE, and how each is driven; the last is this project's."""
 
@@ -368,12 +287,21 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     if "clip_sample" in of_constructor:
         constructor.setdefault("clip_sample", False)
     keywords = {n: options.get(n, value) for n, value in of_step.items()}
-    if kind.own:
+    if name == _OURS:
         order = scheduler(**constructor).order
         kind = replace(kind, begin=lambda i: order * i)
         if Solver(options.get("method") or "seeds-1").follows_values:
             keywords["noise_sampler"] = None
-    run = _driven(scheduler, kind, constructor)
+
+    def make(levels: Tensor, noise_sampler: NoiseSampler | None) -> Any:
+        made = scheduler(**_about(levels, kind, scheduler), **constructor)
+        if noise_sampler:
+            made.noise = lambda intervals, like: torch.stack(
+                [noise_sampler(interval.sigma, interval.sigma_next) for interval in intervals]
+            )
+        return made
+
+    run = driven(make, kind)
     if kind.ending is Ending.POSITIVE:
         run = to_zero_by_estimate(run)
     return Adapted(name, run, keywords)
@@ -385,7 +313,7 @@ def _library() -> Any:
 
 def _scheduler(name: str) -> Any:
     library = _library()
-    if name == "SEEDSScheduler":
+    if name == _OURS:
         library = importlib.import_module("seeds_theory.diffusers")
     return getattr(library, name)
 
@@ -397,55 +325,11 @@ def _kind(name: str, options: Mapping[str, Any]) -> Kind:
         raise ParameterError(f"{name}: no prediction_type {prediction!r}; known: {known}")
     kind = KINDS[name]
     if options.get("use_flow_sigmas"):
-        flow = replace(kind, alpha=_flow, state_alpha=_flow)
-        return flow if flow.own else replace(flow, impose=_FLOW.impose, level=_FLOW.level)
+        flow = replace(kind, output=_prediction(_flow), state_alpha=_flow)
+        return flow if name == _OURS else replace(flow, impose=_FLOW.impose, level=_FLOW.level)
     if "skip_prk_steps" in options:
         return replace(kind, begin=_plms if options["skip_prk_steps"] else _prk)
     return kind
-
-
-def _driven(scheduler_class: Any, kind: Kind, options: Mapping[str, Any]) -> Sampler:
-    """The pipelines' loop, between states x / alpha and on given levels."""
-
-    def run(
-        model: Model,
-        x: Tensor,
-        sigmas: Tensor,
-        extra_args: Any,
-        callback: Any,
-        disable: Any,
-        noise_sampler: NoiseSampler | None = None,
-        **of_step: Any,
-    ) -> Tensor:
-        levels, steps = sigmas, len(sigmas) - 1
-        stops_early = kind.ending is Ending.ZERO and sigmas[-1] > 0
-        if stops_early:
-            levels = torch.cat([sigmas, sigmas.new_zeros(1)])
-        scheduler = scheduler_class(**_about(levels, kind, scheduler_class), **options)
-        kind.impose(scheduler, levels)
-        if noise_sampler:
-            scheduler.noise = lambda intervals, like: torch.stack(
-                [noise_sampler(interval.sigma, interval.sigma_next) for interval in intervals]
-            )
-        if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(0)
-        calls = scheduler.timesteps[: kind.begin(steps)] if stops_early else scheduler.timesteps
-        step_at = {kind.begin(i): i for i in range(steps)}
-        sample = kind.state_alpha(sigmas[0]) * x
-        for call, t in enumerate(calls):
-            if hasattr(scheduler, "scale_model_input"):
-                scheduler.scale_model_input(sample, t)  # pipelines must; a denoiser takes x itself
-            sigma = kind.level(scheduler, t)
-            state = sample / kind.state_alpha(sigma)
-            denoised = at_level(model, state, sigma, extra_args)
-            if call in step_at:
-                report(callback, step_at[call], state, sigma, denoised)
-            output = kind.output(scheduler, state, denoised, sigma, kind.alpha(sigma))
-            with _InDouble():
-                sample = scheduler.step(output, t, sample, **of_step).prev_sample
-        return sample / kind.state_alpha(sigmas[-1])
-
-    return run
 
 
 def _about(levels: Tensor, kind: Kind, scheduler_class: Any) -> dict[str, Any]:
@@ -456,7 +340,7 @@ def _about(levels: Tensor, kind: Kind, scheduler_class: Any) -> dict[str, Any]:
         "final_sigmas_type": "sigma_min" if levels[-1] > 0 else "zero",
         "set_alpha_to_one": True,
     }
-    if kind.ending is Ending.ZERO and not kind.own:
+    if kind.ending is Ending.ZERO and scheduler_class.__name__ != _OURS:
         # Of no effect, but by default they set up a thousand steps, one at a time.
         told["num_train_timesteps"] = len(levels) - 1
     takes = defaults(scheduler_class.__init__)
