@@ -25,6 +25,7 @@ from proofs_checks.audit.foreign import ForeignSampler, parameters
 from proofs_checks.audit.names import LIBRARIES, require_target_name
 from proofs_checks.audit.peers import library
 from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
+from proofs_checks.audit.solver_objects import is_solver, load_solver
 from seeds_theory.errors import ParameterError, UnknownNameError
 from seeds_theory.kdiffusion import KDiffusionSampler
 from seeds_theory.solver import Solver
@@ -59,12 +60,14 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
 
 
 def target_of(text: str, found: Any, options: Mapping[str, Any]) -> Target:
-    """A function that follows the protocol, or by its options another convention, as a target.
+    """A function, or a class of solver objects, as a target; its options may name another convention.
 
     Raises
     ------
     UnknownNameError, ParameterError : options of a convention that cannot be read.
     """
+    if is_solver(found):
+        return Target(text, load_solver(text, found, options))
     convention, rest = split_options(options, {p.name for p in parameters(found)})
     if convention == Convention():
         return Target(text, found, rest)

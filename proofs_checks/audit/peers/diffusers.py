@@ -101,28 +101,28 @@ def _own_grid(scheduler: Any, levels: Tensor) -> None:
 # -------------------------------------------------------------- the level where a scheduler says it is
 
 
-def _flow_tabulated(scheduler: Any, t: Tensor) -> Tensor:
-    time = tabulated(scheduler, t)
+def _flow_tabulated(scheduler: Any, t: Tensor, call: int) -> Tensor:
+    time = tabulated(scheduler, t, call)
     return time / (1 - time)
 
 
-def _from_input_scale(scheduler: Any, t: Tensor) -> Tensor:
+def _from_input_scale(scheduler: Any, t: Tensor, call: int) -> Tensor:
     """It scales the network's input by 1 / sqrt(1 + sigma^2), in the middle of a step too."""
     scale = scheduler.scale_model_input(torch.ones(1, dtype=torch.float64), t)[0]
     return (scale**-2 - 1).sqrt()
 
 
-def _training_level(scheduler: Any, t: Tensor) -> Tensor:
+def _training_level(scheduler: Any, t: Tensor, call: int) -> Tensor:
     square = scheduler.alphas_cumprod[t]
     return ((1 - square) / square).sqrt()
 
 
-def _level_of_coefficients(scheduler: Any, t: Tensor) -> Tensor:
+def _level_of_coefficients(scheduler: Any, t: Tensor, call: int) -> Tensor:
     index = position(scheduler)
     return scheduler.betas[index] / scheduler.alphas[index]
 
 
-def _own_level(scheduler: Any, t: Tensor) -> Tensor:
+def _own_level(scheduler: Any, t: Tensor, call: int) -> Tensor:
     return torch.tensor(scheduler.levels[scheduler.step_index or 0], dtype=torch.float64)
 
 

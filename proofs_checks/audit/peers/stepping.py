@@ -62,7 +62,7 @@ def table(solver: Any, levels: Tensor) -> None:
     solver.sigmas = levels
 
 
-def tabulated(solver: Any, t: Any) -> Tensor:
+def tabulated(solver: Any, t: Any, call: int) -> Tensor:
     """The entry of the table where the solver is."""
     return solver.sigmas[position(solver)]
 
@@ -81,7 +81,7 @@ class Kind:
     output : ``(solver, x, D, sigma)``, what the network returns.
     state_alpha : of sigma; its states are state_alpha x.
     impose : ``(solver, levels)``, sets its timesteps and makes the levels its own.
-    level : ``(solver, t)``, the sigma where it believes to be.
+    level : ``(solver, t, call)``, the sigma where it believes to be at that timestep, of that number.
     ending : what its last step goes to.
     begin : number of model calls before step i.
     """
@@ -89,7 +89,7 @@ class Kind:
     output: Callable[[Any, Tensor, Tensor, Tensor], Tensor]
     state_alpha: Callable[[Tensor], Tensor]
     impose: Callable[[Any, Tensor], None] = table
-    level: Callable[[Any, Any], Tensor] = tabulated
+    level: Callable[[Any, Any, int], Tensor] = tabulated
     ending: Ending = Ending.GIVEN
     begin: Callable[[int], int] = lambda i: i
 
@@ -127,7 +127,7 @@ def driven(make: Callable[[Tensor, NoiseSampler | None], Any], kind: Kind) -> Sa
         for call, t in enumerate(calls):
             if hasattr(solver, "scale_model_input"):
                 solver.scale_model_input(sample, t)  # pipelines must; a denoiser takes x itself
-            sigma = kind.level(solver, t)
+            sigma = kind.level(solver, t, call)
             state = sample / kind.state_alpha(sigma)
             denoised = at_level(model, state, sigma, extra_args)
             if call in step_at:
