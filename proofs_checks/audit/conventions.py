@@ -133,7 +133,8 @@ PREDICTIONS = Registry(
 )
 """What the sampler's model returns, and its name in `seeds_theory.forms`.
 
-``velocity`` is z - x_0, or x_0 - z where time rises from noise to data; ``score`` is that of the states.
+``velocity`` is z - x_0, or x_0 - z where time rises from noise to data; ``v`` that of variance-preserving
+states, alpha z - alpha sigma x_0, whatever the frame; ``score`` is that of the states' own law.
 """
 
 ENDS = ("given", "zero", "appends")
@@ -245,6 +246,10 @@ class Convention:
     def skip_and_out(self, level: float) -> tuple[float, float]:
         """The coefficients of D = skip state + out output at a positive, finite noise level."""
         alpha = self.alpha(level)
+        if self.predicts == "v":
+            preserving = preserving_alpha(level)
+            skip, out = skip_and_out("v", preserving, preserving * level)
+            return skip * preserving / alpha, out
         skip, out = skip_and_out(PREDICTIONS[self.predicts], alpha, alpha * level)
         falls = self.predicts == "velocity" and self.level_time.to_data
         return skip, -out if falls else out

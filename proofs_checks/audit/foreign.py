@@ -134,10 +134,19 @@ class ForeignSampler:
     ----------
     function : runs unmodified.
     convention : what it does otherwise.
+    options : of every call, with which its own levels are learned.
+
+    Raises
+    ------
+    LibraryError : its library of arrays is not installed.
     """
 
     function: Callable[..., Any]
     convention: Convention
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _ = self._arrays
 
     @functools.cached_property
     def _parameters(self) -> tuple[Parameter, ...]:
@@ -194,7 +203,7 @@ class ForeignSampler:
         calls = self._calls(lambda x, sigma, **_: x * 0)
         start = torch.zeros(2, 1, 1, 1, dtype=torch.float64)
         with torch.no_grad(), torch.random.fork_rng():
-            self._run(calls, start, steps, start, {})
+            self._run(calls, start, steps, start, self.options)
         levels = [level for level, _ in itertools.groupby(calls.levels)]
         if len(levels) == steps + 1 and self.convention.ends != "zero":
             levels = levels[:-1]  # a last stage, where the run ends

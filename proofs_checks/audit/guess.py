@@ -44,16 +44,14 @@ def guess(target: Target) -> str | None:
 
 
 def _said(limit: Limit, convention: Convention, other: Convention) -> str:
-    words, query = [], []
+    words = []
     if other.predicts != convention.predicts:
         words.append(f"the model's output were {_OUTPUTS[other.predicts]}")
     if other.frame != convention.frame:
         words.append(f"the states were {_STATES[other.frame]}")
-        query.append(f"frame={other.frame}")
-    if other.predicts != "denoised":
-        query.append(f"predicts={other.predicts}")
     kind = "ODE" if limit.eta == 0 else "SDE"
-    return f"the {kind}'s if {' and '.join(words)} (?{'&'.join(query) or 'predicts=denoised'})"
+    query = f"frame={other.frame}&predicts={other.predicts}"
+    return f"the {kind}'s if {' and '.join(words)} (?{query})"
 
 
 def _right(target: Target, convention: Convention) -> Iterator[tuple[Convention, Limit]]:

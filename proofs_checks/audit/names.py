@@ -61,6 +61,7 @@ def require_target_name(text: str) -> None:
     if ":" not in base and base.endswith(".py"):
         raise ParameterError(f"name the function in the file, as {base}:sample; got {text!r}")
     if ":" not in base:
-        forms = f"module:function, file.py:function, pipe:COMMAND or {':..., '.join(LIBRARIES)}:..."
+        adapters = ":..., ".join(LIBRARIES)
+        forms = f"module:function, file.py:function, module:Class, pipe:COMMAND or {adapters}:..."
         others = f"; of others, write {forms}"
         require_sampler_name(base, others)

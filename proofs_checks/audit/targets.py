@@ -1,9 +1,13 @@
-"""Names of samplers: ``module:function``, ``file.py:function``, ``pipe:COMMAND``, ``diffusers:Class``, or one
-of this library; all with options, ``?option=value&...``.
+"""Names of samplers: ``module:function``, ``file.py:function``, ``module:Class``, ``pipe:COMMAND``,
+``diffusers:Class``, or one of this library; all with options, ``?option=value&...``.
 
 An option ends its name at the first ``=``. Its value is a Python literal or a word, in which ``%26`` writes
 ``&`` and ``%25`` writes ``%``, as in any URL. The options of a pipe begin at its last ``?``: a command
 may have others, and colons; in a value ``%3F`` writes one.
+
+A function that does not follow the protocol is a target by options that say what it does otherwise
+(`proofs_checks.audit.conventions`), unless it has parameters of these names. So is a class of objects with
+``set_timesteps`` and ``step`` (`proofs_checks.audit.solver_objects`).
 """
 
 from __future__ import annotations
@@ -71,7 +75,7 @@ def target_of(text: str, found: Any, options: Mapping[str, Any]) -> Target:
     convention, rest = split_options(options, {p.name for p in parameters(found)})
     if convention == Convention():
         return Target(text, found, rest)
-    sampler = ForeignSampler(found, convention)
+    sampler = ForeignSampler(found, convention, rest)
     return Target(text, sampler, rest, levels=sampler.levels if convention.grid == "own" else None)
 
 
