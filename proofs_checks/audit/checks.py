@@ -16,10 +16,10 @@ from proofs_checks.audit.affine import BatchDependent
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.names import require_check_names
-from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure, Target
+from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Subject
-from proofs_checks.audit.targets import find_target
+from proofs_checks.audit.targets import find_target, target_of
 from proofs_checks.pipe import ended_by_signals
 from seeds_theory.processes import in_processes
 
@@ -73,7 +73,8 @@ def audit(
     sampler : runs unmodified, with its noise injected or its draws intercepted.
     expect : orders, one that is lower is an error; and grids that it takes.
     skip : the ids of checks that are not to run.
-    options : keyword arguments for every call of a function.
+    options : keyword arguments for every call of a function, or the words of its convention
+        (`proofs_checks.audit.conventions`).
 
     Raises
     ------
@@ -123,7 +124,7 @@ def _subject(
     if isinstance(sampler, str):
         target = find_target(sampler, options)
     else:
-        target = Target(_name(sampler), sampler, options)
+        target = target_of(_name(sampler), sampler, options)
     return Subject(target, expect or Expectation())
 
 
