@@ -176,7 +176,7 @@ class FlowScheduler:
         x0 = sample.float() - t * output
         h = ((1 - r) / r).log() - ((1 - t) / t).log()
         estimate = x0
-        if self.order == 2 and self._before is not None:
+        if self.order == 2 and self._before is not None and r > 0:
             h_before, before = self._before
             estimate = x0 + h / (2 * h_before) * (x0 - before)
         self._before, self._index = (h, x0), self._index + 1
