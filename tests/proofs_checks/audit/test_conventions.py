@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from proofs_checks.audit import check
 from proofs_checks.audit.affine import AffineMap, LinearModel, Source, probe
 from proofs_checks.audit.conventions import FRAMES, PREDICTIONS, TIMES, Convention
 from proofs_checks.audit.guess import guess
@@ -160,6 +161,14 @@ def test_a_parameter_of_the_sampler_is_no_word_of_a_convention() -> None:
     found = target("of_its_own_frame?frame=own&ends=appends")
     assert found.options == {"frame": "own"}
     law_error(found, 8)
+
+
+def test_a_function_is_audited_with_the_words_beside_it() -> None:
+    words = {"frame": "flow", "predicts": "velocity"}
+    assert not check(foreign_samplers.flow_euler, "runs", **words)
+    assert not check(foreign_samplers.FlowScheduler, "runs", **words)
+    with pytest.raises(UnknownNameError, match="known: ve, vp, flow"):
+        check(foreign_samplers.flow_euler, "runs", frame="fm")
 
 
 @pytest.mark.parametrize("name", TIMES)
