@@ -25,7 +25,14 @@ from torch.overrides import TorchFunctionMode
 from proofs_checks.audit.arrays import ARRAYS, Arrays
 from proofs_checks.audit.conventions import Convention, Time
 from proofs_checks.audit.draws import NORMAL_DRAWS
-from proofs_checks.audit.protocol import Model, NoiseSampler, OtherGrid, SamplerFailure
+from proofs_checks.audit.protocol import (
+    Model,
+    NoiseSampler,
+    OtherGrid,
+    SamplerFailure,
+    Target,
+    call,
+)
 
 _HIGHEST, _LOWEST = 1e8, 1e-8
 """Noise levels that stand for infinity and, where an output is divided by the level, for 0."""
@@ -58,7 +65,7 @@ class _Calls:
     arrays : in which.
     answer : ``(x, sigma (batch,))`` and the sampler's further keywords to the estimate of the data.
     known : levels of the grid; one that is near is one of them.
-    levels : of the calls so far. states : x at the last call of each level.
+    levels : of the calls so far. last : x at the last call at the end of the grid.
     """
 
     convention: Convention
@@ -66,7 +73,7 @@ class _Calls:
     answer: Model
     known: Sequence[float] = ()
     levels: list[float] = field(default_factory=list)
-    states: dict[float, Tensor] = field(default_factory=dict)
+    last: Tensor | None = None
 
     def level(self, t: Any, time: Time) -> float:
         """The noise level of a time, given as a number or as one for each sample."""
@@ -79,8 +86,7 @@ class _Calls:
             level = math.nan
         if not level >= 0:
             raise SamplerFailure(
-                f"calls its model at {values[0]:.6g}, which is no time of the kind that time and "
-                "model_time name"
+                f"names {values[0]:.6g} as a time, which is none of the kind that time and model_time say"
             )
         near = (k for k in self.known if abs(k - level) <= _SAME * k)
         return next(near, min(level, _HIGHEST))
@@ -93,14 +99,27 @@ class _Calls:
                 f"calls its model with {type(given).__name__} for states: say which with arrays="
             )
         self.levels.append(level)
-        if self.convention.predicts != "denoised":
-            level = max(level, _LOWEST)
+        if level == 0 and self.convention.predicts != "denoised":
+            level = _LOWEST
         alpha = self.convention.alpha(level)
         x = given if alpha == 1 else given / alpha
-        self.states[self.levels[-1]] = x
+        if self.known and level == self.known[-1]:
+            self.last = x.clone()  # it may be changed in place
         denoised = self.answer(x, x.new_full((len(x),), level), **keywords)
         skip, out = self.convention.skip_and_out(level)
         return self.arrays.of((denoised - skip * given) / out)
+
+
+class _Silent:
+    """Answers all draws with zero."""
+
+    injects = False
+
+    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
 
 
 class _FirstDraw(TorchFunctionMode):
@@ -201,9 +220,13 @@ class ForeignSampler:
 
     def _find_starts(self, steps: int) -> tuple[float, ...]:
         calls = self._calls(lambda x, sigma, **_: x * 0)
+
+        def run(model: Model, x: Tensor, sigmas: Tensor) -> Tensor:
+            self._run(calls, x, steps, x, self.options)
+            return x
+
         start = torch.zeros(2, 1, 1, 1, dtype=torch.float64)
-        with torch.no_grad(), torch.random.fork_rng():
-            self._run(calls, start, steps, start, self.options)
+        call(Target("its levels", run), calls, start, start, _Silent())
         levels = [level for level, _ in itertools.groupby(calls.levels)]
         if len(levels) == steps + 1 and self.convention.ends != "zero":
             levels = levels[:-1]  # a last stage, where the run ends
@@ -246,11 +269,11 @@ class ForeignSampler:
         given = self._grid(sigmas) if self.convention.grid == "given" else steps
         result = self._run(calls, x if start == 1 else start * x, given, x, keywords)
         if stops_early:
-            if levels[-1] not in calls.states:
+            if calls.last is None:
                 raise SamplerFailure(
                     f"does not call its model at the last positive level, sigma {levels[-1]:.4g}"
                 )
-            return calls.states[levels[-1]]
+            return calls.last
         end = self.convention.alpha(levels[-1])
         final = self._arrays.tensor(result)
         return final if end == 1 or not isinstance(final, Tensor) else final / end
@@ -327,6 +350,7 @@ class ForeignSampler:
             run()
         calls.answer = answer
         calls.levels.clear()
+        calls.last = None
         first = seen[0].reshape(-1) if seen else state.new_zeros(1)
         if not draw.asked or first[0] == 0 or ((first / first[0] - 1).abs() > _SAME).any():
             raise SamplerFailure(

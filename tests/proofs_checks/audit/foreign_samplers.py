@@ -99,6 +99,21 @@ def insists_on_zero(denoise, x, sigmas):
     return x
 
 
+def in_place(denoise, x, sigmas):
+    """It works in one tensor."""
+    x = x.clone()
+    for s, t in itertools.pairwise([*sigmas, 0.0]):
+        x += (1 - t / s) * (denoise(x, s) - x)
+    return x
+
+
+def refuses_few_steps(denoise, x, n):
+    """A grid of its own, that it cannot make for any number of steps."""
+    if n < 8:
+        raise RuntimeError("at least 8 steps")
+    return heun_of_its_own_grid(denoise, x, num_steps=n)
+
+
 def appends_zero(denoise, x, sigmas):
     """From any grid it goes on to 0."""
     return insists_on_zero(denoise, x, torch.cat([sigmas, sigmas[:1] * 0]))

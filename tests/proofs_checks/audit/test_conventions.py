@@ -62,6 +62,7 @@ SOUND = {
     "draws_its_start?start=own&ends=appends": 1,
     "insists_on_zero?ends=zero": 1,
     "appends_zero?ends=appends": 1,
+    "in_place?ends=appends": 1,
     "ancestral_numpy?arrays=numpy": 1,
     "ancestral_numpy?arrays=numpy&legacy=true": 1,
     "ancestral_numpy_injected?arrays=numpy": 1,
@@ -114,7 +115,7 @@ def test_the_law_is_wrong_by_another_convention(name: str) -> None:
     [
         ("insists_on_zero", "ValueError: sigmas must end with 0"),
         ("ancestral_numpy", "AssertionError"),
-        ("flow_euler?frame=flow&model_time=flow*0.01", "no time of the kind"),
+        ("flow_euler?frame=flow&model_time=flow*0.01", "none of the kind"),
         ("draws_its_start", "TypeError"),
         ("starts_elsewhere?start=own&ends=appends", "multiple of a normal draw"),
         ("TwoTimesteps?frame=flow&predicts=velocity", "32 timesteps for 16 steps"),
@@ -225,6 +226,11 @@ def test_a_sampler_with_its_own_grid_takes_no_other() -> None:
     assert unclear.levels is not None
     with pytest.raises(SamplerFailure, match="calls its model at 5 levels for 4 steps"):
         unclear.levels(4)
+    failing = target("refuses_few_steps?grid=own&ends=zero")
+    assert failing.levels is not None
+    assert len(failing.levels(8)) == 8
+    with pytest.raises(SamplerFailure, match="raises RuntimeError: at least 8 steps"):
+        failing.levels(4)
 
 
 def test_a_start_is_the_audits_whatever_it_is_multiplied_with() -> None:
