@@ -100,7 +100,7 @@ class AffineMap:
     the path on each piece. other : (draws, d), weights of normals outside the path. stretches : what the
     noise sampler was asked for. empty : how often it was asked for a stretch without length, the noise of
     which comes after that of stretches drawn afresh. draws : of torch's, the last of the others. calls : the
-    levels of the model calls.
+    levels of the model calls. ends : the first and the last level of the grid.
     """
 
     offset: Tensor
@@ -112,6 +112,7 @@ class AffineMap:
     empty: int
     draws: int
     calls: tuple[float, ...]
+    ends: tuple[float, float]
 
     @property
     def empty_weight(self) -> Tensor:
@@ -340,6 +341,7 @@ def probe(
         empty=normals.empty,
         draws=normals.draws,
         calls=tuple(model.levels),
+        ends=(sigmas[0], sigmas[-1]),
     )
 
 

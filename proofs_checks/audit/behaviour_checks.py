@@ -69,6 +69,11 @@ def _start(batch: int = _BATCH, seed: int = 1) -> Tensor:
     return MEANS[:, None, None] + deviation[:, None, None] * unit
 
 
+def _grid(target: Target, steps: int = _STEPS) -> list[float]:
+    """Equal steps, or the sampler's own."""
+    return target.levels(steps) if target.levels else grid(steps)
+
+
 def _run(
     target: Target,
     x: Tensor,
@@ -91,7 +96,7 @@ def _apart(first: Tensor, second: Tensor) -> float:
 def runs(subject: Subject) -> Iterator[Finding]:
     """That it returns finite states of the right shape; a failure is reported by the audit itself."""
     x = _start()
-    result = _run(subject.target, x, grid(_STEPS))
+    result = _run(subject.target, x, _grid(subject.target))
     if result.dtype != x.dtype:
         yield subject.finding(
             Severity.warning, f"states of {x.dtype}, as given", f"states of {result.dtype}"
@@ -187,7 +192,7 @@ def last_level(subject: Subject) -> Iterator[Finding]:
 
 def first_call(subject: Subject) -> Iterator[Finding]:
     """The model is first asked about the state it starts from, at its own level."""
-    levels = grid(_STEPS)
+    levels = _grid(subject.target)
     model = LinearModel(MEANS, VARIANCES)
     _run(subject.target, _start(), levels, model=model)
     if model.levels and model.levels[0] < levels[0] * (1 - 1e-3):  # churn starts above it
@@ -210,7 +215,7 @@ def model_calls(subject: Subject) -> Iterator[Finding]:
         handed_on.append(given == extra)
         return linear(x, sigma)
 
-    _run(subject.target, _start(), grid(_STEPS), model=model, extra_args=dict(extra))
+    _run(subject.target, _start(), _grid(subject.target), model=model, extra_args=dict(extra))
     if "extra_args" in subject.target.keywords and not all(handed_on):
         yield subject.finding(
             Severity.error,
@@ -228,8 +233,8 @@ def model_calls(subject: Subject) -> Iterator[Finding]:
 
 def single_precision(subject: Subject) -> Iterator[Finding]:
     """float32 states stay float32 and end where float64 states do, to 1e-4, on the same noise."""
-    wide = _run(subject.target, _start(), grid(_STEPS))
-    narrow = _run(subject.target, _start().float(), grid(_STEPS))
+    wide = _run(subject.target, _start(), _grid(subject.target))
+    narrow = _run(subject.target, _start().float(), _grid(subject.target))
     if narrow.dtype != torch.float32:
         yield subject.finding(
             Severity.warning, "float32 states from float32 states", f"states of {narrow.dtype}"
@@ -239,7 +244,7 @@ def single_precision(subject: Subject) -> Iterator[Finding]:
         yield subject.finding(
             Severity.error, "float32 and float64 to agree to 1e-4", f"they differ by {off:.2g}", off
         )
-    if torch.equal(_run(subject.target, _start().float().double(), grid(_STEPS)), wide):
+    if torch.equal(_run(subject.target, _start().float().double(), _grid(subject.target)), wide):
         yield subject.finding(
             Severity.note,
             "float64 states worked on in float64",
@@ -270,14 +275,14 @@ def _batch_difference(target: Target) -> float:
         for injects in (True, False) if target.takes_noise_sampler else (False,):
             noise = TableNoise(of=size, injects=injects)
             try:
-                together = _run(target, x, grid(_STEPS), noise)
+                together = _run(target, x, _grid(target), noise)
             except SamplerFailure:
                 if injects or not target.takes_noise_sampler:
                     raise
                 continue  # it needs the noise sampler, and another check says so
             for i in range(size):
                 row = slice(i, i + 1)
-                alone = _run(target, x[row], grid(_STEPS), TableNoise(row, size, injects))
+                alone = _run(target, x[row], _grid(target), TableNoise(row, size, injects))
                 largest = max(largest, _apart(alone, together[row]))
     return largest
 
@@ -293,7 +298,9 @@ def shapes(subject: Subject) -> Iterator[Finding]:
 
     def end(event: tuple[int, ...]) -> Tensor:
         x = start.reshape(_BATCH, *event)
-        return _run(subject.target, x, grid(_STEPS), model=_scalar_model).reshape(_BATCH, 192)
+        return _run(subject.target, x, _grid(subject.target), model=_scalar_model).reshape(
+            _BATCH, 192
+        )
 
     expected = end((192, 1, 1))
     for name, event in _EVENTS.items():
@@ -379,7 +386,7 @@ class _Watched(TableNoise):
 def initial_noise(subject: Subject) -> Iterator[Finding]:
     """The sampler's own noise is not that of the initial state, also if it is told the seed."""
     noise = _Watched(injects=False)
-    _run(subject.target, _start(), grid(_STEPS), noise, extra_args={"seed": SEED})
+    _run(subject.target, _start(), _grid(subject.target), noise, extra_args={"seed": SEED})
     if noise.repeats:
         yield subject.finding(
             Severity.error,
@@ -408,7 +415,9 @@ def hidden_randomness(subject: Subject) -> Iterator[Finding]:
         for seed in (1, 2):
             with _other_generators(seed):
                 noise = TableNoise(injects=injects)
-                results.append(_run(subject.target, _start(), grid(_STEPS), noise, seed=seed))
+                results.append(
+                    _run(subject.target, _start(), _grid(subject.target), noise, seed=seed)
+                )
         off = _apart(*results)
         if off > 1e-9:
             yield subject.finding(
@@ -436,7 +445,8 @@ class _TorchNoise:
 def repeated_noise(subject: Subject) -> Iterator[Finding]:
     """Two runs have different noise: no generator is seeded with a constant."""
     first, second = (
-        _run(subject.target, _start(), grid(_STEPS), _TorchNoise(), seed=seed) for seed in (1, 2)
+        _run(subject.target, _start(), _grid(subject.target), _TorchNoise(), seed=seed)
+        for seed in (1, 2)
     )
     if not subject.measurement.deterministic and torch.equal(first, second):
         yield subject.finding(
@@ -461,7 +471,7 @@ def eta_zero(subject: Subject) -> Iterator[Finding]:
     if "eta" not in subject.target.keywords:
         return
     source = subject.measurement.source
-    response = probe(subject.target, MEANS, VARIANCES, grid(_STEPS), source, eta=0.0)
+    response = probe(subject.target, MEANS, VARIANCES, _grid(subject.target), source, eta=0.0)
     variance = VARIANCES + SIGMA_MIN**2
     if not response.deterministic(variance.sqrt()):
         share = float((response.noise_variance / variance).max())
@@ -480,7 +490,7 @@ def callback(subject: Subject) -> Iterator[Finding]:
             yield subject.finding(Severity.note, "a callback parameter", "none: no previews")
         return
     seen: list[dict[str, Any]] = []
-    x, levels = _start(), grid(_STEPS)
+    x, levels = _start(), _grid(subject.target)
     _run(subject.target, x, levels, callback=seen.append)
     if not all(isinstance(call, dict) for call in seen):
         yield subject.finding(
@@ -528,7 +538,7 @@ def _double(value: Any) -> Tensor:
 
 def inputs(subject: Subject) -> Iterator[Finding]:
     """The states, the grid and extra_args are not changed."""
-    x, sigmas = _start(), torch.tensor(grid(_STEPS), dtype=torch.float64)
+    x, sigmas = _start(), torch.tensor(_grid(subject.target), dtype=torch.float64)
     extra: dict[str, Any] = {"seed": SEED}
     given = {"x": x, "sigmas": sigmas}
     before = {name: value.clone() for name, value in given.items()}

@@ -16,7 +16,7 @@ from proofs_checks.audit.affine import BatchDependent
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.names import require_check_names
-from proofs_checks.audit.protocol import NotAffine, Sampler, SamplerFailure
+from proofs_checks.audit.protocol import NotAffine, OtherGrid, Sampler, SamplerFailure
 from proofs_checks.audit.report import Report
 from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.targets import find_target, target_of
@@ -161,6 +161,8 @@ def run_check(subject: Subject, name: str) -> list[Finding]:
             return []  # told once
         subject.failures.append(failure.kind)
         severity = subject.grave if isinstance(failure, NotAffine) else Severity.error
+        if isinstance(failure, OtherGrid):
+            return [subject.finding(Severity.note, "any grid", str(failure))]
         return [subject.finding(severity, "a sampler that can be measured here", str(failure))]
 
 

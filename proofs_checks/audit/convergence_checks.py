@@ -270,7 +270,7 @@ def limit(subject: Subject) -> Iterator[Finding]:
             found.law_error,
         )
         return
-    if found.eta is not None:
+    if found.eta is not None and not subject.target.levels:  # these are known on given grids
         yield from _limit_on_curved_data(subject, found.eta)
     declared = measured.target.declared
     follows_sde = declared is None or declared.strong is not None

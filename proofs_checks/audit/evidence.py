@@ -26,7 +26,7 @@ class Study:
 
 
 GAUSSIAN, CURVED = "Gaussian", "curved"
-EVEN, UNEVEN = "equal", "uneven"
+EVEN, UNEVEN, OWN = "equal", "uneven", "its own"
 
 
 @dataclass(frozen=True)

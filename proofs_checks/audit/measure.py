@@ -100,7 +100,8 @@ class Measurement:
         steps: Sequence[int] = STEPS,
         levels: Callable[[int], list[float]] = grid,
     ) -> None:
-        self.target, self.steps, self._grid = target, tuple(steps), levels
+        self.target, self.steps = target, tuple(steps)
+        self._grid = target.levels or levels
         self._maps: dict[tuple[int, Source], AffineMap | SamplerFailure] = {}
         self._seconds = 0.0  # that the last map took
 
@@ -128,8 +129,9 @@ class Measurement:
 
     def law_errors(self, response: AffineMap) -> Tensor:
         """Relative errors of the final law: of the deviations and of the means, (2, d)."""
-        exact = (VARIANCES + SIGMA_MIN**2).sqrt()
-        variance = response.gain.square() * (VARIANCES + SIGMA_MAX**2) + response.noise_variance
+        start, end = _variances(response)
+        exact = end.sqrt()
+        variance = response.gain.square() * start + response.noise_variance
         mean = response.offset + (response.gain - 1) * MEANS
         return torch.stack([variance.sqrt() / exact - 1, mean / exact])
 
@@ -166,6 +168,10 @@ class Measurement:
         """Distances of consecutive grids on one path, relative; None where no path is known."""
         if any(self.on_path(n) is None for n in self.steps):
             return None
+        if (
+            len({self.map(n).ends for n in self.steps}) > 1
+        ):  # levels of its own, from several starts
+            return None
 
         def on_grids(steps: Sequence[int]) -> Curve:
             maps = [found for n in steps if (found := self.on_path(n)) is not None]
@@ -174,13 +180,14 @@ class Measurement:
         return followed(on_grids, self.steps, FINEST, self._quick)
 
     def _distance(self, first: AffineMap, second: AffineMap) -> float:
-        distance = path_distance(first, second, MEANS, VARIANCES + SIGMA_MAX**2)
-        return float((distance / (VARIANCES + SIGMA_MIN**2).sqrt()).norm())
+        start, end = _variances(second)
+        return float((path_distance(first, second, MEANS, start) / end.sqrt()).norm())
 
     @property
     def deterministic(self) -> bool:
         """Whether noise has no effect."""
-        return self.map(self.steps[-1]).deterministic((VARIANCES + SIGMA_MIN**2).sqrt())
+        response = self.map(self.steps[-1])
+        return response.deterministic(_variances(response)[1].sqrt())
 
     @cached_property
     def nfe_per_step(self) -> float:
@@ -207,8 +214,8 @@ class Measurement:
 
     def _etas(self, response: AffineMap) -> Tensor:
         """The eta whose SDE has this gain, at each variance: gain = ((c + t^2)/(c + s^2))^((1+eta)/2)."""
-        ratio = (VARIANCES + SIGMA_MIN**2) / (VARIANCES + SIGMA_MAX**2)
-        return 2 * response.gain.abs().log() / ratio.log() - 1
+        start, end = _variances(response)
+        return 2 * response.gain.abs().log() / (end / start).log() - 1
 
     def _to_solution(self, response: AffineMap | None, eta: float) -> float:
         """The relative RMS distance to the exact solution of the SDE on the same path."""
@@ -217,9 +224,9 @@ class Measurement:
         edges = response.levels
         middle, half = 0.5 * (edges[:-1] + edges[1:]), -0.5 * np.diff(edges)
         points = middle[:, None] + half[:, None] * nodes
-        c = VARIANCES.numpy()
+        start, end = _variances(response)
         power = 0.5 * (1 + eta)
-        flow = ((c + SIGMA_MIN**2) / (c + points[..., None] ** 2)) ** power
+        flow = (end.numpy() / (VARIANCES.numpy() + points[..., None] ** 2)) ** power
         exact = flow * np.sqrt(2 * eta * points)[..., None]
         # The path's sign is a convention of the sampler: take the nearer one.
         squares = [
@@ -230,12 +237,14 @@ class Measurement:
             )
             for sign in (1, -1)
         ]
-        exact_gain = ((VARIANCES + SIGMA_MIN**2) / (VARIANCES + SIGMA_MAX**2)) ** power
-        gain = (response.gain - exact_gain).square() * (VARIANCES + SIGMA_MAX**2)
-        return min(
-            float(((torch.from_numpy(s) + gain) / (VARIANCES + SIGMA_MIN**2)).sum().sqrt())
-            for s in squares
-        )
+        gain = (response.gain - (end / start) ** power).square() * start
+        return min(float(((torch.from_numpy(s) + gain) / end).sum().sqrt()) for s in squares)
+
+
+def _variances(response: AffineMap) -> tuple[Tensor, Tensor]:
+    """Of the states at the first and the last level of its grid, (d,) each."""
+    start, end = response.ends
+    return VARIANCES + start**2, VARIANCES + end**2
 
 
 def extrapolated(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from proofs_checks.audit import grids
 from proofs_checks.audit.affine import BatchDependent
-from proofs_checks.audit.evidence import CURVED, EVEN, GAUSSIAN, UNEVEN, Evidence, Study
+from proofs_checks.audit.evidence import CURVED, EVEN, GAUSSIAN, OWN, UNEVEN, Evidence, Study
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.measure import (
@@ -22,9 +22,12 @@ from proofs_checks.audit.measure import (
 )
 from proofs_checks.audit.mixture import MixtureStudy, mixture_study
 from proofs_checks.audit.orders import Curve
-from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.protocol import OtherGrid, Target
 from proofs_checks.audit.triangular import STEPS as TRIANGULAR_STEPS
 from proofs_checks.audit.triangular import TriangularStudy
+
+_HIGHEST = 1e4
+"""A first level above it is infinite to the sampler, or nearly."""
 
 
 @dataclass
@@ -66,7 +69,14 @@ class Subject:
         return self.on_steps(grids.uneven)
 
     def on_steps(self, kind: Callable[[float, float, int], list[float]]) -> Measurement:
-        """The same on other steps."""
+        """The same on other steps.
+
+        Raises
+        ------
+        OtherGrid : it chooses its own.
+        """
+        if self.target.levels:
+            raise OtherGrid("chooses its own noise levels: no other steps can be asked of it")
         steps = self._steps(UNEVEN_STEPS)
         return Measurement(self.target, steps, lambda n: kind(SIGMA_MAX, SIGMA_MIN, n))
 
@@ -77,8 +87,9 @@ class Subject:
 
     @cached_property
     def curved_even(self) -> TriangularStudy:
-        """What it does on the curved problem."""
-        return self._triangular(grids.even)
+        """What it does on the curved problem, on equal steps or its own."""
+        own = self.target.levels
+        return self._triangular((lambda _, __, n: own(n)) if own else grids.even)
 
     @cached_property
     def curved_uneven(self) -> TriangularStudy:
@@ -93,30 +104,34 @@ class Subject:
     @cached_property
     def weak(self) -> Evidence:
         """The weak order, of a deterministic sampler the order."""
-        return self._evidence(
-            self.measurement.weak_curve,
-            self.uneven.weak_curve,
-            self.curved_even.weak_curve,
-            self.curved_uneven.weak_curve,
-        )
+        return self._evidence([study.weak_curve for study in self._studies.values()])
 
     @cached_property
     def strong(self) -> Evidence | None:
         """The strong order; None where no path can carry the noise."""
-        curves = (
-            self.measurement.strong_curve,
-            self.uneven.strong_curve,
-            self.curved_even.strong_curve,
-            self.curved_uneven.strong_curve,
-        )
+        curves = [study.strong_curve for study in self._studies.values()]
         known = [found for found in curves if found is not None]
-        return self._evidence(*known) if len(known) == len(curves) else None
+        return self._evidence(known) if len(known) == len(curves) else None
 
-    def _evidence(self, *curves: Curve) -> Evidence:
-        places = ((GAUSSIAN, EVEN), (GAUSSIAN, UNEVEN), (CURVED, EVEN), (CURVED, UNEVEN))
-        studies = [
-            Study(data, steps, found) for (data, steps), found in zip(places, curves, strict=True)
-        ]
+    @property
+    def _studies(self) -> dict[tuple[str, str], Measurement | TriangularStudy]:
+        """By data and steps; on its own levels alone if it chooses them.
+
+        Of the curved problem, which is made in log-SNR, only between levels where that is finite.
+        """
+        if self.target.levels:
+            start, *_, end = self.target.levels(2)
+            curved = {(CURVED, OWN): self.curved_even} if end > 0 and start < _HIGHEST else {}
+            return {(GAUSSIAN, OWN): self.measurement, **curved}
+        return {
+            (GAUSSIAN, EVEN): self.measurement,
+            (GAUSSIAN, UNEVEN): self.uneven,
+            (CURVED, EVEN): self.curved_even,
+            (CURVED, UNEVEN): self.curved_uneven,
+        }
+
+    def _evidence(self, curves: list[Curve]) -> Evidence:
+        studies = [Study(*place, found) for place, found in zip(self._studies, curves, strict=True)]
         return Evidence(tuple(studies), self.curved_even.estimates_a_step)
 
     @cached_property
