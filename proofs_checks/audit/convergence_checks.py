@@ -14,6 +14,7 @@ from proofs_checks.audit import grids
 from proofs_checks.audit.affine import Source
 from proofs_checks.audit.evidence import EVEN, UNEVEN, Evidence
 from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.guess import guess
 from proofs_checks.audit.measure import SHIPPED_STEPS, vanishes
 from proofs_checks.audit.orders import Order, Verdict
 from proofs_checks.audit.rounding import cause_of_floor
@@ -263,10 +264,12 @@ def limit(subject: Subject) -> Iterator[Finding]:
     """Whether the limit is the law of the data's diffusion, at the eta asked for, and on its path."""
     measured, found = subject.measurement, subject.measurement.limit
     if not found.law:
+        other = guess(measured.target)
+        hint = f"; {other}" if other else ""
         yield subject.finding(
             Severity.error if found.law_error > 1e-3 else Severity.warning,
             "the exact law as the steps shrink",
-            f"a final law that stays off by {found.law_error:.2g} of its deviations",
+            f"a final law that stays off by {found.law_error:.2g} of its deviations" + hint,
             found.law_error,
         )
         return
