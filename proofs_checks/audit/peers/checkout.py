@@ -1,8 +1,7 @@
 """Repositories that are not packages: modules of a checkout, which lies outside this project.
 
-A checkout is a folder ``owner+name`` in the folder that the environment variable ``SEEDS_CHECKOUTS``
-names, at the pinned commit (`make checkouts` makes all of them). Its code runs from there; nothing of it is
-copied.
+A checkout is a folder ``owner+name`` in the folder that the environment variable ``SEEDS_CHECKOUTS`` names,
+at the pinned commit (`make checkouts` makes all of them). Its code runs from there; nothing of it is copied.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,14 +34,17 @@ class Checkout:
     repository : ``owner/name``.
     commit : 40 hex digits.
     root : the folder inside it from which its modules are imported.
-    stand_ins : modules that it imports and that its samplers do not use, as trackers and attention kernels;
-        each is replaced by one in which every name is a class without content.
+    stand_ins : modules that it imports and that its samplers do not use, as trackers, types and attention
+        kernels; each is replaced by one in which every name is a class without content, that may also be a
+        decorator without effect. What holds such a module is itself, where the checkout has it.
+    bare : packages that are entered without what their ``__init__`` imports: their folders in the root.
     """
 
     repository: str
     commit: str
     root: str = ""
     stand_ins: tuple[str, ...] = ()
+    bare: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def folder(self) -> Path:
@@ -77,19 +81,36 @@ class Checkout:
     def importable(self) -> Iterator[None]:
         """Its folder in front of the path and its stand-ins in place, for code that imports when it runs."""
         path = str(self.folder / self.root)
-        before = dict(sys.modules)
-        sys.path.insert(0, path)
-        for name in self.stand_ins:
-            _stand_in(name)
-        try:
-            yield
-        finally:
-            sys.path.remove(path)
-            for name in [n for n in sys.modules if n not in before]:
-                module = sys.modules[name]
-                if isinstance(module, _StandIn) or _lies_in(module, path):
+        before = set(sys.modules)
+        for name, inside in self.bare.items():
+            sys.modules[name] = ModuleType(name)
+            sys.modules[name].__path__ = [f"{path}/{inside}"]
+        with standing_in(self.stand_ins, path):
+            try:
+                yield
+            finally:
+                # All are looked at before one is gone: a package without __init__ asks the one that holds it.
+                new = [(n, m) for n, m in sys.modules.items() if n not in before]
+                for name in [n for n, m in new if _lies_in(m, path)]:
                     del sys.modules[name]
-            sys.modules.update({n: m for n, m in before.items() if sys.modules.get(n) is not m})
+
+
+@contextlib.contextmanager
+def standing_in(names: Sequence[str], path: str | None = None) -> Iterator[None]:
+    """Stand-ins for modules in this block, with a folder in front of the path; then what was there before."""
+    before = dict(sys.modules)
+    if path is not None:
+        sys.path.insert(0, path)
+    try:
+        for name in names:
+            _stand_in(name)
+        yield
+    finally:
+        if path is not None:
+            sys.path.remove(path)
+        for name in [n for n, m in sys.modules.items() if isinstance(m, _StandIn)]:
+            del sys.modules[name]
+        sys.modules.update({n: m for n, m in before.items() if sys.modules.get(n) is not m})
 
 
 @functools.cache
@@ -114,24 +135,36 @@ def _lies_in(module: ModuleType, path: str) -> bool:
     return any(place and str(place).startswith(path) for place in places)
 
 
+_EMPTY = {
+    "__init__": lambda *_, **__: None,
+    "__call__": lambda _, decorated=None, *__, **___: decorated,
+    "__class_getitem__": classmethod(lambda cls, _: cls),
+}
+
+
 class _StandIn(ModuleType):
-    """A module in which every name is a class that can be made, called and derived from."""
+    """A module in which every name is a class that can be made, called, indexed and derived from."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.__path__ = []
+        self.__spec__ = ModuleSpec(name, None)  # for whoever asks whether it is installed
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return type(name, (), {"__init__": lambda *_, **__: None})
+        return type(name, (), dict(_EMPTY))
 
 
 def _stand_in(name: str) -> None:
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         part = ".".join(parts[:end])
-        if part not in sys.modules:
+        if part in sys.modules:
+            continue
+        if end < len(parts) and importlib.util.find_spec(part):
+            importlib.import_module(part)
+        else:
             sys.modules[part] = _StandIn(part)
             if end > 1:
                 setattr(sys.modules[".".join(parts[: end - 1])], parts[end - 1], sys.modules[part])

@@ -55,10 +55,10 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     keywords |= options
     if "sigmas" in takes:
         return Adapted(full, function, keywords)
-    return Adapted(full, to_zero_by_estimate(_between_ends(function, "n" in takes)), keywords)
+    return Adapted(full, to_zero_by_estimate(between_ends(function, "n" in takes)), keywords)
 
 
-def _between_ends(function: Sampler, counts_calls: bool) -> Sampler:
+def between_ends(function: Sampler, counts_calls: bool) -> Sampler:
     """A function of (sigma_min, sigma_max) and perhaps a number of model calls, given a grid."""
 
     def run(
