@@ -1,4 +1,8 @@
-"""RES4LYF's methods as ODE solvers; without its iterations of whole steps, which take too long to audit."""
+"""RES4LYF's methods as ODE solvers, without what takes too long to audit.
+
+These are its iterations over a step (``BONGMATH``), implicit methods, and ``deis``, whose weights of all steps
+are computed in every step.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,10 @@ def _ode(order: int, *names: str, **options: object) -> list[Entry]:
 
 ENTRIES: tuple[Entry, ...] = (
     *_ode(1, "euler", "ddim"),
-    *_ode(2, "res_2m", "dpmpp_2m", "abnorsett_2m", "deis_2m"),
-    *_ode(3, "res_3m", "dpmpp_3m", "abnorsett_3m", "deis_3m"),
-    *_ode(4, "abnorsett_4m", "deis_4m"),
+    *_ode(2, "res_2m", "dpmpp_2m", "abnorsett_2m"),
+    *_ode(3, "res_3m", "dpmpp_3m", "abnorsett_3m"),
+    *_ode(4, "abnorsett_4m"),
+    *_ode(3, "res_3s", c3=0.75),
     *_ode(2, "res_2s", "res_2s_stable", "res_2s_rkmk2e", "etdrk2_2s", "dpmpp_2s", "lawson2a_2s"),
     *_ode(2, "res_2s", frame="flow"),
     *_ode(2, "heun_2s", "midpoint_2s", "ralston_2s"),

@@ -8,7 +8,7 @@ model. With ``frame="eps"``, of all models that predict a noise or v, states and
 
 which is what the ``_RF`` samplers and the half log-SNR of the others are for. Guidance is 1, so the
 unconditional estimate that a CFG++ sampler asks for is the estimate. ``sa_solver`` takes a number ``tau``
-for its function of the level. ``dpm_fast`` and ``dpm_adaptive`` choose their levels, as in k-diffusion; on a
+for its function of the level. ``uni_pc`` runs in single precision alone. ``dpm_fast`` and ``dpm_adaptive`` choose their levels, as in k-diffusion; on a
 grid that ends at 0 they are followed by the estimate. Left out: ``ddim``, which is ``euler`` there, and
 ``ar_video``, for a video model.
 """
@@ -125,6 +125,16 @@ def _with_tau(function: Sampler) -> Sampler:
     return run
 
 
+def _single(function: Sampler) -> Sampler:
+    """A sampler whose own numbers are of single precision, which it does not mix with others."""
+
+    @functools.wraps(function)
+    def run(model: Model, x: Tensor, sigmas: Tensor, *args: Any, **keywords: Any) -> Tensor:
+        return function(model, x.float(), sigmas.float(), *args, **keywords).to(x)
+
+    return run
+
+
 class Host:
     """The model that ComfyUI gives a sampler: estimates in its frame, and what else it is asked for."""
 
@@ -210,7 +220,8 @@ def comfy() -> Comfy:
             raise LibraryError(f"the comfy of ComfyUI does not import: {error}") from None
         modules = {n: m for n, m in sys.modules.items() if n.partition(".")[0] == "comfy"}
     samplers = {n.removeprefix(PREFIX): f for n, f in sampling.items() if n.startswith(PREFIX)}
-    samplers |= {"uni_pc": uni_pc.sample_unipc, "uni_pc_bh2": uni_pc.sample_unipc_bh2}
+    for name in ("unipc", "unipc_bh2"):
+        samplers[name.replace("uni", "uni_")] = _single(getattr(uni_pc, PREFIX + name))
     return Comfy(modules, {n: f for n, f in samplers.items() if n not in _LEFT_OUT})
 
 

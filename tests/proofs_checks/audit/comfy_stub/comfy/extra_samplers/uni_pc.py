@@ -1,7 +1,9 @@
 """Samplers outside the module of the others; their callback tells no level."""
 
 
-def sample_unipc(model, noise, sigmas, extra_args=None, callback=None, disable=False, variant="bh1"):
+def sample_unipc(
+    model, noise, sigmas, extra_args=None, callback=None, disable=False, variant="bh1"
+):
     """Euler's method."""
     x = noise
     for i in range(len(sigmas) - 1):
