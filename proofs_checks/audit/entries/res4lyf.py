@@ -1,7 +1,7 @@
 """RES4LYF's methods as ODE solvers, without what takes too long to audit.
 
-These are its iterations over a step (``BONGMATH``), implicit methods, and ``deis``, whose weights of all steps
-are computed in every step.
+These are its iterations over a step (``BONGMATH``), implicit methods, and ``deis``, which computes the
+weights of all steps in every step.
 """
 
 from __future__ import annotations

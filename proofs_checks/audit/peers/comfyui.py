@@ -8,9 +8,9 @@ model. With ``frame="eps"``, of all models that predict a noise or v, states and
 
 which is what the ``_RF`` samplers and the half log-SNR of the others are for. Guidance is 1, so the
 unconditional estimate that a CFG++ sampler asks for is the estimate. ``sa_solver`` takes a number ``tau``
-for its function of the level. ``uni_pc`` runs in single precision alone. ``dpm_fast`` and ``dpm_adaptive`` choose their levels, as in k-diffusion; on a
-grid that ends at 0 they are followed by the estimate. Left out: ``ddim``, which is ``euler`` there, and
-``ar_video``, for a video model.
+for its function of the level. ``uni_pc`` runs in single precision alone. ``dpm_fast`` and ``dpm_adaptive``
+choose their levels, as in k-diffusion; on a grid that ends at 0 they are followed by the estimate. Left out:
+``ddim``, which is ``euler`` there, and ``ar_video``, for a video model.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """ComfyUI's samplers: a package that behaves like comfy stands in where there is none."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Model:
 
 
 def euler(model, x, sigmas):
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         denoised = model(x, s * x.new_ones(len(x)))
         x = denoised + t / s * (x - denoised)
     return x
@@ -79,7 +80,7 @@ def test_noise_is_asked_for_at_the_levels_of_the_grid(comfy, frame):
 
     model = Model()
     result = comfy.load("exact_noise", {"frame": frame})(model, X, SIGMAS, noise_sampler=noise)
-    pairs = list(zip(SIGMAS[:-1].tolist(), SIGMAS[1:].tolist(), strict=True))
+    pairs = list(itertools.pairwise(SIGMAS.tolist()))
     assert asked == [pytest.approx(pair, rel=1e-12) for pair in pairs]
     # With noise of 1, a state is the estimate before it and its level.
     reference = X

@@ -61,7 +61,7 @@ def sample_stochastic(
     """Adds up the taus of the levels."""
     if tau_func is None:
         start = _model_sampling(model).percent_to_sigma(0.2)
-        tau_func = lambda sigma: float(sigma <= start)
+        return x * 0 + sum(float(sigma <= start) for sigma in sigmas)
     return x * 0 + sum(tau_func(sigma) for sigma in sigmas)
 
 
