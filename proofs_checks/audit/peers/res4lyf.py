@@ -39,6 +39,7 @@ KEYWORDS = {
     "implicit_type": "predictor-corrector",
     "implicit_type_substeps": "predictor-corrector",
     "BONGMATH": True,
+    "noise_anchor": 1.0,
 }
 """What its node lets a user choose of a method, with its defaults."""
 
@@ -79,7 +80,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         return result
 
     chosen = {option: value for option, value in options.items() if option != "frame"}
-    return Adapted(name, hosted(run, frame), KEYWORDS | chosen)
+    return Adapted(name, hosted(run, frame), {**KEYWORDS, **chosen})
 
 
 @functools.cache

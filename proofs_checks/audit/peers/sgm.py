@@ -76,12 +76,13 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         result: Tensor = sampler(denoiser, unit, extra_args or {}, num_steps=len(sigmas) - 1)
         return result
 
-    return Adapted(name, run, keywords | options)
+    return Adapted(name, run, {**keywords, **options})
 
 
 def _own_defaults(kind: type) -> dict[str, Any]:
     of_base = ("num_steps", "guider_config", "verbose", "device")
-    return defaults(kind.__init__, without=of_base) if "__init__" in vars(kind) else {}
+    own = vars(kind).get("__init__")
+    return defaults(own, without=of_base) if own else {}
 
 
 def _sampling() -> ModuleType:

@@ -1,4 +1,4 @@
-"""RES4LYF's multistep methods on N(0, 1) data, eta = 0, equal steps in log sigma: error of the end state.
+"""RES4LYF's methods on N(0, 1) data, eta = 0, equal steps in log sigma: error of the end state.
 
 Run in ComfyUI's folder, with the folder custom_nodes on the path.
 """
@@ -60,3 +60,6 @@ if __name__ == "__main__":
         show(method)
     for node in (1.0, 0.75):
         show("res_3s", c3=node)
+    for method in ("heun_3s", "rk4_4s"):
+        for anchor in (1.0, 0.0):
+            show(method, noise_anchor=anchor)
