@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from seeds_theory.catalogue import require_sampler_name
 from seeds_theory.errors import ParameterError, unknown
 
-LIBRARIES = ("kdiffusion", "diffusers", "torchsde", "diffrax", "azula", "comfyui", "res4lyf", "sgm")
+LIBRARIES = (
+    *("kdiffusion", "diffusers", "torchsde", "diffrax", "azula"),
+    *("comfyui", "res4lyf", "sgm"),
+)
 """Other libraries with an adapter, named as their modules in `proofs_checks.audit.peers`."""
 
 CHECK_NAMES = (

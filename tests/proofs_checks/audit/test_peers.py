@@ -10,7 +10,6 @@ import torch
 
 from proofs_checks.audit.draws import intercepted_draws
 from proofs_checks.audit.measure import Measurement
-from proofs_checks.audit.names import LIBRARIES
 from proofs_checks.audit.peers import diffrax, diffusers, library, torchsde
 from proofs_checks.audit.targets import find_target
 from seeds_theory.errors import LibraryError, ParameterError, UnknownNameError
@@ -101,13 +100,13 @@ def order(sampler, steps=32, **options):
     return float(torch.tensor(errors[0] / errors[1]).log2())
 
 
-@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("name", NAMES)
 def test_all_samplers_are_listed(name):
     assert adapter(name).names() == NAMES[name]
 
 
 @pytest.mark.parametrize("to_zero", [False, True])
-@pytest.mark.parametrize(("name", "sampler"), [(k, n) for k in LIBRARIES for n in NAMES[k]])
+@pytest.mark.parametrize(("name", "sampler"), [(k, n) for k in NAMES for n in NAMES[k]])
 def test_it_follows_the_grid(name, sampler, to_zero):
     run = adapter(name).load(sampler, {})
     model, sigmas, seen = GaussianModel(), grid(8, to_zero=to_zero), []
