@@ -387,7 +387,7 @@ def initial_noise(subject: Subject) -> Iterator[Finding]:
     """The sampler's own noise is not that of the initial state, also if it is told the seed."""
     noise = _Watched(injects=False)
     _run(subject.target, _start(), _grid(subject.target), noise, extra_args={"seed": SEED})
-    if noise.repeats:
+    if noise.repeats and not subject.measurement.deterministic:
         yield subject.finding(
             Severity.error,
             "noise independent of the initial state",

@@ -29,6 +29,9 @@ _ETA_WITHIN = 0.02
 _SAME_LAW = 1e-3
 """Relative difference of two variances; a Brownian tree resolves its time to a finite depth."""
 
+_OTHER_CLOCK = 0.1
+"""Relative difference of variances on the finest of few steps, of one path in two clocks."""
+
 _CURVED_LAW = 1e-3
 """Of expectations of order 1: less is not told apart from an eta that is known to four digits."""
 
@@ -244,16 +247,26 @@ def noise_source(subject: Subject) -> Iterator[Finding]:
 
 
 def _shipped_law(subject: Subject) -> str:
-    """What the sampler draws when no noise sampler is given: the law of its final states tells."""
-    measured, steps = subject.measurement, SHIPPED_STEPS[-1]
-    own, joint, independent = (
-        measured.map(steps, source).noise_variance
-        for source in (Source.OWN, Source.BROWNIAN, Source.INDEPENDENT)
-    )
-    for name, law in (("joint", joint), ("independent", independent)):
-        if ((own / law - 1).abs() < _SAME_LAW).all():
+    """What the sampler draws when no noise sampler is given: the law of its final states tells.
+
+    A path in another clock than sigma has the joint law as the steps shrink.
+    """
+    differences = {
+        name: [_off(subject, source, steps) for steps in SHIPPED_STEPS[-2:]]
+        for name, source in (("joint", Source.BROWNIAN), ("independent", Source.INDEPENDENT))
+    }
+    for name, (_, last) in differences.items():
+        if last < _SAME_LAW:
             return name
-    return "neither"
+    coarse, fine = differences["joint"]
+    return "joint" if fine < _OTHER_CLOCK and fine < 0.7 * coarse else "neither"
+
+
+def _off(subject: Subject, source: Source, steps: int) -> float:
+    """The relative difference of the variances that its own noise and that of a source make."""
+    measured = subject.measurement
+    own, given = (measured.map(steps, s).noise_variance for s in (Source.OWN, source))
+    return float((own / given - 1).abs().max())
 
 
 def _near(eta: float | None, value: float) -> bool:

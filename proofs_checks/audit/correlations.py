@@ -79,7 +79,9 @@ def innovations(target: Target, *, injects: bool, runs: int) -> np.ndarray:
     gains = np.stack(
         [x.reshape(-1)[0].numpy() for x in _chain(target, lambda: _Zero(injects), 1.0)]
     )
-    ratios = torch.from_numpy(gains[1:] / gains[:-1])
+    ratios = torch.from_numpy(
+        np.divide(gains[1:], gains[:-1], out=0 * gains[1:], where=gains[:-1] != 0)
+    )
     found = []
     for run in range(runs):
         noise = functools.partial(_Random, injects, run)

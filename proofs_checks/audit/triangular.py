@@ -163,7 +163,8 @@ class Chain:
         """
         most = 0
         for before, after in itertools.pairwise(range(len(self.means))):
-            ratio = self.start[after] / self.start[before]
+            # A sampler that forgets its state, as one for consistency models, has nothing to carry on.
+            ratio = self.start[after] / self.start[before] if self.start[before] else 0.0
             used = np.abs(self.weights[after] - ratio * self.weights[before]) > 1e-9
             most = max(most, int(used.sum()))
         return most

@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 import samplers as s
 import torch
-from proofs_checks.audit.curved import curved_study
 from torch import Tensor
 
-from proofs_checks.audit import Severity, audit, check, curved
+from proofs_checks.audit import Severity, audit, check
 from proofs_checks.audit.affine import AffineMap, Source, probe
 from proofs_checks.audit.checks import run_check
 from proofs_checks.audit.draws import RefusedDraw, UnansweredDraw, intercepted_draws
@@ -27,6 +26,7 @@ from proofs_checks.audit.measure import MEANS, VARIANCES, grid
 from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target
 from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.targets import find_target
+from proofs_checks.audit.triangular import chain
 from seeds_theory.errors import ParameterError, UnknownNameError
 
 GRID = [8.0, 3.0, 1.5, 0.4]
@@ -227,11 +227,9 @@ def test_a_few_integers_may_seed_the_noise() -> None:
     assert len(found(sampler, Source.OWN).other) == len(GRID) - 1
 
 
-def test_noise_that_is_shared_is_refused_on_curved_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curved, "SIZE", 16)
-    monkeypatch.setattr(curved, "STEPS", (4, 8, 16))
+def test_noise_that_is_shared_is_refused_on_curved_data() -> None:
     with pytest.raises(SamplerFailure, match="its samples share noise"):
-        curved_study(Target("sampler", drawing(lambda x: torch.randn_like(x[:1]))))
+        chain(Target("sampler", drawing(lambda x: torch.randn_like(x[:1]))), GRID, Source.OWN)
 
 
 def test_a_refusal_says_what_may_be_sound() -> None:

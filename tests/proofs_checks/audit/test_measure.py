@@ -18,13 +18,12 @@ from proofs_checks.audit.measure import (
     SIGMA_MAX,
     SIGMA_MIN,
     VARIANCES,
-    Curve,
     Limit,
     Measurement,
-    curve,
     grid,
 )
 from proofs_checks.audit.measure import STEPS as AUDIT_STEPS
+from proofs_checks.audit.orders import Curve
 from proofs_checks.audit.protocol import Target
 from seeds_theory.baselines import BASELINES
 from seeds_theory.errors import ParameterError
@@ -44,65 +43,6 @@ def measured(
 ) -> Measurement:
     function = as_k_diffusion(sampler) if isinstance(sampler, str) else sampler
     return Measurement(Target("sampler", function, {} if eta is None else {"eta": eta}), steps)
-
-
-# ------------------------------------------------------------------------------------ fitted orders
-
-
-def errors(order: float, first: float = 1.0, drift: float = 0.0) -> list[float]:
-    return [first * (1 + drift / n) * n**-order for n in STEPS]
-
-
-@pytest.mark.parametrize("order", [0.5, 1.0, 2.0, 3.0, 4.0])
-def test_a_power_law_with_its_first_correction_is_fitted(order: float) -> None:
-    found = curve(STEPS, errors(order, drift=3.0))
-    assert found.fit.order == pytest.approx(order, abs=0.02)
-    assert found.fit.uncertainty is not None
-    assert found.fit.uncertainty < 0.1
-    assert found.fit.steps == STEPS[-3:]
-    assert curve(STEPS, errors(order)).slopes == pytest.approx([order] * 4)
-
-
-@pytest.mark.parametrize("floor", [1e-6, 1e-7, 1e-9])
-def test_a_tail_of_rounding_is_left_out(floor: float) -> None:
-    """Errors of order 3 that end in numbers of no order at `floor`."""
-    clean = errors(3.0)
-    clean = [e / clean[3] * 10 * floor for e in clean]
-    found = curve((*STEPS, 512), [*clean[:4], 0.8 * floor, 1.1 * floor])
-    assert found.fit.order == pytest.approx(3.0, abs=0.1)
-    assert found.fit.steps == STEPS[1:4]
-
-
-@pytest.mark.parametrize("last", [0.5, 2e-3, 1e-4])
-def test_a_tail_that_is_no_rounding_is_kept(last: float) -> None:
-    """Above 1e-5 an error that does not shrink is the sampler's own."""
-    found = curve(STEPS, [*[e * 10 for e in errors(1.0)[:3]], last, 1.05 * last])
-    assert found.fit.order is None or found.fit.order < 0.5 or (found.fit.uncertainty or 0) > 0.1
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        [0.0] * 5,
-        [1e-14, 3e-13, 2e-14, 1e-13, 5e-14],
-        [1e-6, 4e-6, 5e-7, 6e-6, 8e-7],
-        [1.0, 0.1, 3.0, 0.01, 5.0],
-    ],
-)
-def test_errors_of_no_order_have_none(values: list[float]) -> None:
-    found = curve(STEPS, values)
-    assert found.fit.order is None
-    assert isinstance(found, Curve)
-    assert len(found.slopes) == 4
-
-
-def test_two_slopes_that_differ_make_the_order_uncertain() -> None:
-    sure = curve(STEPS, errors(2.0)).fit
-    bent = [e * factor for e, factor in zip(errors(2.0), (1, 1, 1, 1.05, 1), strict=True)]
-    doubtful = curve(STEPS, bent).fit
-    assert sure.uncertainty == pytest.approx(0.0, abs=1e-9)
-    assert doubtful.uncertainty is not None
-    assert doubtful.uncertainty > 0.1
 
 
 # ------------------------------------------------------------------------------------------- grids
@@ -155,8 +95,8 @@ def test_the_source_is_the_noise_sampler_where_there_is_one() -> None:
 
 def test_independent_noise_is_measured_apart_where_stretches_overlap() -> None:
     measurement = measured(s.dpmpp_sde)
-    assert measurement.weak_curve.fit.order == pytest.approx(2, abs=0.1)
-    assert measurement.independent_curve.fit.order == pytest.approx(1, abs=0.1)
+    assert measurement.weak_curve.order.value == pytest.approx(2, abs=0.1)
+    assert measurement.independent_curve.order.value == pytest.approx(1, abs=0.1)
     disjoint = measured(s.two_noises)
     assert disjoint.independent_curve is disjoint.weak_curve
 
@@ -255,9 +195,9 @@ def shows(found: Curve | None, order: float | None) -> bool:
     """At least the order, within its uncertainty: errors may happen to fall faster."""
     if order is None:
         return True
-    if found is None or found.fit.order is None:
+    if found is None or found.order.value is None:
         return False
-    return found.fit.order > order - WITHIN - (found.fit.uncertainty or 0.0)
+    return found.order.value > order - WITHIN - (found.order.uncertainty or 0.0)
 
 
 def confirmed(name: str, eta: float | None, law: float | None, path: float | None) -> Measurement:

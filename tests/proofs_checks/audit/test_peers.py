@@ -218,8 +218,8 @@ def test_our_scheduler_has_the_orders_of_our_methods(solver_order):
     assert found.takes_noise_sampler
     for target in (found, own):
         measured = Measurement(target, (32, 64, 128, 256))
-        assert measured.weak_curve.fit.order == pytest.approx(min(solver_order, 2), abs=0.05)
-        assert measured.strong_curve.fit.order == pytest.approx(1, abs=0.05)
+        assert measured.weak_curve.order.value == pytest.approx(min(solver_order, 2), abs=0.05)
+        assert measured.strong_curve.order.value == pytest.approx(1, abs=0.05)
         assert str(measured.limit) == "SDE, eta 1"
         errors.append(measured.weak_curve.errors)
     assert errors[0] == pytest.approx(errors[1], rel=1e-6)

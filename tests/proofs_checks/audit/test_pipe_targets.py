@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from proofs_checks.audit import check, curved
+from proofs_checks.audit import check, correlations
+from proofs_checks.audit import subject as subjects
 from proofs_checks.audit.affine import LinearModel, Source, probe
 from proofs_checks.audit.checks import CHECKS, run_check
 from proofs_checks.audit.measure import MEANS, VARIANCES, Measurement, grid
@@ -75,10 +76,10 @@ def test_the_map_of_a_program_is_that_of_the_sampler(target: Callable[..., Targe
 def test_a_sound_program_has_no_findings(
     target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curved, "COSTLY_SIZE", 4)
-    monkeypatch.setattr(curved, "STEPS", (4, 8, 16))
+    monkeypatch.setattr(subjects, "COSTLY_STEPS", (8, 16, 32, 64))
+    monkeypatch.setattr(subjects, "TRIANGULAR_STEPS", (8, 16, 32, 64, 128))
+    monkeypatch.setattr(correlations, "COSTLY_RUNS", 4)
     subject = Subject(target(query="?method=seeds-2"))
-    subject.measurement = Measurement(subject.target, (8, 16, 32, 64))
     slow = ("grid-to-zero", "uneven-steps")  # they run on 128 steps
     findings = [f for name in CHECKS if name not in slow for f in run_check(subject, name)]
     assert findings == []
