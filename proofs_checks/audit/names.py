@@ -10,6 +10,8 @@ from seeds_theory.errors import ParameterError, unknown
 LIBRARIES = (
     *("kdiffusion", "diffusers", "torchsde", "diffrax", "azula"),
     *("comfyui", "res4lyf", "sgm"),
+    *("wan", "hunyuan", "flux", "flow_grpo", "dance_grpo", "torchdiffeq", "flow_matching"),
+    *("physicsnemo", "sbi", "deepinv"),
 )
 """Other libraries with an adapter, named as their modules in `proofs_checks.audit.peers`."""
 

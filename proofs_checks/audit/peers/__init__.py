@@ -133,10 +133,21 @@ def to_zero_by_estimate(solve: Sampler) -> Sampler:
     return run
 
 
-def report(callback: Any, index: int, x: Tensor, sigma: Tensor, denoised: Tensor) -> None:
-    """Call k-diffusion's callback, if there is one: the state and the estimate at the start of a step."""
+def report(
+    callback: Any,
+    index: int,
+    x: Tensor,
+    sigma: Tensor,
+    denoised: Tensor,
+    sigma_hat: Tensor | None = None,
+) -> None:
+    """Call k-diffusion's callback, if there is one: the state and the estimate at the start of a step.
+
+    sigma_hat : the level of both, where noise is added before the step from sigma.
+    """
     if callback is not None:
-        callback({"x": x, "i": index, "sigma": sigma, "sigma_hat": sigma, "denoised": denoised})
+        level = sigma if sigma_hat is None else sigma_hat
+        callback({"x": x, "i": index, "sigma": sigma, "sigma_hat": level, "denoised": denoised})
 
 
 class LogTime:

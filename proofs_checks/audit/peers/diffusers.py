@@ -187,7 +187,7 @@ _COEFFICIENTS = Kind(
 )
 _EDM = replace(_EXPLODING, output=_preconditioned)
 _OWN = replace(_PRESERVING, impose=_own_grid, level=_own_level, ending=Ending.ZERO)
-_FLOW = Kind(_prediction(_flow, "flow"), _flow, _in_flow_time(table), _flow_tabulated)
+FLOW = Kind(_prediction(_flow, "flow"), _flow, _in_flow_time(table), _flow_tabulated)
 
 KINDS: dict[str, Kind] = {
     "DDPMScheduler": _TRAINED,
@@ -209,11 +209,11 @@ KINDS: dict[str, Kind] = {
     "EDMEulerScheduler": _EDM,
     "EDMDPMSolverMultistepScheduler": _EDM,
     "CosineDPMSolverMultistepScheduler": _EDM,
-    "FlowMatchEulerDiscreteScheduler": _FLOW,
+    "FlowMatchEulerDiscreteScheduler": FLOW,
     "FlowMatchHeunDiscreteScheduler": replace(
-        _FLOW, impose=_in_flow_time(_table_of_stages), ending=Ending.ZERO, begin=_twice
+        FLOW, impose=_in_flow_time(_table_of_stages), ending=Ending.ZERO, begin=_twice
     ),
-    "LTXEulerAncestralRFScheduler": _FLOW,
+    "LTXEulerAncestralRFScheduler": FLOW,
     _OURS: _OWN,
 }
 """The schedulers that follow a reverse SDE or ODE, and how each is driven; the last is this project's."""
@@ -278,11 +278,20 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     if name in LEFT_OUT:
         raise UnknownNameError(f"{name} is not audited: {LEFT_OUT[name]}")
     require_known(name, names(), "scheduler of diffusers")
-    scheduler = _scheduler(name)
+    return scheduled(_scheduler(name), _kind(name, options), options)
+
+
+def scheduled(scheduler: Any, kind: Kind, options: Mapping[str, Any]) -> Sampler:
+    """A class with the interface of a scheduler as a sampler; options of its constructor and its ``step``.
+
+    Raises
+    ------
+    ParameterError : an option that it does not have, or that chooses noise levels.
+    """
+    name = scheduler.__name__
     of_constructor = defaults(scheduler.__init__, without=_OF_THE_GRID)
     of_step = defaults(scheduler.step, without=_NOT_OPTIONS)
     require_options(name, options, (*of_constructor, *of_step))
-    kind = _kind(name, {**of_constructor, **options})
     constructor = {n: value for n, value in options.items() if n in of_constructor}
     if "clip_sample" in of_constructor:
         constructor.setdefault("clip_sample", False)
@@ -318,7 +327,8 @@ def _scheduler(name: str) -> Any:
     return getattr(library, name)
 
 
-def _kind(name: str, options: Mapping[str, Any]) -> Kind:
+def _kind(name: str, given: Mapping[str, Any]) -> Kind:
+    options = {**defaults(_scheduler(name).__init__), **given}
     prediction = options.get("prediction_type", "epsilon")
     if prediction not in PREDICTIONS:
         known = ", ".join(PREDICTIONS)
@@ -326,7 +336,7 @@ def _kind(name: str, options: Mapping[str, Any]) -> Kind:
     kind = KINDS[name]
     if options.get("use_flow_sigmas"):
         flow = replace(kind, output=_prediction(_flow), state_alpha=_flow)
-        return flow if name == _OURS else replace(flow, impose=_FLOW.impose, level=_FLOW.level)
+        return flow if name == _OURS else replace(flow, impose=FLOW.impose, level=FLOW.level)
     if "skip_prk_steps" in options:
         return replace(kind, begin=_plms if options["skip_prk_steps"] else _prk)
     return kind

@@ -27,25 +27,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from proofs_checks.audit.peers import at_level, report
+from proofs_checks.audit.peers.precision import InDouble
 from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
-
-
-class _InDouble(TorchFunctionMode):
-    """Turns casts of double-precision tensors to single precision into none."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in (Tensor.to, Tensor.float) and args[0].dtype is torch.float64:
-            if func is Tensor.float:
-                return args[0]
-            args = tuple(torch.float64 if a is torch.float32 else a for a in args)
-            kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
-        return func(*args, **kwargs)
 
 
 class Ending(Enum):
@@ -133,7 +118,7 @@ def driven(make: Callable[[Tensor, NoiseSampler | None], Any], kind: Kind) -> Sa
             if call in step_at:
                 report(callback, step_at[call], state, sigma, denoised)
             output = kind.output(solver, state, denoised, sigma)
-            with _InDouble():
+            with InDouble():
                 sample = _next(solver.step(output, t, sample, **of_step))
         return sample / kind.state_alpha(sigmas[-1])
 
