@@ -12,6 +12,8 @@ LIBRARIES = (
     *("comfyui", "res4lyf", "sgm"),
     *("wan", "hunyuan", "flux", "flow_grpo", "dance_grpo", "torchdiffeq", "flow_matching"),
     *("physicsnemo", "sbi", "deepinv"),
+    *("dpmsolver", "unipc", "sasolver", "ersde", "dpmsolverv3", "scoresde", "consistency", "edm"),
+    *("edm2", "restart", "diffsolvers", "ddim", "lucidrains"),
 )
 """Other libraries with an adapter, named as their modules in `proofs_checks.audit.peers`."""
 

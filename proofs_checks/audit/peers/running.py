@@ -1,0 +1,119 @@
+"""What code of a repository is given to run on: the audit's model, its type of numbers, a machine without a card."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from proofs_checks.audit.peers import at_level
+from proofs_checks.audit.protocol import Model
+
+
+class Estimates:
+    """The model in a run, as code calls it, with what the callback has to be told and the last call's state.
+
+    Parameters
+    ----------
+    model, sigmas, extra_args, callback : of the protocol.
+    calls_a_step : the first of so many calls is that of a step's start.
+
+    Attributes
+    ----------
+    state : states x / alpha of the last call. A sampler whose last step always goes to level 0 is asked to go
+        on from the last level, and this is where it was there.
+    """
+
+    def __init__(
+        self, model: Model, sigmas: Tensor, extra_args: Any, callback: Any, calls_a_step: int = 1
+    ) -> None:
+        self._model, self._sigmas, self._extra_args = model, sigmas, extra_args
+        self._callback, self._calls_a_step, self._calls = callback, calls_a_step, 0
+        self.state = sigmas.new_empty(0)
+
+    def __call__(self, x: Tensor, sigma: Tensor | float) -> Tensor:
+        """The denoised states at a noise level, which is a number or the same one for each sample."""
+        level = torch.as_tensor(sigma).reshape(-1)[0]
+        denoised = at_level(self._model, x, level, self._extra_args)
+        step, stage = divmod(self._calls, self._calls_a_step)
+        if self._callback and stage == 0 and step < len(self._sigmas) - 1:
+            told = {"x": x, "i": step, "sigma": self._sigmas[step]}
+            self._callback(told | {"sigma_hat": level, "denoised": denoised})
+        self._calls += 1
+        self.state = x
+        return denoised
+
+
+def with_zero(sigmas: Tensor) -> Tensor:
+    """The levels, and 0 after them if it is not there."""
+    return sigmas if sigmas[-1] == 0 else torch.cat([sigmas, sigmas.new_zeros(1)])
+
+
+def at_the_end(sigmas: Tensor, result: Tensor, estimates: Estimates) -> Tensor:
+    """Of a run on `with_zero`, the states at the last of the levels."""
+    return result if sigmas[-1] == 0 else estimates.state
+
+
+@contextlib.contextmanager
+def numbers_of(x: Tensor) -> Iterator[None]:
+    """Make the type of the states torch's default, which tables and grids are made in that name no type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(x.dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def quiet(module: ModuleType) -> ModuleType:
+    """The module without what it prints and without its progress bars."""
+    vars(module)["print"] = lambda *_, **__: None
+    if "tqdm" in vars(module):
+        vars(module)["tqdm"] = lambda steps, **_: steps
+    return module
+
+
+class OnTheHost(TorchFunctionMode):
+    """Leaves tensors where they are that code moves to ``cuda``."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is Tensor.cuda or (func is Tensor.to and args[1:] == ("cuda",)):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+class Unclamped(TorchFunctionMode):
+    """Leaves out clamps to [-1, 1], the range of images, as the audit's data have none."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.clamp, Tensor.clamp, Tensor.clamp_):
+            limits = (*args[1:], *(kwargs[name] for name in ("min", "max") if name in kwargs))
+            if limits == (-1, 1):
+                return args[0]
+        return func(*args, **kwargs)
+
+
+class StartingFrom(TorchFunctionMode):
+    """Answers the first ``torch.randn`` with given states, where code draws the initial ones itself."""
+
+    def __init__(self, states: Tensor) -> None:
+        super().__init__()
+        self._states: Tensor | None = states
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.randn and self._states is not None:
+            states, self._states = self._states, None
+            return states
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,98 @@
+r"""Schedules made of a grid, for code that asks for one: a time that runs over the given levels.
+
+With :math:`\alpha^2 = 1 / (1 + \sigma^2)` a state is :math:`\alpha x`, and its noise has the deviation
+:math:`\alpha\sigma`; :math:`\lambda = -\log\sigma`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from proofs_checks.audit.peers.running import Estimates
+
+
+def preserving(sigma: Tensor) -> Tensor:
+    """The alpha of a variance-preserving state at noise level sigma."""
+    return (1 + sigma**2).rsqrt()
+
+
+def cumulative(sigmas: Tensor) -> Tensor:
+    """DDPM's table of the products of 1 - beta, alpha^2 by training step: a step for each level > 0."""
+    return preserving(sigmas[sigmas > 0].flip(0)) ** 2
+
+
+def betas(sigmas: Tensor) -> Tensor:
+    """DDPM's table of betas that goes with `cumulative`."""
+    products = cumulative(sigmas)
+    return 1 - products / torch.cat([products.new_ones(1), products[:-1]])
+
+
+class GridSchedule:
+    """A variance-preserving schedule whose time falls over the levels of a grid in equal steps.
+
+    With n + 1 levels, all positive, the i-th has the time (n + 1 - i) / (n + 1). Between them log sigma is
+    linear in the time. A time that is off that of a level by rounding has just that level.
+
+    The methods are those of NoiseScheduleVP in the code of DPM-Solver.
+    """
+
+    T = 1.0
+
+    def __init__(self, sigmas: Tensor) -> None:
+        self._sigmas, self.total_N = sigmas, len(sigmas)
+        self._lambdas = -sigmas.double().log()
+
+    @property
+    def end(self) -> float:
+        """The time of the last level."""
+        return 1 / self.total_N
+
+    def level(self, t: Tensor) -> Tensor:
+        """The noise level at a time."""
+        place = ((self.T - t.double()) * self.total_N).clamp(0, self.total_N - 1)
+        near = place.round()
+        place = torch.where((place - near).abs() < 1e-4, near, place)
+        before = place.floor().clamp(max=self.total_N - 2).long()
+        start, stop = self._lambdas[before], self._lambdas[before + 1]
+        between = torch.exp(-(start + (place - before) * (stop - start)))
+        return torch.where(place == near, self._sigmas[near.long()].double(), between).to(
+            self._sigmas
+        )
+
+    def marginal_alpha(self, t: Tensor) -> Tensor:
+        """alpha."""
+        return preserving(self.level(t))
+
+    def marginal_log_mean_coeff(self, t: Tensor) -> Tensor:
+        """log alpha."""
+        return -0.5 * (self.level(t) ** 2).log1p()
+
+    def marginal_std(self, t: Tensor) -> Tensor:
+        """alpha sigma."""
+        sigma = self.level(t)
+        return sigma * preserving(sigma)
+
+    def marginal_lambda(self, t: Tensor) -> Tensor:
+        """-log sigma."""
+        return -self.level(t).log()
+
+    def inverse_lambda(self, lamb: Tensor) -> Tensor:
+        """The time at which -log sigma has a value."""
+        after = torch.searchsorted(self._lambdas, lamb.double().contiguous(), right=True)
+        after = after.clamp(1, self.total_N - 1)
+        start, stop = self._lambdas[after - 1], self._lambdas[after]
+        place = after - 1 + (lamb - start) / (stop - start)
+        return (self.T - place / self.total_N).to(lamb)
+
+    def noise_model(self, estimates: Estimates) -> Callable[[Tensor, Tensor], Tensor]:
+        """The network that predicts the noise, of states alpha x and times, one for all or one a sample."""
+
+        def predict(state: Tensor, t: Tensor) -> Tensor:
+            sigma = self.level(t.reshape(-1)[0])
+            x = state / preserving(sigma)
+            return (x - estimates(x, sigma)) / sigma
+
+        return predict
