@@ -44,23 +44,41 @@ class GridSchedule:
     def __init__(self, sigmas: Tensor) -> None:
         self._sigmas, self.total_N = sigmas, len(sigmas)
         self._lambdas = -sigmas.double().log()
+        self._known: dict[float, Tensor] = {}
 
     @property
     def end(self) -> float:
         """The time of the last level."""
         return 1 / self.total_N
 
-    def level(self, t: Tensor) -> Tensor:
-        """The noise level at a time."""
+    def _place(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The time in steps from the first level, and the step that it is in or begins."""
         place = ((self.T - t.double()) * self.total_N).clamp(0, self.total_N - 1)
         near = place.round()
         place = torch.where((place - near).abs() < 1e-4, near, place)
-        before = place.floor().clamp(max=self.total_N - 2).long()
-        start, stop = self._lambdas[before], self._lambdas[before + 1]
-        between = torch.exp(-(start + (place - before) * (stop - start)))
-        return torch.where(place == near, self._sigmas[near.long()].double(), between).to(
-            self._sigmas
-        )
+        return place, place.floor().clamp(max=self.total_N - 2).long()
+
+    def level(self, t: Tensor) -> Tensor:
+        """The noise level at a time."""
+        if t.numel() > 1:
+            return self._level(t)
+        time = float(t)  # solvers ask for the same few again and again
+        if time not in self._known:
+            self._known[time] = self._level(t).reshape(())
+        return self._known[time].reshape(t.shape)
+
+    def _level(self, t: Tensor) -> Tensor:
+        place, step = self._place(t)
+        start, stop = self._lambdas[step], self._lambdas[step + 1]
+        between = torch.exp(-(start + (place - step) * (stop - start)))
+        given = self._sigmas[place.round().long()].double()
+        return torch.where(place == place.round(), given, between).to(self._sigmas)
+
+    def slope(self, t: Tensor) -> Tensor:
+        """The derivative of log sigma by the time; at a level, that of the step from there."""
+        _, step = self._place(t)
+        rise = self._lambdas[step + 1] - self._lambdas[step]
+        return (rise * self.total_N).to(self._sigmas)
 
     def marginal_alpha(self, t: Tensor) -> Tensor:
         """alpha."""
