@@ -1,8 +1,10 @@
-"""OpenAI's code of consistency models, openai/consistency_models at e32b69e: the samplers of cm/karras_diffusion.py.
+"""OpenAI's code of consistency models, openai/consistency_models at e32b69e: the samplers of
+cm/karras_diffusion.py.
 
-They follow k-diffusion's signature but for a generator, which is their own that draws from torch. ``progdist`` takes
-its levels to end at 0 and stops at the last before it. ``midpoint_ancestral`` is given levels and the denoiser, as
-``karras_sample`` does. ``onestep`` and ``multistep`` are for consistency models, whose output is no denoiser's.
+They follow k-diffusion's signature but for a generator, which is their own that draws from torch.
+``progdist`` takes its levels to end at 0 and stops at the last before it. ``midpoint_ancestral`` is given
+levels and the denoiser, as ``karras_sample`` does. ``onestep`` and ``multistep`` are for consistency
+models, whose output is no denoiser's.
 """
 
 from __future__ import annotations

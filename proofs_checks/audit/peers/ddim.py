@@ -1,9 +1,10 @@
 r"""The code of DDIM, ermongroup/ddim at e8df66c: functions/denoising.py.
 
-States are :math:`\alpha x`, the network predicts the noise, and the table of betas has a training step for each positive
-level, all of which are visited. Both functions always end at 0: on a grid that does not, the run goes on and the state at
-the last level is returned. They move tensors to a graphics card, which is left out, and ``ddpm_steps`` clamps
-estimates to [-1, 1], the range of images: that too is left out, as the audit's data have no range.
+States are :math:`\alpha x`, the network predicts the noise, and the table of betas has a training step for
+each positive level, all of which are visited. Both functions always end at 0: on a grid that does not, the
+run goes on and the state at the last level is returned. They move tensors to a graphics card, which is left
+out, and ``ddpm_steps`` clamps estimates to [-1, 1], the range of images: that too is left out, as the
+audit's data have no range.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, options: Mapping[str, Any]) -> Sampler:
-    """A sampler; the option ``eta``, of ``generalized_steps``, is the square root of the SDE's for small steps.
+    """A sampler; the option ``eta``, of ``generalized_steps``, is the root of the SDE's for small steps.
 
     Raises
     ------

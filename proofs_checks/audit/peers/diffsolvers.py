@@ -1,11 +1,11 @@
 r"""The toolbox of Zhou et al., zju-pi/diff-sampler at 68d5ce4: the samplers of diff-solvers-main/solvers.py.
 
-They take states x and the levels as they are, and start at ``latents`` times the first level. ``dpm_pp`` and
-``unipc`` clamp their estimates to the range of images by dynamic thresholding wherever they predict data. It would
-change estimates above 1 only, so these two run on states in a unit of 10^4, where none is above: what is
-audited is the solver. They have no step to 0: after the last positive level the estimate there follows, which is their
-``denoise_to_zero``. ``deis`` has the tables that the module makes for it. Left out: AMED, GITS and SFD, whose
-steps are learned from a network.
+They take states x and the levels as they are, and start at ``latents`` times the first level. ``dpm_pp``
+and ``unipc`` clamp their estimates to the range of images by dynamic thresholding wherever they predict
+data. It would change estimates above 1 only, so these two run on states in a unit of 10^4, where none is
+above: what is audited is the solver. They have no step to 0: after the last positive level the estimate
+there follows, which is their ``denoise_to_zero``. ``deis`` has the tables that the module makes for it.
+Left out: AMED, GITS and SFD, whose steps are learned from a network.
 """
 
 from __future__ import annotations

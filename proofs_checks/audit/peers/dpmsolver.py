@@ -1,10 +1,10 @@
 r"""The official code of DPM-Solver and DPM-Solver++, LuChengTHU/dpm-solver at 52bc3fb.
 
-Its solver runs on a `GridSchedule`, in equal steps of that time, and the network predicts the noise. ``singlestep``
-and ``singlestep_fixed`` count model calls: they get `order` of them for each step of the grid, so that their
-outer steps are those of the grid; ``singlestep`` spends the calls of its last one on two steps of lower order.
-``adaptive`` takes from the grid its ends only. Ends at 0 with the estimate at the last positive level, which is
-its ``denoise_to_zero``. Thresholding and the inverse are left out.
+Its solver runs on a `GridSchedule`, in equal steps of that time, and the network predicts the noise.
+``singlestep`` and ``singlestep_fixed`` count model calls: they get `order` of them for each step of the
+grid, so that their outer steps are those of the grid; ``singlestep`` spends the calls of its last one on
+two steps of lower order. ``adaptive`` takes from the grid its ends only. Ends at 0 with the estimate at the
+last positive level, which is its ``denoise_to_zero``. Thresholding and the inverse are left out.
 """
 
 from __future__ import annotations

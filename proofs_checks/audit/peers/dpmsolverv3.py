@@ -1,13 +1,16 @@
-r"""The official code of DPM-Solver-v3, thu-ml/DPM-Solver-v3 at ba16871: codebases/edm/samplers/dpm_solver_v3.py.
+r"""The official code of DPM-Solver-v3, thu-ml/DPM-Solver-v3 at ba16871:
+codebases/edm/samplers/dpm_solver_v3.py.
 
-Its states are x and its times levels, as in EDM. It rests on three statistics of a network, functions of :math:`\lambda`,
-which it loads as tables; any values make a solver of the declared order, and those of the network a small constant. From
-the network of a Gaussian they would make it exact, and nothing would be seen of the order. So ``l``, ``s`` and ``b``
-are constants here, options. With l = 1, s = b = 0, which it calls ``degenerated``, it is DPM-Solver++.
+Its states are x and its times levels, as in EDM. It rests on three statistics of a network, functions of
+:math:`\lambda`, which it loads as tables; any values make a solver of the declared order, and those of the
+network a small constant. From the network of a Gaussian they would make it exact, and nothing would be seen
+of the order. So ``l``, ``s`` and ``b`` are constants here, options. With l = 1, s = b = 0, which it calls
+``degenerated``, it is DPM-Solver++.
 
-The tables have `STATISTICS` points in a shortest step of the grid; the levels inside it are rounded to these points, as the
-solver does itself. A table with a fixed number of points would leave an error of its quadrature. It runs on the host, not on
-a graphics card, and after the last positive level the estimate there follows.
+The tables have `STATISTICS` points in a shortest step of the grid; the levels inside it are rounded to
+these points, as the solver does itself. A table with a fixed number of points would leave an error of its
+quadrature. It runs on the host, not on a graphics card, and after the last positive level the estimate
+there follows.
 """
 
 from __future__ import annotations

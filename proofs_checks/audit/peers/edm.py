@@ -1,8 +1,9 @@
 """The code of EDM, NVlabs/edm at 008a4e5: the two samplers of generate.py.
 
-Their levels go through ``net.round_sigma``, where a network rounds to those it was trained on. Here it answers their
-whole table with the grid. Both always end at 0: on a grid that does not, the run goes on and the state at the last
-level is returned. ``ablation_sampler`` takes its schedules as options; their own grids are not used.
+Their levels go through ``net.round_sigma``, where a network rounds to those it was trained on. Here it
+answers their whole table with the grid. Both always end at 0: on a grid that does not, the run goes on and
+the state at the last level is returned. ``ablation_sampler`` takes its schedules as options; their own
+grids are not used.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The code of EDM2, NVlabs/edm2 at 4bf8162: the sampler of generate_images.py.
 
-It makes its levels of ``sigma_max``, ``sigma_min`` and ``rho``. With rho = 1 and the grid for both ends, as tensors, its
-formula gives just the grid. It always ends at 0: on a grid that does not, the run goes on and the state at the last
-level is returned. Guidance, which needs a second network, is left out.
+It makes its levels of ``sigma_max``, ``sigma_min`` and ``rho``. With rho = 1 and the grid for both ends, as
+tensors, its formula gives just the grid. It always ends at 0: on a grid that does not, the run goes on and
+the state at the last level is returned. Guidance, which needs a second network, is left out.
 """
 
 from __future__ import annotations

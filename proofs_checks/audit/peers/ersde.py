@@ -1,9 +1,10 @@
 r"""The official code of ER-SDE-Solver, QinpengCui/ER-SDE-Solver at 25ca6c2.
 
-The methods ``ve_*`` take states x and the levels as they are; ``vp_*`` take states :math:`\alpha x` with tables of
-alphas and sigmas. ``func_type`` is the number of its own noise scale function, 1 for the ODE and 7 by default. Other
-functions of the user's are left out. Only ``ve_*`` of order 1 and more go to 0 themselves; after ``vp_*`` of order 2
-and 3, whose integrals have no value there, the estimate at the last positive level follows.
+The methods ``ve_*`` take states x and the levels as they are; ``vp_*`` take states :math:`\alpha x` with
+tables of alphas and sigmas. ``func_type`` is the number of its own noise scale function, 1 for the ODE and
+7 by default. Other functions of the user's are left out. Only ``ve_*`` of order 1 and more go to 0
+themselves; after ``vp_*`` of order 2 and 3, whose integrals have no value there, the estimate at the last
+positive level follows.
 """
 
 from __future__ import annotations
@@ -66,9 +67,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
             def predict(state: Tensor, sigma: Tensor) -> Tensor:
                 return estimates(state / preserving(sigma), sigma)
 
-            state = method(
-                predict, alphas[0] * x, alphas, alphas * sigmas, sigmas, fn_lambda=scale
-            )
+            state = method(predict, alphas[0] * x, alphas, alphas * sigmas, sigmas, fn_lambda=scale)
             return state / alphas[-1]
 
     whole = solve if kind == "ve" else to_zero_by_estimate(solve)

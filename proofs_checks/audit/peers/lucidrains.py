@@ -1,14 +1,16 @@
 r"""lucidrains/denoising-diffusion-pytorch at faed4db: the samplers of its classes of diffusion.
 
-* ``GaussianDiffusion``: its tables are made of the grid, a training step for each positive level. ``ddpm`` is
-  ``p_sample_loop``, ``ddim`` is ``ddim_sample``; both always end at 0.
-* ``ElucidatedDiffusion``: ``elucidated`` and ``dpmpp`` take the levels in place of its schedule's. Both always end at 0.
-* ``continuous`` and ``v_continuous``, the two classes of continuous time: their ``log_snr`` is that of the grid, of a
-  time that falls in equal steps. They stop at the last level.
+* ``GaussianDiffusion``: its tables are made of the grid, a training step for each positive level. ``ddpm``
+  is ``p_sample_loop``, ``ddim`` is ``ddim_sample``; both always end at 0.
+* ``ElucidatedDiffusion``: ``elucidated`` and ``dpmpp`` take the levels in place of its schedule's. Both
+  always end at 0.
+* ``continuous`` and ``v_continuous``, the two classes of continuous time: their ``log_snr`` is that of the
+  grid, of a time that falls in equal steps. They stop at the last level.
 
-Where the run goes on to 0 on a grid that does not, the state at the last level is returned. They draw their initial
-states, for which they are given those of the audit, and map what they return from [-1, 1] to [0, 1], which is undone.
-Estimates are clamped to [-1, 1], the range of images: that is left out, as the audit's data have no range.
+Where the run goes on to 0 on a grid that does not, the state at the last level is returned. They draw their
+initial states, for which they are given those of the audit, and map what they return from [-1, 1] to [0,
+1], which is undone. Estimates are clamped to [-1, 1], the range of images: that is left out, as the audit's
+data have no range.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The official code of Restart sampling, Newbeeer/diffusion_restart_sampling at 8cbcb07: benchmarks/generate_restart.py.
+"""The official code of Restart sampling, Newbeeer/diffusion_restart_sampling at 8cbcb07:
+benchmarks/generate_restart.py.
 
-A descendant of EDM's sampler, driven as that one. ``restart=(t_min, t_max)`` is one restart, once at the level of the grid
-nearest to t_min after going down; it spends as many steps as the grid has between the two levels, so that it is refined
-with it, and ``S_noise`` scales its noise. The steps of a restart are on its own grid, of ``rho`` and in single
-precision. Restart with PFGM++ is left out.
+A descendant of EDM's sampler, driven as that one. ``restart=(t_min, t_max)`` is one restart, once at the
+level of the grid nearest to t_min after going down; it spends as many steps as the grid has between the two
+levels, so that it is refined with it, and ``S_noise`` scales its noise. The steps of a restart are on its
+own grid, of ``rho`` and in single precision. Restart with PFGM++ is left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What code of a repository is given to run on: the audit's model, its type of numbers, a machine without a card."""
+"""What a repository's code runs on: the audit's model, its type of numbers, a machine without a card."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 r"""The official code of SA-Solver, scxue/SA-Solver at 876f3dd.
 
-Its solver runs on a `GridSchedule`, in equal steps of that time, and the network predicts the noise. ``tau`` is the same
-at all times; it is the square root of this book's :math:`\eta`. ``few_steps`` takes its last step without noise and
-stops there: to end at 0, the estimate at the last positive level follows. ``more_steps`` always goes on to 0. The
-grids of its own are left out.
+Its solver runs on a `GridSchedule`, in equal steps of that time, and the network predicts the noise.
+``tau`` is the same at all times; it is the square root of this book's :math:`\eta`. ``few_steps`` takes its
+last step without noise and stops there: to end at 0, the estimate at the last positive level follows.
+``more_steps`` always goes on to 0. The grids of its own are left out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, options: Mapping[str, Any]) -> Sampler:
-    """A ``mode`` of ``SASolver.sample``; options: ``tau``, ``predictor_order``, ``corrector_order`` and others.
+    """A ``mode`` of ``SASolver.sample``; options: ``tau``, ``predictor_order``, ``corrector_order``, others.
 
     Raises
     ------

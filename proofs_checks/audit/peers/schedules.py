@@ -81,20 +81,20 @@ class GridSchedule:
         return (rise * self.total_N).to(self._sigmas)
 
     def marginal_alpha(self, t: Tensor) -> Tensor:
-        """alpha."""
+        """The alpha."""
         return preserving(self.level(t))
 
     def marginal_log_mean_coeff(self, t: Tensor) -> Tensor:
-        """log alpha."""
+        """Its logarithm."""
         return -0.5 * (self.level(t) ** 2).log1p()
 
     def marginal_std(self, t: Tensor) -> Tensor:
-        """alpha sigma."""
+        """The noise's deviation, alpha sigma."""
         sigma = self.level(t)
         return sigma * preserving(sigma)
 
     def marginal_lambda(self, t: Tensor) -> Tensor:
-        """-log sigma."""
+        """The half log-SNR, -log sigma."""
         return -self.level(t).log()
 
     def inverse_lambda(self, lamb: Tensor) -> Tensor:

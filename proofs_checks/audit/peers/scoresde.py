@@ -1,11 +1,12 @@
-r"""The code of score-based SDEs, yang-song/score_sde_pytorch at cb1f359: predictor-corrector and ODE samplers.
+r"""Score-based SDEs, yang-song/score_sde_pytorch at cb1f359: predictor-corrector and ODE samplers.
 
-With ``sde=ve`` states are x, with ``vp`` :math:`\alpha x`. The predictors ``reverse_diffusion`` and ``ancestral_sampling``
-step through tables of sigmas or betas, one entry a level, which are made of the grid; they always end at 0: on a grid
-that does not, the run goes on and the state at the last level is returned. ``euler_maruyama`` and the ODE sampler use the
-SDE as a function of time, that of a `GridSchedule`; they stop at the last positive level, and the estimate there
-follows if the grid ends at 0. A corrector makes its ``n_steps`` before each predictor's. Left out: sub-VP, whose noise is
-no function of its signal alone, and controllable generation.
+With ``sde=ve`` states are x, with ``vp`` :math:`\alpha x`. The predictors ``reverse_diffusion`` and
+``ancestral_sampling`` step through tables of sigmas or betas, one entry a level, which are made of the
+grid; they always end at 0: on a grid that does not, the run goes on and the state at the last level is
+returned. ``euler_maruyama`` and the ODE sampler use the SDE as a function of time, that of a
+`GridSchedule`; they stop at the last positive level, and the estimate there follows if the grid ends at 0.
+A corrector makes its ``n_steps`` before each predictor's. Left out: sub-VP, whose noise is no function of
+its signal alone, and controllable generation.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, options: Mapping[str, Any]) -> Sampler:
-    """A predictor, with options ``sde`` (ve or vp), ``corrector`` (langevin, ald or none) and its own; or ``ode``.
+    """A predictor with its options, ``sde`` (ve or vp) and ``corrector`` (langevin, ald or none); or ``ode``.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """The official code of UniPC, wl-zhao/UniPC at cf9de85.
 
-Its solver runs on a `GridSchedule`, in equal steps of that time, and the network predicts the noise. Ends at 0 with
-the estimate at the last positive level, which is its ``denoise_to_zero``. Thresholding is left out.
+Its solver runs on a `GridSchedule`, in equal steps of that time, and the network predicts the noise. Ends
+at 0 with the estimate at the last positive level, which is its ``denoise_to_zero``. Thresholding is left
+out.
 """
 
 from __future__ import annotations

@@ -1,0 +1,12 @@
+"""Restart's own code: without a restart, with one, and with several."""
+
+from __future__ import annotations
+
+from proofs_checks.audit.expectation import Expectation
+from proofs_checks.audit.survey import Entry
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry("restart:restart_sampler", Expectation(ode=2)),
+    Entry("restart:restart_sampler?restart=(0.1,1.0)"),
+    Entry("restart:restart_sampler?restart=(0.1,1.0)&repeats=3"),
+)
