@@ -72,7 +72,7 @@ class _Network:
 def _in_training_steps(
     estimates: Estimates, x: Tensor, sigmas: Tensor, name: str, objective: str, eta: float = 0.0
 ) -> Tensor:
-    module = quiet(_module("denoising_diffusion_pytorch"))
+    module: Any = quiet(_module("denoising_diffusion_pytorch"))
     rising = with_zero(sigmas)[:-1].flip(0)
 
     def answer(state: Tensor, t: Tensor) -> Tensor:

@@ -76,13 +76,14 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         frame = preserving if kind == "vp" else torch.ones_like
         with numbers_of(x):
             sde, time = (_on_table if on_a_table else _in_time)(library, kind, levels)
+        end_time = time.end if isinstance(time, GridSchedule) else _EARLIEST[kind]
         sde.prior_sampling = lambda shape: frame(levels[0]) * x
         common = {"sde": sde, "shape": x.shape, "inverse_scaler": lambda states: states}
         common |= {"device": x.device, "denoise": on_a_table}
         if name == "ode":
             network = Network(Estimates(model, levels, extra_args, callback), kind, time)
             with numbers_of(x):
-                sample = sampling.get_ode_sampler(**common, eps=time.end, **of_sampler)
+                sample = sampling.get_ode_sampler(**common, eps=end_time, **of_sampler)
                 return sample(network)[0].to(x) / frame(levels[-1])
         corrector = of_sampler.pop("corrector")
         calls_a_step = 1 + (corrector != "none") * of_sampler["n_steps"]
@@ -93,7 +94,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
                 predictor=sampling.get_predictor(name),
                 corrector=sampling.get_corrector(corrector),
                 continuous=not on_a_table,
-                eps=_EARLIEST[kind] if on_a_table else time.end,
+                eps=end_time,
                 **of_sampler,
             )
             end = sample(Network(estimates, kind, time))[0]
@@ -145,14 +146,14 @@ def _in_time(library: Any, kind: str, levels: Tensor) -> tuple[Any, GridSchedule
     """An SDE whose noise level as a function of time is a `GridSchedule`, and that."""
     time = GridSchedule(levels)
 
-    class Exploding(library.VESDE):  # type: ignore[misc]
+    class Exploding(library.VESDE):
         def sde(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
             return torch.zeros_like(x), time.level(t) * (2 * time.slope(t)).sqrt()
 
         def marginal_prob(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
             return x, time.level(t)
 
-    class Preserving(library.VPSDE):  # type: ignore[misc]
+    class Preserving(library.VPSDE):
         def sde(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
             beta = 2 * time.slope(t) * time.marginal_std(t) ** 2
             return -0.5 * beta[:, None, None, None] * x, beta.sqrt()
