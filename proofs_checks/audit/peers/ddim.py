@@ -20,7 +20,6 @@ from proofs_checks.audit.peers.running import (
     Estimates,
     OnTheHost,
     Unclamped,
-    at_the_end,
     numbers_of,
     with_zero,
 )
@@ -69,7 +68,9 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
 
         start = preserving(sigmas[0]) * x
         with numbers_of(x), OnTheHost(), Unclamped():
-            states, _ = function(start, range(len(rising)), predict, betas(sigmas), **of_function)
-        return at_the_end(sigmas, states[-1], estimates)
+            visited, table = range(len(rising)), betas(sigmas)
+            return estimates.until_the_end(
+                lambda: function(start, visited, predict, table, **of_function)[0][-1]
+            )
 
     return Adapted(name, solve, {**FUNCTIONS[name], **options})

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import Adapted, defaults, require_known
 from proofs_checks.audit.peers.checkout import Checkout
-from proofs_checks.audit.peers.running import Estimates, at_the_end, numbers_of, with_zero
+from proofs_checks.audit.peers.running import Estimates, numbers_of, with_zero
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
 
@@ -59,8 +59,9 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         of_function["S_min"] = no_churn_after(sigmas, of_function["S_min"])
         network = Network(estimates, levels)
         with numbers_of(x):
-            end = function(network, x / sigmas[0], num_steps=len(levels), **of_function)
-        return at_the_end(sigmas, end, estimates)
+            return estimates.until_the_end(
+                lambda: function(network, x / sigmas[0], num_steps=len(levels), **of_function)
+            )
 
     return Adapted(name, solve, {**keywords, **options})
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from proofs_checks.audit.peers import Adapted, defaults, require_known
 from proofs_checks.audit.peers.checkout import Checkout
 from proofs_checks.audit.peers.edm import no_churn_after
-from proofs_checks.audit.peers.running import Estimates, at_the_end, numbers_of, with_zero
+from proofs_checks.audit.peers.running import Estimates, numbers_of, with_zero
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
 
@@ -60,7 +60,8 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         churn["S_min"] = no_churn_after(sigmas, churn["S_min"])
         grid = {"sigma_max": levels, "sigma_min": levels, "rho": 1, "num_steps": len(levels)}
         with numbers_of(x):
-            end = function(network, x / sigmas[0], dtype=x.dtype, **grid, **churn)
-        return at_the_end(sigmas, end, estimates)
+            return estimates.until_the_end(
+                lambda: function(network, x / sigmas[0], dtype=x.dtype, **grid, **churn)
+            )
 
     return Adapted(name, solve, {**keywords, **options})

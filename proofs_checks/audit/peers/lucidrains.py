@@ -30,7 +30,6 @@ from proofs_checks.audit.peers.running import (
     InDouble,
     StartingFrom,
     Unclamped,
-    at_the_end,
     numbers_of,
     quiet,
     with_zero,
@@ -91,8 +90,7 @@ def _in_training_steps(
         )
     loop = diffusion.to(x.dtype).p_sample_loop if name == "ddpm" else diffusion.ddim_sample
     with StartingFrom(preserving(sigmas[0]) * x), Unclamped():
-        end = loop(x.shape) * 2 - 1
-    return at_the_end(sigmas, end, estimates).clone()
+        return estimates.until_the_end(lambda: loop(x.shape) * 2 - 1).clone()
 
 
 def _elucidated(
@@ -113,8 +111,7 @@ def _elucidated(
     diffusion.channels, diffusion.sample_schedule = x.shape[1], lambda steps: levels
     loop = diffusion.sample if name == "elucidated" else diffusion.sample_using_dpmpp
     with StartingFrom(x / sigmas[0]), Unclamped():
-        end = loop(len(x), **steps) * 2 - 1
-    return at_the_end(sigmas, end, estimates)
+        return estimates.until_the_end(lambda: loop(len(x), **steps) * 2 - 1)
 
 
 def _in_time(

@@ -16,17 +16,12 @@ from proofs_checks.audit.protocol import Model
 
 
 class Estimates:
-    """The model in a run, as code calls it, with what the callback has to be told and the last call's state.
+    """The model in a run, as code calls it, with what the callback has to be told.
 
     Parameters
     ----------
     model, sigmas, extra_args, callback : of the protocol.
     calls_a_step : the first of so many calls is that of a step's start.
-
-    Attributes
-    ----------
-    state : states x / alpha of the last call. A sampler whose last step always goes to level 0 is asked to go
-        on from the last level, and this is where it was there.
     """
 
     def __init__(
@@ -34,29 +29,44 @@ class Estimates:
     ) -> None:
         self._model, self._sigmas, self._extra_args = model, sigmas, extra_args
         self._callback, self._calls_a_step, self._calls = callback, calls_a_step, 0
+        self._stops = False
         self.state = sigmas.new_empty(0)
+        """States x of the last call."""
 
     def __call__(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """The denoised states at a noise level, which is a number or the same one for each sample."""
+        step, stage = divmod(self._calls, self._calls_a_step)
+        self.state = x
+        if self._stops and step == len(self._sigmas) - 1:
+            raise _Arrived
         level = torch.as_tensor(sigma).reshape(-1)[0]
         denoised = at_level(self._model, x, level, self._extra_args)
-        step, stage = divmod(self._calls, self._calls_a_step)
         if self._callback and stage == 0 and step < len(self._sigmas) - 1:
             told = {"x": x, "i": step, "sigma": self._sigmas[step]}
             self._callback(told | {"sigma_hat": level, "denoised": denoised})
         self._calls += 1
-        self.state = x
         return denoised
+
+    def until_the_end(self, run: Callable[[], Tensor]) -> Tensor:
+        """The states at the last level, of a run whose last step always goes to 0.
+
+        On a grid that does not end there, the run is on one with 0 after it, `with_zero`, and is left when it
+        asks for the estimate at the last level.
+        """
+        self._stops = bool(self._sigmas[-1] > 0)
+        try:
+            return run()
+        except _Arrived:
+            return self.state
+
+
+class _Arrived(Exception):
+    """The run is at the last level."""
 
 
 def with_zero(sigmas: Tensor) -> Tensor:
     """The levels, and 0 after them if it is not there."""
     return sigmas if sigmas[-1] == 0 else torch.cat([sigmas, sigmas.new_zeros(1)])
-
-
-def at_the_end(sigmas: Tensor, result: Tensor, estimates: Estimates) -> Tensor:
-    """Of a run on `with_zero`, the states at the last of the levels."""
-    return result if sigmas[-1] == 0 else estimates.state
 
 
 @contextlib.contextmanager

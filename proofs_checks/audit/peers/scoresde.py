@@ -19,7 +19,7 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import Adapted, require_known, to_zero_by_estimate
 from proofs_checks.audit.peers.checkout import Checkout
-from proofs_checks.audit.peers.running import Estimates, at_the_end, numbers_of, with_zero
+from proofs_checks.audit.peers.running import Estimates, numbers_of, with_zero
 from proofs_checks.audit.peers.schedules import GridSchedule, betas, cumulative, preserving
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
@@ -87,7 +87,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
                 return sample(network)[0].to(x) / frame(levels[-1])
         corrector = of_sampler.pop("corrector")
         calls_a_step = 1 + (corrector != "none") * of_sampler["n_steps"]
-        estimates = Estimates(model, levels, extra_args, callback, calls_a_step)
+        estimates = Estimates(model, sigmas, extra_args, callback, calls_a_step)
         with numbers_of(x):
             sample = sampling.get_pc_sampler(
                 **common,
@@ -97,8 +97,8 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
                 eps=end_time,
                 **of_sampler,
             )
-            end = sample(Network(estimates, kind, time))[0]
-        return at_the_end(sigmas, end, estimates) if on_a_table else estimates.state
+            network = Network(estimates, kind, time)
+            return estimates.until_the_end(lambda: sample(network)[0])
 
     whole = solve if on_a_table else to_zero_by_estimate(solve)
     return Adapted(name, whole, {**SAMPLERS[name], **options})

@@ -1,0 +1,56 @@
+"""DDIM's own code."""
+
+import pytest
+
+from proofs_checks.audit.entries import ddim as entries
+from proofs_checks.audit.peers import ddim as adapter
+from seeds_theory.errors import ParameterError, UnknownNameError
+from tests.support.checkouts import absent, checked_out, levels_asked, local_order
+
+
+def test_its_entries_are_its_own_and_differ():
+    targets = [entry.target for entry in entries.ENTRIES]
+    assert len(set(targets)) == len(targets)
+    names = {target.partition(":")[2].partition("?")[0] for target in targets}
+    assert names == set(adapter.names())
+
+
+def test_it_says_what_is_missing(monkeypatch):
+    absent(adapter, monkeypatch)
+
+
+def test_it_knows_its_names_and_options():
+    with pytest.raises(UnknownNameError):
+        adapter.load("no_sampler", {})
+    with pytest.raises(ParameterError):
+        adapter.load(adapter.names()[0], {"no_option": 1})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "order"),
+    [
+        ("ddim:generalized_steps", 1),
+        ("ddim:generalized_steps?eta=1", 1),
+        ("ddim:ddpm_steps", 1),
+    ],
+)
+def test_it_converges(target, order):
+    checked_out(adapter)
+    assert local_order(target) == pytest.approx(order, abs=0.2)
+
+
+@pytest.mark.parametrize("to_zero", [False, True])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "ddim:generalized_steps",
+        "ddim:ddpm_steps",
+    ],
+)
+def test_it_follows_the_grid(target, to_zero):
+    checked_out(adapter)
+    steps = 6
+    told, visited = levels_asked(target, to_zero=to_zero, steps=steps)
+    assert told == list(range(steps + to_zero))
+    assert visited

@@ -1,0 +1,59 @@
+"""denoising-diffusion-pytorch."""
+
+import pytest
+
+from proofs_checks.audit.entries import lucidrains as entries
+from proofs_checks.audit.peers import lucidrains as adapter
+from seeds_theory.errors import ParameterError, UnknownNameError
+from tests.support.checkouts import absent, checked_out, levels_asked, local_order
+
+
+def test_its_entries_are_its_own_and_differ():
+    targets = [entry.target for entry in entries.ENTRIES]
+    assert len(set(targets)) == len(targets)
+    names = {target.partition(":")[2].partition("?")[0] for target in targets}
+    assert names == set(adapter.names())
+
+
+def test_it_says_what_is_missing(monkeypatch):
+    absent(adapter, monkeypatch)
+
+
+def test_it_knows_its_names_and_options():
+    with pytest.raises(UnknownNameError):
+        adapter.load("no_sampler", {})
+    with pytest.raises(ParameterError):
+        adapter.load(adapter.names()[0], {"no_option": 1})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "order"),
+    [
+        ("lucidrains:ddpm", 1),
+        ("lucidrains:ddim?eta=1", 1),
+        ("lucidrains:elucidated?S_churn=0", 2),
+        ("lucidrains:dpmpp", 2),
+        ("lucidrains:v_continuous", 1),
+    ],
+)
+def test_it_converges(target, order):
+    checked_out(adapter)
+    assert local_order(target) == pytest.approx(order, abs=0.2)
+
+
+@pytest.mark.parametrize("to_zero", [False, True])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "lucidrains:ddpm",
+        "lucidrains:elucidated?S_churn=0",
+        "lucidrains:continuous",
+    ],
+)
+def test_it_follows_the_grid(target, to_zero):
+    checked_out(adapter)
+    steps = 6
+    told, visited = levels_asked(target, to_zero=to_zero, steps=steps)
+    assert told == list(range(steps + to_zero))
+    assert visited
