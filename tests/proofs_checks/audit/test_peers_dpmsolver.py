@@ -7,6 +7,12 @@ from proofs_checks.audit.peers import dpmsolver as adapter
 from seeds_theory.errors import ParameterError, UnknownNameError
 from tests.support.checkouts import absent, checked_out, levels_asked, local_order
 
+# Its docstrings hold formulas with backslashes, and numpy's functions are called on tensors.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:invalid escape sequence"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning"),
+]
+
 
 def test_its_entries_are_its_own_and_differ():
     targets = [entry.target for entry in entries.ENTRIES]
