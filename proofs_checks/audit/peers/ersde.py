@@ -2,9 +2,9 @@ r"""The official code of ER-SDE-Solver, QinpengCui/ER-SDE-Solver at 25ca6c2.
 
 The methods ``ve_*`` take states x and the levels as they are; ``vp_*`` take states :math:`\alpha x` with
 tables of alphas and sigmas. ``func_type`` is the number of its own noise scale function, 1 for the ODE and
-7 by default. Other functions of the user's are left out. Only ``ve_*`` of order 1 and more go to 0
-themselves; after ``vp_*`` of order 2 and 3, whose integrals have no value there, the estimate at the last
-positive level follows.
+7 by default. Other functions of the user's are left out. The methods ``ve_*`` go to
+0 themselves; after ``vp_*``, whose integrals have no value there, the estimate at the last positive level
+follows.
 """
 
 from __future__ import annotations

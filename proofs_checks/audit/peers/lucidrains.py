@@ -25,9 +25,9 @@ from torch import Tensor
 from proofs_checks.audit.peers import Adapted, require_known
 from proofs_checks.audit.peers.checkout import Checkout
 from proofs_checks.audit.peers.edm import no_churn_after
+from proofs_checks.audit.peers.precision import InDouble
 from proofs_checks.audit.peers.running import (
     Estimates,
-    InDouble,
     StartingFrom,
     Unclamped,
     numbers_of,

@@ -88,21 +88,6 @@ def quiet(module: ModuleType) -> ModuleType:
     return module
 
 
-class InDouble(TorchFunctionMode):
-    """Turns casts of double-precision tensors to single precision into none."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in (Tensor.to, Tensor.float) and args[0].dtype is torch.float64:
-            if func is Tensor.float:
-                return args[0]
-            args = tuple(torch.float64 if a is torch.float32 else a for a in args)
-            kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in kwargs.items()}
-        return func(*args, **kwargs)
-
-
 class OnTheHost(TorchFunctionMode):
     """Leaves tensors where they are that code moves to ``cuda``."""
 
