@@ -35,6 +35,7 @@ CHECKS: dict[str, Check] = {
     "weak-order": convergence.weak_order,
     "convergence": convergence.convergence,
     "accident": convergence.accident,
+    "marginals": convergence.marginals,
     "sagging-order": convergence.sagging_order,
     "uneven-steps": convergence.uneven_steps,
     "noise-source": convergence.noise_source,

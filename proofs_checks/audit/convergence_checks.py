@@ -12,10 +12,10 @@ import torch
 
 from proofs_checks.audit import grids
 from proofs_checks.audit.affine import Source
-from proofs_checks.audit.evidence import EVEN, UNEVEN, Evidence
+from proofs_checks.audit.evidence import EVEN, LOST, UNEVEN, Evidence
 from proofs_checks.audit.findings import Finding, Severity
 from proofs_checks.audit.guess import guess
-from proofs_checks.audit.measure import SHIPPED_STEPS, vanishes
+from proofs_checks.audit.measure import SHIPPED_STEPS, extrapolated, vanishes
 from proofs_checks.audit.orders import Order, Verdict
 from proofs_checks.audit.rounding import cause_of_floor
 from proofs_checks.audit.subject import Subject
@@ -34,9 +34,6 @@ _OTHER_CLOCK = 0.1
 
 _CURVED_LAW = 1e-3
 """Of expectations of order 1: less is not told apart from an eta that is known to four digits."""
-
-_LOST = 0.3
-"""An order is lost if another study shows less by more than this."""
 
 
 def _falls_short(order: Order, expected: float) -> bool:
@@ -116,8 +113,9 @@ def accident(subject: Subject) -> Iterator[Finding]:
             continue
         for study in evidence.accidents()[:1]:
             on_same = evidence.on(study.data, UNEVEN if study.steps == EVEN else EVEN)
-            steps = on_same is not None and on_same.least < study.curve.order.least - _LOST
-            where = "over equal steps" if steps else f"on {study.data} data"
+            steps = on_same is not None and on_same.least < study.curve.order.least - LOST
+            equal = steps and study.steps == EVEN
+            where = "over equal steps" if equal else "there" if steps else f"on {study.data} data"
             yield subject.finding(
                 Severity.note,
                 f"{kind} {evidence.order}, as on {evidence.least}",
@@ -125,6 +123,19 @@ def accident(subject: Subject) -> Iterator[Finding]:
                 f"{where}",
                 study.curve.order.value,
             )
+
+
+def marginals(subject: Subject) -> Iterator[Finding]:
+    """The weak order from any one state, and of a model that is no posterior mean, is that of the law."""
+    law, from_a_state = subject.weak, subject.weak_from_a_state
+    if law is not from_a_state:
+        yield subject.finding(
+            Severity.note,
+            f"weak order {law.order} from any state and of any model, as of the law",
+            f"weak order {from_a_state.order} there: its steps keep the marginals of the data, and do so for "
+            "the exact model only",
+            from_a_state.order.value,
+        )
 
 
 def sagging_order(subject: Subject) -> Iterator[Finding]:
@@ -155,12 +166,12 @@ def _ratio_is_wrong(subject: Subject) -> bool:
     """
     even, uneven = (found.weak_curve.order for found in (subject.measurement, subject.uneven))
     expected = min(even.least, subject.expected_weak or math.inf)
-    if even.value is None or uneven.least > expected - _LOST:
+    if even.value is None or uneven.least > expected - LOST:
         return False
     if subject.curved_even.estimates_a_step <= round(subject.measurement.nfe_per_step):
         return False
     smooth = subject.on_steps(grids.stretched).weak_curve.order
-    return smooth.least > expected - _LOST
+    return smooth.least > expected - LOST
 
 
 def uneven_steps(subject: Subject) -> Iterator[Finding]:
@@ -287,7 +298,7 @@ def limit(subject: Subject) -> Iterator[Finding]:
         )
         return
     if found.eta is not None and not subject.target.levels:  # these are known on given grids
-        yield from _limit_on_curved_data(subject, found.eta)
+        yield from _limit_on_curved_data(subject)
     declared = measured.target.declared
     follows_sde = declared is None or declared.strong is not None
     eta = measured.target.eta if follows_sde else None
@@ -305,8 +316,16 @@ def limit(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _limit_on_curved_data(subject: Subject, eta: float) -> Iterator[Finding]:
-    """The expectations on the curved problem tend to those of the SDE that the Gaussian data show."""
+def _limit_on_curved_data(subject: Subject) -> Iterator[Finding]:
+    """The expectations on the curved problem tend to those of the SDE, at the eta that it has there.
+
+    Churn's, for one, depends on the length of the grid.
+    """
+    etas = [torch.tensor(eta, dtype=torch.float64) for eta in subject.curved_even.etas()[-4:]]
+    limit, doubt = extrapolated(etas)
+    if not float(doubt) < _ETA_WITHIN:
+        return
+    eta = max(float(limit), 0.0)
     found = subject.curved_even.expectations()[-4:]
     off = [torch.from_numpy(expectations - exact(eta)) for expectations in found]
     error, right = vanishes(off, share=0.02)

@@ -9,8 +9,8 @@ from typing import Any
 from proofs_checks.audit.findings import finite
 from proofs_checks.audit.orders import Curve, Order, Verdict
 
-_MORE = 0.3
-"""An order that is higher than another by this is another order."""
+LOST = 0.3
+"""An order is lost where another study shows less by more than this."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Study:
         return f"{self.data} data with {self.steps} steps"
 
 
-GAUSSIAN, CURVED = "Gaussian", "curved"
+GAUSSIAN, CURVED, PERTURBED = "Gaussian", "curved", "perturbed Gaussian"
 EVEN, UNEVEN, OWN = "equal", "uneven", "its own"
 
 
@@ -60,7 +60,7 @@ class Evidence:
 
     def accidents(self) -> Sequence[Study]:
         """The studies that show a settled order above that of the sampler."""
-        limit = self.order.least + _MORE
+        limit = self.order.least + LOST
         return [
             study
             for study in self.studies

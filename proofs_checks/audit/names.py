@@ -25,6 +25,7 @@ CHECK_NAMES = (
     "weak-order",
     "convergence",
     "accident",
+    "marginals",
     "sagging-order",
     "uneven-steps",
     "noise-source",

@@ -25,7 +25,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -90,7 +90,8 @@ class Chain:
 
     calls : their levels. means : (calls + 1,), of y1. response : (calls + 1, normals), of y1. edges, pieces :
     levels of the path and how many of the normals are its pieces. weights : (calls + 1, calls), of the
-    estimate at each call in each later state. start : (calls + 1,), the weight of the initial state.
+    estimate at each call in each later state. start, first_start : (calls + 1,), the weight of the initial
+    state in y2, and in y1.
     """
 
     calls: tuple[float, ...]
@@ -100,6 +101,7 @@ class Chain:
     pieces: int
     weights: np.ndarray
     start: np.ndarray
+    first_start: np.ndarray
 
     @cached_property
     def covariance(self) -> np.ndarray:
@@ -134,15 +136,7 @@ class Chain:
             return self
         if self.pieces or other.shape[1] != len(sigmas) - 1:
             return None
-        return Chain(
-            self.calls,
-            self.means,
-            self.response,
-            np.asarray(sigmas),
-            other.shape[1],
-            self.weights,
-            self.start,
-        )
+        return replace(self, edges=np.asarray(sigmas), pieces=other.shape[1])
 
     def density(self, edges: np.ndarray) -> np.ndarray:
         """The response per root of length on the pieces between finer edges, (calls + 1, pieces)."""
@@ -187,6 +181,25 @@ def _products(
     return 0.5 * (apart - together)
 
 
+@dataclass(frozen=True)
+class Problem:
+    """A triangular problem: y1 linear, y2 driven by a function of it, y3 by y2 and another function.
+
+    gain : of D_1 = gain(sigma) y1. feedback : of what D_2 and D_3 hold of y2 and y3 themselves. driver :
+    (y1, sigma) to the rest of D_2. start : of y1.
+    """
+
+    gain: Callable[[float], float]
+    feedback: Callable[[float], float]
+    driver: Callable[[Tensor, float], Tensor]
+    start: float
+
+
+def curved(driver: Sine) -> Problem:
+    """That of the module's formulas."""
+    return Problem(lambda sigma: GAIN, lambda sigma: 0.0, driver, START)
+
+
 @dataclass
 class _Model:
     """The denoiser by rows: y1 linear; y2 answered with units; the problem itself in the last row.
@@ -197,7 +210,7 @@ class _Model:
 
     rows: Tensor
     last: int
-    driver: Sine
+    problem: Problem
     calls: list[float] = field(default_factory=list)
     states: list[Tensor] = field(default_factory=list)
 
@@ -209,10 +222,10 @@ class _Model:
         self.states.append(y.clone())
         last = self.rows == self.last
         unit = (self.rows == 2 + number).to(y)
-        answer = torch.zeros_like(y)
-        answer[:, 0] = GAIN * y[:, 0]
-        answer[:, 1] = torch.where(last, self.driver(y[:, 0], level), unit)
-        answer[:, 2] = torch.where(last, y[:, 1] * THIRD(y[:, 0], level), 0.0)
+        answer = self.problem.feedback(level) * y
+        answer[:, 0] = self.problem.gain(level) * y[:, 0]
+        answer[:, 1] += torch.where(last, self.problem.driver(y[:, 0], level), unit)
+        answer[:, 2] += torch.where(last, y[:, 1] * THIRD(y[:, 0], level), 0.0)
         return answer[..., None, None].to(x)
 
 
@@ -220,22 +233,23 @@ def chain(
     target: Target,
     sigmas: Sequence[float],
     source: Source,
-    driver: Sine = DRIVERS[0],
+    problem: Problem | None = None,
     **options: Any,
 ) -> Chain:
-    """Run the sampler once on the problem, by rows.
+    """Run the sampler once on the problem, the curved one with its first driver or another, by rows.
 
     Raises
     ------
     BatchDependent, NotAffine, SamplerFailure : as `affine.probe`.
     """
+    problem = problem or curved(DRIVERS[0])
     grid = torch.tensor(sigmas, dtype=torch.float64)
     recorder = Recorder(source)
-    # Rows 0 and 1 of the first run are those of the second: its means, and its response to the start.
+    # Rows 0 and 1 of the first run are those of the second: its means, and its responses to the start.
     x = torch.zeros(2, 3, 1, 1, dtype=torch.float64)
-    x[0, 0], x[1, 1] = START, 1.0
+    x[0, 0], x[1, :2] = problem.start, 1.0
     together = 1 if target.alone else 2
-    dry = _Model(torch.arange(together), -1, driver)
+    dry = _Model(torch.arange(together), -1, problem)
     dry_end = call(target, dry, x[:together].clone(), grid.clone(), recorder, **options)
     calls = len(dry.calls)
     if not calls:
@@ -243,8 +257,7 @@ def chain(
     normals = Normals(recorder, source)
     rows_count = 2 + max(normals.count, calls) + 1
     start = torch.zeros(rows_count, 3, 1, 1, dtype=torch.float64)
-    start[:2], start[-1] = x, START
-    start[-1, 1:] = 0.0
+    start[:2], start[-1, 0] = x, problem.start
     combined = normals.combination(0, 3)
     combined[:, 1:] = 0.0
     unit = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
@@ -252,7 +265,7 @@ def chain(
     models: list[_Model] = []
 
     def model(part: slice) -> _Model:
-        models.append(_Model(torch.arange(rows_count)[part], rows_count - 1, driver))
+        models.append(_Model(torch.arange(rows_count)[part], rows_count - 1, problem))
         return models[-1]
 
     ends = run_rows(target, model, start, grid, rows, **options).double()[..., 0, 0]
@@ -272,18 +285,19 @@ def chain(
         pieces=normals.pieces,
         weights=y[:, 2 : 2 + calls, 1],
         start=y[:, 1, 1],
+        first_start=y[:, 1, 0],
     )
-    _require_sums(found, y[:, -1], combined[:, 0].numpy(), driver)
+    _require_sums(found, y[:, -1], combined[:, 0].numpy(), problem.driver)
     return found
 
 
-def _require_sums(found: Chain, run: np.ndarray, combined: np.ndarray, driver: Sine) -> None:
+def _require_sums(
+    found: Chain, run: np.ndarray, combined: np.ndarray, driver: Callable[[Tensor, float], Tensor]
+) -> None:
     """The run on the problem itself, (calls + 1, 3), is what the sums say."""
     levels = found.calls
     first = found.means + found.response @ combined
-    estimates = np.array(
-        [float(driver(torch.tensor(y), s)) for y, s in zip(run[:-1, 0], levels, strict=True)]
-    )
+    estimates = _values(driver, run[:-1, 0], levels)
     second = found.weights @ estimates
     third = run[:-1, 1] * _values(THIRD, run[:-1, 0], levels)
     expected = np.stack([first, second, found.weights @ third], axis=1)
@@ -291,8 +305,10 @@ def _require_sums(found: Chain, run: np.ndarray, combined: np.ndarray, driver: S
     require_affine(float((np.abs(expected - run) / size).max()), len(levels))
 
 
-def _values(sine: Sine, y: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    return np.array([float(sine(torch.tensor(a), s)) for a, s in zip(y, levels, strict=True)])
+def _values(
+    driver: Callable[[Tensor, float], Tensor], y: np.ndarray, levels: Sequence[float]
+) -> np.ndarray:
+    return np.array([float(driver(torch.tensor(a), s)) for a, s in zip(y, levels, strict=True)])
 
 
 def distance(first: Chain, second: Chain) -> float:
@@ -368,8 +384,8 @@ def exact(eta: float) -> np.ndarray:
     return np.array(found)
 
 
-class TriangularStudy:
-    """The problem on several grids: what orders a sampler has there, and which expectations it tends to."""
+class Chains:
+    """The chains of one problem on several grids, found when first needed."""
 
     def __init__(
         self,
@@ -377,9 +393,10 @@ class TriangularStudy:
         source: Source,
         steps: Sequence[int],
         levels: Callable[[float, float, int], list[float]],
+        problem: Problem | None = None,
     ) -> None:
         self.target, self.steps = target, tuple(steps)
-        self._source, self._levels = source, levels
+        self._source, self._levels, self._problem = source, levels, problem
         self._chains: dict[int, Chain | SamplerFailure] = {}
         self._seconds = 0.0  # that the last chain took
 
@@ -388,7 +405,10 @@ class TriangularStudy:
         if steps not in self._chains:
             start = time.process_time()
             try:
-                found: Chain | SamplerFailure = chain(self.target, self._grid(steps), self._source)
+                levels = self._grid(steps)
+                found: Chain | SamplerFailure = chain(
+                    self.target, levels, self._source, self._problem
+                )
             except SamplerFailure as failure:
                 found = failure
             self._chains[steps] = found
@@ -400,6 +420,14 @@ class TriangularStudy:
 
     def _grid(self, steps: int) -> list[float]:
         return self._levels(SIGMA_MAX, SIGMA_MIN, steps)
+
+    def _quick(self) -> bool:
+        usual = not self.target.costly and not self.target.alone
+        return usual and self._seconds < _QUICK
+
+
+class TriangularStudy(Chains):
+    """The curved problem on several grids: what orders a sampler has there, and what it tends to."""
 
     @cached_property
     def weak_curve(self) -> Curve:
@@ -427,14 +455,16 @@ class TriangularStudy:
     def _on_path(self, steps: int) -> Chain | None:
         return self.chain(steps).on_path(self._grid(steps))
 
-    def _quick(self) -> bool:
-        usual = not self.target.costly and not self.target.alone
-        return usual and self._seconds < _QUICK
-
     @property
     def estimates_a_step(self) -> int:
         """The most estimates that one step uses, of its own calls and of those before."""
         return self.chain(self.steps[1]).estimates_a_step
+
+    def etas(self) -> list[float]:
+        """The eta whose SDE has the gain of a state that no estimate drives, e^(-(1 + eta) log-range)."""
+        log_range = math.log(SIGMA_MAX / SIGMA_MIN)
+        gains = [abs(float(self.chain(n).start[-1])) for n in self.steps]
+        return [-math.log(gain) / log_range - 1 if gain else math.inf for gain in gains]
 
     def expectations(self) -> list[np.ndarray]:
         """The expectations on each grid."""
