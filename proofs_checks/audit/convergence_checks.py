@@ -143,10 +143,13 @@ def sagging_order(subject: Subject) -> Iterator[Finding]:
     curve = subject.measurement.weak_curve
     *_, before, last = curve.slopes
     earlier = curve.slopes[-3]
+    faster = before - last > max(0.1, earlier - before)
+    # On to the finest grids, and no slower than at first: no order is in sight.
+    steadily = curve.order.verdict is Verdict.moving and min(before - last, earlier - before) > 0.1
     if (
         curve.order.verdict is Verdict.standing
         or curve.errors[-1] < 1e-5
-        or before - last <= max(0.1, earlier - before)
+        or not (faster or steadily)
     ):
         return
     cause = cause_of_floor(subject.target, curve.errors[-1])

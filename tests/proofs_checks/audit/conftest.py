@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proofs_checks.audit import measure, triangular
+from proofs_checks.audit import correlations, triangular
 from proofs_checks.audit import subject as subjects
 from proofs_checks.audit.checks import run_check
 from proofs_checks.audit.expectation import Expectation
@@ -41,7 +41,5 @@ def findings_of() -> Findings:
 @pytest.fixture
 def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole audits that are quicker, for tests of what is made of their findings."""
-    monkeypatch.setattr(subjects, "STEPS", (16, 32, 64, 128))
-    monkeypatch.setattr(subjects, "UNEVEN_STEPS", (16, 32, 64, 128))
     monkeypatch.setattr(subjects, "TRIANGULAR_STEPS", triangular.STEPS[:-1])
-    monkeypatch.setattr(measure, "FINEST", 0)
+    monkeypatch.setattr(correlations, "RUNS", 16)

@@ -187,7 +187,7 @@ def test_draws_that_no_row_can_answer_are_refused(draw, message: str) -> None:
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (lambda x, noise: noise(3.0, 3.0), "empty stretch"),
+        (lambda x, noise: noise(3.0, 3.0) if x.abs().max() > 0 else 0.0, "more noise"),
         (lambda x, noise: noise(3.0, 2.9 - 0.1 * float(x.abs().max() > 0)), "other levels"),
         (lambda x, noise: torch.randn_like(x) if x.abs().max() > 0 else 0.0, "more noise"),
     ],
@@ -235,7 +235,18 @@ def test_levels_that_differ_by_rounding_are_one() -> None:
 def test_overlaps(stretches: list[tuple[float, float]], expected: bool) -> None:
     none = torch.zeros(0, 1, dtype=torch.float64)
     zero = torch.zeros(1, dtype=torch.float64)
-    response = AffineMap(zero, zero, np.zeros(0), none.numpy(), none, tuple(stretches), ())
+    response = AffineMap(
+        offset=zero,
+        gain=zero,
+        levels=np.zeros(0),
+        density=none.numpy(),
+        other=none,
+        stretches=tuple(stretches),
+        empty=0,
+        draws=0,
+        calls=(),
+        ends=(1.0, 0.1),
+    )
     assert response.overlapping() is expected
 
 
@@ -250,8 +261,8 @@ def test_one_draw_a_step_can_be_put_on_a_path() -> None:
     assert found(s.dpmpp_sde, source=Source.INDEPENDENT).along(GRID) is None
     deterministic = found(s.heun)
     assert deterministic.along(GRID) is deterministic
-    assert deterministic.deterministic
-    assert not own.deterministic
+    assert deterministic.deterministic(VARIANCES.sqrt())
+    assert not own.deterministic(VARIANCES.sqrt())
 
 
 def test_the_distance_of_two_maps_is_that_of_sampled_paths() -> None:

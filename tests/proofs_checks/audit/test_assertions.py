@@ -176,7 +176,7 @@ def test_what_was_measured_is_kept_if_another_measurement_fails() -> None:
 
     report = audit(only_on_gaussians)
     errors = [f for f in report.findings if f.severity == "error"]
-    assert {f.id for f in errors} == {"shapes", "weak-order"}
+    assert [f.id for f in errors] == ["shapes"]  # a failure is told once
     assert all("five numbers, please" in f.found for f in errors)
     assert report.weak is None
     assert str(report.limit) == "ODE"

@@ -76,7 +76,6 @@ def test_the_map_of_a_program_is_that_of_the_sampler(target: Callable[..., Targe
 def test_a_sound_program_has_no_findings(
     target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subjects, "COSTLY_STEPS", (8, 16, 32, 64))
     monkeypatch.setattr(subjects, "TRIANGULAR_STEPS", (8, 16, 32, 64, 128))
     monkeypatch.setattr(correlations, "COSTLY_RUNS", 4)
     subject = Subject(target(query="?method=seeds-2"))

@@ -107,7 +107,7 @@ def test_correlated_noise_is_an_error_with_its_correlation(
     (found,) = findings_of(broken, "correlated-noise")
     assert found.severity is Severity.error
     assert found.figure is not None
-    expected = {"samples": -1.0, "blurred pixels": 0.275, "a little of one number": 0.01}
+    expected = {"samples": -1.0, "blurred pixels": 0.275, "a little of one number": 0.11}
     assert found.figure == pytest.approx(expected.get(name, 1.0), abs=0.06)
 
 
