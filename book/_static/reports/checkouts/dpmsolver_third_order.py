@@ -24,4 +24,8 @@ for h in (0.4, 0.2, 0.1, 0.05):
     exact = schedule.marginal_alpha(times[3]) * ((t * t - 2 * t + 2) - math.exp(-h))
     errors.append(float((end - exact).abs()))
 print("errors of a step", *(f"{error:.1e}" for error in errors))
-print("orders", *(f"{math.log2(a / b):.2f}" for a, b in itertools.pairwise(errors)), "; 4 were due")
+print(
+    "orders",
+    *(f"{math.log2(a / b):.2f}" for a, b in itertools.pairwise(errors)),
+    "of a step that should be exact",
+)
