@@ -50,7 +50,7 @@ def error(name, steps, **options):
 
 def show(name, **options):
     """The errors on three grids."""
-    chosen = "".join(f", {option} = {value}" for option, value in options.items())
+    chosen = "".join(f", {option} = {value:.3g}" for option, value in options.items())
     errors = (f"{error(name, steps, **options):+.1e}" for steps in (32, 64, 128))
     print(f"{name}{chosen}:", *errors, "at 32, 64, 128 steps")
 
@@ -60,6 +60,9 @@ if __name__ == "__main__":
         show(method)
     for node in (1.0, 0.75):
         show("res_3s", c3=node)
+    for node in (1.0, 2 / 3):
+        show("dpmpp_3s", c3=node)
+    show("res_3s_strehmel_weiner")
     for method in ("heun_3s", "rk4_4s"):
         for anchor in (1.0, 0.0):
             show(method, noise_anchor=anchor)
