@@ -281,8 +281,8 @@ def require_affine(misfit: float, calls: int) -> None:
     if misfit > _AFFINE + _AFFINE_PER_CALL * calls**0.5:
         raise NotAffine(
             "is not affine in state, noise and estimates, off by "
-            f"{misfit:.1g}: adaptive steps, thresholding, noise that is not Gaussian, or numbers that "
-            "come neither from torch nor from the noise sampler"
+            f"{misfit:.1g}: adaptive steps, thresholding, noise that is not Gaussian, numbers that come "
+            "neither from torch nor from the noise sampler, or steps so unstable that rounding grows"
         )
 
 

@@ -112,8 +112,9 @@ class Subject:
 
     @property
     def _curved_steps(self) -> tuple[int, ...]:
-        few = self.target.alone or self.target.costly
-        return TRIANGULAR_STEPS[:-1] if few else TRIANGULAR_STEPS
+        if self.target.alone:
+            return ALONE_STEPS
+        return TRIANGULAR_STEPS[:-1] if self.target.costly else TRIANGULAR_STEPS
 
     @cached_property
     def weak(self) -> Evidence:
