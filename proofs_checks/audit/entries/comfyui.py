@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
-
-
-def _of(name: str, claims: Expectation | None = None) -> Entry:
-    return Entry(f"comfyui:{name}", claims)
+from proofs_checks.audit.entries import Entry, by_order, each, ode, sde
 
 
 def _ode(order: int, *names: str) -> list[Entry]:
-    return [_of(name, Expectation(ode=order)) for name in names]
+    return each("comfyui", ode(order), names)
 
 
 def _sde(order: int, *names: str) -> list[Entry]:
-    return [_of(name, Expectation(weak=order)) for name in names]
-
-
-def _by_order(name: str, option: str, orders: tuple[int, ...]) -> list[Entry]:
-    joint = "&" if "?" in name else "?"
-    return [_of(f"{name}{joint}{option}={k}", Expectation(ode=k)) for k in orders]
+    return each("comfyui", sde(order), names)
 
 
 def _own(*names: str) -> list[Entry]:
     """Whose names promise no order."""
-    return [_of(name) for name in names]
+    return each("comfyui", None, names)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -36,7 +26,7 @@ ENTRIES: tuple[Entry, ...] = (
     *_ode(2, "heun", "heun?frame=flow", "dpm_2", "dpm_2?frame=flow"),
     *_own("heunpp2"),
     *_sde(2, "dpm_2_ancestral", "dpm_2_ancestral?frame=flow"),
-    *_by_order("lms", "order", (1, 2, 3, 4)),
+    *by_order("comfyui", "lms", "order", (1, 2, 3, 4)),
     *_own("dpm_fast", "dpm_adaptive", "lcm"),
     *_sde(2, "dpmpp_2s_ancestral", "dpmpp_2s_ancestral_cfg_pp", "dpmpp_2s_ancestral?frame=flow"),
     *_own("dpmpp_sde", "dpmpp_sde?frame=flow"),
@@ -44,10 +34,10 @@ ENTRIES: tuple[Entry, ...] = (
     *_sde(2, "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_2m_sde?frame=flow", "dpmpp_3m_sde"),
     *_ode(2, "dpmpp_2m_sde?eta=0"),
     *_ode(3, "dpmpp_3m_sde?eta=0"),
-    *_by_order("ipndm", "max_order", (2, 3, 4)),
-    *_by_order("ipndm_v", "max_order", (2, 3, 4)),
-    *_by_order("deis", "max_order", (2, 3, 4)),
-    *_by_order("deis?deis_mode=rhoab", "max_order", (3,)),
+    *by_order("comfyui", "ipndm", "max_order", (2, 3, 4)),
+    *by_order("comfyui", "ipndm_v", "max_order", (2, 3, 4)),
+    *by_order("comfyui", "deis", "max_order", (2, 3, 4)),
+    *by_order("comfyui", "deis?deis_mode=rhoab", "max_order", (3,)),
     *_ode(2, "res_multistep", "res_multistep_cfg_pp", "res_multistep?frame=flow"),
     *_sde(2, "res_multistep_ancestral", "res_multistep_ancestral_cfg_pp"),
     *_own("gradient_estimation", "gradient_estimation_cfg_pp", "gradient_estimation?ge_gamma=1.5"),

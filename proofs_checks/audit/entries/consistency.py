@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
+from proofs_checks.audit.entries import Entry, ode, sde
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("consistency:euler", Expectation(ode=1)),
-    Entry("consistency:heun", Expectation(ode=2)),
+    Entry("consistency:euler", ode(1)),
+    Entry("consistency:heun", ode(2)),
     Entry("consistency:heun?s_churn=10"),
-    Entry("consistency:dpm", Expectation(ode=2)),
+    Entry("consistency:dpm", ode(2)),
     Entry("consistency:dpm?s_churn=10"),
-    Entry("consistency:ancestral", Expectation(weak=1)),
-    Entry("consistency:progdist", Expectation(ode=1)),
+    Entry("consistency:ancestral", sde(1)),
+    Entry("consistency:progdist", ode(1)),
     Entry("consistency:midpoint_ancestral"),
 )

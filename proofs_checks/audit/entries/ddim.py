@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
+from proofs_checks.audit.entries import Entry, ode, sde
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("ddim:generalized_steps", Expectation(ode=1)),
-    Entry("ddim:generalized_steps?eta=1", Expectation(weak=1)),
-    Entry("ddim:ddpm_steps", Expectation(weak=1)),
+    Entry("ddim:generalized_steps", ode(1)),
+    Entry("ddim:generalized_steps?eta=1", sde(1)),
+    Entry("ddim:ddpm_steps", sde(1)),
 )

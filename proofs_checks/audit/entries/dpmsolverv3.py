@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
+from proofs_checks.audit.entries import Entry, ode
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("dpmsolverv3:multistep?order=1&use_corrector=false", Expectation(ode=1)),
+    Entry("dpmsolverv3:multistep?order=1&use_corrector=false", ode(1)),
     Entry(
         "dpmsolverv3:multistep?order=2&use_corrector=false&lower_order_final=false",
-        Expectation(ode=2),
+        ode(2),
     ),
     Entry(
         "dpmsolverv3:multistep?order=3&use_corrector=false&lower_order_final=false",
-        Expectation(ode=3),
+        ode(3),
     ),
     Entry("dpmsolverv3:multistep"),
     Entry("dpmsolverv3:multistep?p_pseudo=true"),
     Entry(
         "dpmsolverv3:multistep?l=0.5&s=0.2&b=0.1&order=2&use_corrector=false&lower_order_final=false",
-        Expectation(ode=2),
+        ode(2),
     ),
 )

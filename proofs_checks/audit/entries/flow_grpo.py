@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
+from proofs_checks.audit.entries import Entry, ode, sde
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("flow_grpo:sde_step_with_logprob", Expectation(weak=1)),
-    Entry("flow_grpo:sde_step_with_logprob?noise_level=0.0", Expectation(ode=1)),
+    Entry("flow_grpo:sde_step_with_logprob", sde(1)),
+    Entry("flow_grpo:sde_step_with_logprob?noise_level=0.0", ode(1)),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
+from proofs_checks.audit.entries import Entry, ode
 
-ENTRIES: tuple[Entry, ...] = (Entry("flux:denoise", Expectation(ode=1)),)
+ENTRIES: tuple[Entry, ...] = (Entry("flux:denoise", ode(1)),)

@@ -6,15 +6,11 @@ weights of all steps in every step.
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
+from proofs_checks.audit.entries import Entry, each, ode
 
 
 def _ode(order: int, *names: str, **options: object) -> list[Entry]:
-    chosen = "".join(f"&{option}={value}" for option, value in options.items())
-    return [
-        Entry(f"res4lyf:{name}?BONGMATH=False{chosen}", Expectation(ode=order)) for name in names
-    ]
+    return each("res4lyf", ode(order), names, BONGMATH=False, **options)
 
 
 ENTRIES: tuple[Entry, ...] = (

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from proofs_checks.audit.expectation import Expectation
-from proofs_checks.audit.survey import Entry
+from proofs_checks.audit.entries import Entry, sde
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("sbi:euler_maruyama", Expectation(weak=1)),
-    Entry("sbi:euler_maruyama?eta=0.5", Expectation(weak=1)),
+    Entry("sbi:euler_maruyama", sde(1)),
+    Entry("sbi:euler_maruyama?eta=0.5", sde(1)),
     Entry("sbi:langevin"),
     Entry("sbi:gibbs"),
 )
