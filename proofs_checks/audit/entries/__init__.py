@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,3 +51,8 @@ def by_order(
 ) -> list[Entry]:
     """A sampler of the ODE at each order that its option can have."""
     return [of(library, name, ode(k), **{option: k}, **options) for k in orders]
+
+
+def entries_of(library: str) -> tuple[Entry, ...]:
+    """What the survey audits of a library."""
+    return importlib.import_module(f"{__name__}.{library}").ENTRIES

@@ -1,4 +1,4 @@
-"""diffrax's solvers: one of those that differ little on additive noise, as jax calls the model back slowly."""
+"""diffrax's solvers: one of those that differ little on additive noise: jax calls the model back slowly."""
 
 from __future__ import annotations
 

@@ -47,6 +47,11 @@ class Checkout:
     bare: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
+    def directory(self) -> str:
+        """The name of its folder among the checkouts."""
+        return self.repository.replace("/", "+")
+
+    @property
     def folder(self) -> Path:
         """Where it is.
 
@@ -58,7 +63,7 @@ class Checkout:
         way_out = f"make checkouts, and set {VARIABLE} to the folder"
         if not base:
             raise LibraryError(f"{self.repository} is run from a checkout: {way_out}")
-        folder = Path(base) / self.repository.replace("/", "+")
+        folder = Path(base) / self.directory
         if not folder.is_dir():
             raise LibraryError(f"there is no checkout {folder}: {way_out}")
         found = _head(folder)

@@ -8,11 +8,12 @@ affine. Left out are also guides, masks, tiles and sampling backwards.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,8 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import Adapted, require_known
 from proofs_checks.audit.peers.checkout import Checkout
-from proofs_checks.audit.peers.comfyui import hosted, importable, require_frame
+from proofs_checks.audit.peers.comfyui import hosted, require_frame
+from proofs_checks.audit.peers.comfyui import importable as importable_comfy
 from proofs_checks.audit.protocol import Sampler
 from seeds_theory.baselines.run import require_options
 
@@ -83,14 +85,20 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     return Adapted(name, hosted(run, frame), {**KEYWORDS, **chosen})
 
 
-@functools.cache
-def _modules() -> Mapping[str, ModuleType]:
-    """Its modules of samplers alone: its packages import all nodes."""
-    with importable(), CHECKOUT.importable():
+@contextlib.contextmanager
+def importable() -> Iterator[None]:
+    """Let others import its modules of samplers, and ComfyUI's: its packages import all nodes."""
+    with importable_comfy(), CHECKOUT.importable():
         routes = SimpleNamespace(post=lambda _: lambda handler: handler)
         vars(sys.modules["server"])["PromptServer"] = SimpleNamespace(
             instance=SimpleNamespace(routes=routes)
         )
+        yield
+
+
+@functools.cache
+def _modules() -> Mapping[str, ModuleType]:
+    with importable():
         found = ("rk_coefficients_beta", "rk_sampler_beta")
         modules = {name: importlib.import_module(f"RES4LYF.beta.{name}") for name in found}
     logging.getLogger("RES4LYF").setLevel(logging.WARNING)  # it reports every run

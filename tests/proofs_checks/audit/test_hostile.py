@@ -324,7 +324,7 @@ def test_a_signature_that_cannot_be_called_says_the_way_out() -> None:
 @pytest.mark.parametrize(
     "name", ["model", "x", "sigmas", "noise_sampler", "callback", "extra_args", "disable"]
 )
-@pytest.mark.parametrize("sampler", ["seeds-2", "proofs_checks.audit.survey:sa_solver"])
+@pytest.mark.parametrize("sampler", ["seeds-2", "proofs_checks.audit.entries.diffusers:sa_solver"])
 def test_what_the_audit_gives_is_no_option(sampler: str, name: str) -> None:
     with pytest.raises(ParameterError, match=f"{name} is given by the audit"):
         find_target(f"{sampler}?{name}=1")
