@@ -21,7 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers book test test-all bench verify names survey check emitted format clean distclean
+.PHONY: help setup peers book test test-all bench verify names checkouts survey check emitted format clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -62,7 +62,14 @@ verify: $(STAMP) ## check every claim of the ledger and print its verdict
 names: $(STAMP) ## list the names of the claims again, after one was added or renamed
 	@$(BIN)/python -c 'from proofs_checks.catalogue import write_names; write_names()'
 
-survey: $(PEERS) ## audit the samplers of other libraries, which it installs, and write book/survey.json
+# Repositories that are no packages, where an adapter pins their commits.
+SEEDS_CHECKOUTS ?= $(CURDIR)/.checkouts
+export SEEDS_CHECKOUTS
+
+checkouts: $(STAMP) ## fetch the repositories whose samplers the audit runs from checkouts
+	@$(BIN)/python -m proofs_checks.audit.fetching "$(SEEDS_CHECKOUTS)"
+
+survey: $(PEERS) ## audit the samplers of other libraries, as far as they are there; write book/survey.json
 	$(BIN)/python -m proofs_checks.audit.survey book/survey.json
 
 check: $(STAMP) ## lint, formatting and types
@@ -103,9 +110,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -c 'import matplotlib.pyplot' 2>/dev/null
 	@touch $@
 
-# k-diffusion and azula ask for torchvision, which their samplers do not need.
+# These four ask for torchvision and more, which their samplers do not need.
 $(PEERS): $(STAMP)
-	@echo "==> installing diffusers, torchsde, diffrax, k-diffusion and azula in $(VENV)"
+	@echo "==> installing the other libraries that the audit knows in $(VENV)"
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[all,audit]'
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --no-deps k-diffusion azula
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt --no-deps k-diffusion azula deepinv sbi
 	@touch $@
