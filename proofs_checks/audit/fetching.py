@@ -27,12 +27,12 @@ def checkouts() -> dict[str, Checkout]:
     return {n: adapter.CHECKOUT for n, adapter in adapters.items() if hasattr(adapter, "CHECKOUT")}
 
 
-def fetch(checkout: Checkout, folder: Path, source: str = SOURCE) -> bool:
+def fetch(checkout: Checkout, folder: Path, source: str | None = None) -> bool:
     """Bring a repository at its commit into ``folder/owner+name``; False if it was there.
 
     Parameters
     ----------
-    source : what is before ``/owner/name`` in the address.
+    source : what is before ``/owner/name`` in the address; None for `SOURCE`.
 
     Raises
     ------
@@ -45,7 +45,15 @@ def fetch(checkout: Checkout, folder: Path, source: str = SOURCE) -> bool:
         return False
     target.mkdir(parents=True, exist_ok=True)
     _git(target, "init", "-q")
-    _git(target, "fetch", "-q", "--depth", "1", f"{source}/{checkout.repository}", checkout.commit)
+    _git(
+        target,
+        "fetch",
+        "-q",
+        "--depth",
+        "1",
+        f"{source or SOURCE}/{checkout.repository}",
+        checkout.commit,
+    )
     _git(target, "checkout", "-q", "--detach", checkout.commit)
     return True
 
@@ -65,7 +73,7 @@ def _git(folder: Path, *words: str, check: bool = True) -> str:
         raise LibraryError("checkouts are fetched with git, which is not installed") from None
     if check and run.returncode:
         said = run.stderr.strip().splitlines() or [f"it ended with {run.returncode}"]
-        raise LibraryError(f"git {words[0]} in {folder}: {said[-1]}")
+        raise LibraryError(f"git {words[0]} in {folder}: {said[0]}")
     return run.stdout.strip()
 
 
