@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,18 +99,19 @@ def is_current(row: dict[str, Any]) -> bool:
 
 
 def survey(path: Path) -> dict[str, Any]:
-    """The record as it is; `outdated` says what of it is not of here."""
+    """The record as it is; `outdated` and `missing` say what should be made anew."""
     return json.loads(path.read_text())
 
 
 def outdated(record: dict[str, Any]) -> dict[str, int]:
-    """How many entries of each library have no row that is current, of those that have some."""
-    current = {row["target"] for row in record["reports"] if is_current(row)}
-    counts = {
-        name: sum(entry.target not in current for entry in ENTRIES if entry.library == name)
-        for name in LIBRARIES
-    }
-    return {name: count for name, count in counts.items() if count}
+    """How many rows of each library are not current, of those that have some."""
+    return dict(Counter(row["library"] for row in record["reports"] if not is_current(row)))
+
+
+def missing(record: dict[str, Any]) -> dict[str, int]:
+    """How many entries of each library have no row, of those that have some."""
+    there = {row["target"] for row in record["reports"]}
+    return dict(Counter(entry.library for entry in ENTRIES if entry.target not in there))
 
 
 def make(

@@ -172,7 +172,7 @@ def test_a_record_is_made_and_read(small, path):
     assert record["reports"][0]["claims"] == {"ode": 1}
     assert survey.survey(path) == json.loads(path.read_text()) == record
     assert told[0] == "torchsde: 2 samplers, 0 errors, 0 warnings, 0 notes"
-    assert survey.outdated(record) == {}
+    assert survey.outdated(record) == survey.missing(record) == {}
     assert asked == ["torchsde:a", "torchsde:b", "azula:c"]  # reading audits nothing
     assert list(path.parent.iterdir()) == [path]
 
@@ -208,9 +208,10 @@ def test_rows_of_other_code_are_outdated(small, path, monkeypatch):
     assert survey.outdated(record) == {"torchsde": 2, "azula": 1}
 
 
-def test_entries_without_a_row_are_outdated(small, path):
+def test_entries_without_a_row_are_missing(small, path):
     record, _ = made(path, ["azula"])
-    assert survey.outdated(record) == {"torchsde": 2}
+    assert survey.missing(record) == {"torchsde": 2}
+    assert survey.outdated(record) == {}
 
 
 def test_a_library_that_is_not_here_is_left_out_and_keeps_its_rows(small, path):
