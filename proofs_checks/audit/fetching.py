@@ -1,6 +1,6 @@
-"""The checkouts that the adapters run: ``python -m proofs_checks.audit.fetching FOLDER`` fetches them.
+"""The checkouts that the audit runs: ``python -m proofs_checks.audit.fetching FOLDER`` fetches them.
 
-Each is a shallow one of the adapter's commit, in ``FOLDER/owner+name``. One that is there is left alone.
+Each is a shallow one of the pinned commit, in ``FOLDER/owner+name``. One that is there is left alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer
 from proofs_checks.audit.names import LIBRARIES
 from proofs_checks.audit.peers import library
 from proofs_checks.audit.peers.checkout import VARIABLE, Checkout
+from proofs_checks.audit.reproductions import PROGRAMS
 from seeds_theory.command import run_command
 from seeds_theory.errors import LibraryError
 
@@ -22,9 +23,10 @@ SOURCE = "https://github.com"
 
 
 def checkouts() -> dict[str, Checkout]:
-    """The checkout of each adapter that has one, by the adapter's name."""
+    """The checkout of each adapter that has one, by the adapter's name, and those of the reports alone."""
     adapters = {name: library(name) for name in LIBRARIES}
-    return {n: adapter.CHECKOUT for n, adapter in adapters.items() if hasattr(adapter, "CHECKOUT")}
+    found = {n: adapter.CHECKOUT for n, adapter in adapters.items() if hasattr(adapter, "CHECKOUT")}
+    return {**found, **PROGRAMS}
 
 
 def fetch(checkout: Checkout, folder: Path, source: str | None = None) -> bool:
@@ -87,7 +89,7 @@ def fetch_command(
         bool, typer.Option("--list", help="Fetch nothing: say what is where.")
     ] = False,
 ) -> None:
-    """Fetch the repositories that the audit runs from checkouts, at the commits of their adapters.
+    """Fetch the repositories that the audit runs from checkouts, at the pinned commits.
 
     Example: [bold]python -m proofs_checks.audit.fetching .checkouts[/bold]
     """

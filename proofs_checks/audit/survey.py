@@ -140,14 +140,14 @@ def make(
     record = survey(path) if path.exists() else {"reproductions": {}, "reports": []}
     for name in libraries:
         try:
-            rows, outputs = _audited(name, jobs, progress), _outputs(name)
-        except ImportError as error:
+            rows = _audited(name, jobs, progress)
+        except LibraryError as error:
             tell(f"{name}: left out: {error}")
             continue
-        record = _with(record, rows, outputs)
+        record = _with(record, rows, _outputs(name, tell))
         _write(record, path)
         tell(f"{name}: {summary(rows)}")
-    record = _with(record, [], _outputs(None))
+    record = _with(record, [], _outputs(None, tell))
     _write(record, path)
     return record
 
@@ -173,11 +173,16 @@ def _audited(library: str, jobs: int, progress: bool) -> list[dict[str, Any]]:
     return [_row(entry, report, made) for entry, report in zip(entries, reports, strict=True)]
 
 
-def _outputs(library: str | None) -> dict[str, str]:
-    """What the scripts about a library print, or those that need none."""
-    return {
-        name: reproduce(script) for name, script in scripts().items() if library_of(name) == library
-    }
+def _outputs(library: str | None, tell: Callable[[str], None]) -> dict[str, str]:
+    """What the scripts about a library print, or those of no library here."""
+    found = {}
+    for name, script in scripts().items():
+        if library_of(name) == library:
+            try:
+                found[name] = reproduce(script)
+            except ImportError as error:
+                tell(f"{script.name}: left out: {error}")
+    return found
 
 
 def _row(entry: Entry, report: Report, made: dict[str, str | None]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from proofs_checks.audit import fetching
 from proofs_checks.audit.names import LIBRARIES
 from proofs_checks.audit.peers.checkout import VARIABLE, Checkout
+from proofs_checks.audit.reproductions import PROGRAMS
 from seeds_theory.errors import LibraryError
 
 
@@ -78,9 +79,9 @@ def test_without_git_it_says_so(tmp_path, monkeypatch):
         fetching.fetch(Checkout("owner/name", "0" * 40), tmp_path)
 
 
-def test_every_adapter_of_a_checkout_is_listed_with_a_whole_commit():
+def test_all_checkouts_are_listed_with_a_whole_commit():
     found = fetching.checkouts()
-    assert set(found) < set(LIBRARIES) and len(found) > 20
+    assert set(PROGRAMS) < set(found) < {*LIBRARIES, *PROGRAMS} and len(found) > 20
     assert all(len(checkout.commit) == 40 for checkout in found.values())
     assert len({checkout.directory for checkout in found.values()}) == len(found)
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from proofs_checks.audit import survey
@@ -16,7 +17,7 @@ from proofs_checks.audit.names import LIBRARIES
 from proofs_checks.audit.peers import checkout, flux
 from proofs_checks.audit.peers.checkout import VARIABLE
 from proofs_checks.audit.report import Report
-from proofs_checks.audit.reproductions import library_of, reproduce, scripts
+from proofs_checks.audit.reproductions import PROGRAMS, library_of, reproduce, scripts
 from seeds_theory.errors import LibraryError, UnknownNameError
 
 ROOT = Path(__file__).parents[3]
@@ -72,7 +73,7 @@ def numbers(text):
     return [float(found) for found in re.findall(r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?", text)]
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_reproductions_run_and_print_what_the_record_says(record, name):
     try:
@@ -85,12 +86,29 @@ def test_reproductions_run_and_print_what_the_record_says(record, name):
     assert numbers(printed) == pytest.approx(numbers(kept), rel=0.1, abs=1.5)
 
 
+def test_a_script_changes_nothing_here_and_its_failure_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    script = tmp_path / "alone.py"
+    script.write_text(
+        "import torch, sys\ntorch.randn = None\nprint(1)\nprint(2, file=sys.stderr)\n"
+    )
+    assert reproduce(script) == "1\n" and torch.randn
+    with pytest.raises(LibraryError, match="there is no checkout"):
+        reproduce(SCRIPTS["ersde_clip"])
+    script.write_text("import surely_not_there\n")
+    monkeypatch.setattr(survey, "scripts", lambda: {"alone": script})
+    told = []
+    assert survey._outputs(None, told.append) == {}
+    assert told == ["alone.py: left out: No module named 'surely_not_there'"]
+
+
 def test_a_script_is_of_the_library_that_its_name_begins_with():
     assert library_of("diffusers_pndm_v_prediction") == "diffusers"
     assert library_of("dpmsolver_third_order") == "dpmsolver"
     assert library_of("er_sde_quadrature") is None
     checkouts = [name for name, path in SCRIPTS.items() if path.parent.name == "checkouts"]
-    assert checkouts and all(library_of(name) for name in checkouts)
+    others = tuple(f"{program}_" for program in PROGRAMS)
+    assert checkouts and all(library_of(name) or name.startswith(others) for name in checkouts)
 
 
 def test_the_third_order_term_is_half_of_what_it_should_be(record):
