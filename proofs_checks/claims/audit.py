@@ -9,6 +9,7 @@ from torch import Tensor
 from proofs_checks.audit.affine import LinearModel, Source, probe
 from proofs_checks.audit.grids import even
 from proofs_checks.audit.measure import MEANS, VARIANCES, Measurement, grid
+from proofs_checks.audit.perturbed import PROBLEM, PerturbedStudy
 from proofs_checks.audit.protocol import Target
 from proofs_checks.audit.targets import find_target
 from proofs_checks.audit.triangular import TriangularStudy, exact
@@ -248,3 +249,97 @@ def _() -> Evidence:
     study = TriangularStudy(Target("midpoint", _flow_midpoint), Source.OWN, (16, 32, 64, 128), even)
     found = study.weak_curve.order
     return measure(found.value, found.uncertainty or 0.0, 2, 0.05, "expectations, equal steps")
+
+
+_eps, _sig2 = sp.symbols("epsilon sigma2", positive=True)
+
+
+def _third(z: sp.Expr) -> sp.Expr:
+    return z**3 - 3 * z
+
+
+@claim(
+    "audit-perturbed-denoiser",
+    r"Data of density $N(0, c)\,(1 + \epsilon\,\mathrm{He}_3(x/\sqrt c))$ have, with noise of level "
+    r"$\sigma$ and $v = c + \sigma^2$, the density "
+    r"$N(0, v)\,(1 + \epsilon (c/v)^{3/2}\,\mathrm{He}_3(x/\sqrt v))$, and the posterior mean "
+    r"$\frac cv x + \epsilon\,\frac{3\sigma^2}{\sqrt v}(\frac cv)^{3/2}(\frac{x^2}{v} - 1)$ to first order "
+    r"in $\epsilon$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    v = _c + _sig2
+    normal = sp.exp(-(_x**2) / (2 * v)) / sp.sqrt(v)
+    density = normal * (1 + _eps * (_c / v) ** sp.Rational(3, 2) * _third(_x / sp.sqrt(v)))
+    heat = sp.diff(density, _sig2) - sp.diff(density, _x, 2) / 2
+    mean = _x + _sig2 * sp.diff(density, _x) / density
+    first = sp.diff(mean, _eps).subs(_eps, 0)
+    expected = 3 * _sig2 / sp.sqrt(v) * (_c / v) ** sp.Rational(3, 2) * (_x**2 / v - 1)
+    return prove(
+        [
+            (sp.simplify(heat / normal), sp.Integer(0)),
+            (sp.simplify(mean.subs(_eps, 0)), _c / v * _x),
+            (sp.simplify(first - expected), sp.Integer(0)),
+        ],
+        "the heat equation in the level squared, and Tweedie's formula, for symbolic variance and level",
+    )
+
+
+@claim(
+    "audit-perturbed-start",
+    r"$y_1 + \epsilon (c/v)^{3/2}\sqrt v\,(y_1^2/v - 1)$, with $y_1 \sim N(0, v)$, has that density to first "
+    r"order; so at every level $\mathbb{E}\,y_2 = 0$ and $\mathbb{E}\,y_1^2 y_2 = 2 c^{3/2}$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    strength = (_c / _v) ** sp.Rational(3, 2)
+    moved = strength * sp.sqrt(_v) * (_x**2 / _v - 1)
+    normal = sp.exp(-(_x**2) / (2 * _v)) / sp.sqrt(2 * sp.pi * _v)
+    change = -sp.diff(moved * normal, _x) / normal
+
+    def mean(value: sp.Expr) -> sp.Expr:
+        return sp.simplify(sp.integrate(sp.expand(value) * normal, (_x, -sp.oo, sp.oo)))
+
+    return prove(
+        [
+            (sp.simplify(change), sp.expand(strength * _third(_x / sp.sqrt(_v)))),
+            (mean(moved), sp.Integer(0)),
+            (mean(_x**2 * moved), 2 * _c ** sp.Rational(3, 2)),
+        ],
+        "the density that a small map carries along, and two moments",
+    )
+
+
+def _two_stage_ancestral(model: LinearModel, x: Tensor, sigmas: Tensor) -> Tensor:
+    """A midpoint step in log-SNR down to below the next level, and noise up to it: eta 1."""
+    for s, t in itertools.pairwise(sigmas):
+        down = t * t / s
+        middle = (s * down).sqrt()
+        inner = model(x, s * x.new_ones(len(x)))
+        inner = inner + middle / s * (x - inner)
+        estimate = model(inner, middle * x.new_ones(len(x)))
+        x = estimate + down / s * (x - estimate) + (t**2 - down**2).sqrt() * torch.randn_like(x)
+    return x
+
+
+for _name, _problem, _order in (
+    ("law", "perturbed Gaussian data", 2),
+    ("state", "the triangular problem", 1),
+):
+
+    @claim(
+        f"audit-marginals-{_name}",
+        rf"An ancestral midpoint step has weak order {_order} on {_problem}.",
+        source=HERE,
+        expected=Verdict.measured,
+    )
+    def _(name: str = _name, problem: str = _problem, order: int = _order) -> Evidence:
+        arguments = (Target(name, _two_stage_ancestral), Source.OWN, (16, 32, 64, 128), even)
+        study: PerturbedStudy | TriangularStudy
+        study = (
+            PerturbedStudy(*arguments, PROBLEM) if name == "law" else TriangularStudy(*arguments)
+        )
+        found = study.weak_curve.order
+        return measure(found.value, found.uncertainty or 0.0, order, 0.05, problem)
