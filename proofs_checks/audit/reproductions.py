@@ -28,7 +28,10 @@ FOLDER = Path(__file__).parents[2] / "book" / "_static" / "reports"
 
 PROGRAMS = {
     "forge": Checkout(
-        "lllyasviel/stable-diffusion-webui-forge", "dfdcbab685e57677014f05a3309b48cc87383167"
+        "lllyasviel/stable-diffusion-webui-forge",
+        "dfdcbab685e57677014f05a3309b48cc87383167",
+        stand_ins=("torchvision.transforms",),
+        bare={"k_diffusion": "k_diffusion"},  # not the package of that name
     ),
     "sdnext": Checkout(
         "vladmandic/sdnext", "058a7f0cf326f39c0135c6257d7b7e61073e51fd", root="modules/schedulers"
