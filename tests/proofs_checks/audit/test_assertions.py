@@ -19,13 +19,14 @@ pytestmark = pytest.mark.usefixtures("fewer_steps")
         (s.euler_ancestral, {"weak": 1, "strong": 1}),
         (s.two_m, {"ode": 2}),
         (s.two_m, {"weak": 2}),
-        ("seeds-2", {"weak": 2, "strong": 1}),
+        pytest.param("seeds-2", {"weak": 2, "strong": 1}, marks=pytest.mark.slow),
     ],
 )
 def test_a_sampler_that_has_its_orders_passes(sampler, orders: dict[str, float]) -> None:
     assert_order(sampler, **orders)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "orders"),
     [

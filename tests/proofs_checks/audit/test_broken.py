@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,15 @@ def name_of(value: object) -> str:
 # ---------------------------------------------------------------------------------------------- sound
 
 
-@pytest.mark.parametrize("sampler", SOUND, ids=name_of)
+QUICK = (s.euler, s.two_m, s.euler_ancestral, s.two_m_sde)
+
+
+def slow_but(quick: tuple[Callable, ...], all_of: Iterable[Callable]) -> list[Any]:
+    """All, of which only some are for every run of the tests."""
+    return [f if f in quick else pytest.param(f, marks=pytest.mark.slow) for f in all_of]
+
+
+@pytest.mark.parametrize("sampler", slow_but(QUICK, SOUND), ids=name_of)
 def test_a_sound_sampler_has_no_error_and_no_warning(sampler: Callable, findings_of) -> None:
     found = [finding for check in CHECKS for finding in findings_of(sampler, check, SOUND[sampler])]
     if sampler is s.dpmpp_sde:  # it is sound on one path only, and the audit says so
@@ -57,7 +65,9 @@ def test_a_sound_sampler_has_no_error_and_no_warning(sampler: Callable, findings
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.5])
-@pytest.mark.parametrize("sampler", [s.two_m_sde, s.two_noises, s.euler_ancestral], ids=name_of)
+@pytest.mark.parametrize(
+    "sampler", slow_but(QUICK, [s.two_m_sde, s.two_noises, s.euler_ancestral]), ids=name_of
+)
 def test_a_sound_sampler_is_sound_at_any_eta(sampler: Callable, eta: float, findings_of) -> None:
     expect = SOUND[sampler] if eta else ""
     for check in ("weak-order", "strong-order", "limit", "noise-source", "eta-zero"):

@@ -44,6 +44,7 @@ def test_assert_order_fails_on_an_accident() -> None:
     assert report.to_json()["weak_order"] == pytest.approx(2, abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_sound_sampler_has_no_accident(findings_of) -> None:
     for sampler in (s.heun, s.two_m, s.three_s, s.euler_ancestral):
         assert not findings_of(sampler, "accident")
@@ -171,6 +172,7 @@ def test_a_clamp_is_told_by_its_law_on_data_inside_and_outside(findings_of) -> N
     assert not findings_of(s.two_m, "mixture")
 
 
+@pytest.mark.slow
 def test_the_error_of_a_law_has_its_standard_error() -> None:
     """Euler's, on twelve times the paths, within four of them."""
     found = law_error(Target("sampler", s.euler), INSIDE)
