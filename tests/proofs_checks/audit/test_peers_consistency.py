@@ -1,11 +1,11 @@
 """OpenAI's code of consistency models."""
 
 import pytest
+from checkouts import absent, checked_out, levels_asked, local_order
 
 from proofs_checks.audit.entries import consistency as entries
 from proofs_checks.audit.peers import consistency as adapter
 from seeds_theory.errors import ParameterError, UnknownNameError
-from tests.support.checkouts import absent, checked_out, levels_asked, local_order
 
 
 def test_its_entries_are_its_own_and_differ():

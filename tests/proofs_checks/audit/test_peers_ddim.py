@@ -1,11 +1,11 @@
 """DDIM's own code."""
 
 import pytest
+from checkouts import absent, checked_out, levels_asked, local_order
 
 from proofs_checks.audit.entries import ddim as entries
 from proofs_checks.audit.peers import ddim as adapter
 from seeds_theory.errors import ParameterError, UnknownNameError
-from tests.support.checkouts import absent, checked_out, levels_asked, local_order
 
 
 def test_its_entries_are_its_own_and_differ():

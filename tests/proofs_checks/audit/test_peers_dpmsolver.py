@@ -1,11 +1,11 @@
 """DPM-Solver's own code."""
 
 import pytest
+from checkouts import absent, checked_out, levels_asked, local_order
 
 from proofs_checks.audit.entries import dpmsolver as entries
 from proofs_checks.audit.peers import dpmsolver as adapter
 from seeds_theory.errors import ParameterError, UnknownNameError
-from tests.support.checkouts import absent, checked_out, levels_asked, local_order
 
 # Its docstrings hold formulas with backslashes, and numpy's functions are called on tensors.
 pytestmark = [

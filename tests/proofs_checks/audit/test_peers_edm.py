@@ -1,11 +1,11 @@
 """The code of EDM."""
 
 import pytest
+from checkouts import absent, checked_out, levels_asked, local_order
 
 from proofs_checks.audit.entries import edm as entries
 from proofs_checks.audit.peers import edm as adapter
 from seeds_theory.errors import ParameterError, UnknownNameError
-from tests.support.checkouts import absent, checked_out, levels_asked, local_order
 
 
 def test_its_entries_are_its_own_and_differ():

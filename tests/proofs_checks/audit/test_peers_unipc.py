@@ -1,11 +1,11 @@
 """UniPC's own code."""
 
 import pytest
+from checkouts import absent, checked_out, levels_asked, local_order
 
 from proofs_checks.audit.entries import unipc as entries
 from proofs_checks.audit.peers import unipc as adapter
 from seeds_theory.errors import ParameterError, UnknownNameError
-from tests.support.checkouts import absent, checked_out, levels_asked, local_order
 
 # Its docstrings hold formulas with backslashes.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
