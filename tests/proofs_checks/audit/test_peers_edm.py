@@ -22,6 +22,7 @@ def test_it_says_what_is_missing(monkeypatch):
 def test_it_knows_its_names_and_options():
     with pytest.raises(UnknownNameError):
         adapter.load("no_sampler", {})
+    checked_out(adapter)  # options are those of its functions
     with pytest.raises(ParameterError):
         adapter.load(adapter.names()[0], {"no_option": 1})
 
