@@ -35,8 +35,8 @@ STEPS = UNEVEN_STEPS = (16, 32, 64, 128, 256)
 ALONE_STEPS = (8, 16, 32, 64)
 """Of a sampler that is run on one sample at a time."""
 
-COSTLY_STEPS = (8, 16, 32, 64, 128)
-"""For a costly target: a batch has a row for each step, so half the steps are a quarter of the numbers."""
+COSTLY_STEPS = (8, 16, 32, 64, 128, 256)
+"""Of a costly target, for which no finer grids are tried."""
 
 SHIPPED_STEPS = (8, 16, 32)
 """Fewer for a sampler's own noise source: a Brownian tree draws tens of numbers a step."""

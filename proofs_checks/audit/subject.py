@@ -112,9 +112,7 @@ class Subject:
 
     @property
     def _curved_steps(self) -> tuple[int, ...]:
-        if self.target.alone:
-            return ALONE_STEPS
-        return TRIANGULAR_STEPS[:-1] if self.target.costly else TRIANGULAR_STEPS
+        return ALONE_STEPS if self.target.alone else TRIANGULAR_STEPS
 
     @cached_property
     def weak(self) -> Evidence:

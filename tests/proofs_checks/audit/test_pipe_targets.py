@@ -73,6 +73,7 @@ def test_the_map_of_a_program_is_that_of_the_sampler(target: Callable[..., Targe
             assert theirs.calls == pytest.approx(ours.calls, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_sound_program_has_no_findings(
     target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
