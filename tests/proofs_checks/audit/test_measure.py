@@ -23,7 +23,7 @@ from proofs_checks.audit.measure import (
     grid,
 )
 from proofs_checks.audit.measure import STEPS as AUDIT_STEPS
-from proofs_checks.audit.orders import Curve
+from proofs_checks.audit.orders import Curve, Verdict
 from proofs_checks.audit.protocol import Target
 from seeds_theory.baselines import BASELINES
 from seeds_theory.errors import ParameterError
@@ -195,9 +195,9 @@ def shows(found: Curve | None, order: float | None) -> bool:
     """At least the order, within its uncertainty: errors may happen to fall faster."""
     if order is None:
         return True
-    if found is None or found.order.value is None:
+    if found is None or found.order.verdict is Verdict.rounding:
         return False
-    return found.order.value > order - WITHIN - (found.order.uncertainty or 0.0)
+    return found.order.least > order - WITHIN - (found.order.uncertainty or 0.0)
 
 
 def confirmed(name: str, eta: float | None, law: float | None, path: float | None) -> Measurement:
