@@ -32,7 +32,7 @@ MEANS = torch.tensor([0.1, -0.3, 1.0, -3.0, 10.0], dtype=torch.float64)
 
 SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
 STEPS = UNEVEN_STEPS = (16, 32, 64, 128, 256)
-ALONE_STEPS = (8, 16, 32, 64)
+ALONE_STEPS = (16, 32, 64, 128)
 """Of a sampler that is run on one sample at a time."""
 
 COSTLY_STEPS = (8, 16, 32, 64, 128, 256)
