@@ -25,7 +25,7 @@ RECORD = ROOT / "book" / "survey.json"
 
 SDE_3 = "algorithm_type=sde-dpmsolver++&solver_order=3"
 KNOWN = [
-    (f"diffusers:DPMSolverMultistepScheduler?{SDE_3}", "weak-order", "error"),
+    (f"diffusers:DPMSolverMultistepScheduler?{SDE_3}", "convergence", "error"),
     (f"diffusers:EDMDPMSolverMultistepScheduler?{SDE_3}", "runs", "error"),
     ("kdiffusion:dpmpp_3m_sde?eta=0", "weak-order", "error"),
     ("kdiffusion:dpmpp_sde", "noise-source", "warning"),
