@@ -1,6 +1,7 @@
 """What the tests of adapters share: Gaussian data, grids, and errors without sampling."""
 
 import inspect
+import math
 import os
 from types import ModuleType
 from typing import Any
@@ -34,6 +35,14 @@ def require_names(adapter: ModuleType) -> None:
         pytest.skip(str(error))
 
 
+def require_loaded(adapter: ModuleType) -> None:
+    """Skip where the repository is not checked out, or lacks what it imports."""
+    try:
+        adapter.load(adapter.names()[0], {})
+    except LibraryError as error:
+        pytest.skip(str(error))
+
+
 def follows_the_grid(sampler: Any, *, to_zero: bool, steps: int = 8) -> None:
     """Every level is visited and reported once, in order, from the given state; the end is finite."""
     levels = grid(steps) + [0.0] * to_zero
@@ -49,6 +58,26 @@ def follows_the_grid(sampler: Any, *, to_zero: bool, steps: int = 8) -> None:
     torch.testing.assert_close(seen[0]["x"], x, rtol=1e-9, atol=1e-9)
 
 
+def follows_the_levels(target: str, *, to_zero: bool, steps: int = 6) -> None:
+    """The callback is told of every step, and the model asked at each of their levels, stages beside."""
+    levels = grid(steps) + [0.0] * to_zero
+    sigmas = torch.tensor(levels, dtype=torch.float64)
+    model, told, x = LinearModel(MEANS, VARIANCES), [], _fixed_states()
+    torch.manual_seed(0)
+    end = find_target(target).sampler(model, x, sigmas, callback=told.append, disable=True)
+    assert end.shape == x.shape and end.isfinite().all()
+    asked = torch.tensor(sorted({float(level) for level in model.levels}))
+    assert [call["i"] for call in told] == list(range(steps + to_zero))
+    assert all(bool(((asked / level).log().abs() < 1e-6).any()) for level in levels[:steps])
+
+
+def local_order(target: str, steps: int = 64) -> float:
+    """The order of the law's error on Gaussian data between that many steps and twice as many."""
+    measured = Measurement(find_target(target), (steps, 2 * steps))
+    first, second = (float(measured.law_errors(measured.map(n)).norm()) for n in (steps, 2 * steps))
+    return math.log2(first / second)
+
+
 def order(target: str) -> float:
     """The last local order of the law on Gaussian data."""
     return Measurement(find_target(target), STEPS).weak_curve.slopes[-1]
@@ -56,9 +85,12 @@ def order(target: str) -> float:
 
 def end_of(sampler: Any, steps: int = 20, *, to_zero: bool = False) -> Tensor:
     """Where a sampler ends from fixed states, to compare two."""
-    x = SIGMA_MAX * torch.linspace(-1, 2, 15, dtype=torch.float64).reshape(3, 5, 1, 1)
     sigmas = torch.tensor(grid(steps) + [0.0] * to_zero, dtype=torch.float64)
-    return sampler(LinearModel(MEANS, VARIANCES), x, sigmas, disable=True)
+    return sampler(LinearModel(MEANS, VARIANCES), _fixed_states(), sigmas, disable=True)
+
+
+def _fixed_states() -> Tensor:
+    return SIGMA_MAX * torch.linspace(-1, 2, 15, dtype=torch.float64).reshape(3, 5, 1, 1)
 
 
 def keywords(sampler: Any) -> dict[str, Any]:
@@ -74,3 +106,12 @@ def absent(adapter: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch, fold
     monkeypatch.setitem(os.environ, VARIABLE, str(folder))
     with pytest.raises(LibraryError, match="make checkouts"):
         adapter.load(name, {})
+
+
+def lists_its_names(adapter: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any folder of checkouts an adapter has its names, and says of each how to get the code."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert adapter.names()
+    for name in adapter.names():
+        with pytest.raises(LibraryError, match="make checkouts"):
+            adapter.load(name, {})
