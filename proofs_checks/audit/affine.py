@@ -21,7 +21,14 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.draws import require_answerable
-from proofs_checks.audit.protocol import Model, NotAffine, SamplerFailure, Target, call
+from proofs_checks.audit.protocol import (
+    Model,
+    NotAffine,
+    SamplerFailure,
+    Target,
+    call,
+    level_of,
+)
 
 _AFFINE, _AFFINE_PER_CALL = 1e-6, 2e-7
 """Tolerated misfit of a combination: the first, and the second times the square root of the model calls.
@@ -69,7 +76,7 @@ class LinearModel:
     def __call__(self, x: Tensor, sigma: Tensor, **_: object) -> Tensor:
         """E[x_0 | x] at the level sigma, a number or (batch,)."""
         level = torch.as_tensor(sigma, dtype=torch.float64)
-        self.levels.append(float(level.reshape(-1)[0]))
+        self.levels.append(level_of(level))
         gain = self.variances / (self.variances + level.reshape(-1, 1).square())
         mean = self.means.to(x.dtype).reshape(1, -1, 1, 1)
         return mean + gain.to(x.dtype)[..., None, None] * (x - mean)
@@ -224,7 +231,7 @@ class Answers:
     def __init__(self, rows: Rows, part: slice) -> None:
         self.injects = rows.normals.injects
         self._rows, self._part = rows, part
-        self._shape = torch.zeros(rows.shape)[part].shape
+        self._shape = torch.Size((len(range(rows.shape[0])[part]), *rows.shape[1:]))
         self._asked = self._empty = 0
 
     def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:

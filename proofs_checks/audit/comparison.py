@@ -24,6 +24,7 @@ from proofs_checks.audit.measure import (
     SIGMA_MIN,
     VARIANCES,
 )
+from proofs_checks.audit.mixture import denoiser
 from proofs_checks.audit.protocol import Model, SamplerFailure, Target, call
 from proofs_checks.audit.report import Report, summary
 from proofs_checks.audit.targets import find_target
@@ -77,12 +78,6 @@ class PathNoise:
         return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
 
 
-def _curved(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-    """The denoiser of the mixture, for each number of a state."""
-    level = float(torch.as_tensor(sigma).reshape(-1)[0])
-    return CURVED(x.reshape(-1, 1), level).reshape(x.shape)
-
-
 _GAUSSIAN_DEVIATIONS = (VARIANCES + SIGMA_MIN**2).sqrt()[:, None, None]
 _CURVED_DEVIATION = torch.ones(1, 1, 1, dtype=torch.float64)  # about 1, as CURVED has
 _DATA: tuple[tuple[Model, Tensor], ...] = (
@@ -90,7 +85,7 @@ _DATA: tuple[tuple[Model, Tensor], ...] = (
         lambda x, sigma, **more: LinearModel(MEANS, VARIANCES)(x, sigma, **more),
         _GAUSSIAN_DEVIATIONS,
     ),
-    (_curved, _CURVED_DEVIATION),
+    (denoiser(CURVED), _CURVED_DEVIATION),
 )
 
 

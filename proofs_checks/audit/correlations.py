@@ -16,14 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from proofs_checks.audit.affine import Recorder, Source
+from proofs_checks.audit.draws import SeededNormals
 from proofs_checks.audit.grids import even
-from proofs_checks.audit.protocol import Noise, Target, call
-from seeds_theory.sources import seeded_generator
+from proofs_checks.audit.protocol import Noise, Target, call, level_of
 
 SHAPE = (4, 3, 8, 8)
 RUNS, COSTLY_RUNS = 96, 12
 _STEPS = 4
 _SIGMA_MAX, _SIGMA_MIN = 4.0, 0.25
+_STREAM = 3  # of seeds
 
 _DEVIATIONS = 6.5
 """A correlation this many standard errors from 0 is one: among a million pairs chance does not get there."""
@@ -43,48 +45,19 @@ class Correlation:
         return f"{self.value:+.2f} ± {self.error:.2g} between {self.among}"
 
 
-class _Random:
-    """Normals from a seed: injected, and through torch's own draws."""
-
-    def __init__(self, injects: bool, seed: int) -> None:
-        self.injects = injects
-        self._generator = seeded_generator(seed, 3)
-        self._known: dict[int, Tensor] = {}
-
-    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self._generator, dtype=torch.float64).to(like)
-
-    def draw(self, number: int, like: Tensor) -> Tensor:
-        if number not in self._known:  # one from the same state of a generator is the same
-            self._known[number] = self.stretch(0.0, 0.0, like)
-        return self._known[number].to(like)
-
-
-class _Zero:
-    def __init__(self, injects: bool) -> None:
-        self.injects = injects
-
-    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
-        return torch.zeros_like(like)
-
-    def draw(self, number: int, like: Tensor) -> Tensor:
-        return torch.zeros_like(like)
-
-
 def innovations(target: Target, *, injects: bool, runs: int) -> np.ndarray:
     """The noise that each step adds, to unit variance over all: (runs, steps, batch, channels, pixels).
 
     Steps that add none are left out.
     """
-    gains = np.stack(
-        [x.reshape(-1)[0].numpy() for x in _chain(target, lambda: _Zero(injects), 1.0)]
-    )
+    silent = functools.partial(Recorder, Source.BROWNIAN if injects else Source.OWN)
+    gains = np.stack([x.reshape(-1)[0].numpy() for x in _chain(target, silent, 1.0)])
     ratios = torch.from_numpy(
         np.divide(gains[1:], gains[:-1], out=0 * gains[1:], where=gains[:-1] != 0)
     )
     found = []
     for run in range(runs):
-        noise = functools.partial(_Random, injects, run)
+        noise = functools.partial(SeededNormals, injects, run, _STREAM)
         states = torch.stack(_chain(target, noise, 0.0, seed=run + 1))
         added = states[1:] - ratios.reshape(-1, 1, 1, 1, 1) * states[:-1]
         found.append(added.flatten(3).numpy())
@@ -101,7 +74,7 @@ def _chain(target: Target, noise: Callable[[], Noise], start: float, seed: int =
     seen: list[tuple[float, Tensor]] = []
 
     def model(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        seen.append((float(torch.as_tensor(sigma).reshape(-1)[0]), x.double().clone()))
+        seen.append((level_of(sigma), x.double().clone()))
         return torch.zeros_like(x)
 
     def end(steps: int) -> Tensor:

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from seeds_theory.sources import seeded_generator
+
 Answer = Callable[[int, Tensor], Tensor]
 """Given the number of a draw and a tensor of its shape, dtype and device, its values."""
 
@@ -65,6 +67,54 @@ def require_answerable(number: int, drawn: Tensor, shape: torch.Size) -> None:
         raise RefusedDraw(f"{text}: its samples share noise")
     if drawn.shape != shape:
         raise UnansweredDraw(f"{text}, which the audit does not answer")
+
+
+class SeededNormals:
+    """Noise of one run from a seed: independent normals, injected and through torch's own draws.
+
+    injects : whether a noise sampler is given. seed, stream : of `seeded_generator`.
+    """
+
+    def __init__(self, injects: bool, seed: int, stream: int) -> None:
+        self.injects = injects
+        self._generator = seeded_generator(seed, stream)
+        self._known: dict[int, Tensor] = {}
+
+    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
+        """New ones, whatever the stretch."""
+        return self._new(like)
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        """New ones for a new number: draws from one state of a generator are one."""
+        if number not in self._known:
+            self._known[number] = self._new(like)
+        return self._known[number].to(like)
+
+    def _new(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self._generator, dtype=torch.float64).to(like)
+
+
+class FirstDraw(TorchFunctionMode):
+    """Answers the first normal draw of a shape with given numbers, and leaves its generator as it was."""
+
+    def __init__(self, answer: Tensor) -> None:
+        super().__init__()
+        self.answer, self.asked = answer, False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if self.asked or func not in NORMAL_DRAWS:
+            return func(*args, **kwargs)
+        generator = kwargs.get("generator") or torch.default_generator
+        state = generator.get_state()
+        drawn = func(*args, **kwargs)
+        if drawn.shape != self.answer.shape:
+            return drawn
+        generator.set_state(state)
+        self.asked = True
+        return drawn.copy_(self.answer)
 
 
 class Interception(TorchFunctionMode):

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
+from proofs_checks.audit.affine import Recorder, Source
 from proofs_checks.audit.arrays import ARRAYS, Arrays
 from proofs_checks.audit.conventions import Convention, Time
-from proofs_checks.audit.draws import NORMAL_DRAWS
+from proofs_checks.audit.draws import FirstDraw
 from proofs_checks.audit.protocol import (
     Model,
     NoiseSampler,
@@ -110,41 +110,6 @@ class _Calls:
         return self.arrays.of((denoised - skip * given) / out)
 
 
-class _Silent:
-    """Answers all draws with zero."""
-
-    injects = False
-
-    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
-        return torch.zeros_like(like)
-
-    def draw(self, number: int, like: Tensor) -> Tensor:
-        return torch.zeros_like(like)
-
-
-class _FirstDraw(TorchFunctionMode):
-    """Answers the first normal draw of a shape with given numbers, and leaves its generator as it was."""
-
-    def __init__(self, answer: Tensor) -> None:
-        super().__init__()
-        self.answer, self.asked = answer, False
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if self.asked or func not in NORMAL_DRAWS:
-            return func(*args, **kwargs)
-        generator = kwargs.get("generator") or torch.default_generator
-        state = generator.get_state()
-        drawn = func(*args, **kwargs)
-        if drawn.shape != self.answer.shape:
-            return drawn
-        generator.set_state(state)
-        self.asked = True
-        return drawn.copy_(self.answer)
-
-
 @dataclass(frozen=True)
 class ForeignSampler:
     """A function of another convention as a sampler that follows the audit's protocol.
@@ -226,7 +191,7 @@ class ForeignSampler:
             return x
 
         start = torch.zeros(2, 1, 1, 1, dtype=torch.float64)
-        call(Target("its levels", run), calls, start, start, _Silent())
+        call(Target("its levels", run), calls, start, start, Recorder(Source.OWN))
         levels = [level for level, _ in itertools.groupby(calls.levels)]
         if len(levels) == steps + 1 and self.convention.ends != "zero":
             levels = levels[:-1]  # a last stage, where the run ends
@@ -328,7 +293,7 @@ class ForeignSampler:
 
         if self.convention.start == "given":
             return run()
-        with _FirstDraw(state / self._scale(run, calls, state)) as draw:
+        with FirstDraw(state / self._scale(run, calls, state)) as draw:
             result = run()
         assert draw.asked  # in the trial too
         return result
@@ -344,7 +309,7 @@ class ForeignSampler:
         answer, calls.answer = calls.answer, stop
         with (
             torch.random.fork_rng(),
-            _FirstDraw(torch.ones_like(state)) as draw,
+            FirstDraw(torch.ones_like(state)) as draw,
             contextlib.suppress(_Enough),
         ):
             run()

@@ -8,22 +8,21 @@ line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.grids import even
-from proofs_checks.audit.protocol import SEED, Target, call
+from proofs_checks.audit.draws import SeededNormals
+from proofs_checks.audit.measure import SIGMA_MAX, SIGMA_MIN, grid
+from proofs_checks.audit.protocol import SEED, Model, Target, call, level_of
 from seeds_theory.sources import seeded_generator
 from toy_models.mixture import GaussianMixture
 from toy_models.paths import squared_shift
 
 GROUPS, SIZE, COSTLY_SIZE = 16, 512, 32
 STEPS = 256
-SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
 
 _WIDE = 4.0
 
@@ -71,26 +70,6 @@ class MixtureStudy:
         return {"inside": self.inside.to_json(), "outside": self.outside.to_json()}
 
 
-class _Drawn:
-    """Normals of their own for each draw, from a seed; one path is not asked for, only the law."""
-
-    def __init__(self, seed: int) -> None:
-        self.injects = True
-        self._generator = seeded_generator(seed, 2)
-        self._known: dict[int, Tensor] = {}
-
-    def stretch(self, sigma: float, sigma_next: float, like: Tensor) -> Tensor:
-        return self._new(like)
-
-    def draw(self, number: int, like: Tensor) -> Tensor:
-        if number not in self._known:
-            self._known[number] = self._new(like)
-        return self._known[number].to(like)
-
-    def _new(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self._generator, dtype=torch.float64).to(like)
-
-
 def law_error(target: Target, mixture: GaussianMixture, seed: int = 0) -> LawError:
     """The error on one mixture.
 
@@ -102,9 +81,15 @@ def law_error(target: Target, mixture: GaussianMixture, seed: int = 0) -> LawErr
     marginal, final = mixture.marginal(SIGMA_MAX), mixture.marginal(SIGMA_MIN)
     start = marginal.sample(GROUPS * size, seeded_generator(seed, 1))
     exact = final.quantile(marginal.distribution_function(start[:, 0])).reshape(GROUPS, size)
-    levels = torch.tensor(even(SIGMA_MAX, SIGMA_MIN, STEPS), dtype=torch.float64)
+    levels = torch.tensor(grid(STEPS), dtype=torch.float64)
     ends = [
-        call(target, _model(mixture), part.clone()[..., None, None], levels, _Drawn(SEED + i))
+        call(
+            target,
+            denoiser(mixture),
+            part.clone()[..., None, None],
+            levels,
+            SeededNormals(True, SEED + i, 2),
+        )
         for i, part in enumerate(_parts(start, target.alone))
     ]
     end = torch.cat(ends).double().reshape(GROUPS, size)
@@ -118,10 +103,11 @@ def _parts(start: Tensor, alone: bool) -> tuple[Tensor, ...]:
     return start.split(1) if alone else (start,)
 
 
-def _model(mixture: GaussianMixture) -> Callable[..., Tensor]:
+def denoiser(mixture: GaussianMixture) -> Model:
+    """The exact denoiser of data on the line, for each number of a state."""
+
     def denoise(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        level = float(torch.as_tensor(sigma).reshape(-1)[0])
-        return mixture(x[..., 0, 0], level)[..., None, None].to(x)
+        return mixture(x.reshape(-1, 1), level_of(sigma)).reshape(x.shape).to(x)
 
     return denoise
 

@@ -204,6 +204,11 @@ def _unintercepted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return run
 
 
+def level_of(sigma: Any) -> float:
+    """The noise level of a model call: a number, or that of the first sample."""
+    return float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])
+
+
 def _level(sigma: Any) -> float:
     """A noise level that is given as a number, or as one for each sample."""
     levels = torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)

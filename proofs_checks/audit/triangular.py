@@ -43,7 +43,7 @@ from proofs_checks.audit.affine import (
     run_rows,
 )
 from proofs_checks.audit.orders import Curve, curve, followed
-from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target, call
+from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target, call, level_of
 
 SIGMA_MAX, SIGMA_MIN = 1.5, 0.2
 STEPS = (8, 16, 32, 64, 128, 256)
@@ -215,7 +215,7 @@ class _Model:
     states: list[Tensor] = field(default_factory=list)
 
     def __call__(self, x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        level = float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])
+        level = level_of(sigma)
         number = len(self.calls)
         self.calls.append(level)
         y = x.double()[..., 0, 0]

@@ -22,13 +22,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from proofs_checks.audit.draws import FirstDraw
 from proofs_checks.audit.peers import Adapted, require_known
 from proofs_checks.audit.peers.checkout import Checkout
 from proofs_checks.audit.peers.edm import no_churn_after
 from proofs_checks.audit.peers.precision import InDouble
 from proofs_checks.audit.peers.running import (
     Estimates,
-    StartingFrom,
     Unclamped,
     numbers_of,
     quiet,
@@ -89,7 +89,7 @@ def _in_training_steps(
             _Network(answer, False), image_size=1, timesteps=len(rising), **of_class
         )
     loop = diffusion.to(x.dtype).p_sample_loop if name == "ddpm" else diffusion.ddim_sample
-    with StartingFrom(preserving(sigmas[0]) * x), Unclamped():
+    with FirstDraw(preserving(sigmas[0]) * x), Unclamped():
         return estimates.until_the_end(lambda: loop(x.shape) * 2 - 1).clone()
 
 
@@ -110,7 +110,7 @@ def _elucidated(
     diffusion = module.ElucidatedDiffusion(_Network(answer), image_size=x.shape[-1], **churn)
     diffusion.channels, diffusion.sample_schedule = x.shape[1], lambda steps: levels
     loop = diffusion.sample if name == "elucidated" else diffusion.sample_using_dpmpp
-    with StartingFrom(x / sigmas[0]), Unclamped():
+    with FirstDraw(x / sigmas[0]), Unclamped():
         return estimates.until_the_end(lambda: loop(len(x), **steps) * 2 - 1)
 
 
@@ -137,7 +137,7 @@ def _in_time(
         clip_sample_denoised=clip_sample_denoised,
     )
     diffusion.log_snr = lambda t: -2 * sigmas[((1 - t) * steps).round().long()].log()
-    with StartingFrom(preserving(sigmas[0]) * x), Unclamped():
+    with FirstDraw(preserving(sigmas[0]) * x), Unclamped():
         end = diffusion.p_sample_loop(x.shape) * 2 - 1
     return end / preserving(sigmas[-1])
 

@@ -111,19 +111,3 @@ class Unclamped(TorchFunctionMode):
             if limits == (-1, 1):
                 return args[0]
         return func(*args, **kwargs)
-
-
-class StartingFrom(TorchFunctionMode):
-    """Answers the first ``torch.randn`` with given states, where code draws the initial ones itself."""
-
-    def __init__(self, states: Tensor) -> None:
-        super().__init__()
-        self._states: Tensor | None = states
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if func is torch.randn and self._states is not None:
-            states, self._states = self._states, None
-            return states
-        return func(*args, **(kwargs or {}))
