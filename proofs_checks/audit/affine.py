@@ -355,18 +355,19 @@ def probe(
 def path_distance(first: AffineMap, second: AffineMap, means: Tensor, start: Tensor) -> Tensor:
     """RMS distances (d,) of two samplers on one path, from one initial state N(means, start)."""
     edges = np.unique(np.concatenate([first.levels, second.levels]))[::-1]
-    difference = _on(first, edges) - _on(second, edges)
+    one, other = (on_pieces(found.density, found.levels, edges) for found in (first, second))
+    difference = one - other
     noise = torch.from_numpy((difference**2 * -np.diff(edges)[:, None]).sum(0))
     gain = first.gain - second.gain
     mean = first.offset - second.offset + gain * means
     return (noise + gain.square() * start + mean.square()).sqrt()
 
 
-def _on(response: AffineMap, edges: np.ndarray) -> np.ndarray:
-    """The density on the pieces between finer edges; 0 where the path was not asked for."""
+def on_pieces(density: np.ndarray, levels: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """A density (pieces, k) between levels, on the pieces between finer edges; 0 where it is of none."""
     middle = 0.5 * (edges[:-1] + edges[1:])
-    if not len(response.density):
-        return np.zeros((len(middle), len(response.gain)))
-    index = np.searchsorted(-response.levels, -middle) - 1
-    inside = (index >= 0) & (index < len(response.density))
-    return np.where(inside[:, None], response.density[index.clip(0, len(response.density) - 1)], 0)
+    if not len(density):
+        return np.zeros((len(middle), density.shape[1]))
+    index = np.searchsorted(-levels, -middle) - 1
+    inside = (index >= 0) & (index < len(density))
+    return np.where(inside[:, None], density[index.clip(0, len(density) - 1)], 0)

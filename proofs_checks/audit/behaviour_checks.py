@@ -316,7 +316,7 @@ def shapes(subject: Subject) -> Iterator[Finding]:
         if off > 1e-9:
             yield subject.finding(
                 Severity.error,
-                f"the same numbers for {name}, {event}, as for ({192}, 1, 1)",
+                f"the same numbers for {name}, {event}, as for (192, 1, 1)",
                 f"a difference of {off:.2g} deviations",
                 off,
             )

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import torch
 
-from proofs_checks.audit import grids
 from proofs_checks.audit.affine import Source
 from proofs_checks.audit.evidence import EVEN, LOST, UNEVEN, Evidence
 from proofs_checks.audit.findings import Finding, Severity
@@ -173,7 +172,7 @@ def _ratio_is_wrong(subject: Subject) -> bool:
         return False
     if subject.curved_even.estimates_a_step <= round(subject.measurement.nfe_per_step):
         return False
-    smooth = subject.on_steps(grids.stretched).weak_curve.order
+    smooth = subject.stretched.weak_curve.order
     return smooth.least > expected - LOST
 
 

@@ -7,9 +7,14 @@ that neither happens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from seeds_theory.grids import uniform_log_snr
+
+Grid = Callable[[float, float, int], list[float]]
+"""Of a first and a last noise level and a number of steps, the levels."""
 
 _STRETCH = 3.0
 

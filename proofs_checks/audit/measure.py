@@ -8,7 +8,6 @@ that limit is the law and the path of the SDE, at which eta.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +20,9 @@ from torch import Tensor
 from proofs_checks.audit.affine import AffineMap, Source, path_distance, probe
 from proofs_checks.audit.findings import finite
 from proofs_checks.audit.grids import even
-from proofs_checks.audit.orders import Curve, curve, followed
-from proofs_checks.audit.protocol import SamplerFailure, Target
+from proofs_checks.audit.orders import Curve, curve
+from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.runs import Runs
 
 VARIANCES = torch.tensor([0.01, 0.1, 1.0, 10.0, 100.0], dtype=torch.float64)
 """Of the data: from nearly a point to wider than most noise levels, so that no scale decides alone."""
@@ -31,7 +31,7 @@ MEANS = torch.tensor([0.1, -0.3, 1.0, -3.0, 10.0], dtype=torch.float64)
 """Of the data, one standard deviation each."""
 
 SIGMA_MAX, SIGMA_MIN = 20.0, 0.02
-STEPS = UNEVEN_STEPS = (16, 32, 64, 128, 256)
+STEPS = (16, 32, 64, 128, 256)
 ALONE_STEPS = (16, 32, 64, 128)
 """Of a sampler that is run on one sample at a time."""
 
@@ -44,8 +44,6 @@ SHIPPED_STEPS = (8, 16, 32)
 _ROUGH = 1e-5  # below this an error may be rounding of single-precision coefficients
 
 FINEST = 2048
-_QUICK = 3.0
-"""Processor seconds: a curve that has not settled is followed to finer grids while one takes less."""
 
 
 def grid(steps: int) -> list[float]:
@@ -91,7 +89,7 @@ class Limit:
         }
 
 
-class Measurement:
+class Measurement(Runs[AffineMap]):
     """The affine maps of one sampler, found when first needed, and what follows from them."""
 
     def __init__(
@@ -100,10 +98,8 @@ class Measurement:
         steps: Sequence[int] = STEPS,
         levels: Callable[[int], list[float]] = grid,
     ) -> None:
-        self.target, self.steps = target, tuple(steps)
-        self._grid = target.levels or levels
-        self._maps: dict[tuple[int, Source], AffineMap | SamplerFailure] = {}
-        self._seconds = 0.0  # that the last map took
+        super().__init__(target)
+        self.steps, self._grid = tuple(steps), target.levels or levels
 
     @property
     def source(self) -> Source:
@@ -113,19 +109,9 @@ class Measurement:
     def map(self, steps: int, source: Source | None = None) -> AffineMap:
         """The affine map on a grid of that many steps."""
         key = steps, source or self.source
-        if key not in self._maps:
-            start = time.process_time()
-            try:
-                found = probe(self.target, MEANS, VARIANCES, self._grid(steps), key[1])
-            except SamplerFailure as failure:  # kept: to fail again may take until the time limit
-                self._maps[key] = failure
-                raise
-            self._maps[key] = found
-            self._seconds = time.process_time() - start
-        known = self._maps[key]
-        if isinstance(known, SamplerFailure):
-            raise known
-        return known
+        return self.kept(
+            key, lambda: probe(self.target, MEANS, VARIANCES, self._grid(steps), key[1])
+        )
 
     def law_errors(self, response: AffineMap) -> Tensor:
         """Relative errors of the final law: of the deviations and of the means, (2, d)."""
@@ -141,11 +127,7 @@ class Measurement:
         def errors(steps: Sequence[int]) -> list[float]:
             return [float(self.law_errors(self.map(n, source)).norm()) for n in steps]
 
-        return followed(lambda n: curve(n, errors(n)), self.steps, FINEST, self._quick)
-
-    def _quick(self) -> bool:
-        usual = not self.target.costly and not self.target.alone
-        return usual and self._seconds < _QUICK
+        return self.followed(lambda n: curve(n, errors(n)), self.steps, FINEST)
 
     @cached_property
     def weak_curve(self) -> Curve:
@@ -168,16 +150,15 @@ class Measurement:
         """Distances of consecutive grids on one path, relative; None where no path is known."""
         if any(self.on_path(n) is None for n in self.steps):
             return None
-        if (
-            len({self.map(n).ends for n in self.steps}) > 1
-        ):  # levels of its own, from several starts
+        starts_differ = len({self.map(n).ends for n in self.steps}) > 1  # of levels of its own
+        if starts_differ:
             return None
 
         def on_grids(steps: Sequence[int]) -> Curve:
             maps = [found for n in steps if (found := self.on_path(n)) is not None]
             return curve(steps[:-1], [self._distance(a, b) for a, b in itertools.pairwise(maps)])
 
-        return followed(on_grids, self.steps, FINEST, self._quick)
+        return self.followed(on_grids, self.steps, FINEST)
 
     def _distance(self, first: AffineMap, second: AffineMap) -> float:
         start, end = _variances(second)

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.orders import Curve, curve, followed
+from proofs_checks.audit.orders import Curve, curve
 from proofs_checks.audit.triangular import FINEST, SIGMA_MAX, SIGMA_MIN, Chain, Chains, Problem
 
 VARIANCE = 1.0
@@ -85,4 +85,4 @@ class PerturbedStudy(Chains):
             errors = [float(np.linalg.norm(law_errors(self.chain(n)))) for n in steps]
             return curve(steps, errors)
 
-        return followed(on_grids, self.steps, FINEST, self._quick)
+        return self.followed(on_grids, self.steps, FINEST)

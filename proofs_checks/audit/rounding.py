@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.affine import LinearModel, Recorder
-from proofs_checks.audit.grids import even
-from proofs_checks.audit.measure import MEANS, SIGMA_MAX, SIGMA_MIN, VARIANCES, Measurement
+from proofs_checks.audit.measure import MEANS, SIGMA_MAX, VARIANCES, Measurement, grid
 from proofs_checks.audit.protocol import Target, call
 
 _STEPS, _STEPS_OF_LAW = 24, 128
@@ -35,9 +34,9 @@ def cause_of_floor(target: Target, floor: float) -> str | None:
 def _run(
     target: Target, levels: list[float], x: Tensor, model: LinearModel | None = None
 ) -> Tensor:
-    grid = torch.tensor(levels, dtype=torch.float64)
     given = model or LinearModel(MEANS, VARIANCES)
-    return call(target, given, x, grid, Recorder()).double()
+    sigmas = torch.tensor(levels, dtype=torch.float64)
+    return call(target, given, x, sigmas, Recorder()).double()
 
 
 def _start(factor: float = 1.0) -> Tensor:
@@ -48,7 +47,7 @@ def _start(factor: float = 1.0) -> Tensor:
 def _rounded_levels(target: Target) -> str | None:
     """The shortest format that holds all levels of the model calls, if it holds the grid's not."""
     model = LinearModel(MEANS, VARIANCES)
-    levels = even(SIGMA_MAX, SIGMA_MIN, _STEPS)
+    levels = grid(_STEPS)
     _run(target, levels, _start(), model)
     asked = torch.tensor(model.levels, dtype=torch.float64)
     for name, dtype in _FORMATS.items():
@@ -59,7 +58,7 @@ def _rounded_levels(target: Target) -> str | None:
 
 def _rounded_states(target: Target) -> str | None:
     """The format in which a change of the start by a twentieth of its unit is lost, in most coordinates."""
-    levels = even(SIGMA_MAX, SIGMA_MIN, _STEPS)
+    levels = grid(_STEPS)
     at = _run(target, levels, _start())
     gain = (_run(target, levels, _start(2.0)) - at) / at.abs().clamp(min=1e-300)
     for name, dtype in _FORMATS.items():
@@ -72,7 +71,7 @@ def _rounded_states(target: Target) -> str | None:
 
 def _starts_up(target: Target) -> bool:
     """Whether shorter first steps, with the same steps later, take most of the error away."""
-    plain = even(SIGMA_MAX, SIGMA_MIN, _STEPS_OF_LAW)
+    plain = grid(_STEPS_OF_LAW)
     first, second = plain[:2]
     finer = [first * (second / first) ** (i / 16) for i in range(16)] + plain[1:]
     return _law_error(target, finer) < 0.2 * _law_error(target, plain)

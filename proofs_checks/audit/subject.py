@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -21,13 +20,13 @@ from proofs_checks.audit.evidence import (
 )
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.grids import Grid
 from proofs_checks.audit.measure import (
     ALONE_STEPS,
     COSTLY_STEPS,
     SIGMA_MAX,
     SIGMA_MIN,
     STEPS,
-    UNEVEN_STEPS,
     Measurement,
 )
 from proofs_checks.audit.mixture import MixtureStudy, mixture_study
@@ -72,14 +71,19 @@ class Subject:
 
     @cached_property
     def _even(self) -> Measurement:
-        return Measurement(self.target, self._steps(STEPS))
+        return Measurement(self.target, self._steps)
 
     @cached_property
     def uneven(self) -> Measurement:
         """The same on uneven steps."""
-        return self.on_steps(grids.uneven)
+        return self._on_steps(grids.uneven)
 
-    def on_steps(self, kind: Callable[[float, float, int], list[float]]) -> Measurement:
+    @cached_property
+    def stretched(self) -> Measurement:
+        """The same on steps that grow smoothly."""
+        return self._on_steps(grids.stretched)
+
+    def _on_steps(self, kind: Grid) -> Measurement:
         """The same on other steps.
 
         Raises
@@ -88,13 +92,13 @@ class Subject:
         """
         if self.target.levels:
             raise OtherGrid("chooses its own noise levels: no other steps can be asked of it")
-        steps = self._steps(UNEVEN_STEPS)
-        return Measurement(self.target, steps, lambda n: kind(SIGMA_MAX, SIGMA_MIN, n))
+        return Measurement(self.target, self._steps, lambda n: kind(SIGMA_MAX, SIGMA_MIN, n))
 
-    def _steps(self, usual: tuple[int, ...]) -> tuple[int, ...]:
+    @property
+    def _steps(self) -> tuple[int, ...]:
         if self.target.alone:
             return ALONE_STEPS
-        return COSTLY_STEPS if self.target.costly else usual
+        return COSTLY_STEPS if self.target.costly else STEPS
 
     @cached_property
     def curved_even(self) -> TriangularStudy:
@@ -107,7 +111,7 @@ class Subject:
         """The same on uneven steps."""
         return self._triangular(grids.uneven)
 
-    def _triangular(self, kind: Callable[[float, float, int], list[float]]) -> TriangularStudy:
+    def _triangular(self, kind: Grid) -> TriangularStudy:
         return TriangularStudy(self.target, self.measurement.source, self._curved_steps, kind)
 
     @property
@@ -136,7 +140,7 @@ class Subject:
         law = Evidence((*gaussian, *perturbed), min(from_a_state.bound or DECIDES, DECIDES))
         return law if law.order.least > from_a_state.order.least + LOST else from_a_state
 
-    def _perturbed(self, kind: Callable[[float, float, int], list[float]]) -> PerturbedStudy:
+    def _perturbed(self, kind: Grid) -> PerturbedStudy:
         return PerturbedStudy(
             self.target, self.measurement.source, self._curved_steps, kind, PROBLEM
         )

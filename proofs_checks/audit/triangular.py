@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -38,17 +37,19 @@ from proofs_checks.audit.affine import (
     Recorder,
     Rows,
     Source,
+    on_pieces,
     require_affine,
     require_rowwise,
     run_rows,
 )
-from proofs_checks.audit.orders import Curve, curve, followed
+from proofs_checks.audit.grids import Grid
+from proofs_checks.audit.orders import Curve, curve
 from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target, call, level_of
+from proofs_checks.audit.runs import Runs
 
 SIGMA_MAX, SIGMA_MIN = 1.5, 0.2
 STEPS = (8, 16, 32, 64, 128, 256)
 FINEST = 1024
-_QUICK = 3.0  # processor seconds
 
 START = 1.0
 """Of y1; y2 and y3 start at 0."""
@@ -108,6 +109,7 @@ class Chain:
         """Of y1 at the calls and the end."""
         return self.response @ self.response.T
 
+    @cached_property
     def expectations(self) -> np.ndarray:
         """E of y1, y1^2, and for each driver of y2, y1 y2, y2^2 (without its own noise) and y3."""
         m, c, end = self.means, self.covariance, self.weights[-1]
@@ -118,9 +120,9 @@ class Chain:
             damping = np.exp(-0.5 * k**2 * v[:-1])
             mean = damping * np.sin(theta)
             with_end = m[-1] * mean + k * c[-1, :-1] * damping * np.cos(theta)
-            squares = _products(driver, theta, driver, theta, v[:-1], v[:-1], c[:-1, :-1])
+            squares = _pairs(driver, theta, driver, theta, c[:-1, :-1])
             phi = THIRD.arguments(m[:-1], self.calls)
-            chained = _products(THIRD, phi, driver, theta, v[:-1], v[:-1], c[:-1, :-1])
+            chained = _pairs(THIRD, phi, driver, theta, c[:-1, :-1])
             found += [
                 end @ mean,
                 end @ with_end,
@@ -140,13 +142,8 @@ class Chain:
 
     def density(self, edges: np.ndarray) -> np.ndarray:
         """The response per root of length on the pieces between finer edges, (calls + 1, pieces)."""
-        if not self.pieces:
-            return np.zeros((len(self.means), len(edges) - 1))
         own = self.response[:, : self.pieces] / np.sqrt(-np.diff(self.edges))
-        middle = 0.5 * (edges[:-1] + edges[1:])
-        index = np.searchsorted(-self.edges, -middle) - 1
-        inside = (index >= 0) & (index < self.pieces)
-        return np.where(inside, own[:, index.clip(0, self.pieces - 1)], 0.0)
+        return on_pieces(own.T, self.edges, edges).T
 
     @property
     def estimates_a_step(self) -> int:
@@ -164,21 +161,28 @@ class Chain:
         return most
 
 
-def _products(
+def _product(
     first: Sine,
     theta: np.ndarray,
+    v: np.ndarray,
     second: Sine,
     phi: np.ndarray,
-    v: np.ndarray,
     u: np.ndarray,
     c: np.ndarray,
 ) -> np.ndarray:
-    """E of products of sines at arguments with means theta and phi, variances v and u, covariances c."""
+    """E of products of sines at arguments with means theta and phi; y of variances v, u, covariances c."""
     k, q = first.frequency, second.frequency
-    base = k**2 * v[:, None] + q**2 * u[None]
-    apart = np.exp(-0.5 * (base - 2 * k * q * c)) * np.cos(theta[:, None] - phi[None])
-    together = np.exp(-0.5 * (base + 2 * k * q * c)) * np.cos(theta[:, None] + phi[None])
-    return 0.5 * (apart - together)
+    base = k**2 * v + q**2 * u
+    apart = np.exp(-0.5 * (base - 2 * k * q * c)) * np.cos(theta - phi)
+    return 0.5 * (apart - np.exp(-0.5 * (base + 2 * k * q * c)) * np.cos(theta + phi))
+
+
+def _pairs(
+    first: Sine, theta: np.ndarray, second: Sine, phi: np.ndarray, c: np.ndarray
+) -> np.ndarray:
+    """The same of all pairs of calls, whose y have the covariance matrix c."""
+    v = np.diag(c)
+    return _product(first, theta[:, None], v[:, None], second, phi[None], v[None], c)
 
 
 @dataclass(frozen=True)
@@ -322,12 +326,9 @@ def distance(first: Chain, second: Chain) -> float:
     inner = np.r_[0 : n - 1, n : len(response) - 1]
     covariance = (response @ response.T)[np.ix_(inner, inner)]
     weights = np.concatenate([first.weights[-1], -second.weights[-1]])
-    v = np.diag(covariance)
     for driver in DRIVERS:
         theta = np.concatenate([driver.arguments(c.means[:-1], c.calls) for c in (first, second)])
-        total += float(
-            weights @ _products(driver, theta, driver, theta, v, v, covariance) @ weights
-        )
+        total += float(weights @ _pairs(driver, theta, driver, theta, covariance) @ weights)
     return math.sqrt(max(total, 0.0))
 
 
@@ -352,13 +353,10 @@ def exact(eta: float) -> np.ndarray:
 
     def product(first: Sine, at: np.ndarray, second: Sine, before: np.ndarray) -> np.ndarray:
         """E of first(y1) at one time and second(y1) at times before it; at : (n,), before : (n, m)."""
-        k, q = first.frequency, second.frequency
-        theta = (k * mean(at) + first.phase + first.rate * at)[:, None]
-        phi = q * mean(before) + second.phase + second.rate * before
-        base = (k**2 * variance(at))[:, None] + q**2 * variance(before)
+        theta = (first.frequency * mean(at) + first.phase + first.rate * at)[:, None]
+        phi = second.frequency * mean(before) + second.phase + second.rate * before
         c = np.exp(-beta * (at[:, None] - before)) * variance(before)
-        apart = np.exp(-0.5 * (base - 2 * k * q * c)) * np.cos(theta - phi)
-        return 0.5 * (apart - np.exp(-0.5 * (base + 2 * k * q * c)) * np.cos(theta + phi))
+        return _product(first, theta, variance(at)[:, None], second, phi, variance(before), c)
 
     half = 0.5 * (end - start)
     at = start + half * (1 + nodes)
@@ -384,7 +382,7 @@ def exact(eta: float) -> np.ndarray:
     return np.array(found)
 
 
-class Chains:
+class Chains(Runs[Chain]):
     """The chains of one problem on several grids, found when first needed."""
 
     def __init__(
@@ -392,38 +390,21 @@ class Chains:
         target: Target,
         source: Source,
         steps: Sequence[int],
-        levels: Callable[[float, float, int], list[float]],
+        levels: Grid,
         problem: Problem | None = None,
     ) -> None:
-        self.target, self.steps = target, tuple(steps)
+        super().__init__(target)
+        self.steps = tuple(steps)
         self._source, self._levels, self._problem = source, levels, problem
-        self._chains: dict[int, Chain | SamplerFailure] = {}
-        self._seconds = 0.0  # that the last chain took
 
     def chain(self, steps: int) -> Chain:
         """What the sampler does on a grid of that many steps."""
-        if steps not in self._chains:
-            start = time.process_time()
-            try:
-                levels = self._grid(steps)
-                found: Chain | SamplerFailure = chain(
-                    self.target, levels, self._source, self._problem
-                )
-            except SamplerFailure as failure:
-                found = failure
-            self._chains[steps] = found
-            self._seconds = time.process_time() - start
-        known = self._chains[steps]
-        if isinstance(known, SamplerFailure):
-            raise known
-        return known
+        return self.kept(
+            steps, lambda: chain(self.target, self._grid(steps), self._source, self._problem)
+        )
 
     def _grid(self, steps: int) -> list[float]:
         return self._levels(SIGMA_MAX, SIGMA_MIN, steps)
-
-    def _quick(self) -> bool:
-        usual = not self.target.costly and not self.target.alone
-        return usual and self._seconds < _QUICK
 
 
 class TriangularStudy(Chains):
@@ -434,11 +415,11 @@ class TriangularStudy(Chains):
         """Distances of the expectations on consecutive grids."""
 
         def on_grids(steps: Sequence[int]) -> Curve:
-            values = [self.chain(n).expectations() for n in steps]
+            values = [self.chain(n).expectations for n in steps]
             errors = [float(np.linalg.norm(a - b)) for a, b in itertools.pairwise(values)]
             return curve(steps[:-1], errors)
 
-        return followed(on_grids, self.steps, FINEST, self._quick)
+        return self.followed(on_grids, self.steps, FINEST)
 
     @cached_property
     def strong_curve(self) -> Curve | None:
@@ -450,7 +431,7 @@ class TriangularStudy(Chains):
             chains = [found for n in steps if (found := self._on_path(n)) is not None]
             return curve(steps[:-1], [distance(a, b) for a, b in itertools.pairwise(chains)])
 
-        return followed(on_grids, self.steps, FINEST, self._quick)
+        return self.followed(on_grids, self.steps, FINEST)
 
     def _on_path(self, steps: int) -> Chain | None:
         return self.chain(steps).on_path(self._grid(steps))
@@ -468,4 +449,4 @@ class TriangularStudy(Chains):
 
     def expectations(self) -> list[np.ndarray]:
         """The expectations on each grid."""
-        return [self.chain(n).expectations() for n in self.steps]
+        return [self.chain(n).expectations for n in self.steps]

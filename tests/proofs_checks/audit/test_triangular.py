@@ -95,7 +95,7 @@ def test_the_expectations_are_those_of_sampled_paths() -> None:
     """Euler's ancestral step on the problem itself, 40,000 paths, within four standard errors."""
     levels = grids.even(SIGMA_MAX, SIGMA_MIN, 8)
     target = Target("sampler", s.euler_ancestral)
-    expected = chain(target, levels, Source.BROWNIAN).expectations()
+    expected = chain(target, levels, Source.BROWNIAN).expectations
     paths, generator = 40_000, seeded_generator(5, 0)
 
     class Drawn:

@@ -1,0 +1,52 @@
+"""Runs of one sampler on many grids, each made once; curves go on to finer ones where these are quick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from proofs_checks.audit.orders import Curve, followed
+from proofs_checks.audit.protocol import SamplerFailure, Target
+
+QUICK = 3.0
+"""Processor seconds: a curve that has not settled is followed to finer grids while one takes less."""
+
+Found = TypeVar("Found")
+
+
+class Runs(Generic[Found]):
+    """What one sampler's runs show."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._known: dict[Hashable, Found | SamplerFailure] = {}
+        self._seconds = 0.0  # that the last run took
+
+    def kept(self, key: Hashable, run: Callable[[], Found]) -> Found:
+        """The result of a run, made if it is not known by that key.
+
+        Failures are kept too: to fail again may take until the time limit.
+
+        Raises
+        ------
+        SamplerFailure : that of the run.
+        """
+        if key not in self._known:
+            start = time.process_time()
+            try:
+                self._known[key] = run()
+            except SamplerFailure as failure:
+                self._known[key] = failure
+            self._seconds = time.process_time() - start
+        known = self._known[key]
+        if isinstance(known, SamplerFailure):
+            raise known
+        return known
+
+    def followed(
+        self, on_grids: Callable[[Sequence[int]], Curve], steps: Sequence[int], finest: int
+    ) -> Curve:
+        """A curve, on finer grids too while its orders move; not where each number or sample costs time."""
+        usual = not self.target.costly and not self.target.alone
+        return followed(on_grids, steps, finest, lambda: usual and self._seconds < QUICK)
