@@ -16,8 +16,8 @@ _GRIDS = {"zero": "zero", "one-step": "one_step"}
 """Words of `Expectation.parse`, those with a number and those without, and the fields that they set."""
 
 _DECIDED_BY = {
-    "weak": ("weak-order",),
-    "ode": ("weak-order",),
+    "weak": ("weak-order", "convergence"),
+    "ode": ("weak-order", "convergence"),
     "strong": ("strong-order",),
     "zero": ("short-grids", "grid-to-zero"),
     "one_step": ("short-grids",),

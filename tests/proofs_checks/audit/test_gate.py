@@ -200,6 +200,8 @@ def test_a_skipped_check_does_not_run_and_the_report_says_so() -> None:
     [
         ({"weak": 2}, "weak-order"),
         ({"ode": 2}, "weak-order"),
+        ({"weak": 2}, "convergence"),
+        ({"ode": 2}, "convergence"),
         ({"strong": 1}, "strong-order"),
         ({"zero": True}, "grid-to-zero"),
         ({"zero": True}, "short-grids"),
