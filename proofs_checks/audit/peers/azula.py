@@ -19,13 +19,12 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import (
     Adapted,
-    at_level,
     defaults,
     imported,
-    report,
     require_known,
     to_zero_by_estimate,
 )
+from proofs_checks.audit.peers.counted import CountedModel, calls_a_step
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
 
@@ -58,8 +57,9 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         disable: Any,
         **constructor: Any,
     ) -> Tensor:
-        calls_a_step = 1 + (name == "HeunSampler") + constructor.get("corrections", 0)
-        denoiser = GridDenoiser(model, sigmas, extra_args, callback, calls_a_step)
+        begin = calls_a_step(1 + (name == "HeunSampler") + constructor.get("corrections", 0))
+        estimate = CountedModel(model, sigmas, extra_args, callback, begin)
+        denoiser = GridDenoiser(estimate, sigmas)
         steps = len(sigmas) - 1
         return sampler(denoiser, steps=steps, silent=True, dtype=x.dtype, **constructor)(x)
 
@@ -73,11 +73,8 @@ def _library() -> Any:
 class GridDenoiser:
     """The model as azula asks for it: a posterior mean given a time, and a schedule of that time."""
 
-    def __init__(
-        self, model: Model, sigmas: Tensor, extra_args: Any, callback: Any, calls_a_step: int
-    ) -> None:
-        self._model, self._sigmas, self._extra_args = model, sigmas, extra_args
-        self._callback, self._calls_a_step, self._calls = callback, calls_a_step, 0
+    def __init__(self, estimate: CountedModel, sigmas: Tensor) -> None:
+        self._estimate, self._sigmas = estimate, sigmas
 
     def schedule(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """(alpha, sigma) at times of the grid."""
@@ -88,9 +85,4 @@ class GridDenoiser:
     def __call__(self, x: Tensor, t: Tensor) -> Any:
         """The posterior, of which samplers use the mean."""
         _, sigma = self.schedule(t)
-        mean = at_level(self._model, x, sigma, self._extra_args)
-        step, stage = divmod(self._calls, self._calls_a_step)
-        if stage == 0:
-            report(self._callback, step, x, sigma, mean)
-        self._calls += 1
-        return SimpleNamespace(mean=mean)
+        return SimpleNamespace(mean=self._estimate(x, sigma))

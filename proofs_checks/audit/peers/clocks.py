@@ -1,9 +1,19 @@
-"""The times at which schedules that several libraries have reach a noise level sigma / alpha."""
+"""Schedules that several libraries have: alpha at a noise level sigma / alpha, and the time that has it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+
+def preserving(sigma: Tensor) -> Tensor:
+    """The alpha of a variance-preserving state."""
+    return (1 + sigma**2).rsqrt()
+
+
+def rectified(sigma: Tensor) -> Tensor:
+    """The alpha of rectified flow."""
+    return 1 / (1 + sigma)
 
 
 def flow_time(sigma: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import Adapted, defaults, require_known, to_zero_by_estimate
 from proofs_checks.audit.peers.checkout import Checkout
+from proofs_checks.audit.peers.clocks import flow_time
 from proofs_checks.audit.peers.kdiffusion import PREFIX, between_ends
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
@@ -68,7 +69,7 @@ FRAMES = {
         ("ModelSamplingDiscrete", "EPS"),
     ),
     "flow": Frame(
-        lambda sigma: sigma / (1 + sigma),
+        flow_time,
         lambda level: level / (1 - level),
         lambda level: 1 - level,
         ("ModelSamplingDiscreteFlow", "CONST"),

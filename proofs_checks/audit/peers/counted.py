@@ -35,14 +35,24 @@ class CountedModel:
     ) -> None:
         self._model, self._extra_args, self._callback = model, extra_args, callback
         self._sigmas, self._begin, self._steps = sigmas, begin, 0
-        self.calls = 0
+        self._count, self.calls = len(sigmas) - 1, 0
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The estimate for a state x / alpha."""
         denoised = at_level(self._model, x, sigma, self._extra_args)
-        if self.calls == self._begin(self._steps):
+        if self.begins_step and self._steps < self._count:
             start = self._sigmas[self._steps]
             report(self._callback, self._steps, x, start, denoised, sigma_hat=sigma)
             self._steps += 1
         self.calls += 1
         return denoised
+
+    @property
+    def begins_step(self) -> bool:
+        """Whether the next call is at the start of a step, or at the end of the last one."""
+        return self.calls == self._begin(self._steps)
+
+    @property
+    def arrives(self) -> bool:
+        """Whether the next call is at the end of the last step."""
+        return self._steps == self._count and self.begins_step

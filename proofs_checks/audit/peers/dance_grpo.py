@@ -31,7 +31,7 @@ from proofs_checks.audit.peers import (
     to_zero_by_estimate,
 )
 from proofs_checks.audit.peers.checkout import Checkout
-from proofs_checks.audit.peers.clocks import flow_time
+from proofs_checks.audit.peers.clocks import flow_time, preserving
 from proofs_checks.audit.peers.counted import CountedModel, calls_a_step
 from proofs_checks.audit.peers.flows import velocity
 from proofs_checks.audit.peers.precision import InDouble
@@ -121,7 +121,7 @@ def _of_ddim(step: Any, scheduler_class: Any) -> Sampler:
         eta: float,
     ) -> Tensor:
         levels, steps = sigmas[sigmas > 0], len(sigmas) - 1
-        alphas = (1 + levels**2).rsqrt()
+        alphas = preserving(levels)
         scheduler = scheduler_class(num_train_timesteps=len(levels), clip_sample=False)
         scheduler.set_timesteps(len(levels))
         scheduler.alphas_cumprod = alphas.flip(0) ** 2

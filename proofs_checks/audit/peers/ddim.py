@@ -16,6 +16,7 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import Adapted, require_known
 from proofs_checks.audit.peers.checkout import Checkout
+from proofs_checks.audit.peers.clocks import preserving
 from proofs_checks.audit.peers.running import (
     Estimates,
     OnTheHost,
@@ -23,7 +24,7 @@ from proofs_checks.audit.peers.running import (
     numbers_of,
     with_zero,
 )
-from proofs_checks.audit.peers.schedules import betas, preserving
+from proofs_checks.audit.peers.schedules import betas
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
 

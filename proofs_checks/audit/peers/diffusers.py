@@ -25,6 +25,7 @@ from proofs_checks.audit.peers import (
     require_known,
     to_zero_by_estimate,
 )
+from proofs_checks.audit.peers.clocks import flow_time, preserving, rectified
 from proofs_checks.audit.peers.stepping import Ending, Kind, driven, position, table, tabulated
 from proofs_checks.audit.protocol import NoiseSampler, Sampler
 from seeds_theory.baselines.run import require_options
@@ -35,14 +36,6 @@ from seeds_theory.solver import Solver
 # ------------------------------------------------------------- alpha of a state alpha x, given sigma
 
 Alpha = Callable[[Tensor], Tensor]
-
-
-def _preserving(sigma: Tensor) -> Tensor:
-    return (1 + sigma**2).rsqrt()
-
-
-def _flow(sigma: Tensor) -> Tensor:
-    return 1 / (1 + sigma)
 
 
 def _one(sigma: Tensor) -> Tensor:
@@ -61,7 +54,7 @@ def _table_of_stages(scheduler: Any, levels: Tensor) -> None:
 def _table_with_midpoints(scheduler: Any, levels: Tensor) -> None:
     """set_timesteps derives the middle levels from the training schedule, which is made of the levels."""
     count = len(levels) - 1
-    scheduler.alphas_cumprod = _preserving(levels[:-1].flip(0)) ** 2
+    scheduler.alphas_cumprod = preserving(levels[:-1].flip(0)) ** 2
     scheduler.set_timesteps(count, num_train_timesteps=count)
     scheduler.sigmas = torch.cat([levels[:1], levels[1:].repeat_interleave(2), levels[-1:]])
 
@@ -76,26 +69,26 @@ def _training_steps(scheduler: Any, levels: Tensor) -> None:
         middle = torch.cat([(rising[:-1] * rising[1:]).sqrt(), rising[-1:]])
         rising, stride = torch.stack([rising, middle], dim=1).flatten(), 2
     scheduler.register_to_config(num_train_timesteps=len(rising))
-    scheduler.alphas_cumprod = _preserving(rising) ** 2
+    scheduler.alphas_cumprod = preserving(rising) ** 2
     scheduler.set_timesteps(len(rising) // stride)
 
 
 def _table_of_coefficients(scheduler: Any, levels: Tensor) -> None:
     """What IPNDM calls alphas and betas are alpha and alpha sigma."""
     scheduler.set_timesteps(len(levels) - 1)
-    scheduler.alphas = _preserving(levels)
+    scheduler.alphas = preserving(levels)
     scheduler.betas = levels * scheduler.alphas
 
 
 def _in_flow_time(impose: Callable[[Any, Tensor], None]) -> Callable[[Any, Tensor], None]:
     """The table holds the t of x_t = (1 - t) x_0 + t z."""
-    return lambda scheduler, levels: impose(scheduler, levels / (1 + levels))
+    return lambda scheduler, levels: impose(scheduler, flow_time(levels))
 
 
 def _own_grid(scheduler: Any, levels: Tensor) -> None:
     """SEEDSScheduler takes sigmas as they are; a flow's are times."""
     flow = scheduler.config.use_flow_sigmas
-    scheduler.set_timesteps(sigmas=levels / (1 + levels) if flow else levels)
+    scheduler.set_timesteps(sigmas=flow_time(levels) if flow else levels)
 
 
 # -------------------------------------------------------------- the level where a scheduler says it is
@@ -177,17 +170,17 @@ def _prk(i: int) -> int:
 _OURS = "SEEDSScheduler"
 """This project's: it takes levels as they are, and a source of noise."""
 
-_PRESERVING = Kind(_prediction(_preserving), _preserving)
+_PRESERVING = Kind(_prediction(preserving), preserving)
 _EXPLODING = replace(_PRESERVING, state_alpha=_one)
 _TWO_STAGES = replace(_EXPLODING, impose=_table_of_stages, ending=Ending.ZERO, begin=_twice)
 _MIDPOINTS = replace(_TWO_STAGES, impose=_table_with_midpoints, level=_from_input_scale)
 _TRAINED = replace(_PRESERVING, impose=_training_steps, level=_training_level, ending=Ending.ZERO)
 _COEFFICIENTS = Kind(
-    _prediction(_preserving, "v"), _preserving, _table_of_coefficients, _level_of_coefficients
+    _prediction(preserving, "v"), preserving, _table_of_coefficients, _level_of_coefficients
 )
 _EDM = replace(_EXPLODING, output=_preconditioned)
 _OWN = replace(_PRESERVING, impose=_own_grid, level=_own_level, ending=Ending.ZERO)
-FLOW = Kind(_prediction(_flow, "flow"), _flow, _in_flow_time(table), _flow_tabulated)
+FLOW = Kind(_prediction(rectified, "flow"), rectified, _in_flow_time(table), _flow_tabulated)
 
 KINDS: dict[str, Kind] = {
     "DDPMScheduler": _TRAINED,
@@ -335,7 +328,7 @@ def _kind(name: str, given: Mapping[str, Any]) -> Kind:
         raise ParameterError(f"{name}: no prediction_type {prediction!r}; known: {known}")
     kind = KINDS[name]
     if options.get("use_flow_sigmas"):
-        flow = replace(kind, output=_prediction(_flow), state_alpha=_flow)
+        flow = replace(kind, output=_prediction(rectified), state_alpha=rectified)
         return flow if name == _OURS else replace(flow, impose=FLOW.impose, level=FLOW.level)
     if "skip_prk_steps" in options:
         return replace(kind, begin=_plms if options["skip_prk_steps"] else _prk)

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import Adapted, require_known, to_zero_by_estimate
 from proofs_checks.audit.peers.checkout import Checkout
+from proofs_checks.audit.peers.clocks import preserving
 from proofs_checks.audit.peers.running import Estimates, numbers_of, quiet
-from proofs_checks.audit.peers.schedules import GridSchedule, preserving
+from proofs_checks.audit.peers.schedules import GridSchedule
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
 

@@ -51,7 +51,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         disable: Any,
         **churn: Any,
     ) -> Tensor:
-        estimates = Estimates(model, sigmas, extra_args, callback, calls_a_step=2)
+        estimates = Estimates(model, sigmas, extra_args, callback, count=2)
         levels = with_zero(sigmas)[:-1]
 
         def network(state: Tensor, sigma: Tensor, labels: None) -> Tensor:

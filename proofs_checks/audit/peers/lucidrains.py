@@ -25,6 +25,7 @@ from torch import Tensor
 from proofs_checks.audit.draws import FirstDraw
 from proofs_checks.audit.peers import Adapted, require_known
 from proofs_checks.audit.peers.checkout import Checkout
+from proofs_checks.audit.peers.clocks import preserving
 from proofs_checks.audit.peers.edm import no_churn_after
 from proofs_checks.audit.peers.precision import InDouble
 from proofs_checks.audit.peers.running import (
@@ -34,7 +35,7 @@ from proofs_checks.audit.peers.running import (
     quiet,
     with_zero,
 )
-from proofs_checks.audit.peers.schedules import betas, preserving
+from proofs_checks.audit.peers.schedules import betas
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from proofs_checks.audit.peers import Adapted, defaults, require_known
 from proofs_checks.audit.peers.checkout import Checkout
-from proofs_checks.audit.peers.clocks import linear_beta_time
+from proofs_checks.audit.peers.clocks import linear_beta_time, preserving
 from proofs_checks.audit.peers.counted import CountedModel, calls_a_step
 from proofs_checks.audit.protocol import Model, Sampler
 from seeds_theory.baselines.run import require_options
@@ -99,8 +99,8 @@ def _of_solver(sample: Any, name: str) -> Sampler:
         **settings: Any,
     ) -> Tensor:
         schedule = getattr(_module("noise_schedulers"), SCHEDULERS[scheduler])()
-        preserving = scheduler == "vp"
-        alphas = (1 + sigmas**2).rsqrt() if preserving else torch.ones_like(sigmas)
+        keeps_variance = scheduler == "vp"
+        alphas = preserving(sigmas) if keeps_variance else torch.ones_like(sigmas)
         model_estimate = CountedModel(
             model, sigmas, extra_args, callback, calls_a_step(2 if "heun" in name else 1)
         )
@@ -121,7 +121,7 @@ def _of_solver(sample: Any, name: str) -> Sampler:
             num_steps=0,
             solver=name,
             time_steps=linear_beta_time(sigmas, schedule.beta_min, schedule.beta_d)
-            if preserving
+            if keeps_variance
             else schedule.sigma_inv(sigmas),
             solver_options=settings,
         )

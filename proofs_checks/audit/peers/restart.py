@@ -69,7 +69,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         repeats: int,
         **of_function: Any,
     ) -> Tensor:
-        estimates = Estimates(model, sigmas, extra_args, callback, calls_a_step=2)
+        estimates = Estimates(model, sigmas, extra_args, callback, count=2)
         levels = with_zero(sigmas)[:-1]
         plan = ""
         if restart:

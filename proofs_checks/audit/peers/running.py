@@ -11,41 +11,33 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from proofs_checks.audit.peers import at_level
+from proofs_checks.audit.peers.counted import CountedModel, calls_a_step
 from proofs_checks.audit.protocol import Model
 
 
-class Estimates:
-    """The model in a run, as code calls it, with what the callback has to be told.
+class Estimates(CountedModel):
+    """The model in a run, as code calls it, which may be left where the grid ends.
 
     Parameters
     ----------
     model, sigmas, extra_args, callback : of the protocol.
-    calls_a_step : the first of so many calls is that of a step's start.
+    count : of calls a step.
     """
 
     def __init__(
-        self, model: Model, sigmas: Tensor, extra_args: Any, callback: Any, calls_a_step: int = 1
+        self, model: Model, sigmas: Tensor, extra_args: Any, callback: Any, count: int = 1
     ) -> None:
-        self._model, self._sigmas, self._extra_args = model, sigmas, extra_args
-        self._callback, self._calls_a_step, self._calls = callback, calls_a_step, 0
+        super().__init__(model, sigmas, extra_args, callback, calls_a_step(count))
         self._stops = False
         self.state = sigmas.new_empty(0)
         """States x of the last call."""
 
     def __call__(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """The denoised states at a noise level, which is a number or the same one for each sample."""
-        step, stage = divmod(self._calls, self._calls_a_step)
         self.state = x
-        if self._stops and step == len(self._sigmas) - 1:
+        if self._stops and self.arrives:
             raise _Arrived
-        level = torch.as_tensor(sigma).reshape(-1)[0]
-        denoised = at_level(self._model, x, level, self._extra_args)
-        if self._callback and stage == 0 and step < len(self._sigmas) - 1:
-            told = {"x": x, "i": step, "sigma": self._sigmas[step]}
-            self._callback(told | {"sigma_hat": level, "denoised": denoised})
-        self._calls += 1
-        return denoised
+        return super().__call__(x, torch.as_tensor(sigma).reshape(-1)[0])
 
     def until_the_end(self, run: Callable[[], Tensor]) -> Tensor:
         """The states at the last level, of a run whose last step always goes to 0.

@@ -11,12 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from proofs_checks.audit.peers.clocks import preserving
 from proofs_checks.audit.peers.running import Estimates
-
-
-def preserving(sigma: Tensor) -> Tensor:
-    """The alpha of a variance-preserving state at noise level sigma."""
-    return (1 + sigma**2).rsqrt()
 
 
 def cumulative(sigmas: Tensor) -> Tensor:
