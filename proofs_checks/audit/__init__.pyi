@@ -1,5 +1,4 @@
 from proofs_checks.audit.assertions import assert_order as assert_order
-from proofs_checks.audit.baseline import Baseline as Baseline
 from proofs_checks.audit.checks import CHECKS as CHECKS
 from proofs_checks.audit.checks import audit as audit
 from proofs_checks.audit.checks import check as check
@@ -10,6 +9,7 @@ from proofs_checks.audit.findings import Finding as Finding
 from proofs_checks.audit.findings import Severity as Severity
 from proofs_checks.audit.gate import Verdict as Verdict
 from proofs_checks.audit.gate import judge as judge
+from proofs_checks.audit.known import KnownFindings as KnownFindings
 from proofs_checks.audit.report import Report as Report
 from proofs_checks.audit.report import figure as figure
 from proofs_checks.audit.report import render as render

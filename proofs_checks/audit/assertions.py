@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proofs_checks.audit.baseline import Baseline
 from proofs_checks.audit.checks import audit
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.gate import judge
+from proofs_checks.audit.known import KnownFindings
 from proofs_checks.audit.protocol import Sampler
 from seeds_theory.errors import ParameterError
 
@@ -53,10 +53,10 @@ def assert_order(
     if fail_on not in list(Severity):
         known = ", ".join(Severity)
         raise ParameterError(f"fail_on is one of {known}; got {fail_on!r}")
-    baseline = Baseline.read(Path(accept)) if accept is not None else None
+    known_findings = KnownFindings.read(Path(accept)) if accept is not None else None
     expectation = Expectation(weak, strong, ode, zero, one_step)
     report = audit(sampler, expect=expectation, skip=skip, **options)
-    verdict = judge(report, Severity(fail_on), baseline)
+    verdict = judge(report, Severity(fail_on), known_findings)
     if not verdict.passes:
         listed = "\n".join(f"  {finding}" for finding in verdict.failing)
         raise AssertionError(f"{report.target}:\n{listed}")

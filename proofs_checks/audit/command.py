@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from proofs_checks.audit.baseline import Baseline
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Severity
+from proofs_checks.audit.known import KnownFindings
 from proofs_checks.audit.names import CHECK_NAMES, LIBRARIES, require_target_name
 from seeds_theory.catalogue import SAMPLER_NAMES
 from seeds_theory.command import (
@@ -110,7 +110,7 @@ def seeds_audit(
         raise ParameterError("--compare takes two samplers, and goes with --json and --plot")
     for name in targets:
         require_target_name(name)
-    baseline = Baseline.read(accept) if accept else None
+    known = KnownFindings.read(accept) if accept else None
     from proofs_checks.pipe import ended_by_signals
 
     with ended_by_signals():
@@ -118,7 +118,7 @@ def seeds_audit(
         if compare:
             passes, reports = _compare(targets, expectation, skipped, fail_on, json_file, jobs)
         else:
-            verdicts = _audit(targets, expectation, skipped, fail_on, baseline, json_file, jobs)
+            verdicts = _audit(targets, expectation, skipped, fail_on, known, json_file, jobs)
             passes = all(verdict.passes for verdict in verdicts)
             reports = [verdict.report for verdict in verdicts]
             if markdown_file:
@@ -150,7 +150,7 @@ def _audit(
     expectation: Expectation,
     skip: tuple[str, ...],
     fail_on: Severity,
-    baseline: Baseline | None,
+    known: KnownFindings | None,
     json_file: str | None,
     jobs: int,
 ) -> list[Verdict]:
@@ -162,10 +162,10 @@ def _audit(
     expectations = [expectation] * len(targets)
     show = sys.stderr.isatty()
     reports = audit_all(targets, expectations, skip=skip, jobs=jobs, progress=show)
-    verdicts = [judge(report, fail_on, baseline) for report in reports]
+    verdicts = [judge(report, fail_on, known) for report in reports]
     console = Console(stderr=json_file == "-")
     console.print(render(reports), end="")
-    if baseline:
+    if known:
         console.print(listed(verdicts), end="", highlight=False, markup=False)
     if json_file:
         write_json([report.to_json() for report in reports], json_file)

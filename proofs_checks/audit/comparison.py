@@ -13,11 +13,11 @@ from rich.table import Table
 from torch import Tensor
 
 from proofs_checks.audit.affine import LinearModel
-from proofs_checks.audit.baseline import Baseline
 from proofs_checks.audit.checks import audit
 from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity, finite
 from proofs_checks.audit.grids import even, uneven
+from proofs_checks.audit.known import KnownFindings
 from proofs_checks.audit.measure import (
     MEANS,
     SIGMA_MAX,
@@ -161,7 +161,7 @@ class Comparison:
     def new(self) -> tuple[Finding, ...]:
         """Severe findings of the second that the first does not have."""
         before, after = self.reports
-        known = Baseline({after.target: before.findings})
+        known = KnownFindings({after.target: before.findings})
         new, _ = known.compare(after.target, after.findings)
         return tuple(finding for finding in after.above(self.fail_on) if finding in new)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proofs_checks.audit.baseline import Baseline
 from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.known import KnownFindings
 from proofs_checks.audit.report import Report
 
 
@@ -33,16 +33,18 @@ class Verdict:
         return not self.failing
 
 
-def judge(report: Report, fail_on: Severity, baseline: Baseline | None = None) -> Verdict:
+def judge(
+    report: Report, fail_on: Severity, known_findings: KnownFindings | None = None
+) -> Verdict:
     """What fails in a report, is known, or is missing.
 
     Of a sampler that does not run nothing else is told, so that nothing is missing. Neither is what a
     skipped check had found.
     """
     severe = report.above(fail_on)
-    if baseline is None:
+    if known_findings is None:
         return Verdict(report, severe)
-    new, left = baseline.compare(report.target, report.findings)
+    new, left = known_findings.compare(report.target, report.findings)
     failing = tuple(finding for finding in severe if finding in new)
     known = tuple(finding for finding in severe if finding not in new)
     told = not any(finding.id == "runs" for finding in new)
@@ -51,7 +53,7 @@ def judge(report: Report, fail_on: Severity, baseline: Baseline | None = None) -
 
 
 def listed(verdicts: Sequence[Verdict]) -> str:
-    """What a baseline changes, in lines for a terminal."""
+    """What known findings change, in lines for a terminal."""
     lines = []
     for verdict in verdicts:
         parts = {

@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 
 from proofs_checks.audit import CHECKS, Expectation, Finding, Report, Severity, assert_order, audit
 from proofs_checks.audit.badge import badge, message_of
-from proofs_checks.audit.baseline import Baseline, is_known
 from proofs_checks.audit.gate import Verdict, judge, listed
+from proofs_checks.audit.known import KnownFindings, is_known
 from proofs_checks.audit.markdown import markdown, verbatim
 from proofs_checks.audit.names import CHECK_NAMES
 from seeds_theory.errors import ParameterError, UnknownNameError
@@ -38,13 +38,13 @@ def report(
 
 
 @pytest.fixture
-def baseline(tmp_path: Path):
-    """A baseline of reports, through its file."""
+def known_of(tmp_path: Path):
+    """The known findings of reports, through its file."""
 
-    def of(*reports: Report) -> Baseline:
+    def of(*reports: Report) -> KnownFindings:
         file = tmp_path / "known.json"
         file.write_text(json.dumps([each.to_json() for each in reports]))
-        return Baseline.read(file)
+        return KnownFindings.read(file)
 
     return of
 
@@ -85,26 +85,26 @@ def test_a_finding_that_has_become_worse_is_new() -> None:
     assert not is_known(replace(CALLS, severity=Severity.error), CALLS)
 
 
-def test_known_findings_pass_and_new_ones_fail(baseline) -> None:
-    known = baseline(report(ORDER, CALLS, NOTE))
+def test_known_findings_pass_and_new_ones_fail(known_of) -> None:
+    known = known_of(report(ORDER, CALLS, NOTE))
     assert judge(report(ORDER), Severity.error).failing == (ORDER,)
     assert judge(report(ORDER, CALLS), Severity.error, known).passes
     verdict = judge(report(ORDER, CRASH, NOTE), Severity.error, known)
     assert (verdict.failing, verdict.known, verdict.missing) == ((CRASH,), (ORDER,), (CALLS,))
-    assert judge(report(CALLS), Severity.error, baseline()).passes
-    assert not judge(report(CALLS), Severity.warning, baseline()).passes
+    assert judge(report(CALLS), Severity.error, known_of()).passes
+    assert not judge(report(CALLS), Severity.warning, known_of()).passes
 
 
-def test_a_finding_is_known_of_its_target_and_once(baseline) -> None:
-    known = baseline(report(ORDER), report(CRASH, target="other:sample"))
+def test_a_finding_is_known_of_its_target_and_once(known_of) -> None:
+    known = known_of(report(ORDER), report(CRASH, target="other:sample"))
     assert not judge(report(CRASH), Severity.error, known).passes
     assert judge(report(CRASH, target="other:sample"), Severity.error, known).passes
     second = replace(ORDER, figure=1.0)
     assert not judge(report(ORDER, second), Severity.error, known).passes
 
 
-def test_what_could_not_be_found_is_not_missing(baseline) -> None:
-    known = baseline(report(ORDER, CALLS))
+def test_what_could_not_be_found_is_not_missing(known_of) -> None:
+    known = known_of(report(ORDER, CALLS))
     stopped = Finding("runs", Severity.error, "states", "raises RuntimeError")
     assert judge(report(stopped), Severity.error, known).missing == ()
     skipped = report(ORDER, skipped=("callback",))
@@ -112,8 +112,8 @@ def test_what_could_not_be_found_is_not_missing(baseline) -> None:
     assert judge(report(ORDER), Severity.error, known).missing == (CALLS,)
 
 
-def test_a_terminal_is_told_what_a_baseline_changes(baseline) -> None:
-    known = baseline(report(ORDER, CALLS))
+def test_a_terminal_is_told_what_known_findings_change(known_of) -> None:
+    known = known_of(report(ORDER, CALLS))
     verdicts = [judge(report(ORDER, CRASH), Severity.error, known)]
     verdicts.append(judge(report(target="other:sample"), Severity.error, known))
     assert listed(verdicts) == (
@@ -162,17 +162,17 @@ def test_a_malformed_file_is_one_line(text: str, tmp_path: Path) -> None:
     with pytest.raises(
         ParameterError, match=r"known.json is no record .*seeds-audit --json"
     ) as caught:
-        Baseline.read(file)
+        KnownFindings.read(file)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
-def test_a_record_of_the_audit_is_a_baseline(tmp_path: Path) -> None:
+def test_a_record_of_the_audit_is_of_known_findings(tmp_path: Path) -> None:
     """Of a sampler with findings of several kinds, written, read, and met again."""
     broken = s.changes_sigmas(s.returns_none(s.euler))
     found = audit(broken)
     file = tmp_path / "known.json"
     file.write_text(json.dumps([found.to_json()]))
-    verdict = judge(audit(broken), Severity.note, Baseline.read(file))
+    verdict = judge(audit(broken), Severity.note, KnownFindings.read(file))
     assert verdict.passes and verdict.known == found.findings != ()
 
 
@@ -227,7 +227,7 @@ def test_a_check_that_is_none_is_not_skipped() -> None:
         assert_order(s.euler, skip=["callbak"])
 
 
-def test_an_assertion_takes_a_baseline(tmp_path: Path) -> None:
+def test_an_assertion_takes_known_findings(tmp_path: Path) -> None:
     broken, file = s.changes_sigmas(s.euler), tmp_path / "known.json"
     with pytest.raises(AssertionError, match="error inputs"):
         assert_order(broken, skip=SLOW)

@@ -44,7 +44,7 @@ def _close(figure: float, known: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Baseline:
+class KnownFindings:
     """The findings that are known of each target.
 
     Parameters
@@ -55,7 +55,7 @@ class Baseline:
     findings: Mapping[str, tuple[Finding, ...]]
 
     @classmethod
-    def read(cls, path: Path) -> Baseline:
+    def read(cls, path: Path) -> KnownFindings:
         """From a file that ``seeds-audit --json`` wrote; of each sampler, its name and findings count.
 
         Raises
