@@ -156,6 +156,7 @@ def run_check(subject: Subject, name: str) -> list[Finding]:
     except SamplerFailure as failure:
         if isinstance(failure, BatchDependent):
             told, subject.batch_dependent = subject.batch_dependent is not None, failure
+            subject.check = "batch"  # whichever check meets it
             if told:
                 return []
         if failure.kind in subject.failures:

@@ -61,7 +61,7 @@ def weak_order(subject: Subject) -> Iterator[Finding]:
     if order.verdict is Verdict.standing:
         return  # another check says so
     if order.verdict is Verdict.rounding:
-        if expected is not None and subject.expectation.weak is not None:
+        if expected is not None and (subject.expectation.weak or subject.expectation.ode):
             yield subject.finding(subject.grave, f"{kind} {expected:g}", f"{kind} {order}")
         return
     if expected is not None:

@@ -163,9 +163,8 @@ class Subject:
             return None
         found = self._evidence(known)
         equal = tuple(s for s in found.studies if s.steps != UNEVEN)
-        if found.order.verdict is Verdict.standing and Evidence(equal).order.value is not None:
-            return Evidence(equal, found.bound)
-        return found
+        on_equal = Evidence(equal, found.bound)
+        return on_equal if found.order.verdict is Verdict.standing else found
 
     @property
     def _studies(self) -> dict[tuple[str, str], Measurement | TriangularStudy]:

@@ -201,6 +201,19 @@ def two_m_sde(run: Run, *, eta: float = 1.0, slope: float = 1.0, rate: float = 2
     return two_multistep(run, eta, slope, 1.0, rate)
 
 
+@sde
+def adams_bashforth_sde(run: Run, *, eta: float = 1.0) -> Tensor:
+    """Two steps of Adams and Bashforth in sigma, on estimates of the noise; its noises are of its steps."""
+    x, before = run.x, None
+    for s, t in run.steps():
+        slope = (x - run.first(x, s)) / s
+        change = 0.0 if before is None else (slope - before[1]) / (s - before[0])
+        before = s, slope
+        x = x + (1 + eta) * (t - s) * (slope + 0.5 * (t - s) * change)
+        x = x + math.sqrt(eta * (s**2 - t**2)) * run.noise(s, t)
+    return run.to_zero(x)
+
+
 def three_multistep(run: Run, eta: float, curvature: float, half: float) -> Tensor:
     r"""The parabola through three estimates: kappa h^2 phi_2 D' + h^2 (1/2 - phi_2) D'', phi_2(-kappa h).
 

@@ -87,6 +87,14 @@ def test_one_sample_at_a_time_has_figures_of_its_own() -> None:
     assert str(report.alone.limit) == "ODE"
 
 
+def test_a_dependence_that_a_probe_meets_is_one_of_the_batch(findings_of) -> None:
+    def many_meet(model, x, sigmas):
+        return s.euler(model, x, sigmas) + (0.1 * x.mean(0) if len(x) > 12 else 0.0)
+
+    (found,) = findings_of(many_meet, "weak-order")
+    assert (found.id, found.severity) == ("batch", Severity.error)
+
+
 # --------------------------------------------------------------------------------------------- noise
 
 SHARED = {
@@ -113,6 +121,14 @@ def test_correlated_noise_is_an_error_with_its_correlation(
     assert found.figure == pytest.approx(expected.get(name, 1.0), abs=0.06)
 
 
+@pytest.mark.parametrize("name", ["pixels", "rows of another image"])
+def test_memory_of_estimates_hides_no_correlation(name: str, findings_of) -> None:
+    broken = s.with_noise(s.noise_of(SHARED[name]), True)(s.adams_bashforth_sde)
+    (found,) = findings_of(broken, "correlated-noise")
+    assert found.figure == pytest.approx(1.0, abs=0.06)
+    assert "steps" not in found.found.partition("correlation of")[2]
+
+
 def test_noise_of_one_step_in_the_next_is_an_error(findings_of) -> None:
     broken = s.with_noise(s.repeating_noise, True)(s.euler_ancestral)
     (found,) = findings_of(broken, "correlated-noise")
@@ -122,7 +138,15 @@ def test_noise_of_one_step_in_the_next_is_an_error(findings_of) -> None:
 
 @pytest.mark.parametrize(
     "sampler",
-    [s.euler, s.euler_ancestral, s.two_m_sde, s.dpmpp_sde, s.two_noises, s.er_sde_2],
+    [
+        s.euler,
+        s.euler_ancestral,
+        s.two_m_sde,
+        s.adams_bashforth_sde,  # its memory is of estimates of the noise
+        s.dpmpp_sde,
+        s.two_noises,
+        s.er_sde_2,
+    ],
     ids=ids,
 )
 def test_independent_noise_is_not_accused(sampler: Callable) -> None:
@@ -138,7 +162,8 @@ def test_the_noise_of_a_step_is_seen_wherever_the_model_is_called() -> None:
 
 
 def test_innovations_are_the_noise_itself() -> None:
-    noise = innovations(Target("sampler", s.euler_ancestral), injects=True, runs=RUNS)
+    target = Target("sampler", s.euler_ancestral)
+    noise = innovations(target, torch.zeros_like, injects=True, runs=RUNS)
     assert noise.shape == (RUNS, 4, 4, 3, 64)
     assert noise.var() == pytest.approx(1.0, abs=4 * (2 / noise.size) ** 0.5)
     assert not correlations(noise)
