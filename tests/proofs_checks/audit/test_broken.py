@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,7 @@ def name_of(value: object) -> str:
 QUICK = (s.euler, s.two_m, s.euler_ancestral, s.two_m_sde)
 
 
-def slow_but(quick: tuple[Callable, ...], all_of: Iterable[Callable]) -> list[Any]:
+def slow_but(quick: Collection[Any], all_of: Iterable[Any]) -> list[Any]:
     """All, of which only some are for every run of the tests."""
     return [f if f in quick else pytest.param(f, marks=pytest.mark.slow) for f in all_of]
 
@@ -295,9 +295,14 @@ RESULTS = [
 ]
 
 FAULTS = [*ORDERS, *UNEVEN, *LIMITS, *NOISE, *GRIDS, *CALLS, *RESULTS]
+QUICK_FAULTS = [f for f in FAULTS if f.sound in (s.euler_ancestral, s.two_m, s.two_m_sde)]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.name}: {f.finding}".replace(" ", "-"))
+@pytest.mark.parametrize(
+    "fault",
+    slow_but(QUICK_FAULTS, FAULTS),
+    ids=lambda f: f"{f.name}: {f.finding}".replace(" ", "-"),
+)
 def test_a_fault_is_found_and_its_sound_twin_has_none(fault: Fault, findings_of) -> None:
     arguments, options = (fault.finding, fault.expect), fault.options
     found = findings_of(fault.broken, *arguments, **options)

@@ -89,6 +89,7 @@ def test_reproductions_run_and_print_what_the_record_says(record, name):
     assert numbers(printed) == pytest.approx(numbers(kept), rel=0.1, abs=1.5)
 
 
+@pytest.mark.slow
 def test_a_script_changes_nothing_here_and_its_failure_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     script = tmp_path / "alone.py"
