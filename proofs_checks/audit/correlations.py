@@ -79,7 +79,7 @@ def innovations(target: Target, answer: Answer, *, injects: bool, runs: int) -> 
 def _chain(
     target: Target, answer: Answer, noise: Callable[[], Noise], start: float, seed: int = 1
 ) -> list[Tensor]:
-    """The states at the grid's levels, the first and the last included."""
+    """The states at the grid's levels, the first and the last included; these alone if it goes up again."""
     levels = even(_SIGMA_MAX, _SIGMA_MIN, _STEPS)
     x = torch.full(SHAPE, start, dtype=torch.float64)
     seen: list[tuple[float, Tensor]] = []
@@ -93,9 +93,15 @@ def _chain(
         return call(target, model, x.clone(), grid, noise(), seed=seed).double()
 
     last = end(_STEPS)
-    at = [[x for sigma, x in seen if abs(sigma / level - 1) < 1e-3] for level in levels[1:-1]]
-    if all(at):  # the last of them: a stage of the step before may lie there too
-        return [x, *(states[-1] for states in at), last]
+    at = [
+        [i for i, (sigma, _) in enumerate(seen) if abs(sigma / level - 1) < 1e-3]
+        for level in levels[1:-1]
+    ]
+    if all(at):  # the last call of each level: a stage of the step before may lie there too
+        order = [calls[-1] for calls in at]
+        if order != sorted(order):  # it goes up again: what lies between is no chain
+            return [x, last]
+        return [x, *(seen[i][1] for i in order), last]
     # It calls the model elsewhere: the same noise on the first part of the grid.
     return [x, *(end(steps) for steps in range(1, _STEPS)), last]
 

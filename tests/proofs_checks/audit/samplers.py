@@ -329,6 +329,18 @@ def flow_midpoint(run: Run) -> Tensor:
     return run.to_zero(y * (1 + last))
 
 
+@sde
+def euler_restart(run: Run) -> Tensor:
+    """Euler that goes once from the last level but one up to the second, and back to it in one step."""
+    x, (top, bottom) = run.x, (run.levels[1], run.levels[-2])
+    for s, t in run.steps():
+        x = frozen(x, run.first(x, s), s, t)
+        if t == bottom:
+            x = x + math.sqrt(top**2 - bottom**2) * run.noise(top, bottom)
+            x = frozen(x, run.estimate(x, top), top, bottom)
+    return run.to_zero(x)
+
+
 @ode
 def stale_fifth(run: Run) -> Tensor:
     """2M that makes every fifth call none, and takes the estimate before; its history is then off by one."""

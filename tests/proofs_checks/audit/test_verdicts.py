@@ -143,6 +143,7 @@ def test_noise_of_one_step_in_the_next_is_an_error(findings_of) -> None:
         s.euler_ancestral,
         s.two_m_sde,
         s.adams_bashforth_sde,  # its memory is of estimates of the noise
+        s.euler_restart,
         s.dpmpp_sde,
         s.two_noises,
         s.er_sde_2,
@@ -177,6 +178,17 @@ def test_an_empty_stretch_is_a_note_and_an_error_if_its_noise_counts(findings_of
     assert error.severity is Severity.error
     assert error.figure is not None
     assert not findings_of(s.euler_ancestral, "empty-stretch")
+
+
+def test_eta_0_may_be_refused(findings_of) -> None:
+    def refuses(model, x, sigmas, noise_sampler=None, eta=1.0):
+        if not eta:
+            raise ValueError("eta is above 0")
+        return s.euler_ancestral(model, x, sigmas, noise_sampler=noise_sampler, eta=eta)
+
+    (note,) = findings_of(refuses, "eta-zero")
+    assert note.severity is Severity.note
+    assert "eta is above 0" in note.found
 
 
 def test_rounding_is_no_noise(findings_of) -> None:
