@@ -1,4 +1,6 @@
-"""What a sampler converges to, how fast, and how it behaves: of any sampler, unmodified, without sampling.
+"""What a sampler converges to, how fast, and how it behaves: of any sampler, unmodified.
+
+Errors are exact, without sampling, where it is affine in its estimates and its noise.
 
 `audit` for a report, `check` for one of its checks, `assert_order` in a test.
 """

@@ -11,6 +11,7 @@ between consecutive levels. Nothing is random, and nothing is known of the metho
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -30,11 +31,12 @@ from proofs_checks.audit.protocol import (
     level_of,
 )
 
-_AFFINE, _AFFINE_PER_CALL = 1e-6, 2e-7
+_AFFINE, _AFFINE_PER_CALL = 1e-6, 1e-6
 """Tolerated misfit of a combination: the first, and the second times the square root of the model calls.
 
-For samplers that work in single precision inside: their rounding, 6e-8 relative a step, adds up like a
-random walk, to a misfit of 1e-6 on 512 steps. What is not affine is off by far more.
+For samplers that work in single precision inside: their rounding, 6e-8 relative a step, adds up to a misfit
+of 2e-5 on 1024 steps. The combination is of states and normals as far out as four deviations, so that a clamp
+or a threshold at less is off by far more.
 """
 
 _ROUNDING = 1e-9
@@ -196,10 +198,10 @@ class Normals:
         self.empty, self.draws = recorder.empty, recorder.draws
         self.count = self.pieces + self.fresh + self.empty + self.draws
 
-    def combination(self, more: int, d: int) -> Tensor:
-        """Numbers (count + more, d) to combine with: multiples of 1/8, exact in any precision."""
+    def combination(self, d: int) -> Tensor:
+        """Numbers (count, d) to combine with, as large as normals get: up to 4, exact in any precision."""
         generator = torch.Generator().manual_seed(0)
-        return torch.randint(-8, 9, (self.count + more, d), generator=generator).double() / 8
+        return torch.randint(-8, 9, (self.count, d), generator=generator).double() / 2
 
 
 @dataclass(frozen=True)
@@ -321,20 +323,23 @@ def probe(
     zero = torch.zeros(1 if target.alone else 2, d, 1, 1, dtype=torch.float64)
     at_zero = call(target, model, zero, grid.clone(), recorder, **options)
     normals = Normals(recorder, source)
-    # Row 0 is the zero state, row 1 a unit state, then a normal each; the last combines all of them.
-    combined = normals.combination(1, d)
+    # Row 0 is the zero state, row 1 a unit state, then a normal each; the last combines all of them, with
+    # a state as far out as one in thirty thousand.
+    combined = normals.combination(d)
+    highest = sigmas[0] if math.isfinite(sigmas[0]) else 0.0
+    far = 4 * (variances + highest**2).sqrt().clamp(min=1.0)
     x = torch.zeros(normals.count + 3, d, 1, 1, dtype=torch.float64)
-    x[1], x[-1] = 1.0, combined[-1][:, None, None]
-    rows = Rows(normals, x.shape, 2, torch.ones(d, dtype=torch.float64), combined[:-1])
+    x[1], x[-1] = 1.0, far[:, None, None]
+    rows = Rows(normals, x.shape, 2, torch.ones(d, dtype=torch.float64), combined)
     result = run_rows(target, lambda _: LinearModel(means, variances), x, grid, rows, **options)
     result = result.double()[..., 0, 0]
     offset = result[0]
     linear = result[1:-1] - offset
-    size = offset.abs() + linear.abs().sum(0) + 1.0
+    terms = torch.cat([far[None], combined]) * linear
+    size = offset.abs() + terms.abs().sum(0) + 1.0
     alone = at_zero[0].double()[..., 0, 0]
     require_rowwise(float(((alone - offset).abs() / size).max()), len(model.levels))
-    predicted = offset + combined[-1] * linear[0] + (combined[:-1] * linear[1:]).sum(0)
-    misfit = float(((predicted - result[-1]).abs() / size).max())
+    misfit = float(((offset + terms.sum(0) - result[-1]).abs() / size).max())
     require_affine(misfit, len(model.levels))
     weights, levels = linear[1:], normals.levels.values
     density = weights[: normals.pieces].numpy() / np.sqrt(-np.diff(levels))[:, None]

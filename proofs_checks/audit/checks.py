@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -59,6 +60,9 @@ CHECKS: dict[str, Check] = {
 }
 """The registry: id of a finding to the check that finds it, in the order of the audit."""
 
+_OF_ORDERS = ("weak-order", "convergence", "strong-order", "limit")
+"""What decides expected orders, on single samples where a batch shows none."""
+
 
 def audit(
     sampler: str | Sampler,
@@ -88,8 +92,15 @@ def audit(
     for name in (name for name in CHECKS if name not in skip):
         findings.extend(run_check(subject, name))
         if name == "runs" and subject.failures:  # nothing else can be told
-            return Report(subject.target.name, findings=tuple(findings), skipped=tuple(skip))
-    return dataclasses.replace(_report(subject, tuple(findings)), skipped=tuple(skip))
+            return _said(Report(subject.target.name, findings=tuple(findings)), subject, skip)
+    if subject.batch_dependent and subject.expectation.has_orders:
+        findings += [f for name in _OF_ORDERS for f in run_check(subject.alone, name)]
+    return _said(_report(subject, tuple(findings)), subject, skip)
+
+
+def _said(report: Report, subject: Subject, skip: Sequence[str]) -> Report:
+    """A report with what the user said."""
+    return dataclasses.replace(report, expectation=subject.expectation, skipped=tuple(skip))
 
 
 def audit_all(
@@ -103,7 +114,9 @@ def audit_all(
     """Audit samplers by name, on that many processes."""
     pairs = list(zip(names, expectations, strict=True))
     run = partial(_audit_by_name, skip=tuple(skip))
-    return in_processes(run, pairs, jobs=jobs, label="samplers", progress=progress)
+    # Files may import helpers of one name when they run.
+    files = sum(name.partition(":")[0].endswith(".py") for name in names)
+    return in_processes(run, pairs, jobs=jobs, label="samplers", progress=progress, fresh=files > 1)
 
 
 def _audit_by_name(pair: tuple[str, Expectation | None], skip: tuple[str, ...]) -> Report:
@@ -125,15 +138,19 @@ def _subject(
     if isinstance(sampler, str):
         target = find_target(sampler, options)
     else:
-        target = target_of(_name(sampler), sampler, options)
+        target = target_of(_name(sampler, options), sampler, options)
     return Subject(target, expect or Expectation())
 
 
-def _name(sampler: Sampler) -> str:
-    """As `find_target` takes it, if it is a function of a module."""
-    if hasattr(sampler, "__qualname__"):
-        return f"{sampler.__module__}:{sampler.__qualname__}"
-    return repr(sampler)
+def _name(sampler: Sampler, options: dict[str, Any]) -> str:
+    """As `find_target` takes it, if it is a function of a module: with its options."""
+    known = hasattr(sampler, "__qualname__")
+    name = f"{sampler.__module__}:{sampler.__qualname__}" if known else repr(sampler)
+    pairs = [
+        f"{key}={urllib.parse.quote(value if isinstance(value, str) else repr(value), safe=' ,()[]')}"
+        for key, value in sorted(options.items())
+    ]
+    return f"{name}?{'&'.join(pairs)}" if pairs else name
 
 
 @contextlib.contextmanager
@@ -170,8 +187,7 @@ def run_check(subject: Subject, name: str) -> list[Finding]:
 
 def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:
     if subject.batch_dependent:
-        alone = subject.alone()
-        return Report(subject.target.name, alone=_report(alone, ()), findings=findings)
+        return Report(subject.target.name, alone=_report(subject.alone, ()), findings=findings)
 
     def known(value: Callable[[], T]) -> T | None:
         try:

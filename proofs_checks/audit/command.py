@@ -87,7 +87,8 @@ def seeds_audit(
 ) -> None:
     """Say of any sampler what it converges to, how fast, and how it behaves.
 
-    It runs unmodified, on Gaussian data, where its errors are exact and take no sampling, and on a mixture.
+    It runs unmodified, on Gaussian and curved data, where its errors are exact, and on a mixture if it is not
+    affine.
 
     Exit status: 0 it passes; 1 a finding as bad as --fail-on that is not accepted, or a second version that
     is worse; 2 a wrong call.

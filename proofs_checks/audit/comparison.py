@@ -173,7 +173,7 @@ class Comparison:
         order of the second.
         """
         before, after = self.measured
-        order, calls = _order(after, "weak_order"), (before.nfe_per_step, after.nfe_per_step)
+        order, calls = _order_of_errors(after), (before.nfe_per_step, after.nfe_per_step)
         if order is None or calls[0] is None or calls[1] is None:
             return None
         first, second = (dict(_errors(report)) for report in self.measured)
@@ -189,14 +189,13 @@ class Comparison:
         told = [f"a new finding, {finding.id}" for finding in self.new]
         higher = False
         deterministic = self.measured[0].deterministic
-        for name in ("weak_order", "strong_order")[: 1 if deterministic else 2]:
-            one, other = (_order(report, name) for report in self.measured)
-            label = name.replace("_", " ")
+        for kind in ("weak order", "strong order")[: 1 if deterministic else 2]:
+            one, other = (_order(report, kind) for report in self.measured)
             if one is not None and (other is None or other < one - _ORDER_WITHIN):
                 told.append(
-                    f"{label} {'unknown' if other is None else f'{other:.2f}'} after {one:.2f}"
+                    f"{kind} {'unknown' if other is None else f'{other:.2f}'} after {one:.2f}"
                 )
-            elif name == "weak_order" and one is not None and other is not None:
+            elif kind == "weak order" and one is not None and other is not None:
                 higher = other > one + _ORDER_WITHIN
         ratio = self.error_ratio
         if ratio is not None and ratio > 1 + _ERROR_WITHIN and not higher:
@@ -240,9 +239,9 @@ class Comparison:
         return [same, f"worse: {worse}" if worse else "no worse"]
 
 
-def _order(report: Report, name: str) -> float | None:
-    value: float | None = report.to_json()[name]
-    return value
+def _order(report: Report, kind: str) -> float | None:
+    evidence = report.weak if kind == "weak order" else report.strong
+    return None if evidence is None else evidence.order.value
 
 
 def _errors(report: Report) -> list[tuple[int, float]]:
@@ -254,9 +253,14 @@ def _errors(report: Report) -> list[tuple[int, float]]:
     return [(steps, error) for steps, error in pairs if error > _ROUNDING]
 
 
+def _order_of_errors(report: Report) -> float | None:
+    """The order that these errors follow, which may be higher than the sampler's."""
+    return None if report.weak is None else report.weak.studies[0].curve.order.value
+
+
 def _constant(report: Report) -> float | None:
-    """C in the error C / calls^order of the law, from the finest grid that is above rounding."""
-    order, errors = _order(report, "weak_order"), _errors(report)
+    """C in the error C / calls^order of the law on Gaussian data, from the finest grid above rounding."""
+    order, errors = _order_of_errors(report), _errors(report)
     if order is None or report.nfe_per_step is None or not errors:
         return None
     steps, error = errors[-1]

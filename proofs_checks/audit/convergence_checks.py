@@ -20,6 +20,9 @@ from proofs_checks.audit.rounding import cause_of_floor
 from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.triangular import exact
 
+_ODD = 3.0
+"""The error of one step more is at most this many times as large; methods in blocks have more than 1."""
+
 _WITHIN = 0.05
 """An exactly measured order lower than expected by more than this, and its uncertainty, is lower."""
 
@@ -67,14 +70,17 @@ def weak_order(subject: Subject) -> Iterator[Finding]:
     if expected is not None:
         if _falls_short(order, expected):
             yield subject.finding(
-                Severity.error, f"{kind} {expected:g}", _found(kind, evidence), order.value
+                Severity.error, f"{kind} {expected:g}", _found(kind, evidence), order.least
             )
         return
     calls = round(measured.nfe_per_step)
     possible = min(calls, 4 if measured.deterministic else 2)
     if order.verdict is Verdict.moving:
         yield subject.finding(
-            Severity.warning, f"errors that follow one {kind}", _found(kind, evidence)
+            Severity.warning,
+            f"errors that follow one {kind}",
+            _found(kind, evidence),
+            order.least,
         )
     elif _falls_short(order, possible):
         yield subject.finding(
@@ -100,6 +106,22 @@ def convergence(subject: Subject) -> Iterator[Finding]:
             f"errors {shown} on {few} to {many} steps, on {study}: it does not converge",
             study.curve.errors[-1],
         )
+    if not subject.target.levels:
+        yield from _odd_steps(subject)
+
+
+def _odd_steps(subject: Subject) -> Iterator[Finding]:
+    """A loop over pairs of steps may leave out the last of an odd number."""
+    measured = subject.measurement
+    few = measured.steps[1]
+    even, odd = (float(measured.law_errors(measured.map(n)).norm()) for n in (few, few + 1))
+    if odd > _ODD * even + measured.rounding:
+        yield subject.finding(
+            Severity.error,
+            f"on {few + 1} steps an error about that on {few}, {even:.2g}",
+            f"{odd:.2g}: odd numbers of steps are not made whole",
+            odd,
+        )
 
 
 def accident(subject: Subject) -> Iterator[Finding]:
@@ -108,7 +130,9 @@ def accident(subject: Subject) -> Iterator[Finding]:
     if subject.strong and not subject.measurement.deterministic:
         pairs.append(("strong order", subject.strong))
     for kind, evidence in pairs:
-        if evidence.order.verdict is not Verdict.settled or _ratio_is_wrong(subject):
+        if evidence.order.verdict is not Verdict.settled:
+            continue
+        if not subject.target.levels and _ratio_is_wrong(subject):
             continue
         for study in evidence.accidents()[:1]:
             on_same = evidence.on(study.data, UNEVEN if study.steps == EVEN else EVEN)
@@ -206,7 +230,7 @@ def strong_order(subject: Subject) -> Iterator[Finding]:
             Severity.error,
             f"strong order {expected:g}",
             _found("strong order", evidence),
-            evidence.order.value,
+            evidence.order.least,
         )
 
 

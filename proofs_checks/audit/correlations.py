@@ -11,7 +11,7 @@ step: what both models show is the noise.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,11 +38,16 @@ _ANY = "numbers of one run"
 
 @dataclass(frozen=True)
 class Correlation:
-    """The largest correlation found: between what, how large, its standard error."""
+    """A correlation: between what, how large, its standard error."""
 
     among: str
     value: float
     error: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether it stands clear of chance, as the largest of a million would."""
+        return abs(self.value) > _DEVIATIONS * self.error
 
     def __str__(self) -> str:
         return f"{self.value:+.2f} ± {self.error:.2g} between {self.among}"
@@ -54,10 +59,10 @@ Answer = Callable[[Tensor], Tensor]
 _ANSWERS: tuple[Answer, ...] = (torch.zeros_like, torch.clone)
 
 
-def innovations(target: Target, answer: Answer, *, injects: bool, runs: int) -> np.ndarray:
+def innovations(target: Target, answer: Answer, *, injects: bool, runs: range) -> np.ndarray:
     """The noise that each step adds, to unit variance over all: (runs, steps, batch, channels, pixels).
 
-    Steps that add none are left out.
+    runs : the numbers of the runs, which seed them. Steps that add none are left out.
     """
     silent = functools.partial(Recorder, Source.BROWNIAN if injects else Source.OWN)
     gains = np.stack([x.reshape(-1)[0].numpy() for x in _chain(target, answer, silent, 1.0)])
@@ -65,7 +70,7 @@ def innovations(target: Target, answer: Answer, *, injects: bool, runs: int) -> 
         np.divide(gains[1:], gains[:-1], out=0 * gains[1:], where=gains[:-1] != 0)
     )
     found = []
-    for run in range(runs):
+    for run in runs:
         noise = functools.partial(SeededNormals, injects, run, _STREAM)
         states = torch.stack(_chain(target, answer, noise, 0.0, seed=run + 1))
         added = states[1:] - ratios.reshape(-1, 1, 1, 1, 1) * states[:-1]
@@ -106,39 +111,55 @@ def _chain(
     return [x, *(end(steps) for steps in range(1, _STEPS)), last]
 
 
-def correlations(noise: np.ndarray) -> list[Correlation]:
+@dataclass(frozen=True)
+class Pair:
+    """What may be correlated: two numbers along an axis, or all of them with each other."""
+
+    among: str
+    columns: tuple[int, int] | None
+
+    def measured(self, noise: np.ndarray) -> Correlation:
+        """Its correlation in the noise of runs, (runs, steps, batch, channels, pixels)."""
+        rows = _rows(self.among, noise)
+        count, columns = rows.shape
+        if self.columns is not None:
+            first, second = (rows[:, column] for column in self.columns)
+            return Correlation(self.among, float(first @ second) / count, count**-0.5)
+        total = float(np.square(rows.sum(1)).mean()) - columns
+        pairs = columns * (columns - 1)
+        return Correlation(self.among, total / pairs, (2 / count) ** 0.5 / (columns - 1))
+
+
+def _rows(among: str, noise: np.ndarray) -> np.ndarray:
+    """Independent rows of the numbers along an axis, of unit variance: (count, columns)."""
+    if among == _ANY:
+        rows = noise.reshape(len(noise), -1).astype(np.float32)
+    else:
+        axis = _AXES[among]
+        rows = np.moveaxis(noise, axis, -1).reshape(-1, noise.shape[axis])
+    return rows / np.sqrt(np.square(rows).mean(0))
+
+
+def correlated(noise: np.ndarray) -> list[Pair]:
     """All that stand clear of chance, over an axis and between any two numbers of a run."""
-    if not noise.size:
-        return []
-    found: list[Correlation] = []
-    for among, axis in _AXES.items():
-        found += _clear(among, np.moveaxis(noise, axis, -1).reshape(-1, noise.shape[axis]))
-    numbers = noise.reshape(len(noise), -1).astype(np.float32)
-    return [*found, *_clear(_ANY, numbers)]
-
-
-def _clear(among: str, rows: np.ndarray) -> Iterator[Correlation]:
-    """The largest correlation of columns, and that which all of them share, if clear of chance."""
-    count, columns = rows.shape
-    if columns < 2:
-        return
-    rows = rows / np.sqrt(np.square(rows).mean(0))
-    matrix = rows.T @ rows / count
-    np.fill_diagonal(matrix, 0.0)
-    largest = np.unravel_index(np.abs(matrix).argmax(), matrix.shape)
-    pairs = [
-        (float(matrix[largest]), count**-0.5),
-        (float(matrix.sum()) / (columns * (columns - 1)), (2 / count) ** 0.5 / (columns - 1)),
-    ]
-    for value, error in pairs:
-        if abs(value) > _DEVIATIONS * error:
-            yield Correlation(among, value, error)
+    found: list[Pair] = []
+    for among in (*_AXES, _ANY) if noise.size else ():
+        rows = _rows(among, noise)
+        if rows.shape[1] < 2:
+            continue
+        matrix = rows.T @ rows / len(rows)
+        np.fill_diagonal(matrix, 0.0)
+        first, second = np.unravel_index(np.abs(matrix).argmax(), matrix.shape)
+        pairs = (Pair(among, (int(first), int(second))), Pair(among, None))
+        found += [pair for pair in pairs if pair.measured(noise).clear]
+    return found
 
 
 def largest_correlation(target: Target, *, injects: bool) -> Correlation | None:
     """The largest one of a sampler's noise, of what every answer shows; None if there is none, or no noise.
 
-    One over an axis tells more than one between any two numbers, and goes before it.
+    One over an axis tells more than one between any two numbers, and goes before it. The largest of many is
+    large by chance too: its value is that in runs of its own.
 
     Parameters
     ----------
@@ -149,11 +170,17 @@ def largest_correlation(target: Target, *, injects: bool) -> Correlation | None:
     SamplerFailure : from `call`: it does not run on images.
     """
     runs = COSTLY_RUNS if target.costly else RUNS
-    shown: list[Correlation] = []
+
+    def noise(answer: Answer, first: int) -> np.ndarray:
+        return innovations(target, answer, injects=injects, runs=range(first, first + runs))
+
+    shown: list[Pair] = []
     for i, answer in enumerate(_ANSWERS):
-        found = correlations(innovations(target, answer, injects=injects, runs=runs))
-        among = {correlation.among for correlation in found}
-        shown = [c for c in (shown if i else found) if c.among in among]
+        found = correlated(noise(answer, 0))
+        among = {pair.among for pair in found}
+        shown = [pair for pair in (shown if i else found) if pair.among in among]
         if not shown:
             return None
-    return max(shown, key=lambda c: (c.among != _ANY, abs(c.value)))
+    fresh = noise(_ANSWERS[0], runs)
+    known = [(pair.among != _ANY, pair.measured(fresh)) for pair in shown]
+    return max(known, key=lambda found: (found[0], abs(found[1].value)))[1]

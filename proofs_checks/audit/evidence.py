@@ -47,11 +47,19 @@ class Evidence:
 
     @property
     def order(self) -> Order:
-        """The order of the sampler: of the lowest study, and no higher than the estimates allow."""
+        """The order of the sampler: of the lowest study, and no higher than the estimates allow.
+
+        If all studies show more than these allow, by more than their bands, all are accidents.
+        """
         order = self.least.curve.order
-        if self.bound is not None and order.value is not None and order.value > self.bound:
-            return replace(order, value=float(self.bound))
-        return order
+        if self.bound is None or order.value is None or order.value <= self.bound:
+            return order
+        band = order.uncertainty or 0.0
+        if order.value - self.bound > max(band, LOST):
+            return replace(order, value=None, uncertainty=None, verdict=Verdict.moving)
+        return replace(
+            order, value=float(self.bound), uncertainty=max(band, order.value - self.bound)
+        )
 
     def on(self, data: str, steps: str) -> Order | None:
         """The order in one of the studies; None if it is not there."""

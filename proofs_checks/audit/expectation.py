@@ -16,9 +16,9 @@ _GRIDS = {"zero": "zero", "one-step": "one_step"}
 """Words of `Expectation.parse`, those with a number and those without, and the fields that they set."""
 
 _DECIDED_BY = {
-    "weak": ("weak-order", "convergence"),
-    "ode": ("weak-order", "convergence"),
-    "strong": ("strong-order",),
+    "weak": ("weak-order", "convergence", "limit", "noise-source"),
+    "ode": ("weak-order", "convergence", "limit"),
+    "strong": ("strong-order", "convergence", "limit"),
     "zero": ("short-grids", "grid-to-zero"),
     "one_step": ("short-grids",),
 }
@@ -44,6 +44,12 @@ class Expectation:
     ode: float | None = None
     zero: bool = False
     one_step: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _ORDERS.values():
+            order = getattr(self, name)
+            if order is not None and not 0 < order < math.inf:
+                raise ParameterError(f"an order is a number above 0; got {name}={order!r}")
 
     @classmethod
     def parse(cls, text: str) -> Expectation:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from proofs_checks.audit.expectation import Expectation
+
 
 def finite(value: float | None) -> float | None:
     """The value, or None if it is none that JSON can hold."""
@@ -53,11 +55,14 @@ class Finding:
     found: str
     figure: float | None = None
 
-    def reproduction(self, target: str) -> str:
-        """Two lines of Python that show it."""
+    def reproduction(self, target: str, expectation: Expectation) -> str:
+        """Two lines of Python that show it, of a target by name and with what was expected of it."""
+        names, more = "check", ""
+        if expectation.said:
+            names, more = "Expectation, check", f", expect={expectation!r}"
         return (
-            "from proofs_checks.audit import check\n"
-            f'print(*check("{target}", "{self.id}"), sep="\\n")'
+            f"from proofs_checks.audit import {names}\n"
+            f'print(*check({target!r}, {self.id!r}{more}), sep="\\n")'
         )
 
     def __str__(self) -> str:

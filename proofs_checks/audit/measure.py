@@ -43,6 +43,9 @@ SHIPPED_STEPS = (8, 16, 32)
 
 _ROUGH = 1e-5  # below this an error may be rounding of single-precision coefficients
 
+_ETA_DOUBT = 0.1
+"""No eta is told that is not known better."""
+
 FINEST = 2048
 
 
@@ -127,7 +130,7 @@ class Measurement(Runs[AffineMap]):
         def errors(steps: Sequence[int]) -> list[float]:
             return [float(self.law_errors(self.map(n, source)).norm()) for n in steps]
 
-        return self.followed(lambda n: curve(n, errors(n)), self.steps, FINEST)
+        return self.followed(lambda n: curve(n, errors(n), self.rounding), self.steps, FINEST)
 
     @cached_property
     def weak_curve(self) -> Curve:
@@ -156,7 +159,8 @@ class Measurement(Runs[AffineMap]):
 
         def on_grids(steps: Sequence[int]) -> Curve:
             maps = [found for n in steps if (found := self.on_path(n)) is not None]
-            return curve(steps[:-1], [self._distance(a, b) for a, b in itertools.pairwise(maps)])
+            distances = [self._distance(a, b) for a, b in itertools.pairwise(maps)]
+            return curve(steps[:-1], distances, self.rounding)
 
         return self.followed(on_grids, self.steps, FINEST)
 
@@ -185,7 +189,7 @@ class Measurement(Runs[AffineMap]):
         etas, doubt = extrapolated([self._etas(response) for response in maps])
         spread = float(etas.max() - etas.min())
         eta = None
-        if law and spread < max(0.02, float(doubt.max())):
+        if law and spread < 0.02 + 2 * float(doubt.min()) and float(doubt.min()) < _ETA_DOUBT:
             eta = 0.0 if self.deterministic else round(float(etas[doubt.argmin()]), 4) + 0.0
         path_error = path = None
         if eta and self.on_path(counts[-1]) is not None:

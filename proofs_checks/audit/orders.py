@@ -12,9 +12,6 @@ import numpy as np
 
 from toy_models.convergence import ROUNDING_FLOOR, fit_exact
 
-_ROUGH = 1e-5
-"""Below this an error may be rounding of single-precision coefficients."""
-
 _NARROW, _WIDE, _SAME = 0.15, 0.4, 0.05
 """Half-widths of a band: one that is an order, and one that is if the last two fits agree to the third."""
 
@@ -46,14 +43,18 @@ class Order:
 
     @property
     def least(self) -> float:
-        """The lowest order that the errors leave possible; infinite where they are rounding."""
+        """The lowest order that the errors leave possible; infinite where they are rounding.
+
+        Local orders that fall are taken to fall once more by as much.
+        """
         if self.verdict is Verdict.rounding:
             return math.inf
         if self.verdict is Verdict.standing:
             return 0.0
         if self.value is not None:
             return self.value
-        return min(self.slopes[-2:])
+        before, last = self.slopes[-2:]
+        return min(before, last - max(before - last, 0.0))
 
     def __str__(self) -> str:
         if self.verdict is Verdict.rounding:
@@ -81,13 +82,13 @@ class Curve:
         return _slopes(self.steps, self.errors)
 
 
-def curve(steps: Sequence[int], errors: Sequence[float]) -> Curve:
-    """Errors and their order; points at the end that follow none, below 1e-5, are taken as rounding."""
+def curve(steps: Sequence[int], errors: Sequence[float], rounding: float = 0.0) -> Curve:
+    """Errors and their order; points at the end that follow none, below `rounding`, are taken as that."""
     order, last = _order(steps, errors), len(errors)
-    while order.verdict is not Verdict.settled and last > 4 and errors[last - 1] < _ROUGH:
+    while order.verdict is not Verdict.settled and last > 4 and errors[last - 1] < rounding:
         last -= 1
         order = _order(steps[:last], errors[:last])
-    if order.verdict is not Verdict.settled and max(errors[-3:]) < _ROUGH / 10:
+    if order.verdict is not Verdict.settled and max(errors[-3:]) < rounding / 10:
         order = Order(None, None, order.slopes, Verdict.rounding)
     return Curve(tuple(steps), tuple(errors), order)
 

@@ -41,6 +41,8 @@ def _gain(sigma: float) -> float:
 
 
 def _strength(sigma: float) -> float:
+    if math.isinf(sigma):
+        return 0.0
     total = VARIANCE + sigma**2
     return 3 * sigma**2 * (VARIANCE / total) ** 1.5 / math.sqrt(total)
 
@@ -55,8 +57,12 @@ PROBLEM = Problem(_gain, _gain, _driver, 0.0)
 def law_errors(
     found: Chain, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN
 ) -> np.ndarray:
-    """Of a chain from the exact marginal: E y1^2, E y2 and E y1^2 y2 without their exact values."""
-    start = VARIANCE + sigma_max**2
+    """Of a chain from the exact marginal: E y1^2, E y2 and E y1^2 y2 without their exact values.
+
+    A state at an infinite first level is unit noise.
+    """
+    infinite = math.isinf(sigma_max)
+    start = 1.0 if infinite else VARIANCE + sigma_max**2
     # Of y1 at the calls and the end; and with its start.
     c = start * np.outer(found.first_start, found.first_start) + found.covariance
     with_start = start * found.first_start
@@ -68,21 +74,28 @@ def law_errors(
     mean = weighted @ (inner / v - 1)
     # E a^2 b^2 = E a^2 E b^2 + 2 (E a b)^2.
     driven = weighted @ ((last * inner + 2 * c[-1, :-1] ** 2) / v - last)
-    first = found.start[-1] * (VARIANCE / start) ** 1.5 * math.sqrt(start)
+    tilt = 0.0 if infinite else (VARIANCE / start) ** 1.5 * math.sqrt(start)
+    first = found.start[-1] * tilt
     started = first * 2 * with_start[-1] ** 2 / start
     exact = 2 * VARIANCE**1.5
     return np.array([last - VARIANCE - sigma_min**2, mean, driven + started - exact])
 
 
 class PerturbedStudy(Chains):
-    """The errors of the law on several grids."""
+    """The errors of the law on several grids; of a strong order it says nothing."""
+
+    strong_curve = None
 
     @cached_property
     def weak_curve(self) -> Curve:
         """Their norm."""
 
         def on_grids(steps: Sequence[int]) -> Curve:
-            errors = [float(np.linalg.norm(law_errors(self.chain(n)))) for n in steps]
-            return curve(steps, errors)
+            errors = [float(np.linalg.norm(self._law_errors(n))) for n in steps]
+            return curve(steps, errors, self.rounding)
 
         return self.followed(on_grids, self.steps, FINEST)
+
+    def _law_errors(self, steps: int) -> np.ndarray:
+        start, *_, end = self._grid(steps)
+        return law_errors(self.chain(steps), start, end)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rich.text import Text
 
 from proofs_checks.audit.evidence import Evidence
+from proofs_checks.audit.expectation import Expectation
 from proofs_checks.audit.findings import Finding, Severity, finite
 from proofs_checks.audit.measure import Limit
 from proofs_checks.audit.mixture import MixtureStudy
@@ -24,7 +25,8 @@ class Report:
     weak, strong : orders, with the studies behind them; of a deterministic sampler weak is the order of its
     ODE. independent : relative W2 errors of the final law on Gaussian data, with noise drawn afresh at each
     call. mixture : errors of its law, of a sampler that is not affine. alone : of a sampler whose samples
-    depend on their batch, the report on single samples. skipped : checks that the user did not want.
+    depend on their batch, the report on single samples. expectation : what was expected of it. skipped :
+    checks that the user did not want.
     """
 
     target: str
@@ -37,6 +39,7 @@ class Report:
     mixture: MixtureStudy | None = None
     alone: Report | None = None
     findings: tuple[Finding, ...] = field(default=())
+    expectation: Expectation = field(default_factory=Expectation)
     skipped: tuple[str, ...] = field(default=())
 
     def above(self, severity: Severity) -> tuple[Finding, ...]:
@@ -68,7 +71,8 @@ class Report:
             },
             "skipped": list(self.skipped),
             "findings": [
-                finding.to_json() | {"reproduction": finding.reproduction(self.target)}
+                finding.to_json()
+                | {"reproduction": finding.reproduction(self.target, self.expectation)}
                 for finding in self.findings
             ],
         }

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from proofs_checks.audit.orders import Curve, followed
+from proofs_checks.audit.precision import rounds_inside
 from proofs_checks.audit.protocol import SamplerFailure, Target
 
 QUICK = 3.0
 """Processor seconds: a curve that has not settled is followed to finer grids while one takes less."""
+
+ROUGH, FINE = 1e-5, 1e-9
+"""Below this an error may be rounding: of numbers in single precision, and in double."""
 
 Found = TypeVar("Found")
 
@@ -22,6 +27,11 @@ class Runs(Generic[Found]):
         self.target = target
         self._known: dict[Hashable, Found | SamplerFailure] = {}
         self._seconds = 0.0  # that the last run took
+
+    @cached_property
+    def rounding(self) -> float:
+        """Below this an error may be rounding."""
+        return ROUGH if rounds_inside(self.target) else FINE
 
     def kept(self, key: Hashable, run: Callable[[], Found]) -> Found:
         """The result of a run, made if it is not known by that key.

@@ -32,12 +32,10 @@ from proofs_checks.audit.measure import (
 from proofs_checks.audit.mixture import MixtureStudy, mixture_study
 from proofs_checks.audit.orders import Curve, Verdict
 from proofs_checks.audit.perturbed import DECIDES, PROBLEM, PerturbedStudy
+from proofs_checks.audit.precision import HIGHEST
 from proofs_checks.audit.protocol import OtherGrid, Target
 from proofs_checks.audit.triangular import STEPS as TRIANGULAR_STEPS
 from proofs_checks.audit.triangular import TriangularStudy
-
-_HIGHEST = 1e4
-"""A first level above it is infinite to the sampler, or nearly."""
 
 
 @dataclass
@@ -53,6 +51,7 @@ class Subject:
     failures: list[str] = field(default_factory=list)
     batch_dependent: BatchDependent | None = None
 
+    @cached_property
     def alone(self) -> Subject:
         """The same sampler, run on one sample at a time."""
         return Subject(replace(self.target, alone=True), self.expectation)
@@ -138,7 +137,10 @@ class Subject:
         ]
         gaussian = [s for s in from_a_state.studies if s.data == GAUSSIAN]
         law = Evidence((*gaussian, *perturbed), min(from_a_state.bound or DECIDES, DECIDES))
-        return law if law.order.least > from_a_state.order.least + LOST else from_a_state
+        settled = law.order.verdict is Verdict.settled
+        return (
+            law if settled and law.order.least > from_a_state.order.least + LOST else from_a_state
+        )
 
     def _perturbed(self, kind: Grid) -> PerturbedStudy:
         return PerturbedStudy(
@@ -152,30 +154,25 @@ class Subject:
 
     @cached_property
     def strong(self) -> Evidence | None:
-        """The strong order; None where no path can carry the noise.
-
-        Churn, for one, spreads noise by the number of steps: on uneven ones there is no path that it tends
-        to, and they say nothing of its order on equal ones.
-        """
+        """The strong order; None where no path can carry the noise."""
         curves = [study.strong_curve for study in self._studies.values()]
         known = [found for found in curves if found is not None]
-        if len(known) < len(curves):
-            return None
-        found = self._evidence(known)
-        equal = tuple(s for s in found.studies if s.steps != UNEVEN)
-        on_equal = Evidence(equal, found.bound)
-        return on_equal if found.order.verdict is Verdict.standing else found
+        return self._evidence(known) if len(known) == len(curves) else None
 
     @property
-    def _studies(self) -> dict[tuple[str, str], Measurement | TriangularStudy]:
+    def _studies(self) -> dict[tuple[str, str], Measurement | TriangularStudy | PerturbedStudy]:
         """By data and steps; on its own levels alone if it chooses them.
 
-        Of the curved problem, which is made in log-SNR, only between levels where that is finite.
+        The curved problem is made in log-SNR. From an infinite level, or to 0, perturbed Gaussian data take
+        its place.
         """
-        if self.target.levels:
-            start, *_, end = self.target.levels(2)
-            curved = {(CURVED, OWN): self.curved_even} if end > 0 and start < _HIGHEST else {}
-            return {(GAUSSIAN, OWN): self.measurement, **curved}
+        own = self.target.levels
+        if own:
+            start, *_, end = own(2)
+            if end > 0 and start < HIGHEST:
+                return {(GAUSSIAN, OWN): self.measurement, (CURVED, OWN): self.curved_even}
+            perturbed = self._perturbed(lambda _, __, n: own(n))
+            return {(GAUSSIAN, OWN): self.measurement, (PERTURBED, OWN): perturbed}
         return {
             (GAUSSIAN, EVEN): self.measurement,
             (GAUSSIAN, UNEVEN): self.uneven,

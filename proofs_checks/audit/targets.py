@@ -118,13 +118,30 @@ def _function_of_file(file: Path, name: str) -> Any:
     assert spec and spec.loader  # it ends with .py
     found, execute = importlib.util.module_from_spec(spec), spec.loader.exec_module
 
+    folder = file.resolve().parent
+
     def load() -> ModuleType:
-        # As an import does: its own classes may look for their module.
-        sys.modules.setdefault(file.stem, found)
-        execute(found)
+        before = dict(sys.modules)
+        sys.modules[file.stem] = (
+            found  # as an import does: its own classes may look for their module
+        )
+        try:
+            execute(found)
+        finally:
+            # Another file may have a helper of that name, or the name itself.
+            for helper in [
+                n for n, m in sys.modules.items() if n not in before and _is_in(m, folder)
+            ]:
+                del sys.modules[helper]
+            sys.modules[file.stem] = before.get(file.stem, found)
         return found
 
-    return _attribute(_imported(str(file), load, file.resolve().parent), str(file), name)
+    return _attribute(_imported(str(file), load, folder), str(file), name)
+
+
+def _is_in(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).is_relative_to(folder) and "site-packages" not in file
 
 
 def _imported(what: str, load: Callable[[], ModuleType], folder: Path) -> ModuleType:

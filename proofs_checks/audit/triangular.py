@@ -262,7 +262,7 @@ def chain(
     rows_count = 2 + max(normals.count, calls) + 1
     start = torch.zeros(rows_count, 3, 1, 1, dtype=torch.float64)
     start[:2], start[-1, 0] = x, problem.start
-    combined = normals.combination(0, 3)
+    combined = normals.combination(3)
     combined[:, 1:] = 0.0
     unit = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
     rows = Rows(normals, start.shape, 2, unit, combined)
@@ -305,7 +305,7 @@ def _require_sums(
     second = found.weights @ estimates
     third = run[:-1, 1] * _values(THIRD, run[:-1, 0], levels)
     expected = np.stack([first, second, found.weights @ third], axis=1)
-    size = 1 + np.abs(found.response).sum(1, keepdims=True)
+    size = 1 + np.abs(found.response * combined).sum(1, keepdims=True)
     require_affine(float((np.abs(expected - run) / size).max()), len(levels))
 
 
@@ -417,7 +417,7 @@ class TriangularStudy(Chains):
         def on_grids(steps: Sequence[int]) -> Curve:
             values = [self.chain(n).expectations for n in steps]
             errors = [float(np.linalg.norm(a - b)) for a, b in itertools.pairwise(values)]
-            return curve(steps[:-1], errors)
+            return curve(steps[:-1], errors, self.rounding)
 
         return self.followed(on_grids, self.steps, FINEST)
 
@@ -429,7 +429,8 @@ class TriangularStudy(Chains):
 
         def on_grids(steps: Sequence[int]) -> Curve:
             chains = [found for n in steps if (found := self._on_path(n)) is not None]
-            return curve(steps[:-1], [distance(a, b) for a, b in itertools.pairwise(chains)])
+            distances = [distance(a, b) for a, b in itertools.pairwise(chains)]
+            return curve(steps[:-1], distances, self.rounding)
 
         return self.followed(on_grids, self.steps, FINEST)
 

@@ -77,6 +77,15 @@ def flow_from_nothing(velocity, shape, steps=10, scale=1.0):
     return x
 
 
+def flow_midpoint_from_nothing(velocity, shape, steps=10):
+    """The same with the explicit midpoint rule."""
+    x = torch.randn(*shape, dtype=torch.float64)
+    for t, r in itertools.pairwise(torch.linspace(1, 0, steps + 1).double().tolist()):
+        middle = x + (r - t) / 2 * velocity(x, torch.full(shape[:1], t))
+        x = x + (r - t) * velocity(middle, torch.full(shape[:1], (t + r) / 2))
+    return x
+
+
 def draws_its_start(denoise, shape, sigmas):
     """A start of its own on a given grid."""
     generator = torch.Generator().manual_seed(0)

@@ -159,7 +159,7 @@ def refuses(sampler, source: Source = Source.BROWNIAN) -> SamplerFailure:
 def test_what_is_not_affine_is_a_warning_and_says_by_how_much() -> None:
     failure = refuses(s.adaptive(s.heun))
     assert isinstance(failure, NotAffine)
-    assert "off by 0.0" in str(failure)
+    assert "off by 0.1" in str(failure)
     assert isinstance(refuses(lambda model, x, sigmas: x**2), NotAffine)
     assert isinstance(refuses(lambda model, x, sigmas: x.flip(1)), NotAffine)
 

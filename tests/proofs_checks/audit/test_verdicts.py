@@ -9,7 +9,7 @@ import samplers as s
 import torch
 
 from proofs_checks.audit import Severity, assert_order, audit
-from proofs_checks.audit.correlations import RUNS, correlations, innovations, largest_correlation
+from proofs_checks.audit.correlations import RUNS, correlated, innovations, largest_correlation
 from proofs_checks.audit.mixture import INSIDE, law_error
 from proofs_checks.audit.protocol import Target
 from proofs_checks.audit.rounding import cause_of_floor
@@ -164,10 +164,10 @@ def test_the_noise_of_a_step_is_seen_wherever_the_model_is_called() -> None:
 
 def test_innovations_are_the_noise_itself() -> None:
     target = Target("sampler", s.euler_ancestral)
-    noise = innovations(target, torch.zeros_like, injects=True, runs=RUNS)
+    noise = innovations(target, torch.zeros_like, injects=True, runs=range(RUNS))
     assert noise.shape == (RUNS, 4, 4, 3, 64)
     assert noise.var() == pytest.approx(1.0, abs=4 * (2 / noise.size) ** 0.5)
-    assert not correlations(noise)
+    assert not correlated(noise)
 
 
 def test_an_empty_stretch_is_a_note_and_an_error_if_its_noise_counts(findings_of) -> None:
