@@ -261,6 +261,14 @@ def single_precision(subject: Subject) -> Iterator[Finding]:
 
 def batch(subject: Subject) -> Iterator[Finding]:
     """A sample does not depend on the others in its batch: asked first, as figures are read off batches."""
+    if _draws_by_sample(subject.target):
+        subject.batch_dependent = BatchDependent(0.0)
+        yield subject.finding(
+            Severity.note,
+            "noise drawn for a batch at once, as figures are read off one",
+            "noise of one sample at a time: its figures are those of single samples",
+        )
+        return
     off = _batch_difference(subject.target)
     if off > 1e-9 and _repeats(subject.target):
         subject.batch_dependent = BatchDependent(off)
@@ -270,6 +278,30 @@ def batch(subject: Subject) -> Iterator[Finding]:
             f"a difference of {off:.2g} deviations: no figure of a batch is the sampler's",
             off,
         )
+
+
+class _Counted(TableNoise):
+    """Counts the draws that have the numbers of one sample."""
+
+    of_one = 0
+
+    def draw(self, number: int, like: Tensor) -> Tensor:
+        """The row of that number."""
+        self.of_one += like.numel() == len(MEANS)
+        return super().draw(number, like)
+
+
+def _draws_by_sample(target: Target) -> bool:
+    """Whether it draws as much noise for each sample of a batch as for a sample alone."""
+    alone, together = (_Counted(of=size, injects=False) for size in (1, _BATCH))
+    try:
+        for noise, size in ((together, _BATCH), (alone, 1)):
+            _run(target, _start(size), _grid(target), noise)
+            if not noise.of_one:
+                return False
+    except SamplerFailure:  # it needs the noise sampler, or another check says so
+        return False
+    return together.of_one == _BATCH * alone.of_one
 
 
 def _repeats(target: Target) -> bool:
@@ -306,14 +338,14 @@ _VARIANCE = 1.0
 
 def shapes(subject: Subject) -> Iterator[Finding]:
     """Images, sequences and vectors of the same numbers end in the same numbers."""
-    unit = torch.randn(_BATCH, 192, generator=seeded_generator(1, 4), dtype=torch.float64)
+    batch = 1 if subject.batch_dependent else _BATCH
+    unit = torch.randn(batch, 192, generator=seeded_generator(1, 4), dtype=torch.float64)
     start = (_VARIANCE + SIGMA_MAX**2) ** 0.5 * unit
 
     def end(event: tuple[int, ...]) -> Tensor:
-        x = start.reshape(_BATCH, *event)
-        return _run(subject.target, x, _grid(subject.target), model=_scalar_model).reshape(
-            _BATCH, 192
-        )
+        x, noise = start.reshape(batch, *event), TableNoise(of=batch)
+        found = _run(subject.target, x, _grid(subject.target), noise, model=_scalar_model)
+        return found.reshape(batch, 192)
 
     expected = end((192, 1, 1))
     for name, event in _EVENTS.items():

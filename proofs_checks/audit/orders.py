@@ -45,7 +45,8 @@ class Order:
     def least(self) -> float:
         """The lowest order that the errors leave possible; infinite where they are rounding.
 
-        Local orders that fall are taken to fall once more by as much.
+        Local orders that fall are taken to fall once more by as much, unless they come to rest: the last fall
+        is less than half of the one before.
         """
         if self.verdict is Verdict.rounding:
             return math.inf
@@ -54,7 +55,8 @@ class Order:
         if self.value is not None:
             return self.value
         before, last = self.slopes[-2:]
-        return min(before, last - max(before - last, 0.0))
+        fall, earlier = before - last, (self.slopes[-3] - before if len(self.slopes) > 2 else 0.0)
+        return min(before, last - (fall if fall > max(0.5 * earlier, 0.0) else 0.0))
 
     def __str__(self) -> str:
         if self.verdict is Verdict.rounding:

@@ -11,7 +11,7 @@ from proofs_checks.audit.orders import Curve, followed
 from proofs_checks.audit.precision import rounds_inside
 from proofs_checks.audit.protocol import SamplerFailure, Target
 
-QUICK = 3.0
+QUICK = 6.0
 """Processor seconds: a curve that has not settled is followed to finer grids while one takes less."""
 
 ROUGH, FINE = 1e-5, 1e-9
@@ -57,6 +57,7 @@ class Runs(Generic[Found]):
     def followed(
         self, on_grids: Callable[[Sequence[int]], Curve], steps: Sequence[int], finest: int
     ) -> Curve:
-        """A curve, on finer grids too while its orders move; not where each number or sample costs time."""
-        usual = not self.target.costly and not self.target.alone
-        return followed(on_grids, steps, finest, lambda: usual and self._seconds < QUICK)
+        """A curve, on finer grids too while its orders move; not where each number costs time."""
+        return followed(
+            on_grids, steps, finest, lambda: not self.target.costly and self._seconds < QUICK
+        )

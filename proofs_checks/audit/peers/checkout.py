@@ -120,8 +120,14 @@ def standing_in(names: Sequence[str], path: str | None = None) -> Iterator[None]
 
 @functools.cache
 def _head(folder: Path) -> str:
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """The commit, and whether modules are others."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    return f"{commit}, changed" if git("status", "--porcelain", "-uno", "--", "*.py") else commit
 
 
 @functools.cache
@@ -137,7 +143,7 @@ def _module(checkout: Checkout, folder: Path, name: str) -> ModuleType:
 
 def _lies_in(module: ModuleType, path: str) -> bool:
     places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-    return any(place and str(place).startswith(path) for place in places)
+    return any(place and Path(place).is_relative_to(path) for place in places)
 
 
 _EMPTY = {

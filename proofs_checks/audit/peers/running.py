@@ -100,6 +100,6 @@ class Unclamped(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in (torch.clamp, Tensor.clamp, Tensor.clamp_):
             limits = (*args[1:], *(kwargs[name] for name in ("min", "max") if name in kwargs))
-            if limits == (-1, 1):
+            if all(isinstance(limit, int | float) for limit in limits) and limits == (-1, 1):
                 return args[0]
         return func(*args, **kwargs)

@@ -124,6 +124,14 @@ def test_local_orders_that_fall_may_fall_on(slopes: tuple[float, ...]) -> None:
     assert found.least < slopes[-1] - 0.1
 
 
+def test_local_orders_that_come_to_rest_fall_no_more() -> None:
+    errors = [0.1]
+    for slope in (3.05, 2.74, 2.22, 1.99):
+        errors.append(errors[-1] / 2**slope)
+    found = curve([16, 32, 64, 128, 256], errors).order
+    assert found.least == pytest.approx(1.99)
+
+
 def test_only_a_sampler_that_rounds_has_errors_of_rounding() -> None:
     for sampler in (s.two_m, s.three_s, s.euler_ancestral, s.two_m_sde):
         assert not rounds_inside(Target("sampler", sampler))
@@ -169,6 +177,25 @@ def test_a_state_kept_between_runs_is_not_the_batch(findings_of) -> None:
     assert not findings_of(remembers, "batch")
     (found,) = findings_of(remembers, "hidden-randomness")
     assert "from one run to the next" in found.found
+
+
+@pytest.mark.slow
+def test_noise_drawn_sample_by_sample_is_no_fault(findings_of) -> None:
+    def by_sample(model: Model, x: Tensor, sigmas: Tensor) -> Tensor:
+        def noise(a: Any, b: Any) -> Tensor:
+            return torch.stack([torch.randn(x.shape[1:], dtype=x.dtype) for _ in x])
+
+        return s.euler_ancestral(model, x, sigmas, noise_sampler=noise)
+
+    report = audit(by_sample, expect=Expectation(weak=1, strong=1))
+    assert not report.above(Severity.warning)
+    assert report.alone is not None
+    assert str(report.alone.limit) == "SDE, eta 1"
+    shared = lambda model, x, sigmas: s.euler_ancestral(
+        model, x, sigmas, noise_sampler=lambda a, b: torch.randn_like(x[:1])
+    )
+    (error,) = findings_of(shared, "batch")
+    assert error.severity is Severity.error
 
 
 def test_what_reproduces_a_finding_is_code_for_any_name() -> None:
