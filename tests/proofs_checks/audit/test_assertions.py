@@ -53,10 +53,12 @@ def test_a_lost_order_fails_with_what_was_found_and_expected() -> None:
     assert lines[1].endswith("expected order 2")
 
 
+@pytest.mark.slow
 def test_a_lost_strong_order_fails() -> None:
     assert "expected strong order 1" in message(s.euler_maruyama, strong=1, late=True)
 
 
+@pytest.mark.slow
 def test_options_reach_the_sampler() -> None:
     assert_order(s.three_m_sde, ode=3, eta=0.0)
     assert "expected order 3" in message(s.three_m_sde, ode=3, eta=0.0, curvature=-1.0)
@@ -154,6 +156,7 @@ def test_expectations_that_can() -> None:
     assert both.has_orders and not Expectation(zero=True).has_orders
 
 
+@pytest.mark.slow
 def test_a_finding_says_how_to_see_it_again(capsys) -> None:
     """Its two lines run, and show it."""
     expectation = Expectation(weak=3)

@@ -215,6 +215,7 @@ def test_options_are_in_the_name_of_a_function() -> None:
     assert report.target.endswith("?kind=a%26b&order=3")
 
 
+@pytest.mark.slow
 def test_files_have_helpers_of_their_own(tmp_path: Path) -> None:
     for name, factor in (("a", 1.0), ("b", 2.0)):
         folder = tmp_path / name
@@ -232,6 +233,7 @@ def test_files_have_helpers_of_their_own(tmp_path: Path) -> None:
     assert ["1.0 1.0" in told[0], "2.0 2.0" in told[1]] == [True, True], told
 
 
+@pytest.mark.slow
 def test_the_law_of_a_sampler_that_does_not_converge_is_not_preferred(findings_of) -> None:
     def churned(model: Model, x: Tensor, sigmas: Tensor) -> Tensor:
         def bends(y: Tensor, level: Tensor, **_: object) -> Tensor:
