@@ -502,7 +502,7 @@ def repeated_noise(subject: Subject) -> Iterator[Finding]:
         yield subject.finding(
             Severity.error,
             "other noise after another seed of torch",
-            "the same: its generator is seeded with a constant, so all batches share their noise",
+            "the same noise: its generator is seeded with a constant, so all batches share it",
         )
 
 
@@ -556,7 +556,7 @@ def callback(subject: Subject) -> Iterator[Finding]:
         yield subject.finding(
             Severity.warning,
             f"{_STEPS} calls of the callback, i = 0 to {_STEPS - 1}",
-            f"{len(seen)} calls, i = {', '.join(map(str, indices[:4]))} ...",
+            f"{len(seen)} calls, i = {', '.join(map(str, indices[:4]))} ..." if seen else "none",
             len(seen),
         )
         return

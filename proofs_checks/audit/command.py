@@ -35,8 +35,10 @@ def seeds_audit(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="module:function or file.py:function with the k-diffusion signature; pipe:COMMAND, a "
-            "program; diffusers:Class?option=value&...; a name from --list.",
+            help="module:function or file.py:function with the k-diffusion signature, or another one "
+            "said by options, as ?frame=flow&predicts=velocity&takes=x,levels,model; module:Class with step "
+            "and set_timesteps; pipe:COMMAND, a program; diffusers:Class?option=value&...; a name from "
+            "--list. All options are in the book's chapter on the audit.",
             autocompletion=one_of(SAMPLER_NAMES),
         ),
     ] = None,
@@ -108,7 +110,9 @@ def seeds_audit(
     if badge_file and badge_file.suffix != ".svg":
         raise ParameterError(f"a badge is a .svg file; got {badge_file}")
     if compare and (len(targets) != 2 or accept or markdown_file or badge_file):
-        raise ParameterError("--compare takes two samplers, and goes with --json and --plot")
+        raise ParameterError(
+            "--compare takes two samplers, and not --accept, --markdown or --badge"
+        )
     for name in targets:
         require_target_name(name)
     known = KnownFindings.read(accept) if accept else None

@@ -110,7 +110,8 @@ def summary(report: Report) -> str:
             inside, outside = report.mixture.inside, report.mixture.outside
             law = f"; law off by {inside} inside [-1, 1], {outside} on data four times as wide"
         return f"no orders: see the findings{law}"
-    parts = [f"{report.nfe_per_step:g} calls a step"]
+    calls = report.nfe_per_step
+    parts = [f"{calls:g} call{'' if calls == 1 else 's'} a step"]
     if report.deterministic:
         parts.append(f"order {report.weak.order}")
     else:
@@ -123,6 +124,14 @@ def summary(report: Report) -> str:
     return ", ".join([*parts, f"limit: {report.limit}"])
 
 
+def _shortened(name: str, length: int = 40) -> str:
+    """A name without its middle, if it is long: ends tell targets apart."""
+    if len(name) <= length:
+        return name
+    half = (length - 3) // 2
+    return f"{name[:half]}...{name[-half:]}"
+
+
 def figure(reports: Sequence[Report]) -> Figure:
     """Errors of the final law, and distances on one path, on Gaussian data against model calls, log-log."""
     kinds = {"error of the law": "weak", "distance to twice the steps": "strong"}
@@ -130,7 +139,7 @@ def figure(reports: Sequence[Report]) -> Figure:
         {
             title: [
                 ErrorCurve(
-                    f"{report.target}: {evidence.order}",
+                    f"{_shortened(report.target)}: {evidence.order}",
                     [n * report.nfe_per_step for n in evidence.studies[0].curve.steps],
                     evidence.studies[0].curve.errors,
                 )

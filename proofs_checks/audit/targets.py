@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -24,7 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from proofs_checks.audit import pipe
-from proofs_checks.audit.conventions import Convention, split_options
+from proofs_checks.audit.conventions import OPTIONS, Convention, split_options
 from proofs_checks.audit.foreign import ForeignSampler, parameters
 from proofs_checks.audit.names import LIBRARIES, require_target_name
 from proofs_checks.audit.peers import library
@@ -72,11 +73,31 @@ def target_of(text: str, found: Any, options: Mapping[str, Any]) -> Target:
     """
     if is_solver(found):
         return Target(text, load_solver(text, found, options))
-    convention, rest = split_options(options, {p.name for p in parameters(found)})
+    if is_solver(type(found)) and not callable(found):
+        raise ParameterError(
+            f"{text}: this is an object with step and set_timesteps: give its class; options of its "
+            "constructor are options of the target"
+        )
+    taken = parameters(found)
+    named = {p.name for p in taken}
+    if not any(p.kind is p.VAR_KEYWORD for p in taken):
+        for option in options:
+            if option not in named and option not in OPTIONS:
+                raise _no_option(text, option, [*named, *OPTIONS])
+    convention, rest = split_options(options, named)
     if convention == Convention():
         return Target(text, found, rest)
     sampler = ForeignSampler(found, convention, rest)
     return Target(text, sampler, rest, levels=sampler.levels if convention.grid == "own" else None)
+
+
+def _no_option(text: str, option: str, known: list[str]) -> ParameterError:
+    near = difflib.get_close_matches(option, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ParameterError(
+        f"{text}: neither the sampler nor a convention has an option {option!r}{hint}; words of a "
+        f"convention are {', '.join(OPTIONS)}"
+    )
 
 
 def _parse(query: str, text: str) -> dict[str, Any]:

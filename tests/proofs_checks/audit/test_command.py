@@ -98,7 +98,7 @@ def test_a_sound_sampler_ends_with_status_0(run) -> None:
     result = run(EULER, "--expect", "ode=1")
     assert result.status == 0
     assert result.out.startswith(f"{EULER}\n")
-    assert "1 calls a step, order 1.00, limit: ODE" in result.out
+    assert "1 call a step, order 1.00, limit: ODE" in result.out
 
 
 def test_a_lost_order_ends_with_status_1(run) -> None:

@@ -158,6 +158,26 @@ def test_a_wrong_word_is_one_typed_line(name: str, error: type, says: str) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_an_object_may_call_its_table_otherwise() -> None:
+    words = {"frame": "flow", "predicts": "velocity"}
+    (found,) = check(foreign_samplers.FlowTimes, "runs", **words)
+    assert "no table 'sigmas'" in found.found and "?table=" in found.found
+    assert not check(foreign_samplers.FlowTimes, "runs", **words, table="times")
+    assert not check(foreign_samplers.FlowTimes, "limit", **words, table="times")
+
+
+def test_an_object_is_no_class() -> None:
+    with pytest.raises(ParameterError, match="give its class"):
+        check(foreign_samplers.FlowTimes(), "runs", frame="flow")
+
+
+def test_a_misspelt_word_names_the_near_one() -> None:
+    with pytest.raises(ParameterError, match="did you mean 'arrays'"):
+        check(foreign_samplers.flow_euler, "runs", array="numpy")
+    with pytest.raises(ParameterError, match="predicts"):
+        check(foreign_samplers.FlowTimes, "runs", predict="velocity")
+
+
 def test_a_parameter_of_the_sampler_is_no_word_of_a_convention() -> None:
     found = target("of_its_own_frame?frame=own&ends=appends")
     assert found.options == {"frame": "own"}
