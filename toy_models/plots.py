@@ -21,7 +21,7 @@ with optional_imports():
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 # Colour, marker, line, marker's inside. CIE lightness 5, 48, 70, 34, 59, 21, 75: neighbours in the
 # cycle lie far apart. Light colours have white markers, seen where they overlap dark ones.
@@ -151,8 +151,14 @@ def error_panels(panels: Mapping[str, Sequence[ErrorCurve]]) -> Figure:
             for curve in curves:
                 axes.errorbar(curve.calls, curve.errors, yerr=curve.spread, label=curve.label)
             axes.set(xscale="log", yscale="log", xlabel="model calls", ylabel=kind)
+            axes.xaxis.set_minor_formatter(NullFormatter())  # half a decade has room for few labels
             if axes.has_data():  # below the axes, where it covers no curve
-                axes.legend(title="fitted order", loc="upper left", bbox_to_anchor=(0, -0.16))
+                axes.legend(
+                    title="fitted order",
+                    loc="upper left",
+                    bbox_to_anchor=(0, -0.16),
+                    fontsize="small",
+                )
     return figure
 
 

@@ -124,7 +124,7 @@ def summary(report: Report) -> str:
     return ", ".join([*parts, f"limit: {report.limit}"])
 
 
-def _shortened(name: str, length: int = 40) -> str:
+def _shortened(name: str, length: int = 30) -> str:
     """A name without its middle, if it is long: ends tell targets apart."""
     if len(name) <= length:
         return name
