@@ -556,7 +556,8 @@ def callback(subject: Subject) -> Iterator[Finding]:
         yield subject.finding(
             Severity.warning,
             f"{_STEPS} calls of the callback, i = 0 to {_STEPS - 1}",
-            f"{len(seen)} calls, i = {', '.join(map(str, indices[:4]))} ..." if seen else "none",
+            f"{len(seen)} calls"
+            + (f", i = {', '.join(map(str, indices[:4]))} ..." if seen else ""),
             len(seen),
         )
         return
