@@ -364,6 +364,7 @@ for small, file in zip(files[::2], files[1::2]):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads the memory from /proc")
+@pytest.mark.slow
 def test_memory_is_three_times_the_file_at_most(tmp_path):
     options = {**SMALL.options, "model_channels": 128}
     large = small_network(dataclasses.replace(SMALL, options=options))

@@ -156,6 +156,7 @@ def test_completion_is_light(line, names):
 
 
 @pytest.mark.parametrize("package", LAZY)
+@pytest.mark.slow
 def test_a_package_is_light_and_loads_its_names_on_first_use(package):
     code = f"""
 import sys, {package} as package
@@ -324,7 +325,9 @@ print(*(name for name in own if {"sp", "mpmath", "tqdm", "mpl"} & vars(sys.modul
 """
 
 
-@pytest.mark.parametrize("code", [RUN, SCHEDULER], ids=["own", "diffusers"])
+@pytest.mark.parametrize(
+    "code", [RUN, pytest.param(SCHEDULER, marks=pytest.mark.slow)], ids=["own", "diffusers"]
+)
 def test_a_run_of_the_registered_methods_is_free_of_symbols_and_plots(code):
     if code == SCHEDULER:
         pytest.importorskip("diffusers")

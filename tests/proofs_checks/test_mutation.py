@@ -65,6 +65,7 @@ def test_a_mutant_that_survives_is_exit_status_one(monkeypatch):
     assert "survived: seeds-1, noise 0 0: times -1" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_code_of_every_order_of_the_nodes_is_changed():
     functions = {mutant.function for mutant in code_mutants("seeds-3")}
     assert functions == {"data", "data_10", "noise", "noise_10"}

@@ -276,6 +276,7 @@ def test_the_end_of_the_input_is_the_end(program, tmp_path: Path) -> None:
         assert gone(pid)
 
 
+@pytest.mark.slow
 def test_an_interrupt_or_an_alarm_while_it_waits_ends_the_program(program, tmp_path: Path) -> None:
     served = program("time.sleep(60)")
     with pytest.raises(TimeUp), time_limit(0.5):
@@ -329,6 +330,7 @@ def test_a_program_ends_with_the_interpreter(program, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("name", ["conformance", "audit"])
+@pytest.mark.slow
 def test_a_command_that_is_ended_ends_its_program(
     name: str, number: signal.Signals, program, tmp_path: Path
 ) -> None:

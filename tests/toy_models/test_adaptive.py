@@ -91,7 +91,7 @@ def test_a_known_clock_gives_the_value_it_had():
 
 
 @pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.parametrize("eta", [1.0, 0.4])
+@pytest.mark.parametrize("eta", [pytest.param(1.0, marks=pytest.mark.slow), 0.4])
 def test_a_refined_run_is_the_sampler_on_the_grid_and_the_noise_that_came_out(name, eta):
     """Every sample by itself: the plan of its accepted levels, with the normals of its own path."""
     count, ends = 6, (20.0, 0.05)

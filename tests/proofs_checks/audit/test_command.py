@@ -163,6 +163,7 @@ def test_a_plot_of_a_sampler_that_fails_is_made_too(run, tmp_path: Path, suffix:
     assert (tmp_path / f"audit.{suffix}").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_baseline_lets_known_findings_pass(run, tmp_path: Path) -> None:
     wrong = f"{EULER}?wrong=True"
     assert run(wrong, "--json", "known.json").status == 1

@@ -109,7 +109,7 @@ SHARED = {
 
 
 @pytest.mark.parametrize("name", SHARED)
-@pytest.mark.parametrize("always", [True, False])
+@pytest.mark.parametrize("always", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_correlated_noise_is_an_error_with_its_correlation(
     name: str, always: bool, findings_of
 ) -> None:
@@ -170,6 +170,7 @@ def test_innovations_are_the_noise_itself() -> None:
     assert not correlated(noise)
 
 
+@pytest.mark.slow
 def test_an_empty_stretch_is_a_note_and_an_error_if_its_noise_counts(findings_of) -> None:
     (note,) = findings_of(s.asks_for_an_empty_stretch, "empty-stretch")
     assert note.severity is Severity.note

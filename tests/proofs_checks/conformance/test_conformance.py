@@ -198,6 +198,7 @@ def test_an_implementation_in_plain_python_passes(tmp_path: Path) -> None:
     assert {"seeds-2s", "euler", "seeds-3 (nodes [0.4, 0.8])"} <= set(results.not_offered)
 
 
+@pytest.mark.slow
 def test_every_sampler_of_the_library_passes_behind_a_pipe() -> None:
     command = [sys.executable, "-m", "proofs_checks.conformance.command", "serve"]
     results = check(command, CASES, seconds=60)
@@ -291,6 +292,7 @@ def test_a_program_that_breaks_is_given_up(tmp_path: Path) -> None:
     assert results.ended is None
 
 
+@pytest.mark.slow
 def test_a_program_that_stays_at_the_end_of_its_input_does_not_pass(tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     file.write_text(EXAMPLE.read_text() + "    import time; time.sleep(60)\n")

@@ -110,6 +110,7 @@ def test_the_node_of_equal_steps_is_not_enough_on_unequal_ones() -> None:
     assert order_of_mean(of_lengths(1, 2), 1.0, node=stationary) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_strong_order_on_curved_data_and_at_a_wrong_node() -> None:
     def slope(baseline: Baseline) -> float:
         paths = CoupledPaths(batches=4, size=256)

@@ -430,6 +430,7 @@ print(json.dumps(sample.tolist()))
 """
 
 
+@pytest.mark.slow
 def test_the_file_needs_nothing_of_ours(tmp_path: Path) -> None:
     (path,) = written(tmp_path, "diffusers", "seeds-2")
     found = subprocess.run(
