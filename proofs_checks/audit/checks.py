@@ -209,4 +209,7 @@ def _report(subject: Subject, findings: tuple[Finding, ...]) -> Report:
 
 
 def _not_affine(subject: Subject) -> bool:
-    return any(kind.startswith(NotAffine.__name__) for kind in subject.failures)
+    """Whether its law has to be sampled, and can be: one at a time, thousands of samples take too long."""
+    return not subject.target.alone and any(
+        kind.startswith(NotAffine.__name__) for kind in subject.failures
+    )

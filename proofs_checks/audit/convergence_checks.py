@@ -75,7 +75,7 @@ def weak_order(subject: Subject) -> Iterator[Finding]:
         return
     calls = round(measured.nfe_per_step)
     possible = min(calls, 4 if measured.deterministic else 2)
-    if order.verdict is Verdict.moving:
+    if order.undecided:
         yield subject.finding(
             Severity.warning,
             f"errors that follow one {kind}",
@@ -87,7 +87,7 @@ def weak_order(subject: Subject) -> Iterator[Finding]:
             Severity.warning,
             f"{kind} {possible}, which {calls} calls a step can give",
             _found(kind, evidence),
-            order.value,
+            order.least,
         )
 
 
@@ -168,9 +168,10 @@ def sagging_order(subject: Subject) -> Iterator[Finding]:
     earlier = curve.slopes[-3]
     faster = before - last > max(0.1, earlier - before)
     # On to the finest grids, and no slower than at first: no order is in sight.
-    steadily = curve.order.verdict is Verdict.moving and min(before - last, earlier - before) > 0.1
+    steadily = curve.order.undecided and min(before - last, earlier - before) > 0.1
     if (
         curve.order.verdict is Verdict.standing
+        or curve.order.tends_to is not None
         or curve.errors[-1] < 1e-5
         or not (faster or steadily)
     ):

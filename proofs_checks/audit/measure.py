@@ -20,7 +20,7 @@ from torch import Tensor
 from proofs_checks.audit.affine import AffineMap, Source, path_distance, probe
 from proofs_checks.audit.findings import finite
 from proofs_checks.audit.grids import even
-from proofs_checks.audit.orders import Curve, curve
+from proofs_checks.audit.orders import Curve, curve, signed_norm
 from proofs_checks.audit.protocol import Target
 from proofs_checks.audit.runs import Runs
 
@@ -128,7 +128,9 @@ class Measurement(Runs[AffineMap]):
         """Relative W2 distances of the final law to the exact one, norm over the variances."""
 
         def errors(steps: Sequence[int]) -> list[float]:
-            return [float(self.law_errors(self.map(n, source)).norm()) for n in steps]
+            return [
+                signed_norm(self.law_errors(self.map(n, source)).numpy().ravel()) for n in steps
+            ]
 
         return self.followed(lambda n: curve(n, errors(n), self.rounding), self.steps, FINEST)
 

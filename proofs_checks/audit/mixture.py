@@ -71,7 +71,7 @@ class MixtureStudy:
 
 
 def law_error(target: Target, mixture: GaussianMixture, seed: int = 0) -> LawError:
-    """The error on one mixture.
+    """The error on one mixture, of samples in one batch.
 
     Raises
     ------
@@ -82,25 +82,13 @@ def law_error(target: Target, mixture: GaussianMixture, seed: int = 0) -> LawErr
     start = marginal.sample(GROUPS * size, seeded_generator(seed, 1))
     exact = final.quantile(marginal.distribution_function(start[:, 0])).reshape(GROUPS, size)
     levels = torch.tensor(grid(STEPS), dtype=torch.float64)
-    ends = [
-        call(
-            target,
-            denoiser(mixture),
-            part.clone()[..., None, None],
-            levels,
-            SeededNormals(True, SEED + i, 2),
-        )
-        for i, part in enumerate(_parts(start, target.alone))
-    ]
-    end = torch.cat(ends).double().reshape(GROUPS, size)
+    noise = SeededNormals(True, SEED, 2)
+    end = call(target, denoiser(mixture), start[..., None, None], levels, noise).double()
+    end = end.reshape(GROUPS, size)
     shift = end.sort(dim=1).values - exact.sort(dim=1).values
     found = squared_shift(shift[:, None].numpy())
     deviation = float(final.covariance[0, 0] ** 0.5)
     return LawError(found.errors[0] / deviation, found.standard_errors[0] / deviation)
-
-
-def _parts(start: Tensor, alone: bool) -> tuple[Tensor, ...]:
-    return start.split(1) if alone else (start,)
 
 
 def denoiser(mixture: GaussianMixture) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -33,13 +33,15 @@ class Order:
     """The order of one curve of errors.
 
     value, uncertainty : of the order, if it is settled: the band holds the last two local orders. slopes :
-    the local orders above rounding, the last of the finest grids. verdict.
+    the local orders above rounding, the last of the finest grids. verdict. tends_to : of one that is not
+    settled, where its local orders tend to after a change of the error's sign, if the errors show that.
     """
 
     value: float | None
     uncertainty: float | None
     slopes: tuple[float, ...]
     verdict: Verdict
+    tends_to: float | None = None
 
     @property
     def least(self) -> float:
@@ -54,9 +56,16 @@ class Order:
             return 0.0
         if self.value is not None:
             return self.value
+        if self.tends_to is not None:
+            return self.tends_to
         before, last = self.slopes[-2:]
         fall, earlier = before - last, (self.slopes[-3] - before if len(self.slopes) > 2 else 0.0)
         return min(before, last - (fall if fall > max(0.5 * earlier, 0.0) else 0.0))
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the local orders still change, to where they do not show."""
+        return self.verdict is Verdict.moving and self.tends_to is None
 
     def __str__(self) -> str:
         if self.verdict is Verdict.rounding:
@@ -64,7 +73,9 @@ class Order:
         if self.verdict is Verdict.standing:
             return "0: errors do not vanish"
         if self.value is None:
-            return f"not settled: {', '.join(f'{slope:.2f}' for slope in self.slopes[-4:])}"
+            slopes = ", ".join(f"{slope:.2f}" for slope in self.slopes[-4:])
+            to = "" if self.tends_to is None else f", to {self.tends_to:.2f} after a change of sign"
+            return f"not settled: {slopes}{to}"
         if (self.uncertainty or 0.0) < 0.02:
             return f"{self.value:.2f}"
         return f"{self.value:.2f} ± {self.uncertainty:.2f}"
@@ -84,14 +95,26 @@ class Curve:
         return _slopes(self.steps, self.errors)
 
 
-def curve(steps: Sequence[int], errors: Sequence[float], rounding: float = 0.0) -> Curve:
-    """Errors and their order; points at the end that follow none, below `rounding`, are taken as that."""
+def signed_norm(errors: np.ndarray) -> float:
+    """The norm of errors (k,), with the sign of the largest."""
+    return float(math.copysign(np.linalg.norm(errors), errors[np.abs(errors).argmax()]))
+
+
+def curve(steps: Sequence[int], signed: Sequence[float], rounding: float = 0.0) -> Curve:
+    """Errors and their order; points at the end that follow none, below `rounding`, are taken as that.
+
+    signed : errors, with the sign they have if that is known: one that changes it has local orders that tell
+    nothing for a while.
+    """
+    errors = [abs(error) for error in signed]
     order, last = _order(steps, errors), len(errors)
     while order.verdict is not Verdict.settled and last > 4 and errors[last - 1] < rounding:
         last -= 1
         order = _order(steps[:last], errors[:last])
     if order.verdict is not Verdict.settled and max(errors[-3:]) < rounding / 10:
         order = Order(None, None, order.slopes, Verdict.rounding)
+    if order.verdict is Verdict.moving:
+        order = replace(order, tends_to=_after_change_of_sign(steps, signed))
     return Curve(tuple(steps), tuple(errors), order)
 
 
@@ -103,7 +126,7 @@ def followed(
 ) -> Curve:
     """A curve, on finer and finer grids while its local orders move and a grid is quick to run."""
     found = on_grids(steps)
-    while found.order.verdict is Verdict.moving and steps[-1] < finest and quick():
+    while found.order.undecided and steps[-1] < finest and quick():
         steps = (*steps, 2 * steps[-1])
         found = on_grids(steps)
     return found
@@ -127,6 +150,29 @@ def _order(steps: Sequence[int], errors: Sequence[float]) -> Order:
     if max(band, spread) > (_WIDE if agree else _NARROW):
         return Order(None, None, slopes, Verdict.moving)
     return Order(fit.order, max(band, spread), slopes, Verdict.settled)
+
+
+def _after_change_of_sign(steps: Sequence[int], errors: Sequence[float]) -> float | None:
+    """The order p of errors n^-p (a + b/n), if these have changed their sign: from the last three grids.
+
+    The three before show the same order. None where grids are not each twice the last.
+    """
+    changed = min(errors) < 0 < max(errors) and all(map(math.isfinite, errors))
+    if not changed or len(errors) < 4 or any(2 * n != m for n, m in itertools.pairwise(steps)):
+        return None
+    pairs = itertools.product(_two_term_orders(errors[-4:-1]), _two_term_orders(errors[-3:]))
+    return next((last for before, last in pairs if abs(before - last) < _SAME), None)
+
+
+def _two_term_orders(errors: Sequence[float]) -> list[float]:
+    """All p > 0 for which errors on n, 2n and 4n are n^-p (a + b/n), with a the larger term on the last."""
+    first, second, third = errors
+    found = []
+    for r in np.roots([2 * third, -3 * second, first]):  # r = 2^p
+        half_b = first - r * second
+        if r.imag == 0 and r.real > 1 and abs(first - 2 * half_b) > 0.5 * abs(half_b):
+            found.append(math.log2(r.real))
+    return found
 
 
 def _slopes(steps: Sequence[float], errors: Sequence[float]) -> tuple[float, ...]:

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.orders import Curve, curve
+from proofs_checks.audit.orders import Curve, curve, signed_norm
 from proofs_checks.audit.triangular import FINEST, SIGMA_MAX, SIGMA_MIN, Chain, Chains, Problem
 
 VARIANCE = 1.0
@@ -91,7 +91,7 @@ class PerturbedStudy(Chains):
         """Their norm."""
 
         def on_grids(steps: Sequence[int]) -> Curve:
-            errors = [float(np.linalg.norm(self._law_errors(n))) for n in steps]
+            errors = [signed_norm(self._law_errors(n)) for n in steps]
             return curve(steps, errors, self.rounding)
 
         return self.followed(on_grids, self.steps, FINEST)

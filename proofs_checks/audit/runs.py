@@ -11,7 +11,7 @@ from proofs_checks.audit.orders import Curve, followed
 from proofs_checks.audit.precision import rounds_inside
 from proofs_checks.audit.protocol import SamplerFailure, Target
 
-QUICK = 3.0
+QUICK = 6.0
 """Processor seconds: a curve that has not settled is followed to finer grids while one takes less."""
 
 ROUGH, FINE = 1e-5, 1e-9

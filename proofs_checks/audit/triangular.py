@@ -43,7 +43,7 @@ from proofs_checks.audit.affine import (
     run_rows,
 )
 from proofs_checks.audit.grids import Grid
-from proofs_checks.audit.orders import Curve, curve
+from proofs_checks.audit.orders import Curve, curve, signed_norm
 from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target, call, level_of
 from proofs_checks.audit.runs import Runs
 
@@ -416,7 +416,7 @@ class TriangularStudy(Chains):
 
         def on_grids(steps: Sequence[int]) -> Curve:
             values = [self.chain(n).expectations for n in steps]
-            errors = [float(np.linalg.norm(a - b)) for a, b in itertools.pairwise(values)]
+            errors = [signed_norm(a - b) for a, b in itertools.pairwise(values)]
             return curve(steps[:-1], errors, self.rounding)
 
         return self.followed(on_grids, self.steps, FINEST)

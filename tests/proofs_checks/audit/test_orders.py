@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from proofs_checks.audit.orders import Curve, Verdict, curve, followed
+from proofs_checks.audit.orders import Curve, Verdict, curve, followed, signed_norm
 
 STEPS = (16, 32, 64, 128, 256)
 
@@ -111,3 +112,49 @@ def test_a_curve_is_followed_to_finer_grids_until_it_settles_or_that_takes_too_l
     assert followed(on_grids, (4, 8, 16), 4096, lambda: False).order.verdict is Verdict.moving
     assert followed(on_grids, (4, 8, 16), 16, lambda: True).order.verdict is Verdict.moving
     assert len(asked) == count + 2
+
+
+@pytest.mark.parametrize("order", [1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("zero", [45.0, 150.0])
+def test_errors_that_change_sign_show_where_their_local_orders_tend(
+    order: float, zero: float
+) -> None:
+    """Errors n^-p (1 - zero/n + ...): local orders rise, fall below p and come up again."""
+    steps = [16 * 2**i for i in range(7)]
+    signed = [(1 - zero / n + 60 / n**2) * n**-order for n in steps]
+    found = curve(steps, signed).order
+    assert found.verdict is Verdict.moving or found.value == pytest.approx(order, abs=0.1)
+    assert found.least == pytest.approx(order, abs=0.05)
+    if found.verdict is Verdict.moving:
+        assert str(found).endswith(f", to {found.least:.2f} after a change of sign")
+        assert not found.undecided
+    assert curve(steps, [-error for error in signed]).order == found
+    unsigned = curve(steps, [abs(error) for error in signed]).order
+    assert unsigned.tends_to is None
+
+
+def test_a_change_of_sign_alone_shows_no_order() -> None:
+    alternating = [(-1) ** i * n**-2.0 for i, n in enumerate(STEPS)]
+    assert curve(STEPS, alternating).order.tends_to is None
+    just_now = [(1 - 200 / n) * n**-2.0 for n in STEPS]  # between the last two
+    assert curve(STEPS, just_now).order.tends_to is None
+    uneven = [3, 5, 9, 17, 33, 65, 129]
+    assert curve(uneven, [(1 - 20 / n) * n**-2.0 for n in uneven]).order.tends_to is None
+    three_terms = [(1 - 30 / n + 8e3 / n**2 - 3e5 / n**3) * n**-1.0 for n in STEPS]
+    found = curve(STEPS, three_terms).order
+    assert found.tends_to is None
+    assert found.undecided
+
+
+def test_a_lower_order_that_comes_late_is_not_the_higher_one() -> None:
+    """n^-2 against n^-1 of the other sign: the error changes sign, and its order is 1."""
+    steps = [16 * 2**i for i in range(7)]
+    found = curve(steps, [1e-3 / n - 0.2 / n**2 for n in steps]).order
+    assert found.least == pytest.approx(1.0, abs=0.05)
+    assert found.slopes[-1] < 1
+
+
+def test_a_norm_has_the_sign_of_its_largest_entry() -> None:
+    assert signed_norm(np.array([3.0, -4.0])) == -5.0
+    assert signed_norm(np.array([3.0, 4.0])) == 5.0
+    assert signed_norm(np.zeros(2)) == 0.0
