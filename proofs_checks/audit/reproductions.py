@@ -60,6 +60,8 @@ def reproduce(script: Path) -> str:
     LibraryError : there is no checkout, or it is at another commit.
     ImportError : the library, or what it imports, is not installed.
     """
+    with _importable(script.stem):
+        pass  # what is not there is told at once
     (printed,) = in_processes(
         _printed, [script], jobs=1, label="scripts", progress=False, fresh=True
     )

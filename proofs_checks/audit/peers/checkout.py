@@ -87,10 +87,10 @@ class Checkout:
         """Its folder in front of the path and its stand-ins in place, for code that imports when it runs."""
         path = str(self.folder / self.root)
         before = set(sys.modules)
-        for name, inside in self.bare.items():
-            sys.modules[name] = ModuleType(name)
-            sys.modules[name].__path__ = [f"{path}/{inside}"]
         with standing_in(self.stand_ins, path):
+            for name, inside in self.bare.items():
+                sys.modules[name] = ModuleType(name)
+                sys.modules[name].__path__ = [f"{path}/{inside}"]
             try:
                 yield
             finally:
