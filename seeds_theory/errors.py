@@ -41,9 +41,14 @@ class LibraryError(SeedsError, ImportError):
 def unknown(what: str, name: object, known: Iterable[str], remark: str = "") -> UnknownNameError:
     """The error of a name that is not known: one that is near, if any, then all, then a remark."""
     names = list(known)
-    near = difflib.get_close_matches(str(name).lower().partition("@")[0], names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = did_you_mean(str(name).lower().partition("@")[0], names)
     return UnknownNameError(f"unknown {what} {name!r}{hint}; known: {', '.join(names)}{remark}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What follows a misspelt name in an error, in brackets, or nothing if no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def unknown_method(name: str, known: Iterable[str]) -> UnknownNameError:

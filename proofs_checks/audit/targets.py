@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -31,7 +30,7 @@ from proofs_checks.audit.names import LIBRARIES, require_target_name
 from proofs_checks.audit.peers import library
 from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
 from proofs_checks.audit.solver_objects import is_solver, load_solver
-from seeds_theory.errors import ParameterError, UnknownNameError
+from seeds_theory.errors import ParameterError, UnknownNameError, did_you_mean
 from seeds_theory.kdiffusion import KDiffusionSampler
 from seeds_theory.solver import Solver
 
@@ -92,10 +91,9 @@ def target_of(text: str, found: Any, options: Mapping[str, Any]) -> Target:
 
 
 def _no_option(text: str, option: str, known: list[str]) -> ParameterError:
-    near = difflib.get_close_matches(option, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     return ParameterError(
-        f"{text}: neither the sampler nor a convention has an option {option!r}{hint}; words of a "
+        f"{text}: neither the sampler nor a convention has an option {option!r}"
+        f"{did_you_mean(option, known)}; words of a "
         f"convention are {', '.join(OPTIONS)}"
     )
 
