@@ -11,7 +11,8 @@ name. All are one function, `run`, around a `Solver`.
   could not give what is asked for: samplers without noise, with noise of several paths, or with averages of
   the path.
 * Without it, and with ``extra_args["seed"]``, the noise is that of `SeededNoise`: with the seeds seed,
-  seed + 1, ... of an integer, or those of a list. There is one stream for each sample, none of which repeats
+  seed + 1, ... of an integer, or those of a list. What a step draws depends on them and on the level where it
+  starts: so it is the same if the run is cut there, and two parts of a run share nothing. It never repeats
   the numbers that ``torch.manual_seed(seed)`` gave for the initial state. Without a seed, torch's global
   generator draws.
 * ``callback`` is given a dictionary with x, i, sigma, sigma_hat and denoised after each step.

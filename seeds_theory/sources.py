@@ -8,7 +8,9 @@ different step sizes is `seeds_theory.brownian.BrownianPath`.
 
 from __future__ import annotations
 
+import math
 import operator
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -46,36 +48,41 @@ class GeneratorNoise:
     def __init__(
         self, generator: torch.Generator | Sequence[torch.Generator] | None = None
     ) -> None:
-        listed: Sequence[object] = generator if isinstance(generator, Sequence) else [generator]
-        alone = generator is None
-        if not alone and not (listed and all(isinstance(g, torch.Generator) for g in listed)):
-            raise ParameterError(
-                f"a generator is a torch.Generator, or a list of one per sample; got {generator!r}: for "
-                "seeds, use SeededNoise"
-            )
+        require_generators(generator)
         self._generator = generator
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         """Draw from each generator, on its own device."""
         generator = self._generator
         if isinstance(generator, Sequence):
-            return _per_sample(generator, len(intervals), like, "generator")
+            require_one_per_sample(len(generator), like, "generator")
+            shape = (len(intervals), *like.shape[1:])
+            rows = [
+                torch.randn(shape, generator=g, dtype=like.dtype, device=g.device)
+                for g in generator
+            ]
+            return _moved(torch.stack(rows, dim=1), like.device)
         device = generator.device if generator is not None else like.device
         shape = (len(intervals), *like.shape)
         draws = torch.randn(shape, generator=generator, dtype=like.dtype, device=device)
         return _moved(draws, like.device)
 
 
-def _per_sample(
-    generators: Sequence[torch.Generator], count: int, like: Tensor, what: str
-) -> Tensor:
-    if len(like) != len(generators):
-        raise NoiseError(
-            f"one {what} per sample: got {len(generators)} {what}s for a batch of {len(like)}"
+def require_generators(generator: object) -> None:
+    """A generator, a list of one per sample, or None for torch's global one; raises ParameterError."""
+    listed: Sequence[object] = generator if isinstance(generator, Sequence) else [generator]
+    alone = generator is None
+    if not alone and not (listed and all(isinstance(g, torch.Generator) for g in listed)):
+        raise ParameterError(
+            f"a generator is a torch.Generator, or a list of one per sample; got {generator!r}: for "
+            "seeds, use SeededNoise"
         )
-    shape = (count, *like.shape[1:])
-    draws = [torch.randn(shape, generator=g, dtype=like.dtype, device=g.device) for g in generators]
-    return _moved(torch.stack(draws, dim=1), like.device)
+
+
+def require_one_per_sample(count: int, like: Tensor, what: str) -> None:
+    """As many of something as samples in a batch; raises NoiseError."""
+    if len(like) != count:
+        raise NoiseError(f"one {what} per sample: got {count} {what}s for a batch of {len(like)}")
 
 
 def _moved(values: Tensor, device: torch.device) -> Tensor:
@@ -86,11 +93,15 @@ def _moved(values: Tensor, device: torch.device) -> Tensor:
 
 
 class SeededNoise:
-    """One generator per sample: the same sample at any batch size, on any device, in any order.
+    """Noise of a step, from the seed of each sample and the level at which the step starts.
 
-    Each seed has two independent streams, one for the initial state (`initial`) and one for the
-    sampler, so the path never repeats the numbers that made x_T. A source serves one run: its path
-    goes on where it was, so a second run needs a source of its own to give the same samples.
+    So a sample is the same at any batch size, on any device and in any dtype but for rounding; and so is a
+    run that is cut at a level of its grid and goes on elsewhere, with another source of the same seeds. Two
+    parts of a run never draw the same noise, since they start at other levels. The initial state (`initial`)
+    has a stream of its own.
+
+    Levels are told apart by 1/4096 of their binary logarithm (0.00017 in log-SNR): what a host rounds is one
+    level. A source serves one run: what starts at one level again, as after a churn, has other noise.
 
     Parameters
     ----------
@@ -99,7 +110,8 @@ class SeededNoise:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self.seeds = require_seeds(seeds)
-        self._path = [seeded_generator(seed, stream=1) for seed in self.seeds]
+        self._roots = [_state(seed, _STEPS) for seed in self.seeds]
+        self._times: Counter[int] = Counter()
 
     def initial(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
         """Unit noise for the initial states: ``(len(seeds), *shape)``, the same at every call.
@@ -116,15 +128,49 @@ class SeededNoise:
             raise ParameterError(f"a shape is that of one sample, as (3, 32, 32); got {shape!r}")
         if not getattr(dtype, "is_floating_point", False):
             raise ParameterError(f"noise has a floating-point dtype; got {dtype!r}")
-        draws = [
-            torch.randn(sizes, generator=seeded_generator(seed, stream=0), dtype=dtype)
-            for seed in self.seeds
-        ]
-        return torch.stack(draws)
+        rows = [torch.randn(sizes, generator=seeded_generator(s, _INITIAL)) for s in self.seeds]
+        return torch.stack(rows).to(dtype)
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
-        """Draw each sample's normals from its own generator."""
-        return _per_sample(self._path, len(intervals), like, "seed")
+        """The normals of a step, which starts where the first of its intervals does."""
+        require_one_per_sample(len(self.seeds), like, "seed")
+        if not intervals:
+            return like.new_zeros((0, *like.shape))
+        level = level_key(intervals[0].sigma)
+        key = _mixed(level + (self._times[level] << 22))
+        self._times[level] += 1
+        shape, generator = (len(intervals), *like.shape[1:]), torch.Generator()
+        # In single precision: the same numbers for states of every dtype.
+        rows = [torch.randn(shape, generator=generator.manual_seed(r ^ key)) for r in self._roots]
+        return _moved(torch.stack(rows, dim=1).to(like.dtype), like.device)
+
+
+_INITIAL, _STEPS = 0, 1
+"""Streams of a seed."""
+
+_CELLS = 4096
+_WORD = 0xFFFFFFFF
+
+
+def level_key(sigma: float) -> int:
+    """A number below 2^22 for a noise level, the same for what differs by rounding: 0 for an infinite one."""
+    return 0 if math.isinf(sigma) else 2**20 + round(_CELLS * math.log2(sigma))
+
+
+def _mixed(key: int) -> int:
+    """32 bits that look random, others for every key of 32 bits: so no two steps of a seed are alike.
+
+    The finalizer of MurmurHash3 (Appleby, public domain).
+    """
+    key &= _WORD
+    key = (key ^ (key >> 16)) * 0x85EBCA6B & _WORD
+    key = (key ^ (key >> 13)) * 0xC2B2AE35 & _WORD
+    return key ^ (key >> 16)
+
+
+def _state(seed: int, stream: int) -> int:
+    """32 bits, which is what a generator of torch takes, for one of the streams of a seed."""
+    return int(np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1)[0])
 
 
 def require_seeds(seeds: object) -> list[int]:

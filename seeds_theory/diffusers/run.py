@@ -85,7 +85,7 @@ class Run:
                 )
             step, *rest = ahead
             if source is None and step.intervals:
-                noise = noise_asked_with(generators, before=noise)
+                noise = noise_asked_with(generators, noise, x)
                 source = noise.source
             normals = () if source is None else draw(source, step, x, self.index)
             stages, ahead = Stages(step, x, normals), tuple(rest)

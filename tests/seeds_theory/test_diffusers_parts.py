@@ -201,17 +201,46 @@ def test_runs_and_calls_are_equal_by_what_is_before_them() -> None:
 def test_noise_has_one_source_as_long_as_the_generators_are_the_same() -> None:
     generator, state = torch.Generator().manual_seed(1), torch.zeros(2, 1)
     interval = calls([4.0, 1.0]).steps[0].intervals[:1]
-    noise = noise_asked_with(generator, None)
+    noise = noise_asked_with(generator, None, state)
     after = generator.get_state()
-    again = noise_asked_with(generator, noise)
+    again = noise_asked_with(generator, noise, state)
     assert again.source is noise.source and torch.equal(generator.get_state(), after)
-    assert noise_asked_with(torch.Generator().manual_seed(1), noise).source is not noise.source
-    assert noise_asked_with(None, noise).source is not noise.source
+    assert (
+        noise_asked_with(torch.Generator().manual_seed(1), noise, state).source is not noise.source
+    )
+    assert noise_asked_with(None, noise, state).source is not noise.source
     twin = copy.deepcopy(noise)
-    taken = noise_asked_with(torch.Generator().manual_seed(2), twin)
+    taken = noise_asked_with(torch.Generator().manual_seed(2), twin, state)
     assert taken.source is twin.source
     assert torch.equal(taken.source(interval, state), noise.source(interval, state))
-    assert noise_asked_with(generator, taken).source is not taken.source  # then it knows them
+    assert (
+        noise_asked_with(generator, taken, state).source is not taken.source
+    )  # then it knows them
+
+
+def test_two_stages_of_one_seed_draw_other_noise() -> None:
+    """A refiner, given a generator with the seed of the base's."""
+    state = torch.zeros(2, 50)
+    base, refiner = (
+        noise_asked_with(torch.Generator().manual_seed(5), None, state) for _ in range(2)
+    )
+    high, low = (step.intervals for step in calls([4.0, 1.0, 0.2]).steps)
+    drawn = [base.source(high, state), refiner.source(low, state), base.source(low, state)]
+    assert len(torch.cat([d.flatten() for d in drawn[:2]]).unique()) == sum(
+        d.numel() for d in drawn[:2]
+    )
+    assert torch.equal(drawn[1], drawn[2])
+
+
+def test_an_image_of_one_generator_does_not_depend_on_the_batch() -> None:
+    interval = calls([4.0, 1.0]).steps[0].intervals[:1]
+    two, three = (
+        noise_asked_with(torch.Generator().manual_seed(5), None, torch.zeros(n, 4)).source(
+            interval, torch.zeros(n, 4)
+        )
+        for n in (2, 3)
+    )
+    assert torch.equal(two, three[:, :2])
 
 
 # -------------------------------------------------------------------------- predictions, configuration

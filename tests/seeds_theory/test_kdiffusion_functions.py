@@ -247,6 +247,18 @@ def test_a_noise_sampler_is_refused_where_it_cannot_give_averages() -> None:
 # -------------------------------------------------------------------------------- seeds
 
 
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "seeds-2m"])
+@pytest.mark.parametrize(("flow", "grid"), [(False, to_zero(GRID)), (True, to_zero(FLOW))])
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_run_that_is_cut_is_the_run(name: str, flow: bool, grid: Tensor, cut: int) -> None:
+    """Both parts have the workflow's seed; a method with memory starts up again, and is another run."""
+    sample = partial(FUNCTIONS[name], model=curved, extra_args={"seed": 7}, flow=flow)
+    x = grid[0] * normals()
+    whole = sample(x=x, sigmas=grid)
+    first = sample(x=x, sigmas=grid[: cut + 1])
+    torch.testing.assert_close(sample(x=first, sigmas=grid[cut:]), whole, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_seed_gives_one_stream_per_sample_and_reaches_the_model(name: str) -> None:
     seen = []

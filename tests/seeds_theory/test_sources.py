@@ -11,7 +11,7 @@ from seeds_theory.errors import NoiseError, ParameterError, SeedsError
 from seeds_theory.forms import DATA
 from seeds_theory.loop import follow
 from seeds_theory.plan import Interval, make_plan
-from seeds_theory.sources import GeneratorNoise, InjectedNoise, SeededNoise
+from seeds_theory.sources import GeneratorNoise, InjectedNoise, SeededNoise, _mixed, level_key
 
 GRID = [5.0, 2.0, 1.0, 0.5]
 PLAN = make_plan("seeds-3", GRID)
@@ -68,6 +68,57 @@ def test_successive_steps_are_fresh() -> None:
     one, two = source(INTERVALS, like), source(INTERVALS, like)
     numbers = [*one.flatten().tolist(), *two.flatten().tolist()]
     assert len(set(numbers)) == len(numbers) == 2 * 3 * 6
+
+
+def test_a_run_that_is_cut_is_the_run() -> None:
+    """Each part with a source of its own, as in another process."""
+    grid = [80.0, 20.0, 5.0, 1.0, 0.25, 0.0]
+    x = 80.0 * SeededNoise([7, 8]).initial((4, 3))
+    whole = follow(denoiser, x, make_plan("seeds-3", grid), SeededNoise([7, 8]))
+    for cut in range(1, len(grid) - 1):
+        middle = follow(denoiser, x, make_plan("seeds-3", grid[: cut + 1]), SeededNoise([7, 8]))
+        end = follow(denoiser, middle, make_plan("seeds-3", grid[cut:]), SeededNoise([7, 8]))
+        assert torch.equal(end, whole)
+
+
+def test_two_parts_of_a_run_draw_nothing_twice() -> None:
+    like = torch.zeros(1, 50)
+    drawn = [SeededNoise([7])(step.intervals, like) for step in PLAN.steps]
+    numbers = torch.cat([rows.flatten() for rows in drawn])
+    assert len(numbers.unique()) == len(numbers)
+
+
+def test_a_level_that_is_rounded_has_the_noise_of_the_level() -> None:
+    like = torch.zeros(1, 5)
+    for sigma in (14.6146, 5.0, 0.029167158529, 1e-3):
+        exact, rounded = (
+            SeededNoise([7])(make_plan("seeds-1", [level, level / 2]).steps[0].intervals, like)
+            for level in (sigma, float(np.float32(sigma)))
+        )
+        assert torch.equal(exact, rounded)
+
+
+def test_a_step_from_an_infinite_level_has_noise_of_its_own() -> None:
+    like = torch.zeros(1, 50)
+    first, second = make_plan("seeds-1", [math.inf, 4.0, 1.0]).steps
+    numbers = torch.cat([SeededNoise([7])(s.intervals, like).flatten() for s in (first, second)])
+    assert len(numbers.unique()) == len(numbers)
+
+
+def test_no_two_steps_of_a_seed_are_alike() -> None:
+    """Every level from 1e-38 to 1e38 has a key of 22 bits, every key and time other bits of a generator."""
+    keys = [level_key(sigma) for sigma in (math.inf, 1e-38, 1e-3, 80.0, 1e38)]
+    assert len(set(keys)) == len(keys)
+    assert all(0 <= key < 2**22 for key in keys)
+    mixed = {_mixed(key + (times << 22)) for key in range(2**20, 2**20 + 4096) for times in range(9)}
+    assert len(mixed) == 9 * 4096
+
+
+def test_the_numbers_are_those_of_every_dtype() -> None:
+    seeded = [SeededNoise([7])(INTERVALS, torch.zeros(1, 50, dtype=dtype)) for dtype in DTYPES]
+    exact = seeded[-1]
+    for found, dtype in zip(seeded, DTYPES, strict=True):
+        assert torch.equal(found, exact.to(dtype))
 
 
 def test_the_initial_state_is_the_same_at_every_call() -> None:
