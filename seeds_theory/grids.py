@@ -78,12 +78,16 @@ def _require_range(sigma_max: float, sigma_min: float) -> None:
         )
 
 
-def require_grid(sigmas: Sequence[float] | np.ndarray, *, repeats: bool = False) -> np.ndarray:
-    """The grid as float64, after checks; with `repeats`, a level > 0 may come several times.
+def require_grid(
+    sigmas: Sequence[float] | np.ndarray, *, repeats: bool = False, rises: bool = False
+) -> np.ndarray:
+    """The grid as float64, after checks.
+
+    repeats : a level > 0 may come several times. rises : levels > 0 may go up, the last to infinity.
 
     Raises
     ------
-    GridError : fewer than 2 points, NaN, negative, not descending, or infinite straight to 0.
+    GridError : fewer than 2 points, NaN, negative, or not descending.
     """
     try:
         given = np.asarray(sigmas)
@@ -107,14 +111,14 @@ def require_grid(sigmas: Sequence[float] | np.ndarray, *, repeats: bool = False)
             "use 0 and infinity for the ends"
         )
     # Not np.diff: inf - inf is nan, and two infinite levels must be caught here as well.
-    falls = grid[1:] < grid[:-1]
-    stuck = ~(falls | ((grid[1:] == grid[:-1]) & np.isfinite(grid[1:]) & (grid[1:] > 0) & repeats))
+    start, end = grid[:-1], grid[1:]
+    again = (end == start) & np.isfinite(end) & (end > 0)
+    up = (end > start) & (start > 0) & (np.isfinite(end) | (np.arange(len(end)) == len(end) - 1))
+    stuck = ~((end < start) | (again & repeats) | (up & rises))
     if stuck.any():
         i = int(stuck.argmax())
         raise GridError(
-            f"noise levels descend strictly; got {grid[i]:g} then {grid[i + 1]:g} at index {i + 1}: "
+            f"noise levels descend strictly; got {start[i]:g} then {end[i]:g} at index {i + 1}: "
             "reverse the grid or drop repeated points"
         )
-    if np.isinf(grid[0]) and grid[1] == 0:
-        raise GridError("a grid from an infinite noise level to 0 needs a finite level between")
     return grid

@@ -24,6 +24,7 @@ name. All are one function, `run`, around a `Solver`.
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 import operator
 import sys
@@ -293,8 +294,10 @@ def run(
     ----------
     model, callback, disable, noise_sampler, flow : see the module.
     x : states ``(batch, *event)`` at ``sigmas[0]``, of any floating-point type, which the result keeps.
-    sigmas : descending noise levels, of any type; the last may be 0.
-    extra_args : keyword arguments of the model; its seed is also that of the noise.
+    sigmas : noise levels as hosts make them, of any type: descending, at eta = 0 also ascending; the last may
+        be 0. A level that comes again at once is no step, and a single one no run: x is returned.
+    extra_args : keyword arguments of the model; its seed is that of the noise, and the model's too if it has
+        such an argument, as ComfyUI's has.
     eta : 1 is the reverse SDE, 0 the ODE; by default the solver's own.
     s_noise : multiplies every normal; 1 is the SDE.
     noise : a source of this library, instead of noise_sampler or the seed.
@@ -309,8 +312,15 @@ def run(
         a noise sampler that could not give what is asked for.
     """
     require_state(x)
-    frame = _Frame(_tensor(sigmas), flow)
-    extra = extra_args or {}
+    eta = require_eta(solver.eta if eta is None else eta)
+    repeats = solver.baseline is not None and solver.baseline.repeats
+    frame = _Frame(_tensor(sigmas), flow, rises=eta == 0, repeats=repeats)
+    if not frame.moves:
+        return x
+    extra = dict(extra_args or {})
+    seed = extra.get("seed")
+    if seed is not None and not _takes_seed(model):
+        del extra["seed"]
     reporter = _Reporter(callback, frame) if callback else None
 
     def denoiser(x: Tensor, sigma: float) -> Tensor:
@@ -323,8 +333,7 @@ def run(
     if noise is None and noise_sampler is not None:
         _require_values(solver)
         noise = _StretchNoise(noise_sampler, frame)
-    noise = _multiplied(noise or _seeded(extra.get("seed"), len(x)), s_noise)
-    eta = require_eta(solver.eta if eta is None else eta)
+    noise = _multiplied(noise or _seeded(seed, len(x)), s_noise)
     progress = sys.stderr.isatty() if disable is None else not disable
     if solver.baseline is None:
         prediction = solver.options.get("prediction", "data")
@@ -341,12 +350,22 @@ def run(
 
 
 class _Frame:
-    """The caller's sigmas as the solver's noise levels, and back."""
+    """The caller's sigmas as the solver's noise levels, and back.
 
-    def __init__(self, grid: Tensor, flow: bool) -> None:
+    moves : the index of each of the solver's steps in the caller's grid.
+    """
+
+    def __init__(self, grid: Tensor, flow: bool, *, rises: bool, repeats: bool) -> None:
         self._grid, sigmas = grid, tuple(grid.tolist())
-        self._own = _flow_levels(sigmas) if flow else None
-        self.levels = sigmas if self._own is None else tuple(self._own)
+        own = _flow_levels(sigmas) if flow else sigmas
+        pairs = enumerate(itertools.pairwise(own))
+        moves = [i for i, (a, b) in pairs if a != b or (repeats and 0 < a < math.inf)]
+        if moves or not sigmas or not sigmas[0] >= 0:
+            grid_of_moves = [*sigmas[:1], *(sigmas[i + 1] for i in moves)]
+            _ = require_grid(grid_of_moves, repeats=repeats, rises=rises)
+        self.moves = moves
+        self.levels = (own[0], *(own[i + 1] for i in moves))
+        self._own = dict(zip(own, sigmas, strict=True)) if flow else None
 
     def sigma(self, level: float) -> float:
         """The caller's sigma; on the grid just the one that was given."""
@@ -370,14 +389,18 @@ def _tensor(sigmas: Sigmas) -> Tensor:
     return grid.to(torch.promote_types(grid.dtype, torch.float32))
 
 
-@lru_cache(maxsize=64)
-def _flow_levels(sigmas: tuple[float, ...]) -> dict[float, float]:
-    """The noise levels sigma/(1 - sigma) of a grid of flow, in its order, each with its sigma."""
-    if require_grid(sigmas)[0] > 1 + 1e-6:  # the 1 of a shifted schedule may be rounded up
+_ABOVE_FLOW = 1.5
+"""Hosts take sigmas somewhat above 1, of scaled or rounded schedules, as 1; from here on they are others."""
+
+
+def _flow_levels(sigmas: tuple[float, ...]) -> tuple[float, ...]:
+    """The noise levels sigma/(1 - sigma) of a grid of flow."""
+    highest = max(sigmas, default=0.0)
+    if highest >= _ABOVE_FLOW:
         raise GridError(
-            f"sigmas of flow lie in [0, 1]; got {sigmas[0]:g}: for states x0 + sigma noise, leave out flow"
+            f"sigmas of flow lie in [0, 1]; got {highest:g}: for states x0 + sigma noise, leave out flow"
         )
-    return {sigma / (1 - sigma) if sigma < 1 else math.inf: sigma for sigma in sigmas}
+    return tuple(math.inf if sigma >= 1 else sigma / (1 - sigma) for sigma in sigmas)
 
 
 def _alpha(level: float) -> float:
@@ -390,6 +413,19 @@ def _plan(method: str, prediction: str, eta: float, levels: tuple[float, ...], f
     """A plan, kept for the next run; in the frame of flow if asked for."""
     plan = make_plan(method, levels, eta=eta, prediction=prediction)
     return plan.scaled(flow_alpha) if flow else plan
+
+
+def _takes_seed(model: Any) -> bool:
+    """Whether a model has an argument of that name, or takes any: a wrapper, if what it wraps does."""
+    forward = model.forward if isinstance(model, torch.nn.Module) else model
+    try:
+        taken = inspect.signature(forward).parameters
+    except (TypeError, ValueError):  # of what is not written in Python
+        return True
+    if "seed" in taken or not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return "seed" in taken
+    inner = getattr(model, "inner_model", None)
+    return inner is None or _takes_seed(inner)
 
 
 def _seeded(seed: object, batch: int) -> NoiseSource:
@@ -459,7 +495,7 @@ class _Reporter:
         self._callback(
             {
                 "x": x,
-                "i": step.index,
+                "i": self._frame.moves[step.index],
                 "sigma": self._frame.tensor(step.sigma),
                 "sigma_hat": self._frame.tensor(sigma_hat),
                 "denoised": step.denoised,

@@ -8,7 +8,8 @@ with standard normals :math:`z_m`. `seeds_theory.formula.step_formula` is that s
 runs the code that was emitted from it: the formula that the book prints is the formula that runs.
 
 Two steps have no finite length h: from an infinite noise level, and to noise level 0. They are the
-limits of the one-stage step in data prediction, y = D + sigma_t z (eta > 0) and y = D.
+limits of the one-stage step in data prediction, y = D + sigma_t z (eta > 0) and y = D. At eta = 0 there is a
+third, back to an infinite level, where the state is the unit noise (y - D) / sigma_s.
 """
 
 from __future__ import annotations
@@ -213,7 +214,8 @@ def make_plan(
     Parameters
     ----------
     method : a registered name, nodes allowed (``"seeds-2@0.7"``), or a `Tableau` with numeric nodes.
-    sigmas : descending noise levels sigma/alpha, two or more. The first may be infinite, the last 0.
+    sigmas : descending noise levels sigma/alpha, two or more. The first may be infinite, the last 0. At
+        eta = 0 others may go up too: the ODE has two directions.
     eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE.
     prediction : "data" or "noise": what the method integrates. The model stays a denoiser.
 
@@ -227,7 +229,7 @@ def make_plan(
         )
     scheme = scheme_of(method, prediction)
     require_eta(eta)
-    return _plan(scheme, float(eta), tuple(require_grid(sigmas).tolist()))
+    return _plan(scheme, float(eta), tuple(require_grid(sigmas, rises=eta == 0).tolist()))
 
 
 @lru_cache(maxsize=64)
@@ -235,12 +237,14 @@ def _plan(scheme: Scheme, eta: float, sigmas: tuple[float, ...]) -> Plan:
     """A plan, kept for the next run: its numbers take as long as a small model's calls."""
     form, grid = FORM_NUMBERS[scheme.prediction], np.array(sigmas)
     steps: list[Step] = []
-    if math.isinf(grid[0]):
+    if math.isinf(grid[0]) and grid[1] > 0:
         steps.append(_step_from_infinity(grid[1], eta))
     inner = grid[np.isfinite(grid) & (grid > 0)]
     steps.extend(_finite_steps(scheme, form, inner, eta))
     if grid[-1] == 0:
-        steps.append(_step_to_zero(float(inner[-1])))
+        steps.append(_step_to_zero(sigmas[-2]))
+    if math.isinf(grid[-1]):
+        steps.append(_step_to_infinity(sigmas[-2]))
     start = sigmas[0] if math.isfinite(sigmas[0]) else 1.0
     return Plan(scheme.name, form, eta, sigmas, tuple(steps), start, scheme.orders)
 
@@ -332,6 +336,10 @@ def _step_from_infinity(sigma_next: float, eta: float) -> Step:
         return Step(math.inf, (Row(sigma_next, sigma_next, (1.0,), ()),), (), ((0.0, 1.0),))
     intervals = (Interval(math.inf, sigma_next, DATA, eta),)
     return Step(math.inf, (Row(sigma_next, 0.0, (1.0,), (sigma_next,)),), intervals, ((0.0, 1.0),))
+
+
+def _step_to_infinity(sigma: float) -> Step:
+    return Step(sigma, (Row(math.inf, 1 / sigma, (-1 / sigma,), ()),), (), ((0.0, 1.0),))
 
 
 def _step_to_zero(sigma: float) -> Step:

@@ -192,7 +192,8 @@ def _() -> Evidence:
 @claim(
     "methods-end-limits",
     r"The steps from infinite noise and to zero noise are limits of the one-stage step in data "
-    r"prediction: $D + \sigma_t z$ for $\eta > 0$ and $D + \sigma_t\,x/\sigma_s$ for $\eta = 0$; and $D$.",
+    r"prediction: $D + \sigma_t z$ for $\eta > 0$ and $D + \sigma_t\,x/\sigma_s$ for $\eta = 0$; and $D$. "
+    r"So is, at $\eta = 0$, the step up to infinite noise, in its unit: $(x - D)/\sigma_s$.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -215,6 +216,15 @@ def _() -> Evidence:
             (sp.limit(spread, h, sp.oo), sp.Integer(0) if value == 0 else level**2),
             (sp.limit(sp.expand(noise**2), h, sp.oo), sp.Integer(0)),
         ]
+    # Up, at eta = 0: h -> -oo with the start fixed, over the end's level e^{-lambda_s - h}.
+    unit = [
+        sp.powsimp(sp.expand(e.subs(eta, 0).doit() * sp.exp(h) / level))
+        for e in (row.state, row.drift[0])
+    ]
+    identities += [
+        (sp.limit(unit[0], h, -sp.oo), 1 / level),
+        (sp.limit(unit[1], h, -sp.oo), -1 / level),
+    ]
     return prove(identities, "limits in h for symbolic eta > 0, and for eta = 0")
 
 

@@ -91,6 +91,12 @@ class Run:
         noise = self.normals(s, t)[0] if self.eta > 0 else self.x
         self.x, self.sigmas = self.step(D + t * noise, s, t, D), self.sigmas[1:]
 
+    def reach_infinity(self, x: Tensor) -> Tensor:
+        """The step of the ODE back to an infinite level, to the unit noise that the estimate leaves."""
+        s = self.sigmas[-1]
+        D = self.denoise(x, s)
+        return self.step((x - D) / s, s, math.inf, D)
+
     def denoise(self, x: Tensor, sigma: float) -> Tensor:
         """The model's estimate of the data."""
         self.calls += 1
@@ -332,18 +338,21 @@ class Baseline:
     ) -> tuple[Tensor, int]:
         require_state(x)
         require_denoiser(denoiser)
-        grid = require_grid(sigmas, repeats=self.repeats)
         source = require_source(noise)
         value = require_eta(self.eta if eta is None else eta)
+        grid = require_grid(sigmas, repeats=self.repeats, rises=value == 0)
         if self.only_eta is not None and value != self.only_eta:
             raise ParameterError(
                 f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}: give that"
             )
         known = [p for p in inspect.signature(self.algorithm).parameters if p != "run"]
         require_options(self.name, options, known)
-        run = Run(denoiser, x, grid.tolist(), value, source, callback, progress, self.name)
+        to_infinity = math.isinf(grid[-1])  # at eta = 0
+        levels = grid[:-1] if to_infinity else grid
+        run = Run(denoiser, x, levels.tolist(), value, source, callback, progress, self.name)
         with torch.no_grad():
-            if math.isinf(grid[0]):
+            if math.isinf(grid[0]) and grid[1] > 0:
                 run.leave_infinity()
-            alone = len(run.sigmas) == 1  # that step was all
-            return run.to_zero(run.x) if alone else self.algorithm(run, **options), run.calls
+            alone = len(run.sigmas) == 1 or math.isinf(run.sigmas[0])  # that step is all
+            end = run.to_zero(run.x) if alone else self.algorithm(run, **options)
+            return run.reach_infinity(end) if to_infinity else end, run.calls

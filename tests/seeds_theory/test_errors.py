@@ -91,7 +91,11 @@ GRID_CASES = [
     (plan(sigmas=[2.0, 1.0, -0.5]), GridError, "-0.5 at index 2"),
     (plan(sigmas=[2.0, -math.inf]), GridError, "-inf"),
     (plan(sigmas=[math.inf, math.inf, 1.0]), GridError, "inf then inf"),
-    (plan(sigmas=[math.inf, 0.0]), GridError, "infinite"),
+    (plan(sigmas=[math.inf, 1.0, math.inf]), GridError, "1 then inf at index 2"),
+    (plan(sigmas=[1.0, 2.0, math.inf, 3.0], eta=0.0), GridError, "2 then inf at index 2"),
+    (plan(sigmas=[0.0, 1.0], eta=0.0), GridError, "0 then 1 at index 1"),
+    (plan(sigmas=[2.0, 0.0, 1.0], eta=0.0), GridError, "0 then 1 at index 2"),
+    (plan(sigmas=[1.0, 1.0], eta=0.0), GridError, "1 then 1 at index 1"),
     (plan(sigmas=[2.0, 1.0, 0.0, 0.0]), GridError, "0 then 0 at index 3"),
     (plan(sigmas=[0.0, 0.0]), GridError, "0 then 0"),
 ]

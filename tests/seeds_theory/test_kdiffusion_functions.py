@@ -559,3 +559,116 @@ def test_disable_switches_the_bar_and_none_shows_it_on_a_terminal(
     assert (f"{name}: 100%" in written.err) == shown
     assert shown or not written.err
     assert not written.out
+
+
+# ------------------------------------------------------------------------------- grids as hosts make them
+
+
+def run_on(name: str, sigmas: list[float], **options: Any) -> tuple[Tensor, list[int]]:
+    seen: list[int] = []
+    found = kdiffusion.as_k_diffusion(name)(
+        curved,
+        normals(),
+        torch.tensor(sigmas, dtype=torch.float64),
+        {"seed": 7},
+        lambda step: seen.append(step["i"]),
+        True,
+        **options,
+    )
+    return found, seen
+
+
+SAMPLERS = ["seeds-1", "seeds-3", "seeds-2m", "euler", "edm-heun", "sa-solver"]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(
+    ("sigmas", "flow"), [([14.6], False), ([0.0], False), ([5.0, 5.0], False), ([1.0], True)]
+)
+def test_levels_without_a_step_between_return_the_state(
+    name: str, sigmas: list[float], flow: bool
+) -> None:
+    if name == "edm-heun" and len(sigmas) > 1:
+        return  # a level again is a step of it, which raises the noise
+    found, seen = run_on(name, sigmas, flow=flow)
+    assert (torch.equal(found, normals()), seen) == (True, [])
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(
+    ("sigmas", "plain", "flow", "indices"),
+    [
+        ([14.6, 5.0, 5.0, 1.0, 0.0], [14.6, 5.0, 1.0, 0.0], False, [0, 2, 3]),
+        ([14.6, 5.0, 0.0, 0.0], [14.6, 5.0, 0.0], False, [0, 1]),
+        ([1.05, 1.0, 0.5, 0.0], [1.0, 0.5, 0.0], True, [1, 2]),
+        ([1.0, 1.0, 0.5, 0.0], [1.0, 0.5, 0.0], True, [1, 2]),
+    ],
+)
+def test_a_level_that_comes_again_is_no_step(
+    name: str, sigmas: list[float], plain: list[float], flow: bool, indices: list[int]
+) -> None:
+    if name == "edm-heun" and not flow and sigmas[1] == sigmas[2]:
+        return
+    found, seen = run_on(name, sigmas, flow=flow)
+    expected, _ = run_on(name, plain, flow=flow)
+    assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert seen == indices
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_one_step_of_flow_is_the_estimate_at_1(name: str) -> None:
+    found, seen = run_on(name, [1.0, 0.0], flow=True)
+    assert torch.equal(found, curved(normals(), torch.ones(3, dtype=torch.float64)))
+    assert seen == [0]
+
+
+@pytest.mark.parametrize("name", ["seeds-1", "seeds-2", "seeds-3", "seeds-2m", "lawson-rk4"])
+@pytest.mark.parametrize("flow", [False, True])
+def test_the_ode_goes_up_and_down_again(name: str, flow: bool) -> None:
+    """Unsampling: to pure noise and back, off by the errors of both directions."""
+    sampler = kdiffusion.as_k_diffusion(name)
+    options = {"flow": flow, **({"eta": 0.0} if name != "lawson-rk4" else {})}
+    low, high = (0.02, 1.0) if flow else (0.02, 5.0)
+
+    def off(steps: int) -> float:
+        up = [low + (high - low) * (i / steps) ** 2 for i in range(steps + 1)]
+        there = sampler(curved, normals(), up, **options)
+        assert (there - normals()).abs().max() > 0.1
+        return float((sampler(curved, there, up[::-1], **options) - normals()).abs().max())
+
+    assert off(200) < 0.6 * off(100)
+
+
+def test_a_grid_that_goes_up_needs_a_run_without_noise() -> None:
+    with pytest.raises(GridError, match=r"0\.1 then 1 at index 1"):
+        run_on("seeds-3", [0.1, 1.0])
+    with pytest.raises(GridError, match="0 then 1 at index 1"):
+        run_on("seeds-3", [0.0, 1.0], eta=0.0)
+
+
+@pytest.mark.parametrize("sigma", [1.6, 14.6])
+def test_sigmas_of_flow_are_not_far_above_1(sigma: float) -> None:
+    with pytest.raises(GridError, match="leave out flow"):
+        run_on("seeds-3", [sigma, 0.5], flow=True)
+
+
+def test_a_model_without_a_seed_is_not_given_one() -> None:
+    def bare(x: Tensor, sigma: Tensor) -> Tensor:
+        return curved(x, sigma)
+
+    expected = run_on("seeds-3", [5.0, 1.0])[0]
+    grid = torch.tensor([5.0, 1.0], dtype=torch.float64)
+    for model in (bare, EpsLike(bare)):
+        found = kdiffusion.sample_seeds_3(model, normals(), grid, {"seed": 7}, disable=True)
+        assert torch.equal(found, expected)
+
+
+class EpsLike(torch.nn.Module):
+    """A wrapper that hands on all it is given."""
+
+    def __init__(self, inner: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.inner_model = inner
+
+    def forward(self, x: Tensor, sigma: Tensor, **extra: Any) -> Tensor:
+        return self.inner_model(x, sigma, **extra)

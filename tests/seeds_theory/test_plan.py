@@ -30,6 +30,8 @@ from seeds_theory.plan import Interval, Plan, Step, make_plan
 from seeds_theory.row import Row
 from seeds_theory.schedule import flow_alpha, preserving_alpha
 from seeds_theory.sources import InjectedNoise
+from toy_models import Gaussian
+from toy_models.convergence import fit_exact
 
 LEVELS = [(1.0, 0.7), (0.1, 0.002)]
 NODES = {
@@ -374,6 +376,37 @@ def test_whole_grid_from_infinity_to_zero() -> None:
     assert plan.normals == 1 + 3 + 0
     assert plan.initial_scale == 1.0
     assert make_plan("seeds-3", [math.inf, 4.0, 0.0]).nfe == 2
+
+
+def test_straight_from_infinity_to_zero() -> None:
+    plan = make_plan("seeds-3", [math.inf, 0.0])
+    assert plan.steps == (Step(math.inf, (Row(0.0, 0.0, (1.0,), ()),), (), ((0.0, 1.0),)),)
+    assert (plan.nfe, plan.normals, plan.initial_scale) == (1, 0, 1.0)
+    assert plan.scaled(flow_alpha).steps == plan.steps
+
+
+@both_predictions
+def test_the_last_step_up_to_infinity_is_a_limit(prediction: str) -> None:
+    """SEEDS-1 to sigma -> inf at eta = 0, over that sigma."""
+    *_, last = make_plan("seeds-3", [0.5, 4.0, math.inf], eta=0.0, prediction=prediction).steps
+    assert last == Step(4.0, (Row(math.inf, 0.25, (-0.25,), ()),), (), ((0.0, 1.0),))
+    (row,) = one_step("seeds-1", 4.0, 4e6, eta=0.0).rows
+    assert row.state / 4e6 == pytest.approx(0.25, rel=1e-9)
+    assert row.drift[0] / 4e6 == pytest.approx(-0.25, rel=2e-6)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_upwards_a_method_has_the_order_of_its_ode(name: str) -> None:
+    data = Gaussian(*torch.tensor([[0.5, -1.0], [0.7, 4.0]], dtype=torch.float64))
+    x = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    growth = ((data.variances + 400) / (data.variances + 0.01)) ** 0.5
+    errors = []
+    for steps in (64, 128, 256, 512):
+        grid = uniform_log_snr(20.0, 0.1, steps)[::-1]
+        end = follow(data, x, make_plan(name, grid, eta=0.0))
+        errors.append(float((end - data.mean - growth * (x - data.mean)).norm()))
+    found = fit_exact((64, 128, 256, 512), errors).order
+    assert found == pytest.approx(method(name).orders.ode, abs=0.05)
 
 
 def test_a_plan_records_what_it_was_made_of() -> None:

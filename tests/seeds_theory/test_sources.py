@@ -110,7 +110,9 @@ def test_no_two_steps_of_a_seed_are_alike() -> None:
     keys = [level_key(sigma) for sigma in (math.inf, 1e-38, 1e-3, 80.0, 1e38)]
     assert len(set(keys)) == len(keys)
     assert all(0 <= key < 2**22 for key in keys)
-    mixed = {_mixed(key + (times << 22)) for key in range(2**20, 2**20 + 4096) for times in range(9)}
+    mixed = {
+        _mixed(key + (times << 22)) for key in range(2**20, 2**20 + 4096) for times in range(9)
+    }
     assert len(mixed) == 9 * 4096
 
 

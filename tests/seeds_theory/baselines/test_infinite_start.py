@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from seeds_theory.baselines import BASELINES
-from seeds_theory.errors import GridError
 from seeds_theory.loop import StepInfo, follow
 from seeds_theory.plan import make_plan
 from seeds_theory.sources import SeededNoise
+from toy_models import Gaussian
 
 
 def curved(x: Tensor, sigma: float) -> Tensor:
@@ -34,6 +34,28 @@ def test_a_run_from_infinity_is_a_step_of_seeds_1_and_a_run(name: str, tail: lis
     assert baseline.nfe(grid) == 1 + (baseline.nfe(grid[1:]) if tail else 0)
 
 
-def test_the_step_from_infinity_does_not_go_to_zero() -> None:
-    with pytest.raises(GridError, match="needs a finite level between"):
-        BASELINES["euler"](curved, torch.zeros(2, 3), [math.inf, 0.0])
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_step_from_infinity_to_zero_is_the_estimate(name: str) -> None:
+    x = torch.randn(2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    seen: list[StepInfo] = []
+    found = BASELINES[name](curved, x, [math.inf, 0.0], callback=seen.append)
+    assert torch.equal(found, 0.1 * x)
+    assert [(step.index, step.sigma, step.sigma_next) for step in seen] == [(0, math.inf, 0.0)]
+    assert BASELINES[name].nfe([math.inf, 0.0]) == 1
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, baseline in BASELINES.items() if baseline.only_eta in (None, 0)]
+)
+def test_the_ode_goes_up_too_and_to_unit_noise(name: str) -> None:
+    baseline = BASELINES[name]
+    data = Gaussian(*torch.tensor([[0.5], [0.7]], dtype=torch.float64))
+    x = 0.5 + torch.randn(4, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    errors = []
+    for steps in (128, 256):
+        up = [0.1 * 200 ** (i / steps) for i in range(steps + 1)]
+        found = baseline(data, x, up, eta=0.0)
+        errors.append(float((found - 0.5 - (x - 0.5) * (400.7 / 0.71) ** 0.5).norm()))
+    assert math.log2(errors[0] / errors[1]) > baseline.declared.ode - 0.1
+    unit = baseline(data, x, [*up, math.inf], eta=0.0)
+    assert torch.allclose(unit, (found - data(found, 20.0)) / 20.0, rtol=1e-12)
