@@ -11,6 +11,7 @@ from seeds_theory.errors import ParameterError as ParameterError
 from seeds_theory.errors import SeedsError as SeedsError
 from seeds_theory.errors import TableauError as TableauError
 from seeds_theory.errors import UnknownNameError as UnknownNameError
+from seeds_theory.grids import beta_grid as beta_grid
 from seeds_theory.grids import rho_grid as rho_grid
 from seeds_theory.grids import time_grid as time_grid
 from seeds_theory.grids import uniform_log_snr as uniform_log_snr

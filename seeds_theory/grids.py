@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from seeds_theory.errors import GridError, ParameterError
+from seeds_theory.extras import optional_imports
 from seeds_theory.schedule import Schedule
 
 
@@ -32,6 +33,33 @@ def rho_grid(
         raise ParameterError(f"rho is positive and finite; got {rho}: EDM uses 7")
     first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     return _grid(lambda u: (first + u * (last - first)) ** rho, steps, to_zero)
+
+
+def beta_grid(
+    sigma_max: float,
+    sigma_min: float,
+    steps: int,
+    *,
+    a: float = 0.6,
+    b: float = 0.6,
+    to_zero: bool = False,
+) -> np.ndarray:
+    """Levels at equal probabilities of a beta distribution, over the range (Lee et al. 2024, 2407.12173).
+
+    a, b : its parameters; below 1 they put more levels near both ends.
+
+    Raises
+    ------
+    LibraryError : scipy is not installed.
+    """
+    with optional_imports():
+        from scipy.special import betaincinv
+
+    _require_range(sigma_max, sigma_min)
+    if not (0 < a < np.inf and 0 < b < np.inf):
+        raise ParameterError(f"a and b are positive and finite; got {a} and {b}: 0.6 is usual")
+    length = sigma_max - sigma_min
+    return _grid(lambda u: sigma_min + length * betaincinv(a, b, 1 - u), steps, to_zero)
 
 
 def time_grid(

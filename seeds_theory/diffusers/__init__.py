@@ -10,6 +10,7 @@ method on the grid, for samples in the network's own coordinates, one model call
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,11 @@ import torch
 from torch import Tensor
 
 from seeds_theory.diffusers import configuration
-from seeds_theory.diffusers.coordinates import coordinates_of
+from seeds_theory.diffusers.coordinates import Table, coordinates_of
 from seeds_theory.diffusers.grid import Numbers, step_levels
 from seeds_theory.diffusers.noise import Generators
-from seeds_theory.diffusers.predictions import estimate, require_start
-from seeds_theory.diffusers.run import Run
+from seeds_theory.diffusers.predictions import LEARNED, bounded, estimate, require_start
+from seeds_theory.diffusers.run import Run, candidates
 from seeds_theory.diffusers.steps import Calls, StepMaker
 from seeds_theory.errors import DenoiserError, LibraryError, ParameterError
 from seeds_theory.loop import require_state
@@ -60,15 +61,24 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     prediction_type : what the network returns: "epsilon", "sample", "v_prediction", "flow_prediction".
     timestep_spacing, steps_offset : "linspace", "leading" or "trailing", as in
         DPMSolverMultistepScheduler.
-    use_karras_sigmas, use_exponential_sigmas : equal steps in :math:`\sigma^{1/7}`, or in
-        :math:`\log\sigma`, over the schedule's finite range; sigma is the noise level, or the time of a flow.
+    use_karras_sigmas, use_exponential_sigmas : equal steps in :math:`\sigma^{1/\rho}`, or in
+        :math:`\log\sigma`, from ``sigma_max`` to ``sigma_min``; sigma is the noise level, or the time of a
+        flow. use_lu_lambdas : the second too. use_beta_sigmas : at quantiles of a beta distribution.
+    sigma_min, sigma_max, rho : of these; None for the ends of the schedule's finite range.
     use_flow_sigmas, flow_shift : the schedule is rectified flow; steps are equal in its time t, from 1,
         and then shifted to s t / (1 + (s - 1) t).
     use_dynamic_shifting, time_shift_type : the pipeline gives the shift, as ``mu``: s is exp(mu) if
         "exponential", mu if "linear".
+    base_shift, max_shift, base_image_seq_len, max_image_seq_len : pipelines compute ``mu`` from these.
     shift_terminal : the time at which the last step of a flow starts: 1 - t is scaled, after the shift.
     final_sigmas_type : "zero", or "sigma_min", the lowest level of the schedule.
     rescale_betas_zero_snr : no signal at the last timestep (Lin et al. 2024, algorithm 1).
+    variance_type : "learned" or "learned_range": the network returns a variance too, in as many channels
+        again, which have no effect. Other values have none either: the noise is that of the method.
+    thresholding, dynamic_thresholding_ratio, sample_max_value : estimates of the data are clamped and
+        divided by a number for each sample, the quantile of their sizes at that ratio, between 1 and
+        ``sample_max_value`` (Saharia et al. 2022). For networks of pixels; it changes the law.
+    clip_sample, clip_sample_range : or they are clamped to this range, without ``thresholding``.
 
     Attributes
     ----------
@@ -85,7 +95,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     """
 
     _compatibles = [  # noqa: RUF012  (an attribute of SchedulerMixin)
-        *(kind.name for kind in KarrasDiffusionSchedulers),
+        *(kind.name for kind in KarrasDiffusionSchedulers if not kind.name.startswith("EDM")),
         "FlowMatchEulerDiscreteScheduler",
         "FlowMatchHeunDiscreteScheduler",
     ]
@@ -116,6 +126,21 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         final_sigmas_type: str = "zero",
         rescale_betas_zero_snr: bool = False,
         shift_terminal: float | None = None,
+        sigma_min: float | None = None,
+        sigma_max: float | None = None,
+        rho: float = 7.0,
+        variance_type: str | None = None,
+        thresholding: bool = False,
+        dynamic_thresholding_ratio: float = 0.995,
+        sample_max_value: float = 1.0,
+        clip_sample: bool = False,
+        clip_sample_range: float = 1.0,
+        use_beta_sigmas: bool = False,
+        use_lu_lambdas: bool = False,
+        base_shift: float = 0.5,
+        max_shift: float = 1.15,
+        base_image_seq_len: int = 256,
+        max_image_seq_len: int = 4096,
     ) -> None:
         configuration.require_valid(self.config)
         self._coordinates = coordinates_of(self.config)
@@ -143,6 +168,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         if name != cls.__name__:
             configuration.require_servable(asked, name)
         configuration.warn_of_other_grids(asked, name, stacklevel=3)
+        if "shift" in kwargs:
+            kwargs["flow_shift"] = kwargs.pop("shift")
         found: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
         found = super().extract_init_dict(configuration.in_our_names(config_dict), **kwargs)
         return found
@@ -188,6 +215,32 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
             self.noise = SeededNoise(self.noise.seeds)
         self._start_anew(calls)
 
+    def set_shift(self, shift: float) -> None:
+        """Shift a flow's times so from the next `set_timesteps` on.
+
+        Raises
+        ------
+        ParameterError : it is not positive and finite; then nothing is changed.
+        """
+        coordinates = coordinates_of(SimpleNamespace(**{**self.config, "flow_shift": shift}))
+        self.register_to_config(flow_shift=shift)
+        self._coordinates = coordinates
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """Of the training timesteps, float32; none for a flow."""
+        table = self._coordinates
+        products = table.schedule.alphas_cumprod if isinstance(table, Table) else ()
+        return torch.tensor(products, dtype=torch.float32)
+
+    @property
+    def betas(self) -> Tensor:
+        """Of the training timesteps, float32; none for a flow."""
+        table = self._coordinates
+        products = np.array(table.schedule.alphas_cumprod if isinstance(table, Table) else ())
+        before = np.concatenate([[1.0], products[:-1]])[: len(products)]
+        return torch.from_numpy(1 - products / before).to(torch.float32)
+
     @property
     def levels(self) -> tuple[float, ...]:
         """Noise levels sigma/alpha of the model calls and of the result; none before `set_timesteps`."""
@@ -224,6 +277,21 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         """Start the run at that model call, as for image to image."""
         self._begin_index = begin_index
 
+    def index_for_timestep(
+        self, timestep: float | Tensor, schedule_timesteps: Tensor | None = None
+    ) -> int:
+        """The number of the model call that a run begins with which is told this timestep.
+
+        schedule_timesteps : instead of `timesteps`; then the first of them that is equal.
+
+        Raises
+        ------
+        ParameterError : there is none.
+        """
+        if schedule_timesteps is not None:
+            return candidates(schedule_timesteps, timestep)[0]
+        return self._calls.beginning(candidates(self.timesteps, timestep))
+
     def scale_model_input(self, sample: Tensor, timestep: float | Tensor | None = None) -> Tensor:
         """The network's input: the sample."""
         return sample
@@ -257,17 +325,21 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         ParameterError, DenoiserError, NoiseError : each names the rule, the value and the way out.
         """
         require_state(sample)
+        if self.config.variance_type in LEARNED and model_output.shape[1] == 2 * sample.shape[1]:
+            model_output = model_output[:, : sample.shape[1]]
         if model_output.shape != sample.shape:
             raise DenoiserError(
                 f"model_output has the shape of the sample, {tuple(sample.shape)}; got "
-                f"{tuple(model_output.shape)}: split off a variance that the network learned"
+                f"{tuple(model_output.shape)}: of a network that learned its variance, set "
+                "variance_type='learned_range'"
             )
         run = self._run or Run.beginning(self._calls, self._begin_index, self.timesteps, timestep)
         x = sample.to(torch.promote_types(sample.dtype, torch.float32))
         kind = self.config.prediction_type
 
         def denoised(level: float) -> Tensor:
-            return estimate(kind, model_output, x, self._coordinates.coefficients(level))
+            found = estimate(kind, model_output, x, self._coordinates.coefficients(level))
+            return bounded(found, self.config)
 
         self._run, state = run.advanced(x, denoised, generator, self.noise)
         previous = state.to(sample.dtype)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from seeds_theory.diffusers.grid import SPACED
 from seeds_theory.diffusers.predictions import PREDICTION_TYPES
 from seeds_theory.errors import ParameterError, unknown
 
@@ -28,10 +29,13 @@ _REFUSED = {
 _TRAINED = {
     *("num_train_timesteps", "prediction_type", "beta_start", "beta_end", "beta_schedule"),
     *("trained_betas", "rescale_betas_zero_snr", "use_flow_sigmas", "flow_shift", "shift"),
-    *("shift_terminal", "use_dynamic_shifting", "time_shift_type"),
+    *("shift_terminal", "use_dynamic_shifting", "time_shift_type", "variance_type"),
 }
 """Settings that belong to the network: the defaults of another scheduler hold for it too."""
-_OTHER_GRIDS = {"use_beta_sigmas": False, "use_lu_lambdas": False, "lambda_min_clipped": -math.inf}
+_OTHER_GRIDS = {
+    "lambda_min_clipped": -math.inf,
+    "interpolation_type": "linear",
+}
 """Settings of other schedulers that choose a grid which is not offered here, and where they are off."""
 
 
@@ -43,23 +47,32 @@ def require_valid(settings: Mapping[str, Any]) -> None:
     ParameterError, UnknownNameError : each names the rule, the value and the way out.
     """
     order, terminal = settings["solver_order"], settings["shift_terminal"]
-    karras, exponential = settings["use_karras_sigmas"], settings["use_exponential_sigmas"]
+    spaced = [name for name in SPACED if settings[name]]
     if settings["method"] is None and order not in (1, 2, 3):
         raise ParameterError(
             f"solver_order is 1, 2 or 3; got {order!r}: other methods have names, as "
             "method='seeds-3s'"
         )
-    if karras and exponential:
+    if len(spaced) > 1:
+        raise ParameterError(f"{' and '.join(spaced)} are both on: turn one of them off")
+    for setting, low in {"sigma_min": 0.0, "sigma_max": settings["sigma_min"] or 0.0}.items():
+        if settings[setting] is not None and not low < settings[setting] < math.inf:
+            raise ParameterError(
+                f"{setting} is above {low:g}, or None for that of the schedule; got {settings[setting]!r}"
+            )
+    ratio, largest = settings["dynamic_thresholding_ratio"], settings["sample_max_value"]
+    if not 0 <= ratio <= 1 or not largest > 0 or not settings["clip_sample_range"] > 0:
         raise ParameterError(
-            "use_karras_sigmas and use_exponential_sigmas are both on: turn one of them off"
+            "dynamic_thresholding_ratio lies in [0, 1], sample_max_value and clip_sample_range above 0; got "
+            f"{ratio!r}, {largest!r} and {settings['clip_sample_range']!r}"
         )
     for setting, known in _NAMES.items():
         if settings[setting] not in known:
             raise unknown(setting, settings[setting], known)
-    if settings["use_flow_sigmas"] and terminal and (karras or exponential):
+    if settings["use_flow_sigmas"] and terminal and spaced:
         raise ParameterError(
             f"shift_terminal = {terminal!r} is for steps that are even in time or given: set it to "
-            "None, or use_karras_sigmas and use_exponential_sigmas to False"
+            f"None, or {spaced[0]} to False"
         )
 
 

@@ -124,6 +124,9 @@ class Table(Coordinates):
             timesteps = np.minimum(timesteps, last)
         else:
             timesteps = np.arange(count, 0, -count / steps)[:steps].round() - 1
+        if len(np.unique(timesteps)) < steps or (timesteps[-1] <= 0 and not to_zero):
+            # More steps than whole timesteps, or none left for the last: equal ones between these.
+            timesteps = np.linspace(0, last, steps + 1)[:0:-1]
         return np.array([self.level(timestep) for timestep in timesteps.tolist()])
 
 

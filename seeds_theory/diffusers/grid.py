@@ -12,9 +12,15 @@ from torch import Tensor
 
 from seeds_theory.diffusers.coordinates import Coordinates, Flow
 from seeds_theory.errors import GridError, ParameterError
-from seeds_theory.grids import require_grid, rho_grid, uniform_log_snr
+from seeds_theory.grids import beta_grid, require_grid, rho_grid, uniform_log_snr
 
 Numbers = Sequence[float] | np.ndarray | Tensor
+
+SPACED = ("use_karras_sigmas", "use_exponential_sigmas", "use_lu_lambdas", "use_beta_sigmas")
+"""Settings that make steps equal in a function of sigma."""
+
+_SINGLE = 1e-6
+"""Relative difference of levels that may be one, as pipelines hand them on in single precision."""
 
 
 class Spacing(Protocol):
@@ -25,9 +31,14 @@ class Spacing(Protocol):
     steps_offset: int
     use_karras_sigmas: bool
     use_exponential_sigmas: bool
+    use_beta_sigmas: bool
+    use_lu_lambdas: bool
     use_dynamic_shifting: bool
     time_shift_type: str
     final_sigmas_type: str
+    sigma_min: float | None
+    sigma_max: float | None
+    rho: float
 
 
 def step_levels(
@@ -81,7 +92,7 @@ def _shifted(coordinates: Coordinates, spacing: Spacing, mu: float | None) -> Co
 
 def _spaced(spacing: Spacing) -> bool:
     """Whether steps are equal in a function of sigma, and not in time."""
-    return spacing.use_karras_sigmas or spacing.use_exponential_sigmas
+    return any(getattr(spacing, name) for name in SPACED)
 
 
 def _own(coordinates: Coordinates, spacing: Spacing, steps: int | None) -> np.ndarray:
@@ -90,19 +101,19 @@ def _own(coordinates: Coordinates, spacing: Spacing, steps: int | None) -> np.nd
         raise ParameterError(f"a grid has a whole number of steps, 1 or more; got {steps!r}")
     to_zero = spacing.final_sigmas_type == "zero"
     if _spaced(spacing):
-        space = rho_grid if spacing.use_karras_sigmas else uniform_log_snr
         lowest, highest = coordinates.sigma_range
-        return space(highest, lowest, steps, to_zero=to_zero)
+        lowest, highest = spacing.sigma_min or lowest, spacing.sigma_max or highest
+        if to_zero and steps == 1:
+            return np.array([highest, 0.0])
+        if spacing.use_karras_sigmas:
+            return rho_grid(highest, lowest, steps, rho=spacing.rho, to_zero=to_zero)
+        if spacing.use_beta_sigmas:
+            return beta_grid(highest, lowest, steps, to_zero=to_zero)
+        return uniform_log_snr(highest, lowest, steps, to_zero=to_zero)
     starts = coordinates.even_starts(
         steps, spacing.timestep_spacing, spacing.steps_offset, to_zero=to_zero
     )
-    sigmas = _ended(coordinates, spacing, starts)
-    if len(np.unique(sigmas)) < len(sigmas):
-        raise GridError(
-            f"{steps} steps are too many for a schedule of {spacing.num_train_timesteps} timesteps, with "
-            f"timestep_spacing={spacing.timestep_spacing!r}: ask for fewer"
-        )
-    return sigmas
+    return _ended(coordinates, spacing, starts)
 
 
 def _given(
@@ -115,7 +126,7 @@ def _given(
     if not (sigmas is None or timesteps is None) or _spaced(spacing):
         raise ParameterError(
             "sigmas or timesteps are a grid of their own: give one of the two, with "
-            "use_karras_sigmas=False and use_exponential_sigmas=False"
+            + ", ".join(f"{name}=False" for name in SPACED)
         )
     if timesteps is not None:
         told = _row(timesteps).tolist()
@@ -128,9 +139,9 @@ def _given(
 
 
 def _ended(coordinates: Coordinates, spacing: Spacing, starts: np.ndarray) -> np.ndarray:
-    """With the end of the last step, unless that is there already."""
+    """With the end of the last step, unless that is there already, in single precision."""
     end = 0.0 if spacing.final_sigmas_type == "zero" else coordinates.sigma_range[0]
-    return starts if starts[-1] <= end else np.append(starts, end)
+    return starts if starts[-1] <= end * (1 + _SINGLE) else np.append(starts, end)
 
 
 def _row(values: Numbers | None) -> np.ndarray:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from seeds_theory.errors import ParameterError
@@ -16,6 +18,19 @@ PREDICTION_TYPES = {
     "flow_prediction": "flow",
 }
 """diffusers' names of predictions, and those of `seeds_theory.forms.PREDICTION_NAMES`."""
+
+LEARNED = ("learned", "learned_range")
+"""Variance types of networks that return a variance beside their prediction."""
+
+
+class Bounds(Protocol):
+    """The settings of a scheduler that bound estimates of the data."""
+
+    thresholding: bool
+    dynamic_thresholding_ratio: float
+    sample_max_value: float
+    clip_sample: bool
+    clip_sample_range: float
 
 
 def estimate(
@@ -32,6 +47,31 @@ def estimate(
     """
     skip, out = skip_and_out(PREDICTION_TYPES[prediction_type], *coefficients)
     return skip * sample + out * output.to(sample.dtype)
+
+
+def bounded(estimate: Tensor, bounds: Bounds) -> Tensor:
+    """The estimate, (batch, *event), within the bounds that are set.
+
+    thresholding : dynamic thresholding (Saharia et al. 2022, section 2.3), of each sample for itself.
+    """
+    if bounds.thresholding:
+        sizes = estimate.abs().flatten(1)
+        ratio = bounds.dynamic_thresholding_ratio
+        quantile = torch.stack([_quantile(row, ratio) for row in sizes])
+        largest = quantile.clamp(1.0, max(1.0, bounds.sample_max_value))
+        largest = largest.reshape(-1, *[1] * (estimate.ndim - 1))
+        return torch.minimum(torch.maximum(estimate, -largest), largest) / largest
+    if bounds.clip_sample:
+        return estimate.clamp(-bounds.clip_sample_range, bounds.clip_sample_range)
+    return estimate
+
+
+def _quantile(values: Tensor, ratio: float) -> Tensor:
+    """As ``torch.quantile``, which takes no more than 2^24 numbers."""
+    place = ratio * (len(values) - 1)
+    below = math.floor(place)
+    ends = values.sort().values[[below, min(below + 1, len(values) - 1)]]
+    return torch.lerp(ends[0], ends[1], place - below)
 
 
 def require_start(prediction_type: str, level: float) -> None:

@@ -53,7 +53,7 @@ class Run:
         if not calls.steps:
             raise ParameterError("there is no grid yet: call set_timesteps first")
         if begin_index is None:
-            begin_index = calls.beginning(_told(timesteps, timestep))
+            begin_index = calls.beginning(candidates(timesteps, timestep))
         return cls(begin_index, calls.ahead(begin_index))
 
     def advanced(
@@ -94,8 +94,13 @@ class Run:
         return Run(self.index + 1, ahead, None if stages.done else stages, noise), stages.state
 
 
-def _told(timesteps: Tensor, timestep: float | Tensor) -> list[int]:
-    """The numbers of the calls that are told this timestep."""
+def candidates(timesteps: Tensor, timestep: float | Tensor) -> list[int]:
+    """The numbers of the calls that are told this timestep.
+
+    Raises
+    ------
+    ParameterError : there is none.
+    """
     told = torch.as_tensor(timestep).cpu()
     if told.numel() != 1:
         raise ParameterError(

@@ -41,7 +41,7 @@ class StepMaker:
         time, so that a pipeline finds step n at the call n times `order`.
         """
         first: tuple[Step, ...] = ()
-        if math.isinf(grid[0]) and self.order > 1:
+        if math.isinf(grid[0]) and grid[1] > 0 and self.order > 1:
             times = np.linspace(1.0, grid[1] / (1 + grid[1]), self.order + 1)[1:-1]
             first = self._plan("seeds-1", [math.inf, *(times / (1 - times)), grid[1]])
             grid = grid[1:]

@@ -411,6 +411,8 @@ def test_the_ode_draws_nothing() -> None:
         {"trained_betas": [0.01 * (i + 1) for i in range(30)], "num_train_timesteps": 30},
         {"use_karras_sigmas": True},
         {"use_exponential_sigmas": True},
+        {"use_lu_lambdas": True},
+        {"use_beta_sigmas": True},
         {"final_sigmas_type": "sigma_min"},
     ],
     ids=str,
@@ -423,7 +425,7 @@ def test_grids_are_those_of_diffusers(options: dict[str, Any]) -> None:
         theirs.set_timesteps(steps)
         ours.set_timesteps(steps)
         torch.testing.assert_close(ours.sigmas, theirs.sigmas, rtol=2e-4, atol=1e-6)
-        if not (ours.config.use_karras_sigmas or ours.config.use_exponential_sigmas):
+        if not any(name.startswith("use_") for name in options):
             assert torch.equal(ours.timesteps, theirs.timesteps.float())
 
 
@@ -649,10 +651,16 @@ def test_a_configuration_without_a_schedule_is_taken_with_one_that_is_given() ->
 
 
 @pytest.mark.parametrize(
-    "options", [{"use_beta_sigmas": True}, {"use_lu_lambdas": True}, {"lambda_min_clipped": -5.1}]
+    ("name", "options"),
+    [
+        ("DPMSolverMultistepScheduler", {"lambda_min_clipped": -5.1}),
+        ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}),
+    ],
 )
-def test_a_grid_that_is_not_offered_is_said_to_be_left_out(options: dict[str, Any]) -> None:
-    theirs = diffusers.DPMSolverMultistepScheduler(**options)
+def test_a_grid_that_is_not_offered_is_said_to_be_left_out(
+    name: str, options: dict[str, Any]
+) -> None:
+    theirs = getattr(diffusers, name)(**options)
     with pytest.warns(UserWarning, match=f"{next(iter(options))}=.*sigmas or timesteps") as caught:
         SEEDSScheduler.from_config(theirs.config)
     assert len(caught) == 1 and caught[0].filename == __file__
@@ -815,7 +823,6 @@ GRIDS: list[tuple[type[SeedsError], dict[str, Any], dict[str, Any], str]] = [
     (GridError, {}, {"sigmas": "linear"}, "lists of numbers"),
     (GridError, {}, {"sigmas": []}, "lists of numbers"),
     (GridError, {}, {"timesteps": [1000, 1]}, "between 0 and 999"),
-    (GridError, {}, {"num_inference_steps": 1000}, "1000 steps are too many.*ask for fewer"),
     (GridError, FLOW, {"sigmas": [2.0, 1.0]}, "times"),
     (ParameterError, FLOW | {"use_dynamic_shifting": True}, {"num_inference_steps": 3}, "mu"),
     (ParameterError, FLOW | {"prediction_type": "epsilon"}, {"num_inference_steps": 3}, "leading"),
@@ -903,3 +910,149 @@ def test_the_package_does_not_import_diffusers() -> None:
         "import sys, seeds_theory, seeds_theory.kdiffusion; sys.exit('diffusers' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# ------------------------------------------------------------------ settings of other people's networks
+
+
+@pytest.mark.parametrize("name", ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"])
+@pytest.mark.parametrize("order", [1, 3])
+def test_one_step_of_any_spacing_goes_from_the_highest_level_to_0(name: str, order: int) -> None:
+    scheduler = SEEDSScheduler(**{name: True}, solver_order=order)
+    scheduler.set_timesteps(1)
+    assert scheduler.levels == (scheduler._coordinates.sigma_range[1], 0.0)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_one_step_of_a_flow_is_the_estimate_at_its_start(order: int) -> None:
+    scheduler = SEEDSScheduler(**FLOW, solver_order=order)
+    scheduler.set_timesteps(1)
+    assert scheduler.timesteps.tolist() == [1000.0]
+    x, velocity = normals(2, 3), normals(2, 3, seed=5)
+    found = scheduler.step(velocity, scheduler.timesteps[0], x).prev_sample
+    torch.testing.assert_close(found, x - velocity)
+
+
+def test_the_ends_of_eulers_karras_grid_carry_over() -> None:
+    theirs = diffusers.EulerDiscreteScheduler(use_karras_sigmas=True, sigma_min=0.1, sigma_max=5.0)
+    ours = SEEDSScheduler.from_config(theirs.config, solver_order=1)
+    for scheduler in (theirs, ours):
+        scheduler.set_timesteps(6)
+    torch.testing.assert_close(ours.sigmas, theirs.sigmas, rtol=1e-5, atol=1e-6)
+    halves = SEEDSScheduler(use_karras_sigmas=True, rho=2.0, sigma_min=1.0, sigma_max=4.0)
+    halves.set_timesteps(3)
+    assert halves.levels[::2][:3] == pytest.approx([4.0, 2.25, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sigma_min": 0.0}, "sigma_min is above 0"),
+        ({"sigma_min": 2.0, "sigma_max": 1.0}, "sigma_max is above 2"),
+        ({"dynamic_thresholding_ratio": 1.5}, "dynamic_thresholding_ratio"),
+        ({"clip_sample_range": 0.0}, "clip_sample_range"),
+    ],
+)
+def test_bounds_that_are_none_are_refused(changes: dict[str, float], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        SEEDSScheduler(**changes)
+
+
+@pytest.mark.parametrize("spacing", ["linspace", "leading", "trailing"])
+@pytest.mark.parametrize("final", ["zero", "sigma_min"])
+@pytest.mark.parametrize("steps", [1, 999, 1000, 1500])
+def test_any_number_of_steps_runs(spacing: str, final: str, steps: int) -> None:
+    scheduler = SEEDSScheduler(timestep_spacing=spacing, final_sigmas_type=final, solver_order=1)
+    scheduler.set_timesteps(steps)
+    assert len(scheduler.timesteps) == steps
+    assert (np.diff(scheduler.levels) < 0).all()
+    assert scheduler.timesteps.min() >= 0 and scheduler.timesteps.max() <= 999
+
+
+@pytest.mark.parametrize("final", ["zero", "sigma_min"])
+def test_its_own_sigmas_in_single_precision_are_its_grid(final: str) -> None:
+    scheduler = SEEDSScheduler(final_sigmas_type=final, solver_order=1)
+    scheduler.set_timesteps(10)
+    told = scheduler.timesteps
+    scheduler.set_timesteps(sigmas=scheduler.sigmas)
+    assert scheduler.timesteps.tolist() == pytest.approx(told.tolist(), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_a_learned_variance_has_no_effect(kind: str) -> None:
+    options = {"prediction_type": kind, "variance_type": "learned_range"}
+    ours = SEEDSScheduler.from_config(diffusers.DDPMScheduler(**options).config)
+    assert ours.config.variance_type == "learned_range"
+    x, output = normals(2, 3, 4, 4), normals(2, 6, 4, 4, seed=3)
+    ours.set_timesteps(4)
+    found = ours.step(output, ours.timesteps[0], x, torch.Generator().manual_seed(0)).prev_sample
+    plain = SEEDSScheduler(prediction_type=kind)
+    plain.set_timesteps(4)
+    generator = torch.Generator().manual_seed(0)
+    expected = plain.step(output[:, :3], plain.timesteps[0], x, generator).prev_sample
+    assert torch.equal(found, expected)
+    with pytest.raises(DenoiserError, match="learned_range"):
+        plain.step(output, plain.timesteps[1], x)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"thresholding": True, "sample_max_value": 1.5},
+        {"thresholding": True},
+        {"clip_sample": True},
+    ],
+)
+def test_estimates_are_bounded_as_by_diffusers(options: dict[str, Any]) -> None:
+    options = {"prediction_type": "sample", "dynamic_thresholding_ratio": 0.9, **options}
+    theirs = diffusers.DDPMScheduler(**{"clip_sample": False, **options})
+    ours = SEEDSScheduler.from_config(theirs.config, solver_order=1)
+    x, output = normals(3, 3, 5, 5), 2 * normals(3, 3, 5, 5, seed=3)
+    output[0] *= 0.1
+    ours.set_timesteps(timesteps=[1])
+    found = ours.step(output, ours.timesteps[0], x).prev_sample  # to 0: the estimate itself
+    expected = theirs.step(output, 1, x).pred_original_sample
+    torch.testing.assert_close(found, expected)
+    assert found.abs().max() <= 1
+
+
+def test_what_pipelines_shift_by_carries_over() -> None:
+    shifts = {"base_shift": 0.95, "max_shift": 2.05, "base_image_seq_len": 1024}
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(**shifts, use_dynamic_shifting=True)
+    ours = SEEDSScheduler.from_config(theirs.config)
+    assert {name: ours.config[name] for name in shifts} == shifts
+
+
+def test_the_shift_of_a_flow_can_be_changed() -> None:
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    ours = SEEDSScheduler.from_config(theirs.config, shift=5.0, solver_order=1)
+    assert ours.config.flow_shift == 5.0
+    ours.set_shift(2.0)
+    ours.set_timesteps(2)
+    assert ours.sigmas.tolist() == pytest.approx([1.0, 2 / 3, 0.0])
+    with pytest.raises(ParameterError, match="shift"):
+        ours.set_shift(-1.0)
+    assert ours.config.flow_shift == 2.0
+
+
+def test_the_table_is_there_as_in_other_schedulers() -> None:
+    theirs, ours = diffusers.DDPMScheduler(**STABLE_DIFFUSION), SEEDSScheduler(**STABLE_DIFFUSION)
+    torch.testing.assert_close(ours.alphas_cumprod, theirs.alphas_cumprod, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours.betas, theirs.betas, rtol=1e-5, atol=1e-6)
+    assert len(SEEDSScheduler(**FLOW).betas) == len(SEEDSScheduler(**FLOW).alphas_cumprod) == 0
+
+
+def test_a_call_is_found_by_its_timestep() -> None:
+    scheduler = SEEDSScheduler(solver_order=2)
+    scheduler.set_timesteps(4)
+    assert scheduler.index_for_timestep(scheduler.timesteps[2]) == 2
+    assert scheduler.index_for_timestep(7, torch.tensor([9, 7, 5, 7])) == 1
+    with pytest.raises(ParameterError, match=r"scheduler\.timesteps"):
+        scheduler.index_for_timestep(3.25)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_classes_it_is_compatible_with_can_be_taken_over() -> None:
+    for name in SEEDSScheduler._compatibles:
+        if name != "DPMSolverSDEScheduler":  # asks for torchsde
+            SEEDSScheduler.from_config(getattr(diffusers, name)().config)

@@ -56,6 +56,11 @@ class Settings:
     steps_offset: int = 0
     use_karras_sigmas: bool = False
     use_exponential_sigmas: bool = False
+    use_beta_sigmas: bool = False
+    use_lu_lambdas: bool = False
+    sigma_min: float | None = None
+    sigma_max: float | None = None
+    rho: float = 7.0
     use_dynamic_shifting: bool = False
     time_shift_type: str = "exponential"
     final_sigmas_type: str = "zero"

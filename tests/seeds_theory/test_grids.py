@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from seeds_theory.grids import require_grid, rho_grid, time_grid, uniform_log_snr
+from seeds_theory.errors import ParameterError
+from seeds_theory.grids import beta_grid, require_grid, rho_grid, time_grid, uniform_log_snr
 from seeds_theory.schedule import (
     DiscreteSchedule,
     RectifiedFlow,
@@ -20,6 +21,7 @@ ZERO_TERMINAL = DiscreteSchedule([*np.linspace(0.99, 0.01, 9), 0.0])
 MAKERS = {
     "uniform_log_snr": lambda n, **o: uniform_log_snr(80.0, 0.002, n, **o),
     "rho_grid": lambda n, **o: rho_grid(80.0, 0.002, n, **o),
+    "beta_grid": lambda n, **o: beta_grid(80.0, 0.002, n, **o),
     "time_grid": lambda n, **o: time_grid(VariancePreservingLinear(), n, **o),
 }
 every_maker = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -57,6 +59,14 @@ def test_rho_grid_is_that_of_edm(rho: float) -> None:
     i = np.arange(18)
     first, last = 80 ** (1 / rho), 0.002 ** (1 / rho)
     assert grid == pytest.approx((first + i / 17 * (last - first)) ** rho, rel=1e-12)
+
+
+def test_beta_grid_is_uniform_for_the_uniform_distribution() -> None:
+    assert beta_grid(5.0, 1.0, 4, a=1.0, b=1.0) == pytest.approx([5.0, 4.0, 3.0, 2.0, 1.0])
+    sines = [1 + 4 * math.sin(math.pi / 8 * (4 - i)) ** 2 for i in range(5)]  # the arcsine law
+    assert beta_grid(5.0, 1.0, 4, a=0.5, b=0.5) == pytest.approx(sines)
+    with pytest.raises(ParameterError, match="a and b are positive"):
+        beta_grid(5.0, 1.0, 4, a=0.0)
 
 
 def test_rho_grid_tends_to_the_uniform_one() -> None:
