@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seeds_theory import ParameterError, SeededNoise, few_steps
+from seeds_theory import GeneratorNoise, ParameterError, few_steps
 from seeds_theory.settings import Setting, settings
 
 KEYS = sorted(settings())
@@ -47,8 +47,11 @@ def test_rescaled_data_are_sampled_alike(nfe: int, eta: float) -> None:
     def denoiser(width: float) -> object:
         return lambda x, sigma: width * torch.tanh(x / width) / (1 + (sigma / width) ** 2)
 
-    small = setting(denoiser(1.0), latents, 1.0, noise=SeededNoise(range(4)))
-    large = setting(denoiser(8.0), latents, width=8.0, noise=SeededNoise(range(4)))
+    def noise() -> GeneratorNoise:  # by the number of the step: the levels are others
+        return GeneratorNoise(torch.Generator().manual_seed(1))
+
+    small = setting(denoiser(1.0), latents, 1.0, noise=noise())
+    large = setting(denoiser(8.0), latents, width=8.0, noise=noise())
     torch.testing.assert_close(large, 8.0 * small, rtol=1e-10, atol=1e-12)
 
 
