@@ -1,4 +1,4 @@
-"""The seeds of a run: ascending ranges as "0-9,20,30-39", and the batches that they are cut into."""
+"""The seeds of a run as text, "0-9,20,30-39", and the batches that they are cut into."""
 
 from __future__ import annotations
 
@@ -38,6 +38,28 @@ def parse_seeds(text: str) -> list[int]:
     if count > _MOST_SEEDS:
         raise ParameterError(f"a run has at most {_MOST_SEEDS} seeds; got {count}: use several")
     return [seed for r in ranges for seed in r]
+
+
+def listed_seeds(text: str) -> list[int]:
+    """The seeds that a text such as "12, 7, 7, 30-28" names, in that order: of images side by side.
+
+    Raises
+    ------
+    ParameterError : not numbers and ranges of numbers, beyond 2**64, or more than ten million seeds.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        ends = re.fullmatch(r"([0-9]{1,20})(?:\s*-\s*([0-9]{1,20}))?", part.strip(), re.ASCII)
+        if not ends:
+            raise ParameterError(f"seeds are numbers and ranges, as 7, 8, 10-12; got {text!r}")
+        first, last = int(ends[1]), int(ends[2] or ends[1])
+        if max(first, last) >= 2**64:
+            raise ParameterError(f"seeds lie in [0, 2**64); got {max(first, last)}")
+        if len(seeds) + abs(last - first) >= _MOST_SEEDS:
+            raise ParameterError(f"a run has at most {_MOST_SEEDS} seeds; got more in {text!r}")
+        way = 1 if last >= first else -1
+        seeds += range(first, last + way, way)
+    return seeds
 
 
 def format_seeds(seeds: Sequence[int]) -> str:

@@ -1,21 +1,40 @@
-"""SEEDS as a node of ComfyUI: ``SamplerSEEDS``, for SamplerCustom and SamplerCustomAdvanced.
+"""SEEDS in ComfyUI: sampler nodes, tuned settings as a node, and names in the KSampler's list.
 
-ComfyUI finds it in a folder of its ``custom_nodes`` whose ``__init__.py`` is one line,
+ComfyUI finds them in a folder of its ``custom_nodes`` whose ``__init__.py`` is one line,
 ``from seeds_theory.comfyui import *``, or in a copy of this folder; either needs this package installed in
-ComfyUI's environment. Nothing of ComfyUI is imported before a node runs.
+ComfyUI's environment.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from seeds_theory.kdiffusion import Extra, KCallback, run, with_nodes
+from seeds_theory.baselines import BASELINES
+from seeds_theory.errors import SeedsError
+from seeds_theory.kdiffusion import Extra, KCallback, NoiseSampler, run, with_nodes
 from seeds_theory.scheme import registered
-from seeds_theory.seeds_range import parse_seeds
+from seeds_theory.seeds_range import listed_seeds
+from seeds_theory.settings import few_steps
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
+
+_STRENGTH = {"min": 0.0, "max": 100.0, "step": 0.01, "round": False, "default": 1.0}
+_WIDGETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "eta": ("FLOAT", {**_STRENGTH, "tooltip": "1: the reverse SDE; 0: the ODE, no noise."}),
+    "s_noise": ("FLOAT", {**_STRENGTH, "tooltip": "Multiplies the noise; 1 is exact."}),
+    "seeds": (
+        "STRING",
+        {
+            "default": "",
+            "tooltip": "Of the noise, one per image, as 7, 8, 10-12, in any order; empty: the workflow's "
+            "seed, the next one for the next image.",
+        },
+    ),
+}
 
 
 class SamplerSEEDS:
@@ -24,47 +43,45 @@ class SamplerSEEDS:
     RETURN_TYPES = ("SAMPLER",)
     FUNCTION = "get_sampler"
     CATEGORY = "sampling/custom_sampling/samplers"
-    DESCRIPTION = "SEEDS: exponential solvers of the diffusion SDE, one stream of noise per image."
+    DESCRIPTION = (
+        "SEEDS: exponential solvers of the diffusion SDE, noise of each image by its seed."
+    )
     METHODS: ClassVar = [*registered(), "seeds-2m"]
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """The widgets, as ComfyUI asks for them."""
-        strength = {"min": 0.0, "max": 100.0, "step": 0.01, "round": False, "default": 1.0}
+        method = {
+            "default": "seeds-3",
+            "tooltip": "The digit is the model calls per step; 2m: 1. All but seeds-1 call the model between "
+            "the levels of the grid too, which context windows do not expect.",
+        }
+        nodes = {
+            "default": "",
+            "tooltip": "As 0.7 for seeds-2; 1/3, 2/3 for seeds-3; empty: its own.",
+        }
         return {
-            "required": {
-                "method": (
-                    cls.METHODS,
-                    {
-                        "default": "seeds-3",
-                        "tooltip": "The digit is the model calls per step; 2m: 1.",
-                    },
-                ),
-                "eta": (
-                    "FLOAT",
-                    {**strength, "tooltip": "1: the reverse SDE; 0: the ODE, no noise."},
-                ),
-                "s_noise": ("FLOAT", {**strength, "tooltip": "Multiplies the noise; 1 is exact."}),
-                "nodes": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "As 0.7 for seeds-2; 1/3, 2/3 for seeds-3; empty: its own.",
-                    },
-                ),
-                "seeds": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Of the noise, one per image, ascending, as 7, 8, 10-12; empty: the "
-                        "workflow's seed, the next one for the next image.",
-                    },
-                ),
-            }
+            "required": {"method": (cls.METHODS, method)},
+            "optional": {**_WIDGETS, "nodes": ("STRING", nodes)},
         }
 
+    @classmethod
+    def VALIDATE_INPUTS(cls, method: str, nodes: str = "", seeds: str = "") -> bool | str:
+        """True, or what is wrong with the widgets, which ComfyUI shows before it runs a workflow."""
+        try:
+            _with_nodes(method, nodes)
+            _seeds(seeds)
+        except SeedsError as error:
+            return str(error)
+        return True
+
     def get_sampler(
-        self, method: str, eta: float, s_noise: float, nodes: str, seeds: str
+        self,
+        method: str,
+        eta: float = 1.0,
+        s_noise: float = 1.0,
+        nodes: str = "",
+        seeds: str = "",
     ) -> tuple[Any]:
         """The host's sampler object.
 
@@ -72,15 +89,116 @@ class SamplerSEEDS:
         ------
         UnknownNameError, TableauError, ParameterError : the method, its nodes or the seeds.
         """
-        from comfy.samplers import KSAMPLER
+        return _sampler(_with_nodes(method, nodes), seeds, eta, s_noise)
 
-        options = {
-            "solver": with_nodes(method, *(nodes.split(",") if nodes.strip() else ())),
-            "seeds": parse_seeds(seeds) if seeds.strip() else None,
-            "eta": eta,
-            "s_noise": s_noise,
+
+class SamplerSEEDSBaseline:
+    """The node of the library's published samplers, written anew and audited."""
+
+    RETURN_TYPES = ("SAMPLER",)
+    FUNCTION = "get_sampler"
+    CATEGORY = "sampling/custom_sampling/samplers"
+    DESCRIPTION = "Published samplers, as audited: orders and laws are in the book of seeds-theory."
+    METHODS: ClassVar = [name for name in BASELINES if name != "seeds-2m"]
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        """The widgets, as ComfyUI asks for them."""
+        eta, told = _WIDGETS["eta"]
+        only = "Amount of noise, for samplers that have it to choose: 0 is the ODE."
+        return {
+            "required": {"method": (cls.METHODS, {"default": "sde-dpm-solver++-2m"})},
+            "optional": {**_WIDGETS, "eta": (eta, {**told, "tooltip": only})},
         }
-        return (KSAMPLER(sample, extra_options=options),)
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, method: str, seeds: str = "") -> bool | str:
+        """As of `SamplerSEEDS`."""
+        return SamplerSEEDS.VALIDATE_INPUTS(method, seeds=seeds)
+
+    def get_sampler(
+        self, method: str, eta: float = 1.0, s_noise: float = 1.0, seeds: str = ""
+    ) -> tuple[Any]:
+        """The host's sampler object.
+
+        Raises
+        ------
+        UnknownNameError, ParameterError : the method or the seeds.
+        """
+        solver = with_nodes(method)
+        only = solver.baseline.only_eta if solver.baseline else None
+        return _sampler(solver, seeds, eta if only is None else only, s_noise)
+
+
+class SEEDSFewSteps:
+    """The node of the tuned settings for few model calls: a sampler and its sigmas."""
+
+    RETURN_TYPES = ("SAMPLER", "SIGMAS")
+    FUNCTION = "get_setting"
+    CATEGORY = "sampling/custom_sampling/schedulers"
+    DESCRIPTION = "Sampler and noise levels for 10 to 80 model calls, tuned on exact denoisers."
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        """The widgets, as ComfyUI asks for them."""
+        calls = {"default": 20, "min": 10, "max": 10000, "tooltip": "Of the model, at most."}
+        width = {
+            "default": 1.0,
+            "min": 0.01,
+            "max": 100.0,
+            "step": 0.01,
+            "tooltip": "Standard deviation of the latents that the model was trained on.",
+        }
+        kind = {"default": "sde", "tooltip": "With noise, or the ODE."}
+        return {
+            "required": {
+                "model": ("MODEL",),
+                "calls": ("INT", calls),
+                "kind": (["sde", "ode"], kind),
+            },
+            "optional": {"width": ("FLOAT", width), "seeds": _WIDGETS["seeds"]},
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, seeds: str = "") -> bool | str:
+        """As of `SamplerSEEDS`."""
+        return SamplerSEEDS.VALIDATE_INPUTS("seeds-1", seeds=seeds)
+
+    def get_setting(
+        self, model: Any, calls: int, kind: str, width: float = 1.0, seeds: str = ""
+    ) -> tuple[Any, Tensor]:
+        """The host's sampler object, and the sigmas in the frame of its model.
+
+        Raises
+        ------
+        ParameterError : fewer calls than were tuned, a width that is none, or the seeds.
+        """
+        from comfy.model_sampling import CONST
+
+        setting = few_steps(calls, eta=1.0 if kind == "sde" else 0.0)
+        sampling = model.get_model_object("model_sampling")
+        if isinstance(sampling, CONST):
+            levels = torch.from_numpy(setting.sigmas(width))
+            sigmas = levels / (1 + levels)
+            sigmas[0] = 1.0  # pure noise, which the host starts from
+        else:
+            sigmas = torch.from_numpy(setting.sigmas(width, float(sampling.sigma_max)))
+        return (*_sampler(setting.sampler, seeds, setting.eta, 1.0), sigmas.float())
+
+
+def _with_nodes(method: str, nodes: str) -> Solver:
+    return with_nodes(method, *(nodes.split(",") if nodes.strip() else ()))
+
+
+def _seeds(text: str) -> list[int] | None:
+    return listed_seeds(text) if text.strip() else None
+
+
+def _sampler(solver: Solver, seeds: str, eta: float, s_noise: float) -> tuple[Any]:
+    from comfy.samplers import KSAMPLER
+
+    options = {"solver": solver, "seeds": _seeds(seeds), "eta": eta, "s_noise": s_noise}
+    return (KSAMPLER(sample, extra_options=options),)
 
 
 def sample(
@@ -92,11 +210,15 @@ def sample(
     disable: bool | None = None,
     *,
     solver: Solver,
-    seeds: list[int] | None,
-    eta: float,
-    s_noise: float,
+    seeds: list[int] | None = None,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    noise_sampler: NoiseSampler | None = None,
 ) -> Tensor:
-    """What ComfyUI calls: `seeds_theory.kdiffusion.run`, in the frame of the host's model."""
+    """What ComfyUI calls: `seeds_theory.kdiffusion.run`, in the frame of the host's model.
+
+    noise_sampler : of the host, where it gives one; the node's own seeds come first.
+    """
     from comfy.model_sampling import CONST
 
     sampling = model.inner_model.model_patcher.get_model_object("model_sampling")
@@ -111,12 +233,38 @@ def sample(
         eta,
         s_noise
         * getattr(sampling, "noise_scale", 1.0),  # of models whose noise is not of unit variance
+        noise_sampler,
         noise=SeededNoise(seeds) if seeds else None,
         flow=isinstance(sampling, CONST),
     )
 
 
-NODE_CLASS_MAPPINGS = {"SamplerSEEDS": SamplerSEEDS}
-NODE_DISPLAY_NAME_MAPPINGS = {"SamplerSEEDS": "SamplerSEEDS"}
+def add_names() -> None:
+    """Add ``seeds_theory_3`` and the others to the KSampler's list, if ComfyUI is what imports this."""
+    try:
+        from comfy import samplers
+        from comfy.k_diffusion import sampling
+    except ImportError:
+        return
+    for method in SamplerSEEDS.METHODS:
+        name = method.replace("seeds-", "seeds_theory_")
+        setattr(sampling, f"sample_{name}", partial(sample, solver=Solver(method)))
+        for names in (samplers.SAMPLER_NAMES, samplers.KSampler.SAMPLERS):
+            if name not in names:  # they may be one list
+                names.append(name)
+
+
+add_names()
+
+NODE_CLASS_MAPPINGS = {
+    "SamplerSEEDS": SamplerSEEDS,
+    "SamplerSEEDSBaseline": SamplerSEEDSBaseline,
+    "SEEDSFewSteps": SEEDSFewSteps,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "SamplerSEEDS": "SamplerSEEDS",
+    "SamplerSEEDSBaseline": "SamplerSEEDS: published samplers",
+    "SEEDSFewSteps": "SEEDS: few steps",
+}
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
