@@ -295,7 +295,7 @@ def run(
     model, callback, disable, noise_sampler, flow : see the module.
     x : states ``(batch, *event)`` at ``sigmas[0]``, of any floating-point type, which the result keeps.
     sigmas : noise levels as hosts make them, of any type: descending, at eta = 0 also ascending; the last may
-        be 0. A level that comes again at once is no step, and a single one no run: x is returned.
+        be 0. A level that comes again at once is no step; where there is none, x is returned.
     extra_args : keyword arguments of the model; its seed is that of the noise, and the model's too if it has
         such an argument, as ComfyUI's has.
     eta : 1 is the reverse SDE, 0 the ODE; by default the solver's own.
@@ -360,11 +360,11 @@ class _Frame:
         own = _flow_levels(sigmas) if flow else sigmas
         pairs = enumerate(itertools.pairwise(own))
         moves = [i for i, (a, b) in pairs if a != b or (repeats and 0 < a < math.inf)]
-        if moves or not sigmas or not sigmas[0] >= 0:
-            grid_of_moves = [*sigmas[:1], *(sigmas[i + 1] for i in moves)]
+        if moves:
+            grid_of_moves = [sigmas[0], *(sigmas[i + 1] for i in moves)]
             _ = require_grid(grid_of_moves, repeats=repeats, rises=rises)
         self.moves = moves
-        self.levels = (own[0], *(own[i + 1] for i in moves))
+        self.levels = (*own[:1], *(own[i + 1] for i in moves))
         self._own = dict(zip(own, sigmas, strict=True)) if flow else None
 
     def sigma(self, level: float) -> float:

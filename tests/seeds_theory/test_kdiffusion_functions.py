@@ -583,7 +583,8 @@ SAMPLERS = ["seeds-1", "seeds-3", "seeds-2m", "euler", "edm-heun", "sa-solver"]
 
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize(
-    ("sigmas", "flow"), [([14.6], False), ([0.0], False), ([5.0, 5.0], False), ([1.0], True)]
+    ("sigmas", "flow"),
+    [([], False), ([14.6], False), ([0.0], False), ([5.0, 5.0], False), ([1.0], True)],
 )
 def test_levels_without_a_step_between_return_the_state(
     name: str, sigmas: list[float], flow: bool

@@ -561,6 +561,9 @@ def test_grids_that_the_hosts_nodes_make(sampling: object, node: Any) -> None:
     assert coarse.norm() < 1e-2 * x.norm() and fine.isfinite().all()
     if isinstance(sampling, CONST):
         assert torch.equal(ends([1.05, 0.5]), ends([1.0, 0.5]))
+        noise = ends([0.2, 0.5, 1.0], eta=0.0)
+        ours = run(Solver("seeds-2"), Guider(sampling), x, [0.2, 0.5, 1.0], eta=0.0, flow=True)
+        torch.testing.assert_close(noise, ours, rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="only with eta = 0"):
         ends([0.2, 0.5])
 
@@ -576,9 +579,13 @@ def test_an_image_has_its_seed_in_any_batch(node: Any) -> None:
     assert torch.equal(whole.sample(Guider(EPS()), SIGMAS, x, seed=2), found)
     with pytest.raises(ValueError, match="got 3 seeds for a batch of 1"):
         whole.sample(Guider(EPS()), SIGMAS, x[:1], seed=1)
-    for wrong in ("five", "7-", "9-8", "7,,8"):
-        with pytest.raises(ValueError, match="seeds are numbers and ascending ranges"):
+    again = sampler(node, method="seeds-3s", seeds="8 - 7, 8").sample(Guider(EPS()), SIGMAS, x, 1)
+    assert again.shape == x.shape and not torch.equal(again[0], found[0])
+    for wrong in ("five", "7-", "7,,8", "0-100000"):
+        with pytest.raises(ValueError, match="seeds are numbers and ranges"):
             sampler(node, method="seeds-1", seeds=wrong)
+        assert "seeds are numbers" in node.VALIDATE_INPUTS(seeds=wrong)
+    assert node.VALIDATE_INPUTS() is node.VALIDATE_INPUTS(seeds="3, 2-1") is True
 
 
 def test_without_a_seed_torch_draws_and_noise_has_the_models_scale(node: Any) -> None:
