@@ -1,4 +1,4 @@
-"""Images from seeds: a network, a solver and a grid of noise levels, and one generator per seed.
+"""Images from seeds: a network, a solver and a grid of noise levels, and noise by seed and level.
 
 An image is determined by the network, the settings and its seed. Batches change it only through the
 rounding of the network's kernels.

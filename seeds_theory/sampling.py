@@ -55,7 +55,7 @@ def sample(
     eta : 1 for the reverse SDE, 0 for the ODE; by default the sampler's own.
     sigmas : a grid instead of these three, descending; the first level may be infinite.
     batch : most samples at a time; by default all.
-    dtype, device : of the states. A seed has other numbers in double than in single precision.
+    dtype, device : of the states. A seed has the same numbers in each, drawn in single precision on the CPU.
     callback : called after each step of each batch with a `StepInfo`, whose ``denoised`` is a preview.
     progress : show a progress bar of the batches, or of the steps if there is one batch.
 
