@@ -7,19 +7,23 @@ infinite noise level the state passed is the unit noise itself, the limit of x /
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from seeds_theory.errors import DenoiserError, ParameterError
-from seeds_theory.forms import require_prediction, skip_and_out
+from seeds_theory.forms import OTHER_NAMES, require_prediction, skip_and_out
 from seeds_theory.schedule import DiscreteSchedule, Schedule, VarianceExploding
 
-Network = Callable[[Tensor, Tensor], Tensor]
-"""A network: scaled states ``(batch, *event)`` and times ``(batch,)`` to outputs shaped like the states."""
+Network = Callable[[Tensor, Tensor], Any]
+"""A network: scaled states ``(batch, *event)`` and times ``(batch,)`` to outputs shaped like the states.
+
+These may be in what other libraries' networks return: an object with ``.sample``, a dictionary with "sample",
+or a tuple that begins with them.
+"""
 
 
 class Denoiser(Protocol):
@@ -38,16 +42,23 @@ class NetworkDenoiser:
     ----------
     network : called as ``network(alpha * x, t)``, in the schedule's coordinates.
     schedule : the schedule it was trained on; its time is what the network is given.
-    predicts : "data" (x0), "noise" (eps), "v", "flow" (velocity of rectified flow) or "score".
+    predicts : "data" (x0), "noise" (eps), "v", "flow" (velocity of rectified flow) or "score"; or a name of
+        diffusers, as "v_prediction".
     round_time : give the network whole timesteps, the nearest ones (default for `DiscreteSchedule`).
+    time_dtype : of the times; by default that of the states, float32 at least. A network that looks them up
+        in a table, as ``torch.nn.Embedding`` does, takes ``torch.int64``.
+    learned_variance : the network returns a variance too, in as many channels again, which is left out.
     """
 
     network: Network
     schedule: Schedule = field(default_factory=VarianceExploding)
     predicts: str = "noise"
     round_time: bool | None = None
+    time_dtype: torch.dtype | None = None
+    learned_variance: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "predicts", OTHER_NAMES.get(self.predicts, self.predicts))
         if not isinstance(self.schedule, Schedule):
             raise ParameterError(
                 f"a schedule is one such as RectifiedFlow(); got {self.schedule!r}"
@@ -73,9 +84,9 @@ class NetworkDenoiser:
             t = float(round(t))
         alpha, spread = _coefficients(sigma, self.schedule, t)
         state = x * alpha if math.isfinite(sigma) else x * spread
-        times = torch.full((len(x),), t, dtype=_time_dtype(x), device=x.device)
+        times = torch.full((len(x),), t, dtype=self.time_dtype or _time_dtype(x), device=x.device)
         skip, out = skip_and_out(self.predicts, alpha, spread)
-        output = _require_like(self.network(state, times), x)
+        output = _output(self.network(state, times), x, learned_variance=self.learned_variance)
         return out * output if skip == 0 else skip * state + out * output
 
 
@@ -85,11 +96,31 @@ def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, fl
     return (alpha, alpha * sigma) if math.isfinite(sigma) else (0.0, float(schedule.sigma(t)))
 
 
-def _require_like(output: object, x: Tensor) -> Tensor:
+def _output(returned: Any, x: Tensor, *, learned_variance: bool = False) -> Tensor:
+    """What a network returned for states x, shaped like them."""
+    output = returned
+    if isinstance(returned, Mapping):
+        output = returned.get("sample")
+    elif isinstance(returned, Sequence) and len(returned):
+        output = returned[0]
+    elif not isinstance(returned, Tensor):
+        output = getattr(returned, "sample", returned)
     # Checked here: broadcasting would give a wrong shape the right one before the loop sees it.
-    if not isinstance(output, Tensor) or output.shape != x.shape:
-        given = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise DenoiserError(f"a network returns a tensor {tuple(x.shape)} here; got {given}")
+    if not isinstance(output, Tensor):
+        raise DenoiserError(
+            f"a network returns a tensor {tuple(x.shape)} here, or something with it as sample; got "
+            f"{type(returned).__name__}"
+        )
+    with_variance = x.ndim > 1 and output.shape == (len(x), 2 * x.shape[1], *x.shape[2:])
+    if learned_variance and with_variance:
+        return output[:, : x.shape[1]]
+    if output.shape != x.shape:
+        way_out = (
+            ": with a learned variance? Then set learned_variance=True" if with_variance else ""
+        )
+        raise DenoiserError(
+            f"a network returns a tensor {tuple(x.shape)} here; got {tuple(output.shape)}{way_out}"
+        )
     return output
 
 
@@ -124,4 +155,4 @@ class EDMDenoiser:
         skip, out = skip_and_out("F", 1.0, sigma, self.sigma_data)
         c_in = 1.0 / math.hypot(sigma, self.sigma_data)
         c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=_time_dtype(x), device=x.device)
-        return skip * x + out * _require_like(self.network(c_in * x, c_noise), x)
+        return skip * x + out * _output(self.network(c_in * x, c_noise), x)

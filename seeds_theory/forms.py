@@ -22,6 +22,15 @@ PREDICTION_NAMES = ("data", "noise", "score", "v", "flow", "F")
 """What a network may predict: "F" is EDM's preconditioned output, in its frame alpha = 1."""
 
 
+OTHER_NAMES = {
+    "epsilon": "noise",
+    "sample": "data",
+    "v_prediction": "v",
+    "flow_prediction": "flow",
+}
+"""diffusers' names of predictions."""
+
+
 def require_prediction(name: str) -> None:
     """Raise UnknownNameError for a name that is not in `PREDICTION_NAMES`."""
     if name not in PREDICTION_NAMES:

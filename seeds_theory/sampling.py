@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ EDM: dict[str, Any] = {"sigma_max": 80.0, "sigma_min": 0.002, "steps": 20}
 
 
 def sample(
-    denoiser: Denoiser,
+    denoiser: Denoiser | Callable[[Tensor, float, Any], Tensor],
     method: str | Solver = "seeds-3",
     *,
     shape: Sequence[int],
@@ -38,6 +38,7 @@ def sample(
     batch: int | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    condition: Any = None,
     callback: Callback | None = None,
     progress: bool = False,
 ) -> Tensor:
@@ -56,6 +57,9 @@ def sample(
     sigmas : a grid instead of these three, descending; the first level may be infinite.
     batch : most samples at a time; by default all.
     dtype, device : of the states. A seed has the same numbers in each, drawn in single precision on the CPU.
+    condition : something for each sample, as labels or prompts: a tensor, array or list with one entry for
+        each seed, or a dictionary of such. The denoiser is then called as ``D(x, sigma, condition)``, with
+        the part that belongs to the batch.
     callback : called after each step of each batch with a `StepInfo`, whose ``denoised`` is a preview.
     progress : show a progress bar of the batches, or of the steps if there is one batch.
 
@@ -82,12 +86,15 @@ def sample(
     parts = batches(chosen, int(size))
     show = progress and len(parts) > 1
     samples = []
+    require_one_each(condition, len(chosen))
+    first = 0
     for part in with_bar(parts, show=show, desc=solver.name, unit="batch"):
-        noise = SeededNoise(part)
+        noise, rows = SeededNoise(part), slice(first, first + len(part))
+        first += len(part)
         start = noise.initial(shape, dtype).to(device) * scale
         samples.append(
             solver(
-                denoiser,
+                denoiser if condition is None else conditioned(denoiser, of_rows(condition, rows)),
                 start,
                 grid,
                 noise,
@@ -97,3 +104,39 @@ def sample(
             )
         )
     return torch.cat(samples)
+
+
+def conditioned(denoiser: Callable[[Tensor, float, Any], Tensor], condition: Any) -> Denoiser:
+    """The denoiser ``D(x, sigma)`` under that condition."""
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        return denoiser(x, sigma, condition)
+
+    return denoise
+
+
+def of_rows(condition: Any, rows: slice) -> Any:
+    """The part of a condition that belongs to these samples."""
+    if isinstance(condition, Mapping):
+        return {name: of_rows(value, rows) for name, value in condition.items()}
+    return None if condition is None else condition[rows]
+
+
+def require_one_each(condition: Any, count: int) -> None:
+    """A condition has one entry for each sample; raises ParameterError."""
+    if condition is None:
+        return
+    if isinstance(condition, Mapping):
+        for value in condition.values():
+            require_one_each(value, count)
+        return
+    try:
+        length = len(condition)
+    except TypeError:  # of a number, or a tensor without dimensions
+        length = -1
+    if length != count or isinstance(condition, str):
+        given = type(condition).__name__ if length < 0 else f"{length} entries"
+        raise ParameterError(
+            f"a condition has one entry for each of {count} seeds; got {given}: put what is the same for all "
+            "into the denoiser"
+        )

@@ -83,7 +83,7 @@ class VarianceExploding(Schedule):
 
 @dataclass(frozen=True)
 class VariancePreservingLinear(Schedule):
-    r"""Linear beta (Song et al. 2021).
+    r"""Linear beta (Song et al. 2021), or a constant one.
 
     :math:`\alpha_t = \exp(-\tfrac14 (\beta_1-\beta_0) t^2 - \tfrac12 \beta_0 t)`.
     """
@@ -92,9 +92,10 @@ class VariancePreservingLinear(Schedule):
     beta_max: float = 20.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta_min < self.beta_max < math.inf:
+        if not (0 <= self.beta_min <= self.beta_max < math.inf and self.beta_max > 0):
             raise ParameterError(
-                f"a linear schedule needs 0 <= beta_min < beta_max; got {self.beta_min}, {self.beta_max}"
+                "a linear schedule needs 0 <= beta_min <= beta_max, and beta_max > 0; got "
+                f"{self.beta_min}, {self.beta_max}"
             )
 
     def _integral(self, t: Array) -> Array:

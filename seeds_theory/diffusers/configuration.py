@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from seeds_theory.diffusers.grid import SPACED
-from seeds_theory.diffusers.predictions import PREDICTION_TYPES
 from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.forms import OTHER_NAMES
 
 _NAMES: dict[str, tuple[str, ...]] = {
-    "prediction_type": tuple(PREDICTION_TYPES),
+    "prediction_type": tuple(OTHER_NAMES),
     "timestep_spacing": ("linspace", "leading", "trailing"),
     "time_shift_type": ("exponential", "linear"),
     "final_sigmas_type": ("zero", "sigma_min"),

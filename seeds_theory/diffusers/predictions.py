@@ -9,15 +9,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.errors import ParameterError
-from seeds_theory.forms import skip_and_out
-
-PREDICTION_TYPES = {
-    "epsilon": "noise",
-    "sample": "data",
-    "v_prediction": "v",
-    "flow_prediction": "flow",
-}
-"""diffusers' names of predictions, and those of `seeds_theory.forms.PREDICTION_NAMES`."""
+from seeds_theory.forms import OTHER_NAMES, skip_and_out
 
 LEARNED = ("learned", "learned_range")
 """Variance types of networks that return a variance beside their prediction."""
@@ -40,12 +32,12 @@ def estimate(
 
     Parameters
     ----------
-    prediction_type : what the network predicts, one of `PREDICTION_TYPES`.
+    prediction_type : what the network predicts, one of `OTHER_NAMES`.
     output : what it returned.
     sample : what it was given, alpha x_0 + sigma eps.
     coefficients : this alpha and this sigma.
     """
-    skip, out = skip_and_out(PREDICTION_TYPES[prediction_type], *coefficients)
+    skip, out = skip_and_out(OTHER_NAMES[prediction_type], *coefficients)
     return skip * sample + out * output.to(sample.dtype)
 
 

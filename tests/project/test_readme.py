@@ -18,9 +18,14 @@ def of_k_diffusion(x, sigma, seed):
     return x / (1 + sigma[:, None] ** 2)
 
 
+def labelled(x, t, labels):
+    assert len(x) == len(t) == len(labels) <= 4
+    return x
+
+
 def test_the_blocks_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the last one writes a picture
-    names = {"network": lambda x, t: x}
+    names = {"network": lambda x, t: x, "labelled": labelled}
     sampled = {"x": 80 * torch.randn(4, 1), "sigmas": torch.tensor([80.0, 9.0, 1.0, 0.0])}
     for block in BLOCKS:
         own = {"model": of_k_diffusion, **sampled} if "kdiffusion" in block else names

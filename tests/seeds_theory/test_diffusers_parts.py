@@ -24,10 +24,11 @@ from seeds_theory.diffusers import configuration
 from seeds_theory.diffusers.coordinates import Coordinates, Flow, Table
 from seeds_theory.diffusers.grid import step_levels
 from seeds_theory.diffusers.noise import noise_asked_with
-from seeds_theory.diffusers.predictions import PREDICTION_TYPES, estimate
+from seeds_theory.diffusers.predictions import estimate
 from seeds_theory.diffusers.run import Run
 from seeds_theory.diffusers.steps import Calls, StepMaker
 from seeds_theory.diffusers.training import alphas_cumprod, betas
+from seeds_theory.forms import OTHER_NAMES
 from seeds_theory.sources import silent
 
 FLOW = Flow(1000)
@@ -251,7 +252,7 @@ def test_an_image_of_one_generator_does_not_depend_on_the_batch() -> None:
 # -------------------------------------------------------------------------- predictions, configuration
 
 
-@pytest.mark.parametrize("kind", PREDICTION_TYPES)
+@pytest.mark.parametrize("kind", OTHER_NAMES)
 def test_the_estimate_of_a_network_that_is_right_is_the_data(kind: str) -> None:
     clean, noise = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator())
     alpha, sigma = 0.8, 0.5

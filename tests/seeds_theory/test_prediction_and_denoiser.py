@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -199,6 +200,62 @@ def test_a_network_that_returns_another_shape(broken) -> None:
             denoiser(states(), 1.0)
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda x: {"sample": x, "other": None},
+        lambda x: SimpleNamespace(sample=x),
+        lambda x: (x, None),
+        lambda x: [x],
+    ],
+)
+def test_outputs_in_what_other_libraries_return(wrapped: Callable[[Tensor], object]) -> None:
+    x = states()
+    plain = NetworkDenoiser(lambda x, t: 0.3 * x, RectifiedFlow(), "v")(x, 1.0)
+    found = NetworkDenoiser(lambda x, t: wrapped(0.3 * x), RectifiedFlow(), "v_prediction")
+    assert torch.equal(found(x, 1.0), plain)
+    edm = EDMDenoiser(lambda x, t: wrapped(0.3 * x))(x, 1.0)
+    assert torch.equal(edm, EDMDenoiser(lambda x, t: 0.3 * x)(x, 1.0))
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 1}, {}, (), "output", SimpleNamespace(sample=None)])
+def test_what_has_no_output_is_told(wrong: object) -> None:
+    with pytest.raises(DenoiserError, match="a network returns a tensor"):
+        NetworkDenoiser(lambda x, t: wrong, RectifiedFlow(), "v")(states(), 1.0)
+
+
+def test_a_learned_variance_is_left_out() -> None:
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        return torch.cat([0.3 * x, 5 + x], dim=1)
+
+    found = NetworkDenoiser(network, RectifiedFlow(), "v", learned_variance=True)
+    plain = NetworkDenoiser(lambda x, t: 0.3 * x, RectifiedFlow(), "v", learned_variance=True)
+    assert torch.equal(found(x, 1.0), plain(x, 1.0))
+    with pytest.raises(DenoiserError, match="learned_variance=True"):
+        NetworkDenoiser(network, RectifiedFlow(), "v")(x, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("epsilon", "noise"), ("sample", "data"), ("v_prediction", "v"), ("flow_prediction", "flow")],
+)
+def test_diffusers_names_of_predictions(name: str, ours: str) -> None:
+    found, plain = (NetworkDenoiser(lambda x, t: 0.3 * x, RectifiedFlow(), n) for n in (name, ours))
+    assert torch.equal(found(states(), 0.7), plain(states(), 0.7))
+
+
+def test_times_for_a_table() -> None:
+    table = torch.nn.Embedding(3, 1).double()
+    denoiser = NetworkDenoiser(
+        lambda x, t: x + table(t)[:, 0].reshape(-1, *[1] * (x.ndim - 1)),
+        DiscreteSchedule([0.9, 0.5, 0.1]),
+        time_dtype=torch.int64,
+    )
+    assert denoiser(states(), 1.0).shape == states().shape
+
+
 def test_finite_levels_above_the_last_finite_entry_have_no_time() -> None:
     schedule = DiscreteSchedule([0.9, 0.5, 0.1, 0.0])
     denoiser = NetworkDenoiser(lambda x, t: x, schedule, "v")
@@ -254,7 +311,7 @@ def test_coefficients_are_the_symbols(name: str) -> None:
     assert prediction(name).coefficients(a, s, sd) == pytest.approx(by_hand[name], rel=1e-14)
 
 
-@pytest.mark.parametrize("name", ["eps", "x0", "epsilon", "Data", ""])
+@pytest.mark.parametrize("name", ["eps", "x0", "Epsilon", "Data", ""])
 def test_unknown_predictions_list_the_known_ones(name: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
         prediction(name)

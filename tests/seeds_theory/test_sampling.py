@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -51,6 +52,47 @@ def test_a_seed_gives_the_same_sample_in_any_batch(method: str) -> None:
         )
     assert torch.equal(sample(curved, method, shape=(2,), seeds=[3], steps=5), whole[3:4])
     assert len(torch.unique(whole, dim=0)) == 5
+
+
+@pytest.mark.parametrize("kind", ["tensor", "list", "dictionary"])
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_condition_is_cut_along_with_the_seeds(kind: str, batch: int | None) -> None:
+    shifts = torch.tensor([0.0, 1.0, 2.0, -1.0, 5.0])
+
+    def shifted(x: Tensor, sigma: float, condition: Any) -> Tensor:
+        if kind == "dictionary":
+            assert condition["none"] is None and condition["more"]["names"][0] in "abcde"
+            condition = condition["shift"]
+        shift = torch.as_tensor(condition)[:, None]
+        assert len(shift) == len(x)
+        return curved(x, sigma) + shift
+
+    condition: Any = {
+        "tensor": shifts,
+        "list": shifts.tolist(),
+        "dictionary": {"shift": shifts, "more": {"names": list("abcde")}, "none": None},
+    }[kind]
+    options: dict[str, Any] = {"shape": (2,), "steps": 5}
+    found = sample(shifted, seeds=range(5), condition=condition, batch=batch, **options)
+    for seed, shift in enumerate(shifts.tolist()):
+        alone = sample(
+            lambda x, sigma, shift=shift: curved(x, sigma) + shift, seeds=[seed], **options
+        )
+        torch.testing.assert_close(found[seed : seed + 1], alone)
+
+
+@pytest.mark.parametrize(
+    ("condition", "given"),
+    [
+        ([1, 2], "2 entries"),
+        ({"a": [1, 2, 3], "b": [1]}, "1 entries"),
+        (7, "int"),
+        ("abc", "3 ent"),
+    ],
+)
+def test_a_condition_has_one_entry_for_each_seed(condition: Any, given: str) -> None:
+    with pytest.raises(ParameterError, match=f"for each of 3 seeds; got {given}"):
+        sample(lambda x, s, c: x, shape=(2,), seeds=range(3), condition=condition)
 
 
 def test_a_solver_brings_its_options_and_a_grid_may_start_at_infinity() -> None:

@@ -32,6 +32,7 @@ def zero_terminal_table(count: int = 1000) -> np.ndarray:
 PRESERVING: dict[str, Schedule] = {
     "linear": VariancePreservingLinear(),
     "linear-steep": VariancePreservingLinear(0.0, 8.0),
+    "constant": VariancePreservingLinear(2.0, 2.0),
     "cosine": VariancePreservingCosine(),
     "cosine-0": VariancePreservingCosine(0.0),
     "discrete": DiscreteSchedule(stable_diffusion_table()),
@@ -176,7 +177,7 @@ def test_discrete_schedule_takes_any_sequence_and_is_a_value() -> None:
     ("build", "offence"),
     [
         (lambda: VariancePreservingLinear(-0.1, 20.0), "-0.1"),
-        (lambda: VariancePreservingLinear(2.0, 2.0), "2.0, 2.0"),
+        (lambda: VariancePreservingLinear(0.0, 0.0), "0.0, 0.0"),
         (lambda: VariancePreservingLinear(3.0, 2.0), "3.0, 2.0"),
         (lambda: VariancePreservingLinear(math.nan, 2.0), "nan"),
         (lambda: VariancePreservingLinear(0.1, math.inf), "inf"),
