@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.errors import DenoiserError, ParameterError
-from seeds_theory.forms import OTHER_NAMES, require_prediction, skip_and_out
+from seeds_theory.forms import DIFFUSERS_NAMES, require_prediction, skip_and_out
 from seeds_theory.schedule import DiscreteSchedule, Schedule, VarianceExploding
 
 Network = Callable[[Tensor, Tensor], Any]
@@ -58,7 +58,7 @@ class NetworkDenoiser:
     learned_variance: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "predicts", OTHER_NAMES.get(self.predicts, self.predicts))
+        object.__setattr__(self, "predicts", DIFFUSERS_NAMES.get(self.predicts, self.predicts))
         if not isinstance(self.schedule, Schedule):
             raise ParameterError(
                 f"a schedule is one such as RectifiedFlow(); got {self.schedule!r}"

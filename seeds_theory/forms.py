@@ -22,7 +22,7 @@ PREDICTION_NAMES = ("data", "noise", "score", "v", "flow", "F")
 """What a network may predict: "F" is EDM's preconditioned output, in its frame alpha = 1."""
 
 
-OTHER_NAMES = {
+DIFFUSERS_NAMES = {
     "epsilon": "noise",
     "sample": "data",
     "v_prediction": "v",

@@ -360,7 +360,7 @@ class _Frame:
         own = _flow_levels(sigmas) if flow else sigmas
         pairs = enumerate(itertools.pairwise(own))
         moves = [i for i, (a, b) in pairs if a != b or (repeats and 0 < a < math.inf)]
-        if moves:
+        if flow and moves:  # in the caller's numbers; any other grid the solver checks
             grid_of_moves = [sigmas[0], *(sigmas[i + 1] for i in moves)]
             _ = require_grid(grid_of_moves, repeats=repeats, rises=rises)
         self.moves = moves

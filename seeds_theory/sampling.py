@@ -86,7 +86,7 @@ def sample(
     parts = batches(chosen, int(size))
     show = progress and len(parts) > 1
     samples = []
-    require_one_each(condition, len(chosen))
+    _require_one_each(condition, len(chosen))
     first = 0
     for part in with_bar(parts, show=show, desc=solver.name, unit="batch"):
         noise, rows = SeededNoise(part), slice(first, first + len(part))
@@ -94,7 +94,9 @@ def sample(
         start = noise.initial(shape, dtype).to(device) * scale
         samples.append(
             solver(
-                denoiser if condition is None else conditioned(denoiser, of_rows(condition, rows)),
+                denoiser
+                if condition is None
+                else _conditioned(denoiser, _of_rows(condition, rows)),
                 start,
                 grid,
                 noise,
@@ -106,7 +108,7 @@ def sample(
     return torch.cat(samples)
 
 
-def conditioned(denoiser: Callable[[Tensor, float, Any], Tensor], condition: Any) -> Denoiser:
+def _conditioned(denoiser: Callable[[Tensor, float, Any], Tensor], condition: Any) -> Denoiser:
     """The denoiser ``D(x, sigma)`` under that condition."""
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -115,20 +117,20 @@ def conditioned(denoiser: Callable[[Tensor, float, Any], Tensor], condition: Any
     return denoise
 
 
-def of_rows(condition: Any, rows: slice) -> Any:
+def _of_rows(condition: Any, rows: slice) -> Any:
     """The part of a condition that belongs to these samples."""
     if isinstance(condition, Mapping):
-        return {name: of_rows(value, rows) for name, value in condition.items()}
+        return {name: _of_rows(value, rows) for name, value in condition.items()}
     return None if condition is None else condition[rows]
 
 
-def require_one_each(condition: Any, count: int) -> None:
+def _require_one_each(condition: Any, count: int) -> None:
     """A condition has one entry for each sample; raises ParameterError."""
     if condition is None:
         return
     if isinstance(condition, Mapping):
         for value in condition.values():
-            require_one_each(value, count)
+            _require_one_each(value, count)
         return
     try:
         length = len(condition)

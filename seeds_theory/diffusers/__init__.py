@@ -229,17 +229,21 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     @property
     def alphas_cumprod(self) -> Tensor:
         """Of the training timesteps, float32; none for a flow."""
-        table = self._coordinates
-        products = table.schedule.alphas_cumprod if isinstance(table, Table) else ()
-        return torch.tensor(products, dtype=torch.float32)
+        return torch.from_numpy(self._products).to(torch.float32)
 
     @property
     def betas(self) -> Tensor:
         """Of the training timesteps, float32; none for a flow."""
-        table = self._coordinates
-        products = np.array(table.schedule.alphas_cumprod if isinstance(table, Table) else ())
-        before = np.concatenate([[1.0], products[:-1]])[: len(products)]
-        return torch.from_numpy(1 - products / before).to(torch.float32)
+        ratios = self._products.copy()
+        ratios[1:] /= self._products[:-1]
+        return torch.from_numpy(1 - ratios).to(torch.float32)
+
+    @property
+    def _products(self) -> np.ndarray:
+        coordinates = self._coordinates
+        if isinstance(coordinates, Table):
+            return np.array(coordinates.schedule.alphas_cumprod)
+        return np.empty(0)
 
     @property
     def levels(self) -> tuple[float, ...]:

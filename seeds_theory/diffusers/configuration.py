@@ -9,10 +9,10 @@ from typing import Any
 
 from seeds_theory.diffusers.grid import SPACED
 from seeds_theory.errors import ParameterError, unknown
-from seeds_theory.forms import OTHER_NAMES
+from seeds_theory.forms import DIFFUSERS_NAMES
 
 _NAMES: dict[str, tuple[str, ...]] = {
-    "prediction_type": tuple(OTHER_NAMES),
+    "prediction_type": tuple(DIFFUSERS_NAMES),
     "timestep_spacing": ("linspace", "leading", "trailing"),
     "time_shift_type": ("exponential", "linear"),
     "final_sigmas_type": ("zero", "sigma_min"),

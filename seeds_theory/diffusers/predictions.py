@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.errors import ParameterError
-from seeds_theory.forms import OTHER_NAMES, skip_and_out
+from seeds_theory.forms import DIFFUSERS_NAMES, skip_and_out
 
 LEARNED = ("learned", "learned_range")
 """Variance types of networks that return a variance beside their prediction."""
@@ -32,12 +32,12 @@ def estimate(
 
     Parameters
     ----------
-    prediction_type : what the network predicts, one of `OTHER_NAMES`.
+    prediction_type : what the network predicts, one of `DIFFUSERS_NAMES`.
     output : what it returned.
     sample : what it was given, alpha x_0 + sigma eps.
     coefficients : this alpha and this sigma.
     """
-    skip, out = skip_and_out(OTHER_NAMES[prediction_type], *coefficients)
+    skip, out = skip_and_out(DIFFUSERS_NAMES[prediction_type], *coefficients)
     return skip * sample + out * output.to(sample.dtype)
 
 
@@ -47,23 +47,16 @@ def bounded(estimate: Tensor, bounds: Bounds) -> Tensor:
     thresholding : dynamic thresholding (Saharia et al. 2022, section 2.3), of each sample for itself.
     """
     if bounds.thresholding:
-        sizes = estimate.abs().flatten(1)
-        ratio = bounds.dynamic_thresholding_ratio
-        quantile = torch.stack([_quantile(row, ratio) for row in sizes])
+        sizes = estimate.abs().flatten(1).sort(dim=1).values  # torch.quantile takes 2^24 at most
+        place = bounds.dynamic_thresholding_ratio * (sizes.shape[1] - 1)
+        below, above = math.floor(place), math.ceil(place)
+        quantile = torch.lerp(sizes[:, below], sizes[:, above], place - below)
         largest = quantile.clamp(1.0, max(1.0, bounds.sample_max_value))
         largest = largest.reshape(-1, *[1] * (estimate.ndim - 1))
         return torch.minimum(torch.maximum(estimate, -largest), largest) / largest
     if bounds.clip_sample:
         return estimate.clamp(-bounds.clip_sample_range, bounds.clip_sample_range)
     return estimate
-
-
-def _quantile(values: Tensor, ratio: float) -> Tensor:
-    """As ``torch.quantile``, which takes no more than 2^24 numbers."""
-    place = ratio * (len(values) - 1)
-    below = math.floor(place)
-    ends = values.sort().values[[below, min(below + 1, len(values) - 1)]]
-    return torch.lerp(ends[0], ends[1], place - below)
 
 
 def require_start(prediction_type: str, level: float) -> None:

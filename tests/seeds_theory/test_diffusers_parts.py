@@ -28,7 +28,7 @@ from seeds_theory.diffusers.predictions import estimate
 from seeds_theory.diffusers.run import Run
 from seeds_theory.diffusers.steps import Calls, StepMaker
 from seeds_theory.diffusers.training import alphas_cumprod, betas
-from seeds_theory.forms import OTHER_NAMES
+from seeds_theory.forms import DIFFUSERS_NAMES
 from seeds_theory.sources import silent
 
 FLOW = Flow(1000)
@@ -252,7 +252,7 @@ def test_an_image_of_one_generator_does_not_depend_on_the_batch() -> None:
 # -------------------------------------------------------------------------- predictions, configuration
 
 
-@pytest.mark.parametrize("kind", OTHER_NAMES)
+@pytest.mark.parametrize("kind", DIFFUSERS_NAMES)
 def test_the_estimate_of_a_network_that_is_right_is_the_data(kind: str) -> None:
     clean, noise = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator())
     alpha, sigma = 0.8, 0.5
