@@ -337,11 +337,14 @@ def test_a_command_that_is_ended_ends_its_program(
     command = program("time.sleep(60)").command
     audited = [f"pipe:{shlex.join(command)}"]
     arguments = audited if name == "audit" else ["check", "--method", "seeds-1", "--", *command]
-    running = subprocess.Popen(
-        [sys.executable, "-m", f"proofs_checks.{name}.command", *arguments],
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a runner may ignore it
-    )
+    ours = signal.signal(number, signal.SIG_DFL)  # a runner may ignore it, and a child inherits that
+    try:
+        running = subprocess.Popen(
+            [sys.executable, "-m", f"proofs_checks.{name}.command", *arguments],
+            stdout=subprocess.DEVNULL,
+        )
+    finally:
+        signal.signal(number, ours)
     try:
         while not pids(tmp_path) and running.poll() is None:
             time.sleep(0.02)
