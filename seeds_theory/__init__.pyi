@@ -3,6 +3,7 @@ from seeds_theory.brownian import path_points as path_points
 from seeds_theory.denoiser import Denoiser as Denoiser
 from seeds_theory.denoiser import EDMDenoiser as EDMDenoiser
 from seeds_theory.denoiser import NetworkDenoiser as NetworkDenoiser
+from seeds_theory.denoiser_check import check_denoiser as check_denoiser
 from seeds_theory.errors import DenoiserError as DenoiserError
 from seeds_theory.errors import GridError as GridError
 from seeds_theory.errors import LibraryError as LibraryError
@@ -15,6 +16,7 @@ from seeds_theory.grids import beta_grid as beta_grid
 from seeds_theory.grids import rho_grid as rho_grid
 from seeds_theory.grids import time_grid as time_grid
 from seeds_theory.grids import uniform_log_snr as uniform_log_snr
+from seeds_theory.guidance import guided as guided
 from seeds_theory.loop import StepInfo as StepInfo
 from seeds_theory.loop import follow as follow
 from seeds_theory.methods import METHODS as METHODS

@@ -18,11 +18,12 @@ from seeds_theory.errors import DenoiserError, ParameterError
 from seeds_theory.forms import DIFFUSERS_NAMES, require_prediction, skip_and_out
 from seeds_theory.schedule import DiscreteSchedule, Schedule, VarianceExploding
 
-Network = Callable[[Tensor, Tensor], Any]
-"""A network: scaled states ``(batch, *event)`` and times ``(batch,)`` to outputs shaped like the states.
+Network = Callable[..., Any]
+"""A network: scaled states ``(batch, *event)``, times ``(batch,)`` and a condition, if there is one, to
+outputs shaped like the states.
 
-These may be in what other libraries' networks return: an object with ``.sample``, a dictionary with "sample",
-or a tuple that begins with them.
+The entries of a condition that is a dictionary are keyword arguments. Outputs may be in what other libraries'
+networks return: an object with ``.sample``, a dictionary with "sample", or a tuple that begins with them.
 """
 
 
@@ -40,7 +41,8 @@ class NetworkDenoiser:
 
     Parameters
     ----------
-    network : called as ``network(alpha * x, t)``, in the schedule's coordinates.
+    network : called as ``network(alpha * x, t)``, in the schedule's coordinates; with a condition as
+        ``network(alpha * x, t, condition)``, or with its entries as keyword arguments if it is a dictionary.
     schedule : the schedule it was trained on; its time is what the network is given.
     predicts : "data" (x0), "noise" (eps), "v", "flow" (velocity of rectified flow) or "score"; or a name of
         diffusers, as "v_prediction".
@@ -67,7 +69,7 @@ class NetworkDenoiser:
         if self.predicts == "F":
             raise ParameterError("an 'F' prediction has scalings of its own: use EDMDenoiser")
 
-    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+    def __call__(self, x: Tensor, sigma: float, *condition: Any) -> Tensor:
         """Evaluate the network at the time of this noise level and convert its output."""
         highest = self.schedule.highest_level  # a float32 grid may round it up
         reached = 0 <= sigma <= highest * (1 + 1e-6) or sigma == self.schedule.noise_level(
@@ -86,7 +88,8 @@ class NetworkDenoiser:
         state = x * alpha if math.isfinite(sigma) else x * spread
         times = torch.full((len(x),), t, dtype=self.time_dtype or _time_dtype(x), device=x.device)
         skip, out = skip_and_out(self.predicts, alpha, spread)
-        output = _output(self.network(state, times), x, learned_variance=self.learned_variance)
+        returned = _evaluate(self.network, state, times, *condition)
+        output = output_of(returned, x, learned_variance=self.learned_variance)
         return out * output if skip == 0 else skip * state + out * output
 
 
@@ -96,8 +99,15 @@ def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, fl
     return (alpha, alpha * sigma) if math.isfinite(sigma) else (0.0, float(schedule.sigma(t)))
 
 
-def _output(returned: Any, x: Tensor, *, learned_variance: bool = False) -> Tensor:
-    """What a network returned for states x, shaped like them."""
+def _evaluate(network: Network, state: Tensor, times: Tensor, *condition: Any) -> Any:
+    """What the network returns under at most one condition, entries of a dictionary as keywords."""
+    if len(condition) == 1 and isinstance(condition[0], Mapping):
+        return network(state, times, **condition[0])
+    return network(state, times, *condition)
+
+
+def output_of(returned: Any, x: Tensor, *, learned_variance: bool = False) -> Tensor:
+    """What a network returned for states x, shaped like them, whatever it is in; raises DenoiserError."""
     output = returned
     if isinstance(returned, Mapping):
         output = returned.get("sample")
@@ -137,7 +147,8 @@ class EDMDenoiser:
 
     Parameters
     ----------
-    network : F, called with ``c_in * x`` and ``c_noise = log(sigma) / 4`` of shape ``(batch,)``.
+    network : F, called with ``c_in * x``, ``c_noise = log(sigma) / 4`` of shape ``(batch,)``, and a condition
+        as that of a `NetworkDenoiser`.
     sigma_data : standard deviation of the data, 0.5 in EDM.
     """
 
@@ -148,11 +159,11 @@ class EDMDenoiser:
         if not 0 < self.sigma_data < math.inf:
             raise ParameterError(f"sigma_data is positive and finite; got {self.sigma_data}")
 
-    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+    def __call__(self, x: Tensor, sigma: float, *condition: Any) -> Tensor:
         """Scale, evaluate, and combine."""
         if not 0 < sigma < math.inf:
             raise ParameterError(f"EDM's noise levels are positive and finite; got {sigma}")
         skip, out = skip_and_out("F", 1.0, sigma, self.sigma_data)
         c_in = 1.0 / math.hypot(sigma, self.sigma_data)
         c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=_time_dtype(x), device=x.device)
-        return skip * x + out * _output(self.network(c_in * x, c_noise), x)
+        return skip * x + out * output_of(_evaluate(self.network, c_in * x, c_noise, *condition), x)

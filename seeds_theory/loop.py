@@ -109,7 +109,7 @@ def _follow_step(
     for _ in step.rows:
         state, level = stages.state, stages.sigma
         estimate = denoiser(state, level)
-        require_estimate(estimate, x, index, level)
+        require_estimate(estimate, x, level, index)
         stages.advance(estimate)
         if not watch.passes(stages.state, index, level):
             raise not_finite(index, *stages.offence())
@@ -240,14 +240,15 @@ def require_denoiser(denoiser: object) -> None:
         raise ParameterError(f"a denoiser is a function D(x, sigma); got {type(denoiser).__name__}")
 
 
-def require_estimate(estimate: object, x: Tensor, index: int, level: float) -> None:
+def require_estimate(estimate: object, x: Tensor, level: float, step: int | None = None) -> None:
     """A denoiser's estimate is a tensor of the shape and the dtype of the states x."""
-    if not isinstance(estimate, Tensor):
-        raise DenoiserError(
-            f"step {index}, sigma {level:g}: a denoiser returns a tensor; got {type(estimate).__name__}"
-        )
-    if estimate.shape != x.shape or estimate.dtype != x.dtype:
-        raise DenoiserError(
-            f"step {index}, sigma {level:g}: a denoiser returns what it is given, {tuple(x.shape)} of "
-            f"{x.dtype}; got {tuple(estimate.shape)} of {estimate.dtype}"
-        )
+    if isinstance(estimate, Tensor):
+        if estimate.shape == x.shape and estimate.dtype == x.dtype:
+            return
+        got = f"{tuple(estimate.shape)} of {estimate.dtype}"
+    else:
+        got = type(estimate).__name__
+    where = f"sigma {level:g}" if step is None else f"step {step}, sigma {level:g}"
+    raise DenoiserError(
+        f"{where}: a denoiser returns what it is given, a tensor {tuple(x.shape)} of {x.dtype}; got {got}"
+    )

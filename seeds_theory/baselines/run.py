@@ -101,7 +101,7 @@ class Run:
         """The model's estimate of the data."""
         self.calls += 1
         estimate = self._denoiser(x, sigma)
-        require_estimate(estimate, x, self._index, sigma)
+        require_estimate(estimate, x, sigma, self._index)
         if not self._watch.passes(estimate, self._index, sigma):
             raise not_finite(self._index, sigma, estimated=bool(x.isfinite().all()))
         return estimate

@@ -337,7 +337,9 @@ def test_a_command_that_is_ended_ends_its_program(
     command = program("time.sleep(60)").command
     audited = [f"pipe:{shlex.join(command)}"]
     arguments = audited if name == "audit" else ["check", "--method", "seeds-1", "--", *command]
-    ours = signal.signal(number, signal.SIG_DFL)  # a runner may ignore it, and a child inherits that
+    ours = signal.signal(
+        number, signal.SIG_DFL
+    )  # a runner may ignore it, and a child inherits that
     try:
         running = subprocess.Popen(
             [sys.executable, "-m", f"proofs_checks.{name}.command", *arguments],
