@@ -101,8 +101,10 @@ class Misfit:
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The wrong estimate of the data for x (batch, d)."""
-        bias = torch.tensor([float(error(sigma)) for error in self.bias]).to(x)
-        slope = torch.tensor([float(error(sigma)) for error in self.slope]).to(x)
+        bias, slope = (
+            torch.tensor([float(error(sigma)) for error in errors], dtype=x.dtype, device=x.device)
+            for errors in (self.bias, self.slope)
+        )
         return self.gaussian(x, sigma) + bias + slope * (x - self.gaussian.mean.to(x))
 
     def response(self, plan: Plan) -> Response:

@@ -22,7 +22,7 @@ from seeds_theory.extras import optional_imports
 from seeds_theory.plan import Plan
 from toy_models.gaussian import Gaussian
 from toy_models.plots import ErrorCurve, error_panels
-from toy_models.response import Response, Sampler, probe, strong_errors, weak_errors
+from toy_models.response import LinearDenoiser, Response, Sampler, probe, strong_errors, weak_errors
 
 if TYPE_CHECKING:
     from seeds_theory.tableau import Tableau
@@ -230,7 +230,7 @@ def gaussian_study(
     )
 
 
-def plan_response(plan: Plan, gaussian: Gaussian) -> Response:
+def plan_response(plan: Plan, gaussian: LinearDenoiser) -> Response:
     """The response of the sampling loop on a plan."""
     return probe(lambda denoiser, x, noise: follow(denoiser, x, plan, noise), gaussian)
 

@@ -91,7 +91,7 @@ class Gaussian:
         """One-dimensional data N(mean, variance)."""
         if not (math.isfinite(variance) and variance > 0):
             raise ParameterError(f"a variance is positive and finite; got {variance}")
-        return cls(torch.tensor([mean]), torch.tensor([variance]))
+        return cls(*(torch.tensor([value], dtype=torch.float64) for value in (mean, variance)))
 
     @property
     def dimension(self) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -136,7 +137,22 @@ def asked_intervals(sampler: Sampler, event: Sequence[int] = (1,)) -> tuple[Inte
     return tuple(recorder.intervals)
 
 
-def probe(sampler: Sampler, gaussian: Gaussian) -> Response:
+class LinearDenoiser(Protocol):
+    """A denoiser that is affine in the state, coordinate by coordinate: of Gaussian data or a sum of such."""
+
+    @property
+    def basis(self) -> Tensor | None:
+        """The eigenbasis, (d, d), in which it is; None: its own coordinates."""
+
+    @property
+    def dimension(self) -> int:
+        """The number d of coordinates."""
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """The estimate of states (batch, d)."""
+
+
+def probe(sampler: Sampler, gaussian: LinearDenoiser) -> Response:
     """Find the response of a sampler on Gaussian data with a diagonal covariance.
 
     Raises

@@ -13,6 +13,7 @@ CHAPTERS = (
     "published",
     "beyond",
     "few",
+    "guidance",
     "adaptive",
     "baselines",
     "audit",

@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 import torch
 
+from proofs_checks.densities import LEVEL, AnyData
 from proofs_checks.growth import (
     at_point_data,
     cancelled,
@@ -57,41 +58,9 @@ from toy_models.mixture import CURVED, GaussianMixture
 
 HERE = "this project"
 c, v = variance, level
-LEVEL = sp.exp(-2 * lam)
 
 
 # ------------------------------------------------------------------ martingales, for any data
-
-
-class _AnyData:
-    """An arbitrary positive density p of the noisy state in d dimensions, which solves the heat equation."""
-
-    def __init__(self, dimension: int) -> None:
-        self.state = sp.symbols(f"y1:{dimension + 1}", real=True)
-        self.density = sp.Function("p", positive=True)(*self.state, lam)
-        self.denoiser = [y + LEVEL * sp.diff(self.density, y) / self.density for y in self.state]
-
-    def laplacian(self, field: sp.Expr) -> sp.Expr:
-        return sp.Add(*(sp.diff(field, y, 2) for y in self.state))
-
-    def heat(self, expression: sp.Expr) -> sp.Expr:
-        """With the derivative of p in lambda replaced by what the heat equation says."""
-        rate = -LEVEL * self.laplacian(self.density)
-        return expression.subs(sp.Derivative(self.density, lam), rate).doit()
-
-    def transport(self, field: sp.Expr) -> sp.Expr:
-        """Along the pull towards the data: (D - y) applied to the gradient of a field."""
-        pairs = zip(self.denoiser, self.state, strict=True)
-        return sp.Add(*((to - y) * sp.diff(field, y) for to, y in pairs))
-
-    def drift(self, field: sp.Expr) -> sp.Expr:
-        """The drift of field(Y, lambda) along the SDE, by Ito's formula."""
-        spread = diffusion**2 / 2 * self.laplacian(field)
-        return self.heat(sp.diff(field, lam)) + (1 + eta) * self.transport(field) + spread
-
-    def response(self, field: sp.Expr) -> sp.Expr:
-        """What is left of the drift of D but for its factor eta - 1."""
-        return self.transport(field) + LEVEL * self.laplacian(field)
 
 
 @claim(
@@ -105,7 +74,7 @@ class _AnyData:
 def _() -> Evidence:
     identities = [
         (data.drift(component), (eta - 1) * data.response(component))
-        for data in (_AnyData(1), _AnyData(2))
+        for data in (AnyData(1), AnyData(2))
         for component in data.denoiser
     ]
     return prove(identities, "Ito's formula for an arbitrary density in one and two dimensions")
@@ -121,7 +90,7 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     identities = []
-    for data in (_AnyData(1), _AnyData(2)):
+    for data in (AnyData(1), AnyData(2)):
         for y, component in zip(data.state, data.denoiser, strict=True):
             noise = sp.exp(lam) * (y - component)
             stated = -eta * noise - (eta - 1) * sp.exp(lam) * data.response(component)
@@ -266,7 +235,7 @@ def _() -> Evidence:
 class _LawsonOnTheLine:
     """The elementary differentials of a scalar equation in Lawson's variables, at the step's start."""
 
-    def __init__(self, data: _AnyData) -> None:
+    def __init__(self, data: AnyData) -> None:
         self.data = data
         (self.y,) = data.state
         (denoiser,) = data.denoiser
@@ -302,7 +271,7 @@ class _LawsonOnTheLine:
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    data = _AnyData(1)
+    data = AnyData(1)
     line, (denoiser,) = _LawsonOnTheLine(data), data.denoiser
     defects = list(weak_defects(method("seeds-1"), rates(DATA), 2))
     mean = sp.Add(

@@ -219,7 +219,9 @@ def _ratios(name: str, form: SemilinearForm) -> list[torch.Tensor]:
     """Measured over predicted variance error at the last three step counts, for each data variance."""
     tableau = method(name)
     formula = leading_constant(tableau, form).subs({v_start: START**2, v_end: STOP**2})
-    constants = torch.tensor([float(formula.subs(variance, c)) for c in VARIANCES])
+    constants = torch.tensor(
+        [float(formula.subs(variance, c)) for c in VARIANCES], dtype=torch.float64
+    )
     start, end = DATA_SET.variances + START**2, DATA_SET.variances + STOP**2
     ratios = []
     for steps, response in zip(STEPS[-3:], responses(name, form.name)[-3:], strict=True):

@@ -154,3 +154,8 @@ def test_shapes_and_bases_are_checked():
         Gaussian(torch.zeros(2), torch.ones(2), torch.ones(2, 2))
     with pytest.raises(ParameterError, match=">= 0"):
         Gaussian(torch.zeros(2), torch.tensor([1.0, -1.0]))
+
+
+def test_numbers_are_kept_in_double_precision():
+    data = Gaussian.scalar(0.3, 0.7)
+    assert (float(data.variances), float(data.mean)) == (0.3, 0.7)
