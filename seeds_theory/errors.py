@@ -7,7 +7,12 @@ from collections.abc import Iterable
 
 
 class SeedsError(ValueError):
-    """Base class of every error that bad input can raise in this project."""
+    """Base class of every error that bad input can raise in this project.
+
+    place : of what happened in a step: its number, its noise level, and what is wrong there.
+    """
+
+    place: tuple[int, float, str] | None = None
 
 
 class UnknownNameError(SeedsError):
@@ -36,6 +41,13 @@ class NoiseError(SeedsError):
 
 class LibraryError(SeedsError, ImportError):
     """An optional library that is not installed; the message says how to install it."""
+
+
+def at_step(kind: type[SeedsError], index: int, sigma: float, wrong: str) -> SeedsError:
+    """The error of what is wrong at a noise level of a step; `SeedsError.place` keeps it apart."""
+    error = kind(f"step {index}, sigma {sigma:g}: {wrong}")
+    error.place = (index, sigma, wrong)
+    return error
 
 
 def unknown(what: str, name: object, known: Iterable[str], remark: str = "") -> UnknownNameError:

@@ -7,9 +7,10 @@ name. All are one function, `run`, around a `Solver`.
 
 * ``model(x, sigma, **extra_args)``, sigma of shape (batch,) and of the type of x, returns the denoised x.
 * ``noise_sampler(sigma, sigma_next)`` returns unit-variance noise for that stretch. It is asked once for each
-  stretch of a step, in time order, with tensors that have no dimensions. There is no such parameter where it
-  could not give what is asked for: samplers without noise, with noise of several paths, or with averages of
-  the path.
+  stretch of a step, in time order, with tensors that have no dimensions. A method asks as ComfyUI's do, for
+  every stretch between its nodes, empty ones too: after a node at 1, in a step that goes nowhere, and from
+  a flow's sigma of 1, where all nodes but the last are. There is no such parameter where it could not give
+  what is asked for: samplers without noise, with noise of several paths, or with averages of the path.
 * Without it, and with ``extra_args["seed"]``, the noise is that of `SeededNoise`: with the seeds seed,
   seed + 1, ... of an integer, or those of a list. What a step draws depends on them and on the level where it
   starts: so it is the same if the run is cut there, and two parts of a run share nothing. It never repeats
@@ -41,15 +42,17 @@ from seeds_theory.errors import (
     GridError,
     NoiseError,
     ParameterError,
+    SeedsError,
     TableauError,
     UnknownNameError,
+    at_step,
 )
 from seeds_theory.grids import require_grid
 from seeds_theory.loop import StepInfo, follow, require_state
 from seeds_theory.nodes import exact_node
 from seeds_theory.plan import Interval, Plan, make_plan, require_eta
 from seeds_theory.schedule import flow_alpha
-from seeds_theory.scheme import registered
+from seeds_theory.scheme import registered, scheme_of
 from seeds_theory.solver import SOLVERS, Solver
 from seeds_theory.sources import GeneratorNoise, NoiseSource, SeededNoise, silent
 
@@ -321,6 +324,33 @@ def run(
     seed = extra.get("seed")
     if seed is not None and not _takes_seed(model):
         del extra["seed"]
+    if noise is None and noise_sampler is not None:
+        _require_values(solver)
+        noise = _StretchNoise(noise_sampler, frame, _nodes(solver))
+    noise = _multiplied(noise or _seeded(seed, len(x)), s_noise)
+    progress = sys.stderr.isatty() if disable is None else not disable
+    try:
+        return _run(solver, model, x, frame, extra, callback, eta, noise, progress)
+    except SeedsError as error:
+        if error.place is None:
+            raise
+        index, level, wrong = error.place
+        raise at_step(type(error), frame.moves[index], frame.sigma(level), wrong) from None
+
+
+def _run(
+    solver: Solver,
+    model: Model,
+    x: Tensor,
+    frame: _Frame,
+    extra: dict[str, Any],
+    callback: KCallback | None,
+    eta: float,
+    noise: NoiseSource,
+    progress: bool,
+) -> Tensor:
+    """The same with everything checked; an error of a step has the solver's number and level."""
+    flow = frame.flow
     reporter = _Reporter(callback, frame) if callback else None
 
     def denoiser(x: Tensor, sigma: float) -> Tensor:
@@ -330,11 +360,6 @@ def run(
         estimate = model(x, levels, **extra)
         return estimate.to(x.dtype) if isinstance(estimate, Tensor) else estimate
 
-    if noise is None and noise_sampler is not None:
-        _require_values(solver)
-        noise = _StretchNoise(noise_sampler, frame)
-    noise = _multiplied(noise or _seeded(seed, len(x)), s_noise)
-    progress = sys.stderr.isatty() if disable is None else not disable
     if solver.baseline is None:
         prediction = solver.options.get("prediction", "data")
         plan = _plan(solver.name, prediction, eta, frame.levels, flow)
@@ -356,16 +381,26 @@ class _Frame:
     """
 
     def __init__(self, grid: Tensor, flow: bool, *, rises: bool, repeats: bool) -> None:
-        self._grid, sigmas = grid, tuple(grid.tolist())
+        self._grid, self.flow, sigmas = grid, flow, tuple(grid.tolist())
         own = _flow_levels(sigmas) if flow else sigmas
         pairs = enumerate(itertools.pairwise(own))
         moves = [i for i, (a, b) in pairs if a != b or (repeats and 0 < a < math.inf)]
         if flow and moves:  # in the caller's numbers; any other grid the solver checks
             grid_of_moves = [sigmas[0], *(sigmas[i + 1] for i in moves)]
             _ = require_grid(grid_of_moves, repeats=repeats, rises=rises)
+            if max(grid_of_moves[1:-1], default=0.0) >= 1:
+                raise GridError(
+                    f"sigmas of flow reach {max(grid_of_moves[1:-1]):g} only at an end, where there is "
+                    "noise alone: cut the grid there"
+                )
         self.moves = moves
         self.levels = (*own[:1], *(own[i + 1] for i in moves))
         self._own = dict(zip(own, sigmas, strict=True)) if flow else None
+
+    def stalls(self, step: int) -> int:
+        """How many of the caller's steps go nowhere right after one of the solver's, above sigma 0."""
+        first, last = (*self.moves, len(self._grid) - 1)[step : step + 2]
+        return int((self._grid[first + 2 : last + 1] > 0).sum())
 
     def sigma(self, level: float) -> float:
         """The caller's sigma; on the grid just the one that was given."""
@@ -450,20 +485,43 @@ def _require_values(solver: Solver) -> None:
         )
 
 
-class _StretchNoise:
-    """A noise source that asks a noise sampler; noise off the solution's path is drawn by torch."""
+def _nodes(solver: Solver) -> tuple[float, ...]:
+    """Between which values of the path's noise a method asks for each step; none of a baseline, which says so."""
+    if solver.baseline is not None:
+        return ()
+    return tuple(sorted(scheme_of(solver.name, solver.options.get("prediction", "data")).nodes))
 
-    def __init__(self, noise_sampler: NoiseSampler, frame: _Frame) -> None:
-        self._noise_sampler, self._frame = noise_sampler, frame
+
+class _StretchNoise:
+    """A noise source that asks a noise sampler; noise off the solution's path is drawn by torch.
+
+    A sampler that draws from a generator serves ComfyUI's methods alike only if it is asked as often. So it
+    is asked for empty stretches too, and what it returns for them is dropped.
+
+    nodes : where the rows of a method's step are, in time order; none if nothing more is asked for than
+        intervals.
+    """
+
+    def __init__(
+        self, noise_sampler: NoiseSampler, frame: _Frame, nodes: tuple[float, ...]
+    ) -> None:
+        self._noise_sampler, self._frame, self._nodes, self._step = noise_sampler, frame, nodes, 0
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
-        level = self._frame.tensor
+        start, end = intervals[0].sigma, intervals[-1].sigma_next
+        empty = len(self._nodes) - len(intervals)
+        if start == math.inf:
+            self._pass(start, empty)
         drawn = [
-            self._noise_sampler(level(interval.sigma), level(interval.sigma_next))
+            self._ask(interval.sigma, interval.sigma_next)
             if interval.path == 0
             else torch.randn_like(like)
             for interval in intervals
         ]
+        if start < math.inf:
+            self._pass(end, empty)
+        self._pass(end, self._frame.stalls(self._step) * len(self._nodes))
+        self._step += 1
         for noise in drawn:
             if not isinstance(noise, Tensor) or noise.shape != like.shape:
                 given = tuple(noise.shape) if isinstance(noise, Tensor) else type(noise).__name__
@@ -471,6 +529,14 @@ class _StretchNoise:
                     f"a noise sampler returns a tensor {tuple(like.shape)}, like x; got {given}"
                 )
         return torch.stack(drawn).to(like)
+
+    def _ask(self, level: float, level_next: float) -> Any:
+        return self._noise_sampler(self._frame.tensor(level), self._frame.tensor(level_next))
+
+    def _pass(self, level: float, times: int) -> None:
+        """Ask for empty stretches."""
+        for _ in range(times):
+            self._ask(level, level)
 
 
 def _multiplied(noise: NoiseSource, factor: float) -> NoiseSource:

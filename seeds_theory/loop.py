@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import DenoiserError, NoiseError, ParameterError, SeedsError
+from seeds_theory.errors import (
+    DenoiserError,
+    NoiseError,
+    ParameterError,
+    SeedsError,
+    at_step,
+)
 from seeds_theory.plan import Plan, Step
 from seeds_theory.progress import with_bar
 from seeds_theory.row import Row
@@ -201,22 +207,17 @@ class FiniteWatch:
         finite = torch.stack([total for total, *_ in self._sums]).isfinite().tolist()
         for passed, (_, index, sigma) in zip(finite, self._sums, strict=True):
             if not passed:
-                raise DenoiserError(
-                    f"step {index}, sigma {sigma:g}: an estimate of the denoiser or a state is not "
-                    "finite: the same run on the CPU says which"
-                )
+                wrong = "an estimate of the denoiser or a state is not finite"
+                way_out = ": the same run on the CPU says which"
+                raise at_step(DenoiserError, index, sigma, wrong + way_out)
 
 
 def not_finite(index: int, sigma: float, estimated: bool) -> SeedsError:
     """The error: the estimate of a finite state, or the state itself, is not finite at sigma."""
     if estimated:
-        return DenoiserError(
-            f"step {index}, sigma {sigma:g}: the denoiser's estimate is not finite"
-        )
-    return NoiseError(
-        f"step {index}, sigma {sigma:g}: the state is not finite: NaN in the initial state or in the noise, "
-        "or a dtype that overflows"
-    )
+        return at_step(DenoiserError, index, sigma, "the denoiser's estimate is not finite")
+    cause = "NaN in the initial state or in the noise, or a dtype that overflows"
+    return at_step(NoiseError, index, sigma, f"the state is not finite: {cause}")
 
 
 def draw(source: NoiseSource, step: Step, x: Tensor, index: int) -> Sequence[Tensor]:
@@ -242,13 +243,16 @@ def require_denoiser(denoiser: object) -> None:
 
 def require_estimate(estimate: object, x: Tensor, level: float, step: int | None = None) -> None:
     """A denoiser's estimate is a tensor of the shape and the dtype of the states x."""
-    if isinstance(estimate, Tensor):
-        if estimate.shape == x.shape and estimate.dtype == x.dtype:
-            return
-        got = f"{tuple(estimate.shape)} of {estimate.dtype}"
+    if not isinstance(estimate, Tensor):
+        given = f"a tensor; got {type(estimate).__name__}"
+    elif estimate.shape != x.shape or estimate.dtype != x.dtype:
+        given = (
+            f"what it is given, {tuple(x.shape)} of {x.dtype}; "
+            f"got {tuple(estimate.shape)} of {estimate.dtype}"
+        )
     else:
-        got = type(estimate).__name__
-    where = f"sigma {level:g}" if step is None else f"step {step}, sigma {level:g}"
-    raise DenoiserError(
-        f"{where}: a denoiser returns what it is given, a tensor {tuple(x.shape)} of {x.dtype}; got {got}"
-    )
+        return
+    wrong = f"a denoiser returns {given}"
+    if step is None:
+        raise DenoiserError(f"sigma {level:g}: {wrong}")
+    raise at_step(DenoiserError, step, level, wrong)

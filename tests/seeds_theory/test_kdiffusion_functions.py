@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ from proofs_checks.audit.peers import LibraryError
 from proofs_checks.audit.peers.kdiffusion import sampling_module
 from seeds_theory import SeededNoise, kdiffusion, make_plan, method
 from seeds_theory.errors import (
+    DenoiserError,
     GridError,
     NoiseError,
     ParameterError,
@@ -112,23 +114,57 @@ def test_the_same_noise_gives_what_comfyuis_formulas_give(
         (kdiffusion.sample_seeds_3, straightforward.seeds_3, {"r_1": 0.5, "r_2": 1.0}),
     ],
 )
-def test_at_node_1_the_empty_stretch_is_not_asked_for(
+def test_at_node_1_the_empty_stretch_is_asked_for_as_comfyui_does(
     ours: Callable[..., Tensor], theirs: Callable[..., Tensor], nodes: dict[str, float]
 ) -> None:
-    """ComfyUI's formulas ask for it and multiply the answer by 0; a Brownian tree has none to give."""
+    """So a generator serves both alike. ComfyUI's formulas multiply the answer by 0; here it is dropped."""
     first, second = Noises(), Noises()
 
-    def answer(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        same = math.isclose(sigma, sigma_next, rel_tol=1e-12)
-        return torch.zeros(3, 2) if same else second(sigma, sigma_next)
+    def theirs_but_nan(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        noise = second(sigma, sigma_next)
+        return noise * 0 if math.isclose(sigma, sigma_next, rel_tol=1e-12) else noise
 
     found = ours(curved, 20 * normals(), GRID, noise_sampler=first, **nodes)
     expected = theirs(
-        curved, 20 * normals(), GRID, disable=True, noise_sampler=answer, **nodes
+        curved, 20 * normals(), GRID, disable=True, noise_sampler=theirs_but_nan, **nodes
     ).nan_to_num()
-    assert all(sigma > sigma_next for sigma, sigma_next in first.asked)
-    assert len(first.asked) == len(second.asked)
+    assert len(first.asked) == len(second.asked) == (len(GRID) - 1) * (len(nodes) + 1)
+    for one, other in zip(first.asked, second.asked, strict=True):
+        assert one == pytest.approx(other, rel=1e-13)
     assert torch.allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+def asked_by(name: str, sigmas: list[float], *, flow: bool = False) -> list[tuple[float, float]]:
+    """What a method asks a noise sampler for, whose answers to what is empty are not finite."""
+    noises = Noises()
+
+    def noise_sampler(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        noise = noises(sigma, sigma_next)
+        return noise / 0 if sigma == sigma_next else noise
+
+    function = kdiffusion.as_k_diffusion(name)
+    x = float(sigmas[0]) * normals()
+    found = function(curved, x, sigmas, noise_sampler=noise_sampler, disable=True, flow=flow)
+    assert found.isfinite().all()
+    return [(round(a, 12), round(b, 12)) for a, b in noises.asked]
+
+
+def test_a_step_that_goes_nowhere_asks_for_empty_stretches_where_it_is() -> None:
+    m = round(math.sqrt(5.0), 12)
+    assert asked_by("seeds-2", [5.0, 5.0, 1.0, 1.0, 0.0, 0.0]) == [
+        *[(5.0, m), (m, 1.0)],
+        *[(1.0, 1.0)] * 2,
+    ]
+    assert asked_by("seeds-1", [9.0, 5.0, 5.0, 5.0, 1.0]) == [
+        *[(9.0, 5.0), (5.0, 5.0), (5.0, 5.0), (5.0, 1.0)]
+    ]
+
+
+@pytest.mark.parametrize(("name", "count"), [("seeds-1", 1), ("seeds-2", 2), ("seeds-3", 3)])
+def test_from_sigma_1_of_flow_all_stretches_but_the_last_are_empty(name: str, count: int) -> None:
+    asked = asked_by(name, [1.0, 0.5, 0.2, 0.0], flow=True)
+    assert asked[:count] == [*[(1.0, 1.0)] * (count - 1), (1.0, 0.5)]
+    assert len(asked) == 2 * count and (asked[count][0], asked[-1][1]) == (0.5, 0.2)
 
 
 def test_seeds_1_at_eta_1_is_the_ancestral_step() -> None:
@@ -673,3 +709,53 @@ class EpsLike(torch.nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor, **extra: Any) -> Tensor:
         return self.inner_model(x, sigma, **extra)
+
+
+# ------------------------------------------------------------------------- errors in the caller's numbers
+
+WRONG: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "nan": (lambda x: x * math.nan, "the denoiser's estimate is not finite"),
+    "shape": (lambda x: x[:1], "a denoiser returns what it is given"),
+    "type": (lambda x: None, "a denoiser returns a tensor; got NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("highest", [1.0, 0.9, 0.3])
+def test_an_error_of_a_flow_tells_the_sigma_that_the_model_was_given(
+    name: str, wrong: str, highest: float
+) -> None:
+    (answer, says), seen = WRONG[wrong], []
+
+    def model(x: Tensor, sigma: Tensor, **_: Any) -> Any:
+        seen.append(float(sigma[0]))
+        return answer(x) if seen[-1] <= highest else curved(x, sigma)
+
+    sigmas = [1.0, 0.5, 0.5, 0.25, 0.0]
+    with pytest.raises(DenoiserError) as caught:
+        kdiffusion.as_k_diffusion(name)(model, normals(), sigmas, disable=True, flow=True)
+    told = re.match(r"step (\d+), sigma (\S+): (.*)", str(caught.value))
+    assert told and told[2] == f"{seen[-1]:g}" and told[3].startswith(says)
+    step = int(told[1])  # in the caller's grid, whose second step goes nowhere but for edm-heun
+    assert (step != 1 or name == "edm-heun") and sigmas[step] >= seen[-1] >= sigmas[step + 1]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_state_of_a_flow_that_is_not_finite_is_told_in_the_flows_sigma(name: str) -> None:
+    def model(x: Tensor, sigma: Tensor, **_: Any) -> Tensor:
+        return curved(x, sigma)
+
+    for sigmas in ([1.0, 0.5, 0.0], [0.75, 0.5, 0.0]):
+        with pytest.raises(SeedsError) as caught:
+            kdiffusion.as_k_diffusion(name)(
+                model, normals() * math.nan, sigmas, disable=True, flow=True
+            )
+        assert f"step 0, sigma {sigmas[0]:g}: " in str(caught.value)
+
+
+def test_a_flow_that_comes_to_1_between_is_told_in_its_own_sigma() -> None:
+    for sigmas in ([0.5, 1.0, 0.75], [0.5, 0.9, 1.0, 1.0, 0.75]):
+        with pytest.raises(GridError, match="sigmas of flow reach 1 only at an end") as caught:
+            run_on("seeds-3", sigmas, flow=True, eta=0.0)
+        assert "inf" not in str(caught.value)
