@@ -486,7 +486,7 @@ def _require_values(solver: Solver) -> None:
 
 
 def _nodes(solver: Solver) -> tuple[float, ...]:
-    """Between which values of the path's noise a method asks for each step; none of a baseline, which says so."""
+    """Where the rows of a method's step are, in time order; none of a baseline, which asks by itself."""
     if solver.baseline is not None:
         return ()
     return tuple(sorted(scheme_of(solver.name, solver.options.get("prediction", "data")).nodes))
