@@ -1,19 +1,29 @@
-"""A folder of ComfyUI's custom nodes: the sampler node, with all methods of the library."""
+"""A folder of custom nodes for ComfyUI, all methods of the library in it."""
 
 from __future__ import annotations
 
+import math
 from importlib.metadata import version
 
 from seeds_theory.emit.description import header, identifier, origin
 from seeds_theory.emit.method import MethodProgram, method_program
+from seeds_theory.emit.targets.comfyui_workflows import few_steps_workflow, workflow
 from seeds_theory.emit.targets.python_math import functions
 from seeds_theory.emit.targets.template import template
 from seeds_theory.errors import ParameterError
 from seeds_theory.methods import METHODS
+from seeds_theory.settings import Setting, settings
+
+PUBLISHER = "seeds-theory"
+"""Stands for the account of ComfyUI's registry that publishes the folder: put yours."""
+
+REPOSITORY = f"https://github.com/{PUBLISHER}/seeds-samplers"
+"""Stands for the repository that it is published from, with the folder's files at the top: put yours."""
 
 _NAMES = (
-    *("__init__.py", "samplers.py", "coefficients.py"),
-    *("README.md", "pyproject.toml", "LICENSE"),
+    *("README.md", "__init__.py", "nodes.py", "samplers.py", "coefficients.py", "few_steps.py"),
+    *("web/docs/SamplerSEEDS.md", "web/docs/SEEDSFewStepsSigmas.md"),
+    *("icon.svg", "pyproject.toml", "LICENSE"),
 )
 
 
@@ -29,16 +39,70 @@ def files(method: MethodProgram) -> dict[str, str]:
             f"the node has methods in data prediction; got {method.prediction!r}: leave it out"
         )
     methods = {name: method_program(name) for name in METHODS} | {method.name: method}
+    grids = {(_kind(of), calls): of for (calls, _), of in settings().items()}
+    raw = REPOSITORY.replace("github.com", "raw.githubusercontent.com")
     values = {
         "header": header("# "),
         "origin": origin()[-1],
         "version": version("seeds-theory"),
         "method": method.name,
         "names": ", ".join(f"`{name}`" for name in methods),
-        "methods": "\n".join(
-            f'    "{name}": (coefficients.{identifier(one, with_nodes=True)}, {one.normals}),'
-            for name, one in methods.items()
-        ),
+        "listed": ", ".join(f"`{listed_name(one)}`" for one in methods.values()),
+        "methods": "\n".join(map(_entry, methods.values())),
         "functions": functions(*methods.values()),
+        "table": "\n".join(map(_described, methods.values())),
+        "grids": "\n".join(
+            f'    ("{kind}", {calls}): ({of.steps}, {of.sigma_max!r}, {of.sigma_min!r}, "{of.solver}"),'
+            for (kind, calls), of in grids.items()
+        ),
+        "grids_table": "\n".join(
+            f"| {kind} | {calls} | {of.steps} | {of.sigma_max:.3g} | {of.sigma_min:.3g} | {of.solver} |"
+            for (kind, calls), of in grids.items()
+        ),
+        "publisher": PUBLISHER,
+        "repository": REPOSITORY,
+        "icon": f"{raw}/main/icon.svg",
+        "paths": _paths(),
     }
-    return {name: template(f"comfyui/{name}.txt", **values) for name in _NAMES}
+    texts = {name: template(f"comfyui/{name}.txt", **values) for name in _NAMES}
+    for name, graph in (("seeds", workflow(method.name)), ("few_steps", few_steps_workflow())):
+        texts[f"example_workflows/{name}.json"] = graph.for_the_screen()
+        texts[f"example_workflows/api/{name}.json"] = graph.for_the_server()
+    return texts
+
+
+def listed_name(method: MethodProgram) -> str:
+    """Its name in the KSampler's list, which has samplers of ComfyUI's own that begin with seeds."""
+    return identifier(method, with_nodes=True).replace("seeds_", "seeds_theory_")
+
+
+def _entry(method: MethodProgram) -> str:
+    """Of the table of methods: a noise sampler gives values of the path, one for each row of a step."""
+    asks = method.calls if method.degree == 1 else 0
+    function = identifier(method, with_nodes=True)
+    return f'    "{method.name}": (coefficients.{function}, {method.normals}, {asks}),'
+
+
+def _described(method: MethodProgram) -> str:
+    orders = method.tableau.orders
+    figures = (method.calls, orders.weak, f"{float(orders.strong):g}", orders.ode)
+    return " | ".join([f"| `{method.name}`", *map(str, figures)]) + " |"
+
+
+def _kind(setting: Setting) -> str:
+    return "sde" if setting.eta else "ode"
+
+
+def _paths() -> str:
+    """Five paths from noise to one point of two, each a line that wavers less and less."""
+    lines = []
+    for k, colour in enumerate(("#7fd1ae", "#58b2c9", "#f2c14e", "#e98a6b", "#c98bdb")):
+        end, start = (140 if k % 2 else 260), 80 + 60 * k
+        points = []
+        for n in range(41):
+            u = n / 40
+            waver = 26 * (1 - u) * math.sin(9 * u + 2.1 * k) * math.cos(23 * u + k)
+            points.append(f"{50 + 300 * u:.0f},{start + (end - start) * u * u + waver:.0f}")
+        style = f'fill="none" stroke="{colour}" stroke-width="11" stroke-linecap="round"'
+        lines.append(f'  <polyline {style} points="{" ".join(points)}"/>')
+    return "\n".join(lines)
