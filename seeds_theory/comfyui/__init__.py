@@ -100,14 +100,24 @@ class SamplerSEEDSBaseline:
     CATEGORY = "sampling/custom_sampling/samplers"
     DESCRIPTION = "Published samplers, as audited: orders and laws are in the book of seeds-theory."
     METHODS: ClassVar = [name for name in BASELINES if name != "seeds-2m"]
+    OFF_GRID: ClassVar = [
+        *("edm-heun", "lawson-2", "lawson-rk4", "sra1", "shark", "lawson-shark"),
+        *("dpm-solver-2", "dpm-solver-3", "dpm-solver++-2s", "dpm-solver++-3m"),
+        *("sde-dpm-solver++-2s", "deis-tab3"),
+    ]
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """The widgets, as ComfyUI asks for them."""
         eta, told = _WIDGETS["eta"]
         only = "Amount of noise, for samplers that have it to choose: 0 is the ODE."
+        method = {
+            "default": "sde-dpm-solver++-2m",
+            "tooltip": "Between the levels of the grid too, which context windows do not expect, call the "
+            f"model: {', '.join(cls.OFF_GRID)}.",
+        }
         return {
-            "required": {"method": (cls.METHODS, {"default": "sde-dpm-solver++-2m"})},
+            "required": {"method": (cls.METHODS, method)},
             "optional": {**_WIDGETS, "eta": (eta, {**told, "tooltip": only})},
         }
 

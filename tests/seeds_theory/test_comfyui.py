@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -234,6 +233,30 @@ def test_a_noise_sampler_of_the_host_is_asked() -> None:
     ]
 
 
+def off_the_grid(node: Any, method: str, sampling: object) -> int:
+    """How many calls of the model the host's context windows would not find in the grid."""
+    sigmas = FLOW if isinstance(sampling, CONST) else SIGMAS
+    guider, (found,) = Guider(sampling), node().get_sampler(method)
+    found.sample(guider, sigmas, sigmas[0] * initial(5), seed=7)
+    calls = torch.tensor(guider.seen)
+    return int((~torch.isclose(sigmas, calls[:, None], rtol=1e-4)).all(dim=1).sum())
+
+
+@pytest.mark.parametrize("sampling", [EPS(), CONST()], ids=["eps", "flow"])
+def test_the_model_is_called_off_the_grid_by_those_that_say_so(sampling: object) -> None:
+    node, baselines = (
+        seeds_theory.comfyui.SamplerSEEDS,
+        seeds_theory.comfyui.SamplerSEEDSBaseline,
+    )
+    off = [method for method in node.METHODS if off_the_grid(node, method, sampling)]
+    assert off == [method for method in node.METHODS if method != "seeds-1"]
+    assert "All but seeds-1 call" in node.INPUT_TYPES()["required"]["method"][1]["tooltip"]
+    off = [method for method in baselines.METHODS if off_the_grid(baselines, method, sampling)]
+    assert off == baselines.OFF_GRID
+    told = baselines.INPUT_TYPES()["required"]["method"][1]["tooltip"]
+    assert told.endswith(f": {', '.join(off)}.")
+
+
 # ------------------------------------------------------------------------------------- the other nodes
 
 
@@ -276,22 +299,16 @@ def test_few_steps_are_a_sampler_and_sigmas(kind: str) -> None:
     assert len(guider.seen) <= 20
 
 
-def test_names_in_the_lists_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["euler"]
-    packages = ("comfy.k_diffusion", "comfy.k_diffusion.sampling")
-    modules = {name: ModuleType(name) for name in packages}
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    samplers: Any = sys.modules["comfy.samplers"]
-    samplers.SAMPLER_NAMES = names
-    samplers.KSampler = type("KSampler", (), {"SAMPLERS": names})
+def test_names_in_the_lists_of_the_host() -> None:
+    names = vars(sys.modules["comfy.samplers"])["SAMPLER_NAMES"]
     for _ in range(2):
         seeds_theory.comfyui.add_names()
     assert names == [
         "euler",
         *(name.replace("-", "_theory_") for name in seeds_theory.comfyui.SamplerSEEDS.METHODS),
     ]
-    by_name = KSAMPLER(vars(modules["comfy.k_diffusion.sampling"])["sample_seeds_theory_3"], {})
+    functions = vars(sys.modules["comfy.k_diffusion.sampling"])
+    by_name = KSAMPLER(functions["sample_seeds_theory_3"], {})
     x = SIGMAS[0] * initial(5)
     expected = sampler().sample(Guider(EPS()), SIGMAS, x, seed=3)
     assert torch.equal(by_name.sample(Guider(EPS()), SIGMAS, x, seed=3), expected)

@@ -74,9 +74,16 @@ class KSAMPLER:
 
 @pytest.fixture
 def comfy(monkeypatch: pytest.MonkeyPatch) -> None:
-    modules = {
+    names = ["euler"]  # one list under both names
+    modules: dict[str, dict[str, Any]] = {
         "comfy": {},
-        "comfy.samplers": {"KSAMPLER": KSAMPLER},
+        "comfy.k_diffusion": {},
+        "comfy.k_diffusion.sampling": {},
+        "comfy.samplers": {
+            "KSAMPLER": KSAMPLER,
+            "KSampler": type("KSampler", (), {"SAMPLERS": names}),
+            "SAMPLER_NAMES": names,
+        },
         "comfy.model_sampling": {"CONST": CONST, "EPS": EPS},
     }
     for name, contents in modules.items():

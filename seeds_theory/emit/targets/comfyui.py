@@ -14,7 +14,7 @@ from seeds_theory.errors import ParameterError
 from seeds_theory.methods import METHODS
 from seeds_theory.settings import Setting, settings
 
-PUBLISHER = "seeds-theory"
+PUBLISHER = "your-publisher-id"
 """Stands for the account of ComfyUI's registry that publishes the folder: put yours."""
 
 REPOSITORY = f"https://github.com/{PUBLISHER}/seeds-samplers"

@@ -51,6 +51,16 @@ def text(name: str, prediction: str, to: str) -> tuple[str, str]:
     return file, found
 
 
+def written(folder: Path, to: str, method: str, prediction: str = "data") -> list[Path]:
+    """The files of an export, in a folder."""
+    paths = []
+    for name, contents in target(to).files(program(method, prediction)).items():
+        paths.append(folder / name)
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        paths[-1].write_text(contents)
+    return paths
+
+
 @cache
 def module(name: str, prediction: str, to: str) -> ModuleType:
     """The exported file, imported."""

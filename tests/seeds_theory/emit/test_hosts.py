@@ -11,7 +11,6 @@ import math
 import pickle
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,14 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from comfy_host import CONST, EPS, KSAMPLER, Guider, comfy, initial, load  # noqa: F401
+from exported import written
 from torch import Tensor
 
-from seeds_theory import METHODS, ParameterError, SeededNoise, UnknownNameError
+from seeds_theory import UnknownNameError
 from seeds_theory.emit.method import method_program
 from seeds_theory.emit.targets import target
-from seeds_theory.kdiffusion import run
-from seeds_theory.solver import Solver
 from seeds_theory.sources import NoiseSource
 
 diffusers = pytest.importorskip("diffusers")
@@ -45,16 +42,6 @@ ZERO_SNR = {
     "prediction_type": "v_prediction",
     "timestep_spacing": "trailing",
 }
-
-
-def written(folder: Path, to: str, method: str, prediction: str = "data") -> list[Path]:
-    """The files of an export, in a folder."""
-    paths = []
-    for name, text in target(to).files(method_program(method, prediction)).items():
-        paths.append(folder / name)
-        paths[-1].parent.mkdir(parents=True, exist_ok=True)
-        paths[-1].write_text(text)
-    return paths
 
 
 def imported(path: Path, name: str) -> ModuleType:
@@ -461,171 +448,3 @@ def test_the_files_are_clean_and_formatted(
         ruff = [sys.executable, "-m", "ruff", *command, *STYLE, str(tmp_path)]
         done = subprocess.run(ruff, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-# ------------------------------------------------------------------------------------------ ComfyUI
-
-SIGMAS = torch.tensor([14.6, 5.0, 2.0, 0.7, 0.03, 0.0])
-FLOW_SIGMAS = torch.tensor([1.0, 0.9, 0.6, 0.2, 0.0])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in custom_nodes."""
-    folder = tmp_path_factory.mktemp("custom_nodes") / "seeds"
-    written(folder, "comfyui", "seeds-2@0.7")
-    return folder
-
-
-@pytest.fixture
-def node(comfy: None, folder: Path) -> Any:  # noqa: F811
-    """The node of that folder."""
-    return load(folder).NODE_CLASS_MAPPINGS["SamplerSEEDS"]
-
-
-def sampler(node: Any, **widgets: Any) -> KSAMPLER:
-    (found,) = getattr(node(), node.FUNCTION)(**widgets)
-    return found
-
-
-@pytest.mark.parametrize("sampling", [EPS(), CONST()], ids=["eps", "flow"])
-def test_a_node_runs_every_method_as_ours(sampling: object, node: Any) -> None:
-    flow = isinstance(sampling, CONST)
-    sigmas = FLOW_SIGMAS if flow else SIGMAS
-    x = sigmas[0] * initial(5).double()
-    for method, eta in itertools.product([*METHODS, "seeds-2@0.7"], (0.0, 0.5, 1.0)):
-        guider, seen, expected_seen = Guider(sampling), [], []
-        found = sampler(node, method=method, eta=eta, s_noise=1.1).sample(
-            guider, sigmas, x, seed=7, callback=lambda *call, to=seen: to.append(call)
-        )
-        ours = Guider(sampling)
-        expected = run(
-            Solver(method),
-            ours,
-            x,
-            sigmas,
-            callback=lambda told, to=expected_seen: to.append(told),
-            eta=eta,
-            s_noise=1.1,
-            noise=SeededNoise([7, 8, 9]),
-            flow=flow,
-        )
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-        assert guider.seen == pytest.approx(ours.seen, rel=1e-14)
-        for (i, denoised, state, _), told in zip(seen, expected_seen, strict=True):
-            assert i == told["i"]
-            torch.testing.assert_close(denoised, told["denoised"], rtol=1e-12, atol=1e-12)
-            torch.testing.assert_close(state, told["x"], rtol=1e-12, atol=1e-12)
-
-
-def test_a_prompt_with_the_method_alone_has_the_images_of_ours_in_single_precision(
-    node: Any,
-) -> None:
-    x = SIGMAS[0] * initial(5)
-    found = sampler(node, method="seeds-3").sample(Guider(EPS()), SIGMAS, x, seed=7)
-    expected = run(Solver("seeds-3"), Guider(EPS()), x, SIGMAS, noise=SeededNoise([7, 8, 9]))
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
-
-
-def test_the_folder_says_what_the_host_asks_for(node: Any, folder: Path) -> None:
-    inputs = node.INPUT_TYPES()
-    (method,) = inputs["required"].values()
-    assert method[0] == [*METHODS, "seeds-2@0.7"] and method[1]["default"] == "seeds-2@0.7"
-    assert {name: of["default"] for name, (_, of) in inputs["optional"].items()} == {
-        "eta": 1.0,
-        "s_noise": 1.0,
-        "seeds": "",
-    }
-    project = tomllib.loads((folder / "pyproject.toml").read_text())
-    assert project["project"]["dependencies"] == [] and "comfy" in project["tool"]
-    licence = Path(__file__).parents[3] / "LICENSE"
-    assert (folder / "LICENSE").read_text() == licence.read_text()
-
-
-@pytest.mark.parametrize("sampling", [EPS(), CONST()], ids=["eps", "flow"])
-def test_grids_that_the_hosts_nodes_make(sampling: object, node: Any) -> None:
-    def ends(levels: list[float], eta: float = 1.0) -> Tensor:
-        found = sampler(node, method="seeds-2", eta=eta)
-        return found.sample(Guider(sampling), torch.tensor(levels), x, seed=7)
-
-    x = initial(5)
-    for none in ([], [0.0], [0.7]):
-        assert torch.equal(ends(none), x)
-    assert torch.equal(ends([1.0, 0.0]), Guider(sampling)(x, torch.ones(3)))
-    assert torch.equal(ends([0.9, 0.6, 0.6, 0.2, 0.0, 0.0]), ends([0.9, 0.6, 0.2, 0.0]))
-    there = ends([0.2, 0.3, 0.4, 0.5], eta=0.0)
-    coarse, fine = (
-        ends(torch.linspace(0.2, 0.5, n + 1).tolist(), eta=0.0) - there for n in (6, 12)
-    )
-    assert coarse.norm() < 1e-2 * x.norm() and fine.isfinite().all()
-    if isinstance(sampling, CONST):
-        assert torch.equal(ends([1.05, 0.5]), ends([1.0, 0.5]))
-        noise = ends([0.2, 0.5, 1.0], eta=0.0)
-        ours = run(Solver("seeds-2"), Guider(sampling), x, [0.2, 0.5, 1.0], eta=0.0, flow=True)
-        torch.testing.assert_close(noise, ours, rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match="only with eta = 0"):
-        ends([0.2, 0.5])
-
-
-def test_an_image_has_its_seed_in_any_batch(node: Any) -> None:
-    x = SIGMAS[0] * initial(5)
-    whole = sampler(node, method="seeds-3s", seeds="12, 7-8")
-    found = whole.sample(Guider(EPS()), SIGMAS, x, seed=1)
-    alone = sampler(node, method="seeds-3s", seeds="7").sample(
-        Guider(EPS()), SIGMAS, x[1:2], seed=1
-    )
-    assert torch.equal(found[1:2], alone)
-    assert torch.equal(whole.sample(Guider(EPS()), SIGMAS, x, seed=2), found)
-    with pytest.raises(ValueError, match="got 3 seeds for a batch of 1"):
-        whole.sample(Guider(EPS()), SIGMAS, x[:1], seed=1)
-    again = sampler(node, method="seeds-3s", seeds="8 - 7, 8").sample(Guider(EPS()), SIGMAS, x, 1)
-    assert again.shape == x.shape and not torch.equal(again[0], found[0])
-    for wrong in ("five", "7-", "7,,8", "0-100000"):
-        with pytest.raises(ValueError, match="seeds are numbers and ranges"):
-            sampler(node, method="seeds-1", seeds=wrong)
-        assert "seeds are numbers" in node.VALIDATE_INPUTS(seeds=wrong)
-    assert node.VALIDATE_INPUTS() is node.VALIDATE_INPUTS(seeds="3, 2-1") is True
-
-
-def test_without_a_seed_torch_draws_and_noise_has_the_models_scale(node: Any) -> None:
-    x = SIGMAS[0] * initial(5)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        found = sampler(node, method="seeds-3").sample(Guider(EPS()), SIGMAS, x, seed=None)
-        torch.manual_seed(0)
-        expected = run(Solver("seeds-3"), Guider(EPS()), x, SIGMAS)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
-    scaled = CONST()
-    scaled.noise_scale = 8.0  # type: ignore[attr-defined]
-    results = [
-        sampler(node, method="seeds-1", s_noise=s_noise).sample(
-            Guider(sampling), FLOW_SIGMAS[:-1], initial(5), seed=3
-        )
-        for sampling, s_noise in ((scaled, 0.5), (CONST(), 4.0))
-    ]
-    assert torch.equal(*results)
-
-
-NODES = """
-import importlib.util, sys
-for ours in ("seeds_theory", "toy_models", "proofs_checks", "gpu_runs", "sympy", "scipy"):
-    sys.modules[ours] = None  # an import of it raises
-spec = importlib.util.spec_from_file_location("seeds", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-sys.modules["seeds"] = module
-spec.loader.exec_module(module)
-print(*module.NODE_CLASS_MAPPINGS)
-"""
-
-
-def test_the_folder_needs_nothing_of_ours(folder: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", NODES, str(folder / "__init__.py")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout == "SamplerSEEDS\n"
-    with pytest.raises(ParameterError, match="data prediction; got 'noise'"):
-        target("comfyui").files(method_program("seeds-3", "noise"))
