@@ -9,7 +9,7 @@ name. All are one function, `run`, around a `Solver`.
 * ``noise_sampler(sigma, sigma_next)`` returns unit-variance noise for that stretch. It is asked once for each
   stretch of a step, in time order, with tensors that have no dimensions. A method asks as ComfyUI's do, for
   every stretch between its nodes, empty ones too: after a node at 1, in a step that goes nowhere, and from
-  a flow's sigma of 1, where all nodes but the last are. There is no such parameter where it could not give
+  a flow's sigma of 1, where all nodes below 1 are. There is no such parameter where it could not give
   what is asked for: samplers without noise, with noise of several paths, or with averages of the path.
 * Without it, and with ``extra_args["seed"]``, the noise is that of `SeededNoise`: with the seeds seed,
   seed + 1, ... of an integer, or those of a list. What a step draws depends on them and on the level where it
@@ -509,17 +509,15 @@ class _StretchNoise:
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         start, end = intervals[0].sigma, intervals[-1].sigma_next
-        empty = len(self._nodes) - len(intervals)
-        if start == math.inf:
-            self._pass(start, empty)
+        if start == math.inf:  # where all nodes below 1 are
+            self._pass(start, sum(node < 1 for node in self._nodes))
         drawn = [
             self._ask(interval.sigma, interval.sigma_next)
             if interval.path == 0
             else torch.randn_like(like)
             for interval in intervals
         ]
-        if start < math.inf:
-            self._pass(end, empty)
+        self._pass(end, sum(node == 1 for node in self._nodes) - 1)
         self._pass(end, self._frame.stalls(self._step) * len(self._nodes))
         self._step += 1
         for noise in drawn:

@@ -161,10 +161,17 @@ def test_a_step_that_goes_nowhere_asks_for_empty_stretches_where_it_is() -> None
 
 
 @pytest.mark.parametrize(("name", "count"), [("seeds-1", 1), ("seeds-2", 2), ("seeds-3", 3)])
-def test_from_sigma_1_of_flow_all_stretches_but_the_last_are_empty(name: str, count: int) -> None:
+def test_from_sigma_1_of_flow_all_stretches_but_one_are_empty(name: str, count: int) -> None:
     asked = asked_by(name, [1.0, 0.5, 0.2, 0.0], flow=True)
     assert asked[:count] == [*[(1.0, 1.0)] * (count - 1), (1.0, 0.5)]
     assert len(asked) == 2 * count and (asked[count][0], asked[-1][1]) == (0.5, 0.2)
+
+
+def test_from_sigma_1_of_flow_a_node_at_1_is_at_the_end() -> None:
+    """As in ComfyUI, where the noise of the step comes first and then the one for the empty stretch."""
+    asked = asked_by("seeds-2@1", [1.0, 0.5, 0.2, 0.0], flow=True)
+    assert asked == [(1.0, 0.5), (0.5, 0.5), (0.5, 0.2), (0.2, 0.2)]
+    assert asked_by("seeds-3@0.4,1", [1.0, 0.5], flow=True) == [(1.0, 1.0), (1.0, 0.5), (0.5, 0.5)]
 
 
 def test_seeds_1_at_eta_1_is_the_ancestral_step() -> None:
