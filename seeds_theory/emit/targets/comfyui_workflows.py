@@ -93,85 +93,48 @@ class Workflow:
 
 def workflow(method: str) -> Workflow:
     """A text to an image by the sampler node, with the scheduler that ComfyUI has for SamplerCustom."""
-    checkpoint, *others = _start()
-    scheduler = Node(
-        "BasicScheduler",
-        *(1, 3),
-        ("SIGMAS",),
-        {"model": checkpoint["MODEL"], "scheduler": "karras", "steps": 15, "denoise": 1.0},
-    )
-    sampler = Node(
-        "SamplerSEEDS",
-        *(1, 4),
-        ("SAMPLER",),
-        {"method": method, "eta": 1.0, "s_noise": 1.0, "seeds": ""},
-    )
-    return Workflow(_end(checkpoint, *others, sampler, scheduler))
+    widgets = {"scheduler": "karras", "steps": 15, "denoise": 1.0}
+    return _text_to_image(method, "BasicScheduler", widgets)
 
 
 def few_steps_workflow() -> Workflow:
-    """The same in ten model calls."""
-    checkpoint, *others = _start()
-    sigmas = Node(
-        "SEEDSFewStepsSigmas",
-        *(1, 3),
-        ("SIGMAS",),
-        {"model": checkpoint["MODEL"], "calls": 10, "kind": "sde", "steps": 0, "width": 1.0},
-    )
-    sampler = Node(
-        "SamplerSEEDS",
-        *(1, 4),
-        ("SAMPLER",),
-        {"method": "seeds-3b", "eta": 1.0, "s_noise": 1.0, "seeds": ""},
-    )
-    return Workflow(_end(checkpoint, *others, sampler, sigmas))
+    """The same in ten model calls, with the method that its noise levels were tuned with."""
+    widgets = {"calls": 10, "kind": "sde", "steps": 0, "width": 1.0}
+    return _text_to_image("seeds-3b", "SEEDSFewStepsSigmas", widgets)
 
 
-def _start() -> tuple[Node, Node, Node, Node]:
-    """The checkpoint, the two texts and the empty latent."""
+def _text_to_image(method: str, scheduler: str, widgets: dict[str, Any]) -> Workflow:
     checkpoint = Node(
         "CheckpointLoaderSimple", 0, 0, ("MODEL", "CLIP", "VAE"), {"ckpt_name": CHECKPOINT}
     )
-    texts = ("a glass greenhouse in morning fog, photograph", "text, watermark")
-    positive, negative = (
-        Node(
-            "CLIPTextEncode",
-            *(1, row),
-            ("CONDITIONING",),
-            {"text": text, "clip": checkpoint["CLIP"]},
-            title,
-        )
-        for row, (text, title) in enumerate(zip(texts, ("What", "What not"), strict=True))
-    )
+
+    def encoded(row: int, text: str, title: str) -> Node:
+        inputs = {"text": text, "clip": checkpoint["CLIP"]}
+        return Node("CLIPTextEncode", 1, row, ("CONDITIONING",), inputs, title)
+
+    positive = encoded(0, "a glass greenhouse in morning fog, photograph", "What")
+    negative = encoded(1, "text, watermark", "What not")
     size = {"width": 512, "height": 512, "batch_size": 1}
-    return checkpoint, positive, negative, Node("EmptyLatentImage", 1, 2, ("LATENT",), size)
-
-
-def _end(
-    checkpoint: Node, positive: Node, negative: Node, latent: Node, sampler: Node, sigmas: Node
-) -> tuple[Node, ...]:
-    """All nodes, with the run of the sampler and its image."""
-    run = Node(
-        "SamplerCustom",
-        *(2, 0),
-        ("LATENT", "LATENT"),
-        {
-            "model": checkpoint["MODEL"],
-            "add_noise": True,
-            "noise_seed": 7,
-            "cfg": 5.0,
-            "positive": positive["CONDITIONING"],
-            "negative": negative["CONDITIONING"],
-            "sampler": sampler["SAMPLER"],
-            "sigmas": sigmas["SIGMAS"],
-            "latent_image": latent["LATENT"],
-        },
-    )
-    decoded = Node(
-        "VAEDecode", 3, 0, ("IMAGE",), {"samples": run["LATENT"], "vae": checkpoint["VAE"]}
-    )
+    latent = Node("EmptyLatentImage", 1, 2, ("LATENT",), size)
+    sigmas = Node(scheduler, 1, 3, ("SIGMAS",), {"model": checkpoint["MODEL"], **widgets})
+    choice = {"method": method, "eta": 1.0, "s_noise": 1.0, "seeds": ""}
+    sampler = Node("SamplerSEEDS", 1, 4, ("SAMPLER",), choice)
+    inputs = {
+        "model": checkpoint["MODEL"],
+        "add_noise": True,
+        "noise_seed": 7,
+        "cfg": 5.0,
+        "positive": positive["CONDITIONING"],
+        "negative": negative["CONDITIONING"],
+        "sampler": sampler["SAMPLER"],
+        "sigmas": sigmas["SIGMAS"],
+        "latent_image": latent["LATENT"],
+    }
+    run = Node("SamplerCustom", 2, 0, ("LATENT", "LATENT"), inputs)
+    ends = {"samples": run["LATENT"], "vae": checkpoint["VAE"]}
+    decoded = Node("VAEDecode", 3, 0, ("IMAGE",), ends)
     saved = Node("SaveImage", 3, 1, (), {"images": decoded["IMAGE"], "filename_prefix": "seeds"})
-    return (*(checkpoint, positive, negative, latent, sampler, sigmas, run, decoded, saved),)
+    return Workflow((checkpoint, positive, negative, latent, sampler, sigmas, run, decoded, saved))
 
 
 _NAMES_OF_OUTPUTS = {"SamplerCustom": ("output", "denoised_output")}
