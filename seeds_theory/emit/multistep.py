@@ -29,6 +29,14 @@ CLAIMS = ("beyond-conditions-seeds-2m", "beyond-noise-seeds-2m")
 STAGE, END, NOISES = ("p_m", "a_1", "a_2"), ("p_t", "b_0", "b_1"), ("N_1", "M_1", "M_2")
 """The names of the weights, row by row."""
 
+WEIGHTS = (
+    Name("s_m"),
+    *(tuple(map(Name, names)) for names in (STAGE, END)),
+    Name(NOISES[0]),
+    tuple(map(Name, NOISES[1:])),
+)
+"""The level of the stage, its weights, those of the step, N_1, and M_1 with M_2."""
+
 
 @dataclass(frozen=True)
 class MultistepProgram:
@@ -69,12 +77,10 @@ def node_function() -> FunctionProgram:
 
 
 def step_function() -> FunctionProgram:
-    """The step at any node: the level of the stage, its weights, those of the step, N_1, and M_1 with M_2."""
+    """The step at any node: `WEIGHTS`."""
     inputs = ("s", "t", "eta", *(symbol.name for symbol in (c_m, d, gap)))
     program, _ = with_names("step", inputs, _step([]))
-    noise, *average = (Name(name) for name in NOISES)
-    stage, end = (tuple(map(Name, names)) for names in (STAGE, END))
-    return FunctionProgram(program, (Name("s_m"), stage, end, noise, tuple(average)))
+    return FunctionProgram(program, WEIGHTS)
 
 
 def _step(place: list[Statement]) -> list[Statement]:

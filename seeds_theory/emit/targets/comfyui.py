@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from importlib.metadata import version
 
-from seeds_theory.emit.description import header, identifier, origin
+from seeds_theory.baselines.run import Declared
+from seeds_theory.emit.description import Named, header, identifier, origin
 from seeds_theory.emit.method import MethodProgram, method_program
+from seeds_theory.emit.multistep import NOISES, MultistepProgram, multistep_program
 from seeds_theory.emit.targets.comfyui_workflows import few_steps_workflow, workflow
 from seeds_theory.emit.targets.python_math import functions
 from seeds_theory.emit.targets.template import template
@@ -39,6 +41,8 @@ def files(method: MethodProgram) -> dict[str, str]:
             f"the node has methods in data prediction; got {method.prediction!r}: leave it out"
         )
     methods = {name: method_program(name) for name in METHODS} | {method.name: method}
+    memory = multistep_program()
+    every: list[Named] = [*methods.values(), memory]
     grids = {(_kind(of), calls): of for (calls, _), of in settings().items()}
     raw = REPOSITORY.replace("github.com", "raw.githubusercontent.com")
     values = {
@@ -46,11 +50,11 @@ def files(method: MethodProgram) -> dict[str, str]:
         "origin": origin()[-1],
         "version": version("seeds-theory"),
         "method": method.name,
-        "names": ", ".join(f"`{name}`" for name in methods),
-        "listed": ", ".join(f"`{listed_name(one)}`" for one in methods.values()),
-        "methods": "\n".join(map(_entry, methods.values())),
-        "functions": functions(*methods.values()),
-        "table": "\n".join(map(_described, methods.values())),
+        "names": ", ".join(f"`{one.name}`" for one in every),
+        "listed": ", ".join(f"`{listed_name(one)}`" for one in every),
+        "methods": "\n".join(map(_entry, every)),
+        "functions": functions(*methods.values(), memory=memory),
+        "table": "\n".join(map(_described, every)),
         "grids": "\n".join(
             f'    ("{kind}", {calls}): ({of.steps}, {of.sigma_max!r}, {of.sigma_min!r}, "{of.solver}"),'
             for (kind, calls), of in grids.items()
@@ -71,21 +75,27 @@ def files(method: MethodProgram) -> dict[str, str]:
     return texts
 
 
-def listed_name(method: MethodProgram) -> str:
+def listed_name(method: Named) -> str:
     """Its name in the KSampler's list, which has samplers of ComfyUI's own that begin with seeds."""
     return identifier(method, with_nodes=True).replace("seeds_", "seeds_theory_")
 
 
-def _entry(method: MethodProgram) -> str:
+def _entry(method: Named) -> str:
     """Of the table of methods: a noise sampler gives values of the path, one for each row of a step."""
-    asks = method.calls if method.degree == 1 else 0
+    if isinstance(method, MultistepProgram):
+        normals, asks = len(NOISES) - 1, 0
+    else:
+        normals, asks = method.normals, method.calls if method.degree == 1 else 0
     function = identifier(method, with_nodes=True)
-    return f'    "{method.name}": (coefficients.{function}, {method.normals}, {asks}),'
+    return f'    "{method.name}": (coefficients.{function}, {normals}, {asks}),'
 
 
-def _described(method: MethodProgram) -> str:
-    orders = method.tableau.orders
-    figures = (method.calls, orders.weak, f"{float(orders.strong):g}", orders.ode)
+def _described(method: Named) -> str:
+    if isinstance(method, MultistepProgram):
+        calls, orders = 1, method.declared
+    else:
+        calls, orders = method.calls, Declared.of(method.tableau.orders)
+    figures = (calls, orders.weak, f"{orders.strong:g}", orders.ode)
     return " | ".join([f"| `{method.name}`", *map(str, figures)]) + " |"
 
 

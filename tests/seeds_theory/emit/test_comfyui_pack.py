@@ -55,7 +55,7 @@ def test_a_node_runs_every_method_as_ours(sampling: object, node: Any) -> None:
     flow = isinstance(sampling, CONST)
     sigmas = FLOW_SIGMAS if flow else SIGMAS
     x = sigmas[0] * initial(5).double()
-    for method, eta in itertools.product([*METHODS, "seeds-2@0.7"], (0.0, 0.5, 1.0)):
+    for method, eta in itertools.product([*METHODS, "seeds-2@0.7", "seeds-2m"], (0.0, 0.5, 1.0)):
         guider, seen, expected_seen = Guider(sampling), [], []
         found = sampler(node, method=method, eta=eta, s_noise=1.1).sample(
             guider, sigmas, x, seed=7, callback=lambda *call, to=seen: to.append(call)
@@ -93,7 +93,9 @@ def test_a_prompt_with_the_method_alone_has_the_images_of_ours_in_single_precisi
 def test_the_folder_says_what_the_host_asks_for(node: Any, folder: Path) -> None:
     inputs = node.INPUT_TYPES()
     (method,) = inputs["required"].values()
-    assert method[0] == [*METHODS, "seeds-2@0.7"] and method[1]["default"] == "seeds-2@0.7"
+    assert (
+        method[0] == [*METHODS, "seeds-2@0.7", "seeds-2m"] and method[1]["default"] == "seeds-2@0.7"
+    )
     assert {name: of["default"] for name, (_, of) in inputs["optional"].items()} == {
         "eta": 1.0,
         "s_noise": 1.0,
@@ -130,6 +132,7 @@ def test_every_node_has_a_page_of_help(comfy: None, folder: Path) -> None:  # no
         text = (pages / f"{name}.md").read_text()
         for widgets in node.INPUT_TYPES().values():
             assert all(f"| `{widget}` |" in text for widget in widgets)
+    assert "| `seeds-2m` | 1 | 2 | 1.5 | 2 |" in (pages / "SamplerSEEDS.md").read_text()
     page = (pages / "SamplerSEEDS.md").read_text()
     for name in METHODS:
         tableau = tableau_of(name)
@@ -140,9 +143,9 @@ def test_every_node_has_a_page_of_help(comfy: None, folder: Path) -> None:  # no
 def test_the_methods_are_in_the_list_of_the_ksampler(node: Any) -> None:
     names = vars(sys.modules["comfy.samplers"])["SAMPLER_NAMES"]
     own = [f"seeds_theory_{name.removeprefix('seeds-')}" for name in METHODS]
-    assert names == ["euler", *own, "seeds_theory_2_0_7"]
+    assert names == ["euler", *own, "seeds_theory_2_0_7", "seeds_theory_2m"]
     x = SIGMAS[0] * initial(5)
-    for name, method in zip(names[1:], [*METHODS, "seeds-2@0.7"], strict=True):
+    for name, method in zip(names[1:], [*METHODS, "seeds-2@0.7", "seeds-2m"], strict=True):
         function = vars(sys.modules["comfy.k_diffusion.sampling"])[f"sample_{name}"]
         listed = KSAMPLER(function, {}).sample(Guider(EPS()), SIGMAS, x, seed=3)
         own_node = sampler(node, method=method)
@@ -325,7 +328,7 @@ def test_a_noise_sampler_is_not_asked_for_nothing_nor_where_it_has_no_answer(nod
         end = found.sample(Guider(EPS()), SIGMAS, x, seed=7)
         expected = sampler(node, method="seeds-3", **widgets).sample(Guider(EPS()), SIGMAS, x, 7)
         assert torch.equal(end, expected)
-    for name in ("seeds-2s", "seeds-3s", "seeds-4s"):
+    for name in ("seeds-2s", "seeds-3s", "seeds-4s", "seeds-2m"):
         with pytest.raises(ValueError, match=f"{name} takes no noise_sampler"):
             with_noise_sampler(node, no, method=name).sample(Guider(EPS()), SIGMAS, x, seed=7)
 
@@ -336,7 +339,7 @@ def test_a_noise_sampler_is_not_asked_for_nothing_nor_where_it_has_no_answer(nod
 @pytest.mark.parametrize("sampling", [EPS(), CONST()], ids=["eps", "flow"])
 def test_the_model_is_called_off_the_grid_by_all_but_seeds_1(sampling: object, node: Any) -> None:
     sigmas = FLOW_SIGMAS if isinstance(sampling, CONST) else SIGMAS
-    for name in METHODS:
+    for name in (*METHODS, "seeds-2m"):
         guider = Guider(sampling)
         sampler(node, method=name).sample(guider, sigmas, sigmas[0] * initial(5), seed=7)
         near = torch.isclose(sigmas, torch.tensor(guider.seen)[:, None], rtol=1e-4)
