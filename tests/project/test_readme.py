@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from seeds_theory import VariancePreservingLinear
+
 README = Path(__file__).parents[2] / "README.md"
 ELSEWHERE = ("pipe(", "my_sampler")
 BLOCKS = [
@@ -18,14 +20,19 @@ def of_k_diffusion(x, sigma, seed):
     return x / (1 + sigma[:, None] ** 2)
 
 
+def network(x, t):
+    """Of data N(0, 1)."""
+    return VariancePreservingLinear().sigma(float(t[0])) * x
+
+
 def labelled(x, t, labels):
-    assert len(x) == len(t) == len(labels) <= 4
-    return x
+    assert labels is None or len(x) == len(t) == len(labels) <= 4
+    return network(x, t)
 
 
 def test_the_blocks_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the last one writes a picture
-    names = {"network": lambda x, t: x, "labelled": labelled}
+    names = {"network": network, "labelled": labelled}
     sampled = {"x": 80 * torch.randn(4, 1), "sigmas": torch.tensor([80.0, 9.0, 1.0, 0.0])}
     for block in BLOCKS:
         own = {"model": of_k_diffusion, **sampled} if "kdiffusion" in block else names
