@@ -21,7 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers book test test-all bench verify names checkouts survey check emitted format clean distclean
+.PHONY: help setup peers book test test-all bench verify names checkouts survey check emitted pack format clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -79,6 +79,10 @@ check: $(STAMP) ## lint, formatting and types
 
 emitted: $(STAMP) ## emit the code that plans run anew, after a change of a formula or a method
 	$(BIN)/python -m seeds_theory.emit.library
+
+pack: $(STAMP) ## write the nodes for ComfyUI to dist/seeds-samplers, a folder for its custom_nodes
+	@mkdir -p dist && rm -rf dist/seeds-samplers
+	@$(BIN)/seeds-export seeds-3 --to comfyui --out dist/seeds-samplers
 
 format: $(STAMP) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix

@@ -25,7 +25,7 @@ REPOSITORY = f"https://github.com/{PUBLISHER}/seeds-samplers"
 _NAMES = (
     *("README.md", "__init__.py", "nodes.py", "samplers.py", "coefficients.py", "few_steps.py"),
     *("web/docs/SamplerSEEDS.md", "web/docs/SEEDSFewStepsSigmas.md"),
-    *("icon.svg", "pyproject.toml", "LICENSE"),
+    *("icon.svg", "pyproject.toml", "requirements.txt", "LICENSE"),
 )
 
 
