@@ -138,7 +138,7 @@ class Stages:
     def __init__(self, step: Step, x: Tensor, normals: Sequence[Tensor]) -> None:
         self.state, self.sigma = x, step.sigma
         self._step, self._start, self._normals = step, x, normals
-        self._integrands: list[Tensor] = []
+        self._integrands: tuple[Tensor, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -151,9 +151,8 @@ class Stages:
         if call == 0:
             self.denoised = estimate
         skip, out = self._step.integrands[call]
-        self._integrands.append(
-            estimate if (skip, out) == (0, 1) else (estimate - skip * self.state) / out
-        )
+        integrand = estimate if (skip, out) == (0, 1) else (estimate - skip * self.state) / out
+        self._integrands = (*self._integrands, integrand)
         row = self._step.rows[call]
         self.state, self.sigma = self._combine(row), row.sigma
 

@@ -129,6 +129,11 @@ class Step:
         """The noise level at the end of the step."""
         return self.rows[-1].sigma
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The noise level of each model call."""
+        return (self.sigma, *(row.sigma for row in self.rows[:-1]))
+
 
 @dataclass(frozen=True)
 class Plan:

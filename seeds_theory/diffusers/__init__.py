@@ -4,7 +4,8 @@
 
 A pipeline calls its network once, then ``step`` once, for each of ``timesteps``; a step of a method with
 several stages is several of those. The arithmetic is that of `seeds_theory.follow`: the plan of the
-method on the grid, for samples in the network's own coordinates, one model call at a time.
+method on the grid, for samples in the network's own coordinates, one model call at a time. Published samplers
+are the loops of `seeds_theory.baselines`, unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from seeds_theory.diffusers.grid import Numbers, step_levels
 from seeds_theory.diffusers.noise import Generators
 from seeds_theory.diffusers.predictions import LEARNED, bounded, estimate, require_start
 from seeds_theory.diffusers.run import Run, candidates
-from seeds_theory.diffusers.steps import Calls, StepMaker
+from seeds_theory.diffusers.steps import Calls, StepMaker, maker_of
 from seeds_theory.errors import DenoiserError, LibraryError, ParameterError
 from seeds_theory.loop import require_state
 from seeds_theory.sources import NoiseSource, SeededNoise
@@ -54,10 +55,12 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas : the schedule that the
         network was trained on; "linear", "scaled_linear" or "squaredcos_cap_v2".
     solver_order : 1, 2 or 3, for seeds-1, seeds-2 or seeds-3: the order at eta = 0.
-    method : the name of another method instead, as "seeds-3s" or "seeds-2@0.7".
-    algorithm : "data" or "noise", the prediction that the method integrates, whatever the network's is.
-    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE. The argument ``eta`` of some pipelines
-        is another one, and has no effect.
+    method : the name of another sampler instead, any of `seeds_theory.SOLVERS`: a method as "seeds-3s" or
+        "seeds-2@0.7", or a published one as "sa-solver" or "er-sde-3".
+    options : of a published sampler, by their names, as ``{"predictor_steps": 2}``.
+    algorithm : "data" or "noise", the prediction that a method integrates, whatever the network's is.
+    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE; None is the sampler's own, which is 1 for a
+        method. The argument ``eta`` of some pipelines is another one, and has no effect.
     prediction_type : what the network returns: "epsilon", "sample", "v_prediction", "flow_prediction".
     timestep_spacing, steps_offset : "linspace", "leading" or "trailing", as in
         DPMSolverMultistepScheduler.
@@ -82,7 +85,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
     Attributes
     ----------
-    order : model calls of a step; a last step to zero has one.
+    order : model calls of a step; a last step to zero has one. Of a published sampler that starts up
+        with more, those of its later steps.
     timesteps : ``(calls,)``, float32, what the network is told at each call: not rounded to integers.
     levels : noise levels sigma/alpha of the calls and of the result, ``calls + 1`` floats.
     sigmas : the same as a float32 tensor; for a flow, its times.
@@ -113,7 +117,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         solver_order: int = 2,
         method: str | None = None,
         algorithm: str = "data",
-        eta: float = 1.0,
+        eta: float | None = None,
         prediction_type: str = "epsilon",
         timestep_spacing: str = "linspace",
         steps_offset: int = 0,
@@ -141,6 +145,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         max_shift: float = 1.15,
         base_image_seq_len: int = 256,
         max_image_seq_len: int = 4096,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         configuration.require_valid(self.config)
         self._coordinates = coordinates_of(self.config)
@@ -260,7 +265,9 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
     def _maker(self) -> StepMaker:
         config = self.config  # pipelines may have changed it
-        return StepMaker(self._method, config.eta, config.algorithm, self._coordinates)
+        return maker_of(
+            self._method, config.eta, config.algorithm, self._coordinates, config.options
+        )
 
     def _start_anew(self, calls: Calls) -> None:
         self._calls = calls

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from seeds_theory.diffusers.loops import Loop, LoopStages
 from seeds_theory.diffusers.noise import Generators, RunNoise, noise_asked_with
-from seeds_theory.diffusers.steps import Calls
+from seeds_theory.diffusers.steps import Calls, Piece
 from seeds_theory.errors import ParameterError
 from seeds_theory.loop import Stages, draw
-from seeds_theory.plan import Step
+from seeds_theory.plan import Interval
 from seeds_theory.sources import NoiseSource
 
 
@@ -20,8 +22,7 @@ from seeds_theory.sources import NoiseSource
 class Run:
     """A run between two model calls; each call makes another one, so a call that is refused leaves it here.
 
-    The stages of a step that is started are the same object in both, and move on with the calls. Runs are
-    equal that have the same calls before them: what they have drawn and computed is not compared.
+    Runs are equal that have the same calls before them: what they have drawn and computed is not compared.
 
     Attributes
     ----------
@@ -32,8 +33,8 @@ class Run:
     """
 
     index: int
-    ahead: tuple[Step, ...]
-    stages: Stages | None = field(default=None, compare=False)
+    ahead: tuple[Piece, ...]
+    stages: Stages | LoopStages | None = field(default=None, compare=False)
     noise: RunNoise | None = field(default=None, compare=False)
 
     @classmethod
@@ -69,7 +70,7 @@ class Run:
         ----------
         x : ``(batch, *event)``, in the precision to compute in.
         estimate : of the data by this call, shaped like x, as a function of the noise level.
-        generators : they seed the noise of a step that starts, if there is no source.
+        generators : they seed the noise that is drawn now, if there is no source.
         source : draws it instead.
 
         Raises
@@ -77,21 +78,39 @@ class Run:
         ParameterError : the run is over.
         NoiseError : the source or the generators are not for such states.
         """
-        stages, ahead, noise = self.stages, self.ahead, self.noise
+        noise = self.noise
+
+        def drawn(intervals: Sequence[Interval], like: Tensor) -> Tensor:
+            nonlocal noise
+            noise = noise_asked_with(generators, noise, like)
+            return noise.source(intervals, like)
+
+        draws, ahead, stages = source or drawn, self.ahead, self.stages
         if stages is None:
             if not ahead:
                 raise ParameterError(
                     f"the run of {self.index} calls is over: set_timesteps starts another"
                 )
-            step, *rest = ahead
-            if source is None and step.intervals:
-                noise = noise_asked_with(generators, noise, x)
-                source = noise.source
-            normals = () if source is None else draw(source, step, x, self.index)
-            stages, ahead = Stages(step, x, normals), tuple(rest)
+            stages, ahead = self._begun(ahead[0], x, draws), ahead[1:]
+        stages = copy(stages)
         stages.state = x  # a pipeline may have changed it, or rounded it to half precision
-        stages.advance(estimate(stages.sigma))
-        return Run(self.index + 1, ahead, None if stages.done else stages, noise), stages.state
+        found = estimate(stages.sigma)
+        if isinstance(stages, LoopStages):
+            stages.advance(found, draws)
+        else:
+            stages.advance(found)
+        state = stages.state
+        if stages.done:
+            stages = None
+            if ahead and isinstance(ahead[0], Loop):  # which may add noise before its first call
+                stages, ahead = self._begun(ahead[0], state, draws), ahead[1:]
+                state = stages.state
+        return Run(self.index + 1, ahead, stages, noise), state
+
+    def _begun(self, piece: Piece, x: Tensor, source: NoiseSource) -> Stages | LoopStages:
+        if isinstance(piece, Loop):
+            return LoopStages(piece, x, source)
+        return Stages(piece, x, draw(source, piece, x, self.index))
 
 
 def candidates(timesteps: Tensor, timestep: float | Tensor) -> list[int]:

@@ -5,16 +5,54 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from seeds_theory.baselines import BASELINES
+from seeds_theory.baselines.run import require_options
 from seeds_theory.diffusers.coordinates import Coordinates
-from seeds_theory.errors import ParameterError
+from seeds_theory.diffusers.loops import Loop
+from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.plan import Step, make_plan
 from seeds_theory.row import Row
+from seeds_theory.scheme import is_method
+from seeds_theory.solver import SOLVERS, Solver
+
+Piece = Step | Loop
+"""A part of a run: a step, or all that a baseline does on a grid."""
+
+
+def maker_of(
+    method: str,
+    eta: float | None,
+    prediction: str,
+    coordinates: Coordinates,
+    options: Mapping[str, Any] | None,
+) -> StepMaker:
+    """What makes the steps of any sampler of the library.
+
+    eta : None for the sampler's own.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, TableauError : the name or an option; each lists what is known.
+    """
+    if method not in BASELINES:
+        if not is_method(method):
+            raise unknown("sampler", method, SOLVERS)
+        require_options(method, options or {}, ())
+        return StepMaker(method, 1.0 if eta is None else eta, prediction, coordinates)
+    if prediction != "data":
+        raise ParameterError(
+            f"{method!r} has one formula; got algorithm = {prediction!r}: leave it at 'data'"
+        )
+    own = dict(options or {})
+    solver = Solver(method, own if eta is None else {**own, "eta": eta})
+    return LoopMaker(method, solver.eta, prediction, coordinates, solver)
 
 
 @dataclass(frozen=True)
@@ -34,18 +72,29 @@ class StepMaker:
         """Model calls of a step of finite length."""
         return len(self._plan(self.method, [2.0, 1.0])[0].rows)
 
-    def on(self, grid: np.ndarray) -> tuple[Step, ...]:
+    def on(self, grid: np.ndarray) -> tuple[Piece, ...]:
         """All steps, each of `order` calls but a last one to zero.
 
         A step from an infinite level has one call. Others are added within it, at equal parts of a flow's
         time, so that a pipeline finds step n at the call n times `order`.
         """
-        first: tuple[Step, ...] = ()
-        if math.isinf(grid[0]) and grid[1] > 0 and self.order > 1:
-            times = np.linspace(1.0, grid[1] / (1 + grid[1]), self.order + 1)[1:-1]
-            first = self._plan("seeds-1", [math.inf, *(times / (1 - times)), grid[1]])
-            grid = grid[1:]
-        return first + (self._plan(self.method, grid) if len(grid) > 1 else ())
+        if not math.isinf(grid[0]):
+            return self._from_finite(grid)
+        times = np.linspace(1.0, grid[1] / (1 + grid[1]), self.order + 1)[1:-1]
+        within = times / (1 - times) if grid[1] > 0 else ()
+        first = self._plan("seeds-1", [math.inf, *within, grid[1]])
+        return first + (self._from_finite(grid[1:], after=True) if len(grid) > 2 else ())
+
+    def rest(self, piece: Piece, call: int) -> tuple[Piece, ...]:
+        """What is left of a piece for a run that begins at that call of it: steps of one call.
+
+        Raises
+        ------
+        ParameterError : no run can begin there.
+        """
+        return (
+            (piece,) if call == 0 else self.single_calls((*piece.levels, piece.sigma_next)[call:])
+        )
 
     def single_calls(self, levels: Sequence[float]) -> tuple[Step, ...]:
         """Steps of one call for calls at these levels, from the first of them to the last.
@@ -64,9 +113,56 @@ class StepMaker:
                 reached = lower
         return steps
 
+    def _from_finite(self, grid: np.ndarray, *, after: bool = False) -> tuple[Piece, ...]:
+        """The steps on a grid from a finite level; after : whether the run has a step before them."""
+        return self._plan(self.method, grid)
+
     def _plan(self, name: str, levels: Sequence[float] | np.ndarray) -> tuple[Step, ...]:
         plan = make_plan(name, levels, eta=self.eta, prediction=self.prediction)
         return plan.scaled(self.coordinates.alpha).steps
+
+
+@dataclass(frozen=True)
+class LoopMaker(StepMaker):
+    """Makes runs of a baseline, which is a loop: all of it from a finite level on is one piece.
+
+    What a run has before its loop, or instead of a part of it, is steps of ``seeds-1``. A sampler that adds
+    noise before its first model call, which a pipeline makes on its own sample, has a call before it that
+    changes nothing.
+
+    solver : the baseline with its options.
+    """
+
+    solver: Solver
+
+    @cached_property
+    def order(self) -> int:
+        """Model calls of a step of finite length that has others before it."""
+        before, last = self._loop([16.0, 8.0, 4.0, 2.0, 1.0]).firsts[-2:]
+        return last - before
+
+    def rest(self, piece: Piece, call: int) -> tuple[Piece, ...]:  # noqa: D102
+        if not isinstance(piece, Loop) or (call == 0 and not piece.moves_first):
+            return super().rest(piece, call)
+        firsts = piece.firsts
+        step = bisect.bisect_left(firsts, call + piece.moves_first)
+        if step == len(firsts) - 1:
+            return self.single_calls((*piece.levels[call:], piece.sigma_next))
+        left, head = self._loop(piece.grid[step:]), piece.levels[call : firsts[step]]
+        if not left.calls_at(piece.levels[firsts[step] :]):
+            raise ParameterError(
+                f"{self.method!r} has other calls when it starts at {left.grid[0]:g}, within its timesteps: "
+                "start it at the first, on a grid that begins there, or choose a method without a start-up"
+            )
+        return (self.single_calls((*head, left.grid[0])) if head else ()) + (left,)
+
+    def _from_finite(self, grid: np.ndarray, *, after: bool = False) -> tuple[Piece, ...]:
+        loop = self._loop(grid)
+        waits = loop.moves_first and not after
+        return (_standing(loop.grid[0]), loop) if waits else (loop,)
+
+    def _loop(self, grid: Sequence[float] | np.ndarray) -> Loop:
+        return Loop(self.solver, tuple(map(float, grid)), self.coordinates)
 
 
 def _standing(level: float) -> Step:
@@ -80,45 +176,49 @@ class Calls:
     """The model calls of all steps of a run, counted from 0."""
 
     maker: StepMaker
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Piece, ...] = ()
+
+    @cached_property
+    def _begin(self) -> tuple[int, ...]:
+        """The number of each piece's first call, and of all calls."""
+        return (0, *itertools.accumulate(len(piece.levels) for piece in self.steps))
 
     @cached_property
     def firsts(self) -> tuple[int, ...]:
         """The number of each step's first call, and of all calls."""
-        return (0, *itertools.accumulate(len(step.rows) for step in self.steps))
+        within = [
+            begin + first
+            for begin, piece in zip(self._begin, self.steps, strict=False)
+            for first in (piece.firsts[:-1] if isinstance(piece, Loop) else (0,))
+        ]
+        return (*within, self.count)
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return self.firsts[-1]
+        return self._begin[-1]
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
         """The noise level of each call, and of the result; none without steps."""
-        called = [
-            level
-            for step in self.steps
-            for level in (step.sigma, *(row.sigma for row in step.rows[:-1]))
-        ]
-        return (*called, *(step.sigma_next for step in self.steps[-1:]))
+        called = [level for piece in self.steps for level in piece.levels]
+        return (*called, *(piece.sigma_next for piece in self.steps[-1:]))
 
     def beginning(self, candidates: Sequence[int]) -> int:
         """Where a run begins that may begin at any of these calls: a stage may lie at its step's end."""
         return next((call for call in candidates if call in self.firsts), candidates[0])
 
-    def ahead(self, call: int) -> tuple[Step, ...]:
+    def ahead(self, call: int) -> tuple[Piece, ...]:
         """The steps of a run that begins at that call: what is left of a step is steps of one call.
 
         Raises
         ------
-        ParameterError : there is no such call.
+        ParameterError : there is no such call, or the method cannot begin there.
         """
         if not 0 <= call < self.count:
             raise ParameterError(
                 f"a run begins at one of its {self.count} calls, from 0; got {call}"
             )
-        number = bisect.bisect_right(self.firsts, call) - 1
-        if call == self.firsts[number]:
-            return self.steps[number:]
-        left = self.levels[call : self.firsts[number + 1] + 1]
-        return self.maker.single_calls(left) + self.steps[number + 1 :]
+        number = bisect.bisect_right(self._begin, call) - 1
+        rest = self.maker.rest(self.steps[number], call - self._begin[number])
+        return rest + self.steps[number + 1 :]
