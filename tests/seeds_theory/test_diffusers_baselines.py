@@ -334,5 +334,5 @@ def test_a_loop_that_is_no_sum_is_refused() -> None:
         return run.to_zero(x)
 
     baseline = Baseline("clipped", clipped, Declared(None, None, 1), "", only_eta=0.0)
-    with pytest.raises(ParameterError, match="'clipped' is no sum.*seeds_theory.sample"):
+    with pytest.raises(ParameterError, match=r"'clipped' is no sum.*seeds_theory\.sample"):
         _ = Loop(cast(Solver, baseline), (4.0, 2.0, 1.0), Flow(1000)).moves
