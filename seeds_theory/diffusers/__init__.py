@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seeds_theory.diffusers import configuration
 from seeds_theory.diffusers.coordinates import Table, coordinates_of
-from seeds_theory.diffusers.grid import Numbers, step_levels
+from seeds_theory.diffusers.grid import Numbers, step_levels, told_timesteps
 from seeds_theory.diffusers.noise import Generators
 from seeds_theory.diffusers.predictions import LEARNED, bounded, estimate, require_start
 from seeds_theory.diffusers.run import Run, candidates
@@ -76,6 +76,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     shift_terminal : the time at which the last step of a flow starts: 1 - t is scaled, after the shift.
     final_sigmas_type : "zero", or "sigma_min", the lowest level of the schedule.
     rescale_betas_zero_snr : no signal at the last timestep (Lin et al. 2024, algorithm 1).
+    snr_shift_scale : the signal-to-noise ratio of the table is divided by it, before that.
     variance_type : "learned" or "learned_range": the network returns a variance too, in as many channels
         again, which have no effect. Other values have none either: the noise is that of the method.
     thresholding, dynamic_thresholding_ratio, sample_max_value : estimates of the data are clamped and
@@ -146,6 +147,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         base_image_seq_len: int = 256,
         max_image_seq_len: int = 4096,
         options: Mapping[str, Any] | None = None,
+        snr_shift_scale: float = 1.0,
     ) -> None:
         configuration.require_valid(self.config)
         self._coordinates = coordinates_of(self.config)
@@ -172,7 +174,11 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         asked = {**config_dict, **kwargs}
         if name != cls.__name__:
             configuration.require_servable(asked, name)
-        configuration.warn_of_other_grids(asked, name, stacklevel=3)
+            ours = cls._get_init_keys(cls) - {"self"}
+            if not ours <= set(
+                config_dict
+            ):  # where others' settings stand since they were left out
+                configuration.warn_of_what_is_left_out(config_dict, ours, name, stacklevel=3)
         if "shift" in kwargs:
             kwargs["flow_shift"] = kwargs.pop("shift")
         found: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
@@ -200,7 +206,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         device : of ``timesteps``.
         sigmas : where steps start, instead: descending noise levels sigma/alpha or, for a flow, its times
             before the shift. The end follows from ``final_sigmas_type``, unless the list has it.
-        timesteps : where steps start, instead, as timesteps; a flow's are not shifted.
+        timesteps : where steps start, instead, as timesteps; a flow's are not shifted. With ``sigmas``, what
+            the network is told there.
         mu : the shift, with ``use_dynamic_shifting``; without, it has no effect.
 
         Raises
@@ -213,7 +220,9 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         require_start(self.config.prediction_type, grid[0])
         maker = self._maker()
         calls = Calls(maker, maker.on(grid))
-        told = [self._coordinates.timestep(level) for level in calls.levels[:-1]]
+        told = told_timesteps(
+            self._coordinates, self.config, grid, calls.levels[:-1], sigmas, timesteps, mu
+        )
         self.num_inference_steps = len(grid) - 1
         self.timesteps = torch.tensor(told, dtype=torch.float32, device=device)
         if isinstance(self.noise, SeededNoise):

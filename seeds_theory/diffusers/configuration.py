@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from seeds_theory.diffusers.grid import SPACED
@@ -20,23 +22,29 @@ _NAMES: dict[str, tuple[str, ...]] = {
 """Settings whose values are names, and the names."""
 _REFUSED = {
     "sigma_data": "its networks are EDM-preconditioned, use seeds_theory.EDMDenoiser",
-    "snr_shift_scale": "its schedule is rescaled, keep the scheduler that the pipeline has",
     "invert_sigmas": "its time runs backwards, keep the scheduler that the pipeline has",
-    "stages": "its run goes through several resolutions, keep the scheduler that the pipeline has",
+    **dict.fromkeys(
+        ("stages", "scale_factors"),
+        "its run goes through several resolutions, keep the scheduler that the pipeline has",
+    ),
     "num_policy_substeps": "its network returns a policy, keep the scheduler that the pipeline has",
 }
 """Settings of other schedulers under which the inputs or outputs of a network mean something else."""
 _TRAINED = {
     *("num_train_timesteps", "prediction_type", "beta_start", "beta_end", "beta_schedule"),
-    *("trained_betas", "rescale_betas_zero_snr", "use_flow_sigmas", "flow_shift", "shift"),
+    *(
+        "trained_betas",
+        "rescale_betas_zero_snr",
+        "snr_shift_scale",
+        "use_flow_sigmas",
+        "flow_shift",
+        "shift",
+    ),
     *("shift_terminal", "use_dynamic_shifting", "time_shift_type", "variance_type"),
 }
 """Settings that belong to the network: the defaults of another scheduler hold for it too."""
-_OTHER_GRIDS = {
-    "lambda_min_clipped": -math.inf,
-    "interpolation_type": "linear",
-}
-"""Settings of other schedulers that choose a grid which is not offered here, and where they are off."""
+_OTHER_GRIDS = ("lambda_min_clipped", "interpolation_type", "original_inference_steps")
+"""Settings of other schedulers that choose a grid which is not offered here."""
 
 
 def require_valid(settings: Mapping[str, Any]) -> None:
@@ -93,23 +101,49 @@ def require_servable(config: Mapping[str, Any], name: str) -> None:
         raise ParameterError(f"no SEEDSScheduler from the configuration of {name}: {reason}")
 
 
-def warn_of_other_grids(config: Mapping[str, Any], name: str, stacklevel: int) -> None:
-    """Warn of each setting of a scheduler that chooses a grid which is not offered here."""
-    for setting, off in _OTHER_GRIDS.items():
-        value = config.get(setting, off)
-        if value not in (None, off):
-            warnings.warn(
-                f"{setting}={value!r} of {name} is not carried over, and the grid is another: "
-                "give the pipeline sigmas or timesteps to choose it",
-                stacklevel=stacklevel + 1,
-            )
+def warn_of_what_is_left_out(
+    config: Mapping[str, Any], ours: Collection[str], name: str, stacklevel: int
+) -> None:
+    """Warn of the settings of a scheduler that have no effect here, if they are not its defaults.
+
+    Parameters
+    ----------
+    config : of that scheduler.
+    ours : the settings that there are here.
+    name : of that scheduler.
+    """
+    kind: Any = getattr(importlib.import_module("diffusers"), name, None)
+    known = inspect.signature(kind.__init__).parameters if kind else {}
+    others = set(config) - {*ours, *config.get("_use_default_values", ()), "shift"}
+    changed = {
+        setting: config[setting]
+        for setting in sorted(others)
+        if not setting.startswith("_") and config[setting] is not None
+        if setting not in known or config[setting] != known[setting].default
+    }
+    grids = [
+        f"{setting}={changed.pop(setting)!r}" for setting in _OTHER_GRIDS if setting in changed
+    ]
+    if grids:
+        warnings.warn(
+            f"{', '.join(grids)} of {name} is not carried over, and the grid is another: "
+            "give the pipeline sigmas or timesteps to choose it",
+            stacklevel=stacklevel + 1,
+        )
+    if changed:
+        listed = ", ".join(f"{setting}={value!r}" for setting, value in changed.items())
+        warnings.warn(
+            f"{listed} of {name} has no effect here: choose solver_order or method, and eta",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def in_our_names(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of any scheduler in our names, with its defaults where they are the network's.
 
-    One of a flow-matching scheduler has a shift and no betas. diffusers forgets the values of all settings
-    that are listed as defaults.
+    One of a flow-matching scheduler has a shift and no betas. An eta of others is DDIM's, which scales a
+    deviation where ours scales a variance. diffusers forgets the values of all settings that are listed as
+    defaults.
     """
     ours = dict(config)
     defaults = config.get("_use_default_values", ())
@@ -117,6 +151,9 @@ def in_our_names(config: Mapping[str, Any]) -> dict[str, Any]:
     if "shift" in config and "beta_schedule" not in config:
         flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
         ours.update(flow, flow_shift=config["shift"])
+    is_ours = "algorithm" in config or config.get("_class_name") == "SEEDSScheduler"
+    if "eta" in config and not is_ours:
+        ours["eta"] = config["eta"] ** 2
     return ours
 
 

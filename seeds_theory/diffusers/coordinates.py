@@ -63,6 +63,10 @@ class Coordinates(ABC):
         alpha = self.alpha(level)
         return alpha, alpha * level if math.isfinite(level) else 1.0
 
+    def unshifted(self, level: float) -> float:
+        """The timestep at a noise level if there were no shift of the grid."""
+        return self.timestep(level)
+
     def timestep(self, level: float) -> float:
         """What the network is told at a noise level; beyond the schedule, its nearest timestep."""
         return float(self.schedule.time(level)) * self.timesteps_per_time
@@ -161,6 +165,10 @@ class Flow(Coordinates):
         """Times after the shift."""
         return self.shift * times / (1 + (self.shift - 1) * times)
 
+    def unshifted(self, level: float) -> float:  # noqa: D102
+        time = float(self.schedule.time(level))
+        return self.timesteps_per_time * time / (self.shift - (self.shift - 1) * time)
+
     def starts(self, times: np.ndarray) -> np.ndarray:
         """Where the steps of a grid start that is written with these times: after shift and scaling."""
         shifted = self.shifted(times)
@@ -199,6 +207,7 @@ class Trained(Protocol):
     beta_schedule: str
     trained_betas: Sequence[float] | np.ndarray | None
     rescale_betas_zero_snr: bool
+    snr_shift_scale: float
     use_flow_sigmas: bool
     flow_shift: float
     shift_terminal: float | None
@@ -218,5 +227,10 @@ def coordinates_of(trained: Trained) -> Coordinates:
         table = betas(count, trained.beta_start, trained.beta_end, trained.beta_schedule)
     else:
         table = np.asarray(trained.trained_betas, dtype=np.float64)
-    products = alphas_cumprod(table, zero_snr=trained.rescale_betas_zero_snr)
+    shift = trained.snr_shift_scale
+    if not 0 < shift < math.inf:
+        raise ParameterError(
+            f"snr_shift_scale is positive and finite; got {shift!r}: 1 leaves the schedule"
+        )
+    products = alphas_cumprod(table, zero_snr=trained.rescale_betas_zero_snr, snr_shift=shift)
     return Table(DiscreteSchedule(products.tolist()))

@@ -55,7 +55,7 @@ def step_levels(
     ----------
     coordinates, spacing : the network's, and the scheduler's settings.
     steps : their number; not needed with a list.
-    sigmas, timesteps : where steps start, instead; one of the two.
+    sigmas, timesteps : where steps start, instead; of both, sigmas.
     mu : the shift of a flow's times, where the settings leave it to the pipeline.
 
     Raises
@@ -74,6 +74,39 @@ def step_levels(
             "of the two out"
         )
     return grid
+
+
+def told_timesteps(
+    coordinates: Coordinates,
+    spacing: Spacing,
+    grid: np.ndarray,
+    levels: Sequence[float],
+    sigmas: Numbers | None = None,
+    timesteps: Numbers | None = None,
+    mu: float | None = None,
+) -> list[float]:
+    """What the network is told at these levels: their timesteps, unless a pipeline gives others with sigmas.
+
+    Then it is told these where steps start, and between them in proportion to the time before the shift.
+
+    grid : where steps start, and the end.
+
+    Raises
+    ------
+    GridError : not as many timesteps as sigmas, or they do not descend with them.
+    """
+    if sigmas is None or timesteps is None:
+        return [coordinates.timestep(level) for level in levels]
+    coordinates, given = _shifted(coordinates, spacing, mu), _row(timesteps)
+    if len(given) != len(_row(sigmas)) or (np.diff(given) >= 0).any():
+        raise GridError(
+            "timesteps that are given with sigmas are as many, and descend; got "
+            f"{len(_row(sigmas))} sigmas and {timesteps!r}: leave the timesteps out"
+        )
+    starts = [coordinates.unshifted(level) for level in grid[: len(given)].tolist()]
+    places = [coordinates.unshifted(level) for level in levels]
+    found: list[float] = np.interp(places, starts[::-1], given[::-1]).tolist()
+    return found
 
 
 def _shifted(coordinates: Coordinates, spacing: Spacing, mu: float | None) -> Coordinates:
@@ -122,13 +155,13 @@ def _given(
     sigmas: Numbers | None,
     timesteps: Numbers | None,
 ) -> np.ndarray:
-    """The sigmas of a grid whose steps start where one of the two lists says."""
-    if not (sigmas is None or timesteps is None) or _spaced(spacing):
+    """The sigmas of a grid whose steps start where the lists say."""
+    if _spaced(spacing):
         raise ParameterError(
-            "sigmas or timesteps are a grid of their own: give one of the two, with "
+            "sigmas or timesteps are a grid of their own: give them with "
             + ", ".join(f"{name}=False" for name in SPACED)
         )
-    if timesteps is not None:
+    if sigmas is None:
         told = _row(timesteps).tolist()
         starts = coordinates.sigmas(np.array([coordinates.level(timestep) for timestep in told]))
     else:

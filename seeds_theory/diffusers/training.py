@@ -28,12 +28,14 @@ def betas(count: int, start: float, end: float, name: str) -> np.ndarray:
     raise unknown("beta_schedule", name, known, "; others as trained_betas")
 
 
-def alphas_cumprod(betas: np.ndarray, *, zero_snr: bool) -> np.ndarray:
+def alphas_cumprod(betas: np.ndarray, *, zero_snr: bool, snr_shift: float = 1.0) -> np.ndarray:
     r"""The products :math:`\bar\alpha = \alpha^2` of a schedule.
 
     zero_snr : alpha is shifted to end at 0 and scaled to begin where it did (Lin et al. 2024, algorithm 1).
+    snr_shift : the signal-to-noise ratio is divided by it, before that.
     """
     products = np.cumprod(1 - betas)
+    products = products / (products + snr_shift * (1 - products))
     if not zero_snr:
         return products
     alpha = np.sqrt(products)

@@ -8,6 +8,7 @@ import inspect
 import itertools
 import math
 import pickle
+import re
 import runpy
 import subprocess
 import sys
@@ -589,6 +590,7 @@ def test_defaults_of_every_scheduler_of_diffusers_are_taken_over_or_refused() ->
         *("UnCLIPScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler"),
     } <= tables
     assert {"ScoreSdeVeScheduler", "IPNDMScheduler", "KarrasVeScheduler"} <= refused
+    assert {"CogVideoXDDIMScheduler", "CogVideoXDPMScheduler"} <= tables
     later = ("LTXEulerAncestralRFScheduler", "HeliosScheduler", "MiniMaxH3Scheduler")
     assert not {*later, "PiflowScheduler", "DDPMWuerstchenScheduler"} & (flows | tables)
 
@@ -604,22 +606,127 @@ def test_a_configuration_without_a_schedule_is_taken_with_one_that_is_given() ->
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "options", "says"),
     [
-        ("DPMSolverMultistepScheduler", {"lambda_min_clipped": -5.1}),
-        ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}),
+        ("DPMSolverMultistepScheduler", {"lambda_min_clipped": -5.1}, "sigmas or timesteps"),
+        ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}, "sigmas or timesteps"),
+        ("PNDMScheduler", {"skip_prk_steps": True}, "solver_order or method"),
+        (
+            "DPMSolverMultistepScheduler",
+            {"algorithm_type": "sde-dpmsolver++"},
+            "solver_order or method",
+        ),
     ],
 )
-def test_a_grid_that_is_not_offered_is_said_to_be_left_out(
-    name: str, options: dict[str, Any]
+def test_a_setting_that_is_not_offered_is_said_to_be_left_out(
+    name: str, options: dict[str, Any], says: str
 ) -> None:
     theirs = getattr(diffusers, name)(**options)
-    with pytest.warns(UserWarning, match=f"{next(iter(options))}=.*sigmas or timesteps") as caught:
-        SEEDSScheduler.from_config(theirs.config)
+    ((setting, value),) = options.items()
+    with pytest.warns(
+        UserWarning, match=rf"^{setting}={re.escape(repr(value))} of .*{says}"
+    ) as caught:
+        ours = SEEDSScheduler.from_config(theirs.config)
     assert len(caught) == 1 and caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        SEEDSScheduler.from_config(diffusers.DPMSolverMultistepScheduler().config)
+        SEEDSScheduler.from_config(ours.config)
+        SEEDSScheduler.from_config(getattr(diffusers, name)().config)
+
+
+OTHER_VALUES: dict[str, Any] = {
+    "trained_betas": [0.01, 0.02, 0.03],
+    "beta_schedule": "squaredcos_cap_v2",
+    "prediction_type": "v_prediction",
+    "timestep_spacing": "trailing",
+    "final_sigmas_type": "sigma_min",
+    "time_shift_type": "linear",
+    "variance_type": "learned_range",
+    "shift_terminal": 0.1,
+    "sigma_min": 0.1,
+    "sigma_max": 5.0,
+    "algorithm_type": "dpmsolver",
+    "interpolation_type": "log_linear",
+    "lambda_min_clipped": -5.0,
+    "timestep_type": "continuous",
+    "disable_corrector": [0],
+    "solver_order": 3,
+    "dynamic_thresholding_ratio": 0.9,
+    "sigma_schedule": "exponential",
+}
+"""Values that no scheduler has by default, of settings that are no flags, numbers or free names."""
+
+
+def another(setting: str, default: Any) -> Any:
+    """A value of a setting which is not its default."""
+    if setting in OTHER_VALUES and OTHER_VALUES[setting] != default:
+        return OTHER_VALUES[setting]
+    if setting == "time_shift_type":
+        return "exponential"
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int | float):
+        return type(default)(2 * default) or 0.5
+    return "another"
+
+
+SETTINGS = [
+    (name, setting)
+    for name in dir(diffusers)
+    if name.endswith("Scheduler") and isinstance(getattr(diffusers, name), type)
+    for setting, parameter in inspect.signature(
+        getattr(diffusers, name).__init__
+    ).parameters.items()
+    if setting != "self" and parameter.kind is not parameter.VAR_KEYWORD
+    if parameter.kind is not parameter.VAR_POSITIONAL
+]
+
+
+def test_no_setting_of_any_scheduler_of_diffusers_vanishes() -> None:
+    """Each has its value in our configuration, or is named in a warning, or its networks are refused."""
+    fates: dict[str, set[str]] = {"used": set(), "named": set(), "refused": set()}
+    ours = inspect.signature(SEEDSScheduler.__init__).parameters
+    for name, setting in SETTINGS:
+        parameters = inspect.signature(getattr(diffusers, name).__init__).parameters
+        value = another(setting, parameters[setting].default)
+        assert value != parameters[setting].default, (name, setting)
+        defaults = {key: p.default for key, p in parameters.items() if key not in ("self", setting)}
+        given = {key: x for key, x in defaults.items() if x is not inspect.Parameter.empty}
+        config = {"_class_name": name, **given, setting: value}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                made = SEEDSScheduler.from_config(config)
+            except SeedsError as error:
+                assert name in str(error) or setting in str(error), (name, setting, error)
+                fates["refused"].add(f"{name}.{setting}")
+                continue
+        told = " ".join(str(warning.message) for warning in caught)
+        in_ours = "flow_shift" if setting == "shift" else setting
+        if in_ours in ours:
+            carried = value**2 if setting == "eta" else value  # DDIM's eta
+            assert made.config[in_ours] == carried, (name, setting)
+            fates["used"].add(setting)
+        else:
+            assert f"{setting}={value!r}" in told and name in told, (name, setting, told)
+            fates["named"].add(setting)
+    assert fates["used"] == {
+        *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
+        *("solver_order", "prediction_type", "timestep_spacing", "steps_offset", "variance_type"),
+        *("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas"),
+        *("sigma_min", "sigma_max", "final_sigmas_type", "rescale_betas_zero_snr"),
+        *("use_flow_sigmas", "flow_shift", "shift", "use_dynamic_shifting", "time_shift_type"),
+        *("base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "shift_terminal"),
+        *("thresholding", "dynamic_thresholding_ratio", "sample_max_value"),
+        *("clip_sample", "clip_sample_range", "snr_shift_scale", "eta"),
+    }
+    assert fates["named"] == {
+        *("algorithm_type", "solver_type", "solver_p", "lower_order_final", "euler_at_final"),
+        *("predict_x0", "disable_corrector", "predictor_order", "corrector_order", "tau_func"),
+        *("skip_prk_steps", "set_alpha_to_one", "stochastic_sampling", "timestep_scaling"),
+        *("interpolation_type", "lambda_min_clipped", "original_inference_steps", "upscale_mode"),
+    }
+    assert len(fates["refused"]) > 100
 
 
 def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -763,7 +870,8 @@ GRIDS: list[tuple[type[SeedsError], dict[str, Any], dict[str, Any], str]] = [
     (ParameterError, {}, {}, "whole number"),
     (ParameterError, {}, {"num_inference_steps": 0}, "1 or more"),
     (ParameterError, {}, {"num_inference_steps": 2.5}, "whole number"),
-    (ParameterError, {}, {"sigmas": [2.0, 1.0], "timesteps": [9, 8]}, "one of the two"),
+    (GridError, {}, {"sigmas": [2.0, 1.0], "timesteps": [9]}, "leave the timesteps out"),
+    (GridError, {}, {"sigmas": [2.0, 1.0], "timesteps": [8, 9]}, "descend"),
     (ParameterError, {}, {"sigmas": [2.0, 1.0], "num_inference_steps": 7}, "leave one"),
     (
         ParameterError,
@@ -832,7 +940,6 @@ def test_timesteps_of_another_number_of_samples_are_refused() -> None:
         ("EDMDPMSolverMultistepScheduler", {}, "EDM"),
         ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, "log sigma"),
         ("FlowMatchEulerDiscreteScheduler", {"invert_sigmas": True}, "backwards"),
-        ("CogVideoXDDIMScheduler", {}, "rescaled"),
     ],
 )
 def test_networks_of_other_kinds_are_refused(
@@ -1009,3 +1116,46 @@ def test_the_classes_it_is_compatible_with_can_be_taken_over() -> None:
     for name in SEEDSScheduler._compatibles:
         if name != "DPMSolverSDEScheduler":  # asks for torchsde
             SEEDSScheduler.from_config(getattr(diffusers, name)().config)
+
+
+def test_a_rescaled_signal_to_noise_ratio_is_that_of_the_schedule() -> None:
+    theirs = diffusers.CogVideoXDDIMScheduler(rescale_betas_zero_snr=True, snr_shift_scale=2.5)
+    ours = SEEDSScheduler.from_config(theirs.config)
+    assert ours.config.snr_shift_scale == 2.5
+    torch.testing.assert_close(
+        ours.alphas_cumprod.double(), theirs.alphas_cumprod.double(), rtol=1e-5, atol=1e-7
+    )
+    assert (
+        SEEDSScheduler.from_config(diffusers.CogVideoXDPMScheduler().config).config.snr_shift_scale
+        == 3
+    )
+    with pytest.raises(ParameterError, match="snr_shift_scale"):
+        SEEDSScheduler(snr_shift_scale=0.0)
+
+
+def test_timesteps_with_sigmas_are_what_the_network_is_told() -> None:
+    """As CogView4's pipelines hand both on, whose network is told times before the shift."""
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(
+        use_dynamic_shifting=True, time_shift_type="linear"
+    )
+    timesteps = np.linspace(1000, 1, 5).astype(np.int64).astype(np.float32)
+    given = {"timesteps": timesteps, "sigmas": timesteps / 1000, "mu": 2.5}
+    ours = SEEDSScheduler.from_config(theirs.config, solver_order=1)
+    for scheduler in (theirs, ours):
+        scheduler.set_timesteps(**given)
+    torch.testing.assert_close(ours.sigmas, theirs.sigmas)
+    torch.testing.assert_close(ours.timesteps, theirs.timesteps)
+    second = SEEDSScheduler.from_config(theirs.config)
+    second.set_timesteps(**given)
+    times = second.sigmas[:-1].double()
+    torch.testing.assert_close(
+        second.timesteps.double(), 1000 * times / (2.5 - 1.5 * times), rtol=1e-5, atol=1e-3
+    )
+    clean, noise = normals(1, 2), normals(1, 2, seed=1)
+    mixed = second.scale_noise(clean, second.timesteps[2:3], noise)
+    torch.testing.assert_close(
+        mixed, (1 - times[2]) * clean + times[2] * noise, rtol=1e-5, atol=1e-6
+    )
+    table = SEEDSScheduler(solver_order=1)
+    table.set_timesteps(sigmas=[8.0, 2.0, 0.5], timesteps=[900, 400, 20])
+    assert table.timesteps.tolist() == [900, 400, 20] and table.levels == (8.0, 2.0, 0.5, 0.0)

@@ -35,6 +35,7 @@ from seeds_theory.schedule import preserving_alpha  # noqa: E402
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the two libraries' own
     pytest.mark.filterwarnings("ignore::FutureWarning:diffusers.*"),
+    pytest.mark.filterwarnings("ignore:skip_prk_steps=True of a scheduler"),  # as it ships
 ]
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
