@@ -10,6 +10,7 @@ are the loops of `seeds_theory.baselines`, unchanged.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -227,7 +228,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         self.timesteps = torch.tensor(told, dtype=torch.float32, device=device)
         if isinstance(self.noise, SeededNoise):
             self.noise = SeededNoise(self.noise.seeds)
-        self._start_anew(calls)
+        self._start_anew(calls, self._run.index if self._run and calls == self._calls else None)
 
     def set_shift(self, shift: float) -> None:
         """Shift a flow's times so from the next `set_timesteps` on.
@@ -278,10 +279,29 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
             self._method, config.eta, config.algorithm, self._coordinates, config.options
         )
 
-    def _start_anew(self, calls: Calls) -> None:
+    def _start_anew(self, calls: Calls, stopped: int | None = None) -> None:
         self._calls = calls
         self._begin_index: int | None = None
         self._run: Run | None = None
+        self._stopped = (
+            stopped  # at the call of that number, a run on the same grid before this one
+        )
+        self._noised = False
+
+    def _beginning(self, timestep: float | Tensor) -> Run:
+        """The run that begins with this call, see `Run.beginning`; of a refiner, where the base stopped."""
+        begin = self._begin_index
+        if begin and self.order == 2 and not self._noised:
+            if self._stopped is None:
+                warnings.warn(
+                    f"this run begins at call {begin} with a sample of another scheduler: a refiner of SDXL "
+                    "begins a call too early if its base stopped within a step. Give it the scheduler of the "
+                    "base, refiner.scheduler = base.scheduler, or both an order other than 2",
+                    stacklevel=3,
+                )
+            elif begin == self._stopped - 1 and self._stopped not in self._calls.firsts:
+                return Run.waiting(self._calls, begin)
+        return Run.beginning(self._calls, begin, self.timesteps, timestep)
 
     @property
     def step_index(self) -> int | None:
@@ -353,7 +373,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
                 f"{tuple(model_output.shape)}: of a network that learned its variance, set "
                 "variance_type='learned_range'"
             )
-        run = self._run or Run.beginning(self._calls, self._begin_index, self.timesteps, timestep)
+        run = self._run or self._beginning(timestep)
         x = sample.to(torch.promote_types(sample.dtype, torch.float32))
         kind = self.config.prediction_type
 
@@ -382,6 +402,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
                 f"timesteps are one for each of {len(original_samples)} samples, or one for all; got "
                 f"{timesteps.numel()}: repeat one, or leave some out"
             )
+        self._noised = True
         of_grid = dict(zip(self.timesteps.tolist(), self.levels, strict=False))
         coefficients = [
             self._coordinates.coefficients(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seeds_theory.diffusers.loops import Loop, LoopStages
 from seeds_theory.diffusers.noise import Generators, RunNoise, noise_asked_with
-from seeds_theory.diffusers.steps import Calls, Piece
+from seeds_theory.diffusers.steps import Calls, Piece, standing
 from seeds_theory.errors import ParameterError
 from seeds_theory.loop import Stages, draw
 from seeds_theory.plan import Interval
@@ -56,6 +56,17 @@ class Run:
         if begin_index is None:
             begin_index = calls.beginning(candidates(timesteps, timestep))
         return cls(begin_index, calls.ahead(begin_index))
+
+    @classmethod
+    def waiting(cls, calls: Calls, begin_index: int) -> Run:
+        """The run that begins at the call after that one, to which the sample belongs that it is given.
+
+        Raises
+        ------
+        ParameterError : there is no such call.
+        """
+        after = begin_index + 1
+        return cls(begin_index, (standing(calls.levels[after]), *calls.ahead(after)))
 
     def advanced(
         self,

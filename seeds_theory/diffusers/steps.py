@@ -107,7 +107,7 @@ class StepMaker:
         for call, level in enumerate(levels[:-1], start=1):
             lower = next((later for later in levels[call:] if later < reached), None)
             if level != reached or lower is None:
-                steps += (_standing(reached),)
+                steps += (standing(reached),)
             else:
                 steps += self._plan("seeds-1", [reached, lower])
                 reached = lower
@@ -159,13 +159,13 @@ class LoopMaker(StepMaker):
     def _from_finite(self, grid: np.ndarray, *, after: bool = False) -> tuple[Piece, ...]:
         loop = self._loop(grid)
         waits = loop.moves_first and not after
-        return (_standing(loop.grid[0]), loop) if waits else (loop,)
+        return (standing(loop.grid[0]), loop) if waits else (loop,)
 
     def _loop(self, grid: Sequence[float] | np.ndarray) -> Loop:
         return Loop(self.solver, tuple(map(float, grid)), self.coordinates)
 
 
-def _standing(level: float) -> Step:
+def standing(level: float) -> Step:
     """A step of one call that leaves the state as it is."""
     stay = Row(sigma=level, state=1.0, drift=(0.0,), noise=())
     return Step(sigma=level, rows=(stay,), intervals=(), integrands=((0.0, 1.0),))

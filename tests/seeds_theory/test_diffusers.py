@@ -24,7 +24,10 @@ from torch import Tensor
 
 diffusers = pytest.importorskip("diffusers")
 # Its schedulers make numpy arrays of tensors in a way that numpy is giving up.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:this run begins at call"),  # as for a refiner
+]
 
 from pipeline_by_hand import (  # noqa: E402
     FLOW,

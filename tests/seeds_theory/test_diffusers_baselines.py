@@ -33,6 +33,7 @@ from seeds_theory.diffusers.loops import Loop
 from seeds_theory.schedule import flow_alpha, preserving_alpha
 from seeds_theory.solver import Solver
 
+pytestmark = pytest.mark.filterwarnings("ignore:this run begins at call")  # as for a refiner
 PREDICTED = {
     **{kind: {} for kind in ("epsilon", "sample", "v_prediction")},
     "flow_prediction": {"use_flow_sigmas": True},
