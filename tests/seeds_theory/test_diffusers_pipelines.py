@@ -459,7 +459,7 @@ def test_a_refiner_goes_on_where_the_base_of_stable_diffusion_xl_stopped(
     if whole_steps:
         torch.testing.assert_close(found, at_once, rtol=1e-4, atol=1e-4)
         return
-    # The step that was cut has a lower order; what begins a call too early, at a wrong level, is 30 to 52 % off.
+    # The step that was cut has a lower order; what begins a call too early is 30 to 52 % off.
     off = float((found - at_once).norm() / at_once.norm())
     assert off > 0 and (off < 0.01) == (shared or order != 2)
 

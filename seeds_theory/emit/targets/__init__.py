@@ -22,6 +22,7 @@ TARGETS = {
     "rust": "one file without crates, and a program that speaks the pipe",
     "javascript": "one ES module, and a program that speaks the pipe",
     "diffusers": "one scheduler file in that library's style",
+    "diffusers_pr": "a pull request of it: scheduler, tests, a page and the text",
     "comfyui": "a folder of nodes without dependencies",
     "json": "a plan on given levels: every row and interval",
     "latex": "the method on one page",
