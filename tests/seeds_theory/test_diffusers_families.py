@@ -10,6 +10,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -88,34 +89,61 @@ def autoencoder(channels: int = 4) -> Any:
     )
 
 
-def transformer_3() -> Any:
-    return network(
-        "SD3Transformer2DModel",
-        sample_size=8,
-        patch_size=1,
-        in_channels=4,
-        out_channels=4,
-        num_layers=1,
-        attention_head_dim=4,
-        num_attention_heads=2,
-        caption_projection_dim=8,
-        joint_attention_dim=16,
-        pooled_projection_dim=12,
-    )
+SD3 = {
+    "sample_size": 8,
+    "patch_size": 1,
+    "attention_head_dim": 4,
+    "num_attention_heads": 2,
+    "caption_projection_dim": 8,
+    "joint_attention_dim": 16,
+    "pooled_projection_dim": 12,
+}
+FLUX = {
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "attention_head_dim": 8,
+    "num_attention_heads": 2,
+    "joint_attention_dim": 16,
+    "pooled_projection_dim": 12,
+    "axes_dims_rope": (2, 2, 4),
+}
+
+
+def transformer_3(channels: int = 4, layers: int = 1) -> Any:
+    own = {"in_channels": channels, "out_channels": channels, "num_layers": layers}
+    return network("SD3Transformer2DModel", **SD3, **own)
 
 
 def flux(in_channels: int = 16) -> Any:
+    return network("FluxTransformer2DModel", **FLUX, in_channels=in_channels, out_channels=16)
+
+
+def pixart() -> Any:
     return network(
-        "FluxTransformer2DModel",
-        in_channels=in_channels,
-        out_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=8,
+        "PixArtTransformer2DModel",
+        sample_size=8,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=4,
         num_attention_heads=2,
-        joint_attention_dim=16,
-        pooled_projection_dim=12,
-        axes_dims_rope=(2, 2, 4),
+        in_channels=4,
+        out_channels=8,  # with a learned variance, as the published ones
+        cross_attention_dim=8,
+        caption_channels=8,
+        norm_type="ada_norm_single",
+        use_additional_conditions=False,
+    )
+
+
+def unconditional() -> Any:
+    return network(
+        "UNet2DModel",
+        sample_size=8,
+        block_out_channels=(8, 8),
+        norm_num_groups=2,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
     )
 
 
@@ -153,53 +181,134 @@ JOINT: dict[str, Callable[[], Any]] = {
 
 Parts = dict[str, Callable[[], Any]]
 
-PARTS: dict[str, Parts] = {
-    "Stable Diffusion": {
-        "vae": autoencoder,
-        "unet": unet,
-        "controlnet": control,
-        "motion_adapter": lambda: None,
-        "requires_safety_checker": lambda: False,
-    },
-    "Stable Diffusion XL": {
-        "vae": autoencoder,
-        "unet": lambda: unet(**TIMES),
-        "controlnet": lambda: control(**TIMES),
-        "add_watermarker": lambda: False,
-    },
-    "Stable Diffusion 3": {"vae": autoencoder, "transformer": transformer_3},
-    "Flux": {"vae": autoencoder, "transformer": flux},
-}
+
+@dataclass(frozen=True)
+class Family:
+    """Parts and inputs, settings of the scheduler, and the pipelines without the word Pipeline."""
+
+    parts: Parts
+    inputs: Parts
+    settings: dict[str, Any]
+    kinds: str
+
+
 FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "Stable Diffusion": SCHEDULE,
-    "Stable Diffusion XL": SCHEDULE,
-    "Stable Diffusion 3": {**FLOW, "flow_shift": 3.0},
-    "Flux": {**FLOW, "use_dynamic_shifting": True},
+SHIFTED, DYNAMIC = {**FLOW, "flow_shift": 3.0}, {**FLOW, "use_dynamic_shifting": True}
+PIXELS = {**SCHEDULE, "variance_type": "learned_range", "thresholding": True}
+SD_PARTS: Parts = {
+    "vae": autoencoder,
+    "unet": unet,
+    "controlnet": control,
+    "motion_adapter": lambda: None,
+    "requires_safety_checker": lambda: False,
 }
-INPUTS: dict[str, Parts] = {
-    "Stable Diffusion": {**COMMON, **EMBEDDED, "num_frames": lambda: 2},
-    "Stable Diffusion XL": {**COMMON, **POOLED},
-    "Stable Diffusion 3": {**COMMON, **JOINT},
-    "Flux": {**COMMON, **JOINT},
+XL_PARTS: Parts = {
+    "vae": autoencoder,
+    "unet": lambda: unet(**TIMES),
+    "controlnet": lambda: control(**TIMES),
+    "motion_adapter": lambda: None,
+    "add_watermarker": lambda: False,
 }
-KINDS = {
-    "Stable Diffusion": """
-        AltDiffusion AltDiffusionImg2Img AnimateDiff AnimateDiffPAG StableDiffusion StableDiffusionControlNet
-        StableDiffusionControlNetImg2Img StableDiffusionControlNetInpaint StableDiffusionControlNetPAG
-        StableDiffusionControlNetPAGInpaint StableDiffusionImg2Img StableDiffusionInpaint StableDiffusionLDM3D
-        StableDiffusionModelEditing StableDiffusionPAG StableDiffusionPAGImg2Img StableDiffusionPAGInpaint
-        StableDiffusionPanorama""",
-    "Stable Diffusion XL": """
-        StableDiffusionXL StableDiffusionXLControlNet StableDiffusionXLControlNetImg2Img
-        StableDiffusionXLControlNetInpaint StableDiffusionXLControlNetPAG
-        StableDiffusionXLControlNetPAGImg2Img
-        StableDiffusionXLImg2Img StableDiffusionXLInpaint StableDiffusionXLPAG StableDiffusionXLPAGImg2Img
+SD_INPUTS: Parts = {**COMMON, **EMBEDDED, "num_frames": lambda: 2}
+XL_INPUTS: Parts = {**COMMON, **POOLED, "num_frames": lambda: 2}
+JOINT_INPUTS: Parts = {**COMMON, **JOINT}
+PIXART_INPUTS: Parts = {
+    **COMMON,
+    **EMBEDDED,
+    "prompt_attention_mask": lambda: torch.ones(1, 5),
+    "negative_prompt_attention_mask": lambda: torch.ones(1, 5),
+    "negative_prompt": lambda: None,
+    "use_resolution_binning": lambda: False,
+}
+FAMILIES = {
+    "Stable Diffusion": Family(
+        SD_PARTS,
+        SD_INPUTS,
+        SCHEDULE,
+        """
+        AltDiffusion AltDiffusionImg2Img AnimateDiff AnimateDiffPAG StableDiffusion
+        StableDiffusionControlNet StableDiffusionControlNetImg2Img StableDiffusionControlNetInpaint
+        StableDiffusionControlNetPAG StableDiffusionControlNetPAGInpaint StableDiffusionImg2Img
+        StableDiffusionInpaint StableDiffusionLDM3D StableDiffusionModelEditing StableDiffusionPAG
+        StableDiffusionPAGImg2Img StableDiffusionPAGInpaint StableDiffusionPanorama""",
+    ),
+    "Stable Diffusion that edits": Family(
+        {**SD_PARTS, "unet": lambda: unet(in_channels=8)},
+        SD_INPUTS,
+        SCHEDULE,
+        "StableDiffusionInstructPix2Pix",
+    ),
+    "Stable Diffusion XL": Family(
+        XL_PARTS,
+        XL_INPUTS,
+        SCHEDULE,
+        """
+        AnimateDiffSDXL StableDiffusionXL StableDiffusionXLControlNet
+        StableDiffusionXLControlNetImg2Img StableDiffusionXLControlNetInpaint
+        StableDiffusionXLControlNetPAG StableDiffusionXLControlNetPAGImg2Img StableDiffusionXLImg2Img
+        StableDiffusionXLInpaint StableDiffusionXLPAG StableDiffusionXLPAGImg2Img
         StableDiffusionXLPAGInpaint""",
-    "Stable Diffusion 3": "StableDiffusion3 StableDiffusion3Img2Img",
-    "Flux": "Flux FluxImg2Img FluxInpaint",
+    ),
+    "Stable Diffusion XL that edits": Family(
+        {**XL_PARTS, "unet": lambda: unet(in_channels=8, **TIMES)},
+        XL_INPUTS,
+        SCHEDULE,
+        "StableDiffusionXLInstructPix2Pix",
+    ),
+    "Stable Diffusion 3": Family(
+        {
+            "vae": autoencoder,
+            "transformer": lambda: transformer_3(layers=2),
+            "controlnet": lambda: network("SD3ControlNetModel", **SD3, in_channels=4, num_layers=1),
+        },
+        JOINT_INPUTS,
+        SHIFTED,
+        """
+        StableDiffusion3 StableDiffusion3ControlNet StableDiffusion3Img2Img StableDiffusion3PAG
+        StableDiffusion3PAGImg2Img""",
+    ),
+    "Stable Diffusion 3 of 16 channels": Family(
+        {"vae": lambda: autoencoder(16), "transformer": lambda: transformer_3(16)},
+        JOINT_INPUTS,
+        SHIFTED,
+        "StableDiffusion3Inpaint",
+    ),
+    "Flux": Family(
+        {
+            "vae": autoencoder,
+            "transformer": flux,
+            "controlnet": lambda: network("FluxControlNetModel", **FLUX, in_channels=16),
+        },
+        JOINT_INPUTS,
+        DYNAMIC,
+        "Flux FluxControlNet FluxControlNetImg2Img FluxControlNetInpaint FluxImg2Img FluxInpaint",
+    ),
+    "Flux with a control": Family(
+        {"vae": autoencoder, "transformer": lambda: flux(32)},
+        JOINT_INPUTS,
+        DYNAMIC,
+        "FluxControl FluxControlImg2Img FluxControlInpaint",
+    ),
+    "Flux that fills": Family(
+        {"vae": autoencoder, "transformer": lambda: flux(48)}, JOINT_INPUTS, DYNAMIC, "FluxFill"
+    ),
+    "PixArt": Family(
+        {"vae": autoencoder, "transformer": pixart},
+        PIXART_INPUTS,
+        {**SCHEDULE, "variance_type": "learned_range"},
+        "PixArtAlpha PixArtSigma PixArtSigmaPAG",
+    ),
+    "DeepFloyd IF": Family(
+        {
+            "unet": lambda: unet(in_channels=3, out_channels=6),
+            "requires_safety_checker": lambda: False,
+        },
+        {**COMMON, **EMBEDDED},
+        PIXELS,
+        "IF IFImg2Img IFInpainting",
+    ),
+    "pixels": Family({"unet": unconditional}, COMMON, {**SCHEDULE, "clip_sample": True}, "DDPM"),
 }
-"""The pipelines of each family, without the word Pipeline."""
 OTHERS = {
     "LatentConsistencyModelPipeline": (TypeError, "original_inference_steps"),
     "StableDiffusionParadigmsPipeline": (AttributeError, "_get_variance"),
@@ -211,11 +320,11 @@ OTHERS = {
 def made(name: str, family: str, order: int) -> Any:
     kind, given = getattr(diffusers, name), {}
     for part, parameter in inspect.signature(kind.__init__).parameters.items():
-        if part in PARTS[family]:
-            given[part] = PARTS[family][part]()
+        if part in FAMILIES[family].parts:
+            given[part] = FAMILIES[family].parts[part]()
         elif parameter.default is parameter.empty and part != "self":
             given[part] = None
-    given["scheduler"] = SEEDSScheduler(**SETTINGS[family], solver_order=order)
+    given["scheduler"] = SEEDSScheduler(**FAMILIES[family].settings, solver_order=order)
     pipe = kind(**given)
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -223,13 +332,19 @@ def made(name: str, family: str, order: int) -> Any:
 
 def images(pipe: Any, family: str) -> np.ndarray:
     asked = inspect.signature(pipe.__call__).parameters
-    found = pipe(**{name: value() for name, value in INPUTS[family].items() if name in asked})
+    found = pipe(
+        **{name: value() for name, value in FAMILIES[family].inputs.items() if name in asked}
+    )
     return np.asarray(found[0])
 
 
 @pytest.mark.parametrize(
     ("name", "family"),
-    [(f"{kind}Pipeline", family) for family, kinds in KINDS.items() for kind in kinds.split()],
+    [
+        (f"{kind}Pipeline", name)
+        for name, family in FAMILIES.items()
+        for kind in family.kinds.split()
+    ],
 )
 def test_a_pipeline_runs_to_its_end_at_every_order(name: str, family: str) -> None:
     ends = []
