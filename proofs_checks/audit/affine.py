@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -109,7 +109,8 @@ class AffineMap:
     the path on each piece. other : (draws, d), weights of normals outside the path. stretches : what the
     noise sampler was asked for. empty : how often it was asked for a stretch without length, the noise of
     which comes after that of stretches drawn afresh. draws : of torch's, the last of the others. calls : the
-    levels of the model calls. ends : the first and the last level of the grid.
+    levels of the model calls. ends : the first and the last level of the grid. misfit : (d,), relative, of a
+    combination of states and normals.
     """
 
     offset: Tensor
@@ -122,6 +123,7 @@ class AffineMap:
     draws: int
     calls: tuple[float, ...]
     ends: tuple[float, float]
+    misfit: np.ndarray
 
     @property
     def empty_weight(self) -> Tensor:
@@ -285,9 +287,27 @@ def run_rows(
     return torch.cat(ends)
 
 
-def require_affine(misfit: float, calls: int) -> None:
-    """Raise NotAffine for the relative misfit of a combination that is more than rounding."""
-    if misfit > _AFFINE + _AFFINE_PER_CALL * calls**0.5:
+class Fit(Protocol):
+    """What fits a sampler on basis vectors.
+
+    calls : the levels of the model calls. misfit : of a combination, relative, by coordinates.
+    """
+
+    @property
+    def calls(self) -> tuple[float, ...]:
+        """(calls,)."""
+        ...
+
+    @property
+    def misfit(self) -> np.ndarray:
+        """(d,)."""
+        ...
+
+
+def require_affine(found: Fit) -> None:
+    """Raise NotAffine for a misfit that is more than the rounding of well-conditioned steps."""
+    misfit = float(np.abs(found.misfit).max())
+    if misfit > _AFFINE + _AFFINE_PER_CALL * len(found.calls) ** 0.5:
         raise NotAffine(
             "is not affine in state, noise and estimates, off by "
             f"{misfit:.1g}: adaptive steps, thresholding, noise that is not Gaussian, numbers that come "
@@ -317,6 +337,25 @@ def probe(
     NotAffine : a combination of inputs does not give that combination of outputs.
     SamplerFailure : from `call`.
     """
+    found = fitted(target, means, variances, sigmas, source, **options)
+    require_affine(found)
+    return found
+
+
+def fitted(
+    target: Target,
+    means: Tensor,
+    variances: Tensor,
+    sigmas: Sequence[float],
+    source: Source = Source.BROWNIAN,
+    **options: Any,
+) -> AffineMap:
+    """The affine map that fits a sampler on basis vectors, with its misfit, which may be any.
+
+    Raises
+    ------
+    BatchDependent, SamplerFailure : as `probe`.
+    """
     grid = torch.tensor(sigmas, dtype=torch.float64)
     d = len(variances)
     recorder, model = Recorder(source), LinearModel(means, variances)
@@ -339,8 +378,6 @@ def probe(
     size = offset.abs() + terms.abs().sum(0) + 1.0
     alone = at_zero[0].double()[..., 0, 0]
     require_rowwise(float(((alone - offset).abs() / size).max()), len(model.levels))
-    misfit = float(((offset + terms.sum(0) - result[-1]).abs() / size).max())
-    require_affine(misfit, len(model.levels))
     weights, levels = linear[1:], normals.levels.values
     density = weights[: normals.pieces].numpy() / np.sqrt(-np.diff(levels))[:, None]
     return AffineMap(
@@ -354,6 +391,7 @@ def probe(
         draws=normals.draws,
         calls=tuple(model.levels),
         ends=(sigmas[0], sigmas[-1]),
+        misfit=((offset + terms.sum(0) - result[-1]) / size).numpy(),
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.affine import AffineMap, BatchDependent, LinearModel, probe
+from proofs_checks.audit.affine import AffineMap, BatchDependent, LinearModel
 from proofs_checks.audit.correlations import largest_correlation
 from proofs_checks.audit.draws import USED
 from proofs_checks.audit.findings import Finding, Severity
@@ -136,7 +136,7 @@ def short_grids(subject: Subject) -> Iterator[Finding]:
 def _probe_to_zero(subject: Subject, variances: Tensor, sigmas: list[float]) -> AffineMap | None:
     """What the sampler does on a grid that ends at 0; None if it refuses that, and may."""
     try:
-        return probe(subject.target, MEANS, variances, sigmas, subject.measurement.source)
+        return subject.measurement.probe(sigmas, variances)
     except Refused:
         if _claims(subject, sigmas):
             raise
@@ -520,9 +520,8 @@ def eta_zero(subject: Subject) -> Iterator[Finding]:
     """At eta = 0 noise has no effect; a sampler may refuse it."""
     if "eta" not in subject.target.keywords:
         return
-    source = subject.measurement.source
     try:
-        response = probe(subject.target, MEANS, VARIANCES, _grid(subject.target), source, eta=0.0)
+        response = subject.measurement.probe(_grid(subject.target), eta=0.0)
     except Refused as refusal:
         yield subject.finding(Severity.note, "a result at eta = 0, for the ODE", str(refusal))
         return

@@ -13,10 +13,10 @@ import torch
 from proofs_checks.audit.affine import Source
 from proofs_checks.audit.evidence import EVEN, LOST, UNEVEN, Evidence
 from proofs_checks.audit.findings import Finding, Severity
+from proofs_checks.audit.floors import cause_of_floor
 from proofs_checks.audit.guess import guess
 from proofs_checks.audit.measure import SHIPPED_STEPS, extrapolated, vanishes
 from proofs_checks.audit.orders import Order, Verdict
-from proofs_checks.audit.rounding import cause_of_floor
 from proofs_checks.audit.subject import Subject
 from proofs_checks.audit.triangular import exact
 
@@ -115,7 +115,7 @@ def _odd_steps(subject: Subject) -> Iterator[Finding]:
     measured = subject.measurement
     few = measured.steps[1]
     even, odd = (float(measured.law_errors(measured.map(n)).norm()) for n in (few, few + 1))
-    if odd > _ODD * even + measured.rounding:
+    if odd > _ODD * even + measured.rounding and not measured.explains_law(few + 1, odd):
         yield subject.finding(
             Severity.error,
             f"on {few + 1} steps an error about that on {few}, {even:.2g}",
@@ -174,6 +174,7 @@ def sagging_order(subject: Subject) -> Iterator[Finding]:
         or curve.order.tends_to is not None
         or curve.errors[-1] < 1e-5
         or not (faster or steadily)
+        or subject.measurement.explains_law(curve.steps[-1], curve.errors[-1])
     ):
         return
     cause = cause_of_floor(subject.target, curve.errors[-1])

@@ -7,7 +7,7 @@ that neither happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -33,6 +33,11 @@ def uneven(sigma_max: float, sigma_min: float, steps: int) -> list[float]:
     """Steps of two lengths in turn, growing along the way; an even number of them."""
     pattern = np.cumsum([0.0, *([1.0, 2.0] * (steps // 2))]) / (3 * (steps // 2))
     return _stretch(sigma_max, sigma_min, pattern)
+
+
+def shifted(levels: Sequence[float], shift: float) -> list[float]:
+    """All levels by that share higher: the same steps in log-SNR, nearby."""
+    return [float(level) * (1 + shift) for level in levels]
 
 
 def _stretch(sigma_max: float, sigma_min: float, parts: np.ndarray) -> list[float]:

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.affine import AffineMap, Source, path_distance, probe
+from proofs_checks.audit.affine import AffineMap, Source, fitted, path_distance
 from proofs_checks.audit.findings import finite
-from proofs_checks.audit.grids import even
+from proofs_checks.audit.grids import even, shifted
 from proofs_checks.audit.orders import Curve, curve, signed_norm
 from proofs_checks.audit.protocol import Target
 from proofs_checks.audit.runs import Runs
@@ -111,10 +111,55 @@ class Measurement(Runs[AffineMap]):
 
     def map(self, steps: int, source: Source | None = None) -> AffineMap:
         """The affine map on a grid of that many steps."""
-        key = steps, source or self.source
-        return self.kept(
-            key, lambda: probe(self.target, MEANS, VARIANCES, self._grid(steps), key[1])
-        )
+        source = source or self.source
+
+        def run() -> AffineMap:
+            return self.judged(lambda shift: self._shifted_map(steps, shift, source))
+
+        return self.kept((steps, source), run)
+
+    def _shifted_map(self, steps: int, shift: float, source: Source | None = None) -> AffineMap:
+        """The same with all levels shifted, whatever its misfit."""
+        source = source or self.source
+
+        def run() -> AffineMap:
+            levels = shifted(self._grid(steps), shift)
+            return fitted(self.target, MEANS, VARIANCES, levels, source)
+
+        return self.kept((steps, source, shift), run)
+
+    def probe(
+        self, sigmas: Sequence[float], variances: Tensor = VARIANCES, **options: Any
+    ) -> AffineMap:
+        """The affine map on other levels, of other data, or with options.
+
+        Raises
+        ------
+        BatchDependent, NotAffine, SamplerFailure : as `affine.probe`.
+        """
+
+        def run(shift: float) -> AffineMap:
+            levels = shifted(sigmas, shift)
+            return fitted(self.target, MEANS, variances, levels, self.source, **options)
+
+        return self.judged(run)
+
+    def explains_law(self, steps: int, error: float, source: Source | None = None) -> bool:
+        """Whether rounding explains an error of the law on that many steps."""
+
+        def errors(shift: float) -> np.ndarray:
+            return self.law_errors(self._shifted_map(steps, shift, source)).numpy()
+
+        return self.explains(error, errors)
+
+    def _explains_limit(self, steps: Sequence[int], error: float) -> bool:
+        """Whether rounding explains what errors of the law on these numbers of steps tend to."""
+
+        def limit(shift: float) -> np.ndarray:
+            maps = [self._shifted_map(n, shift) for n in steps]
+            return extrapolated([self.law_errors(response) for response in maps])[0].numpy()
+
+        return self.explains(error, limit)
 
     def law_errors(self, response: AffineMap) -> Tensor:
         """Relative errors of the final law: of the deviations and of the means, (2, d)."""
@@ -132,7 +177,15 @@ class Measurement(Runs[AffineMap]):
                 signed_norm(self.law_errors(self.map(n, source)).numpy().ravel()) for n in steps
             ]
 
-        return self.followed(lambda n: curve(n, errors(n), self.rounding), self.steps, FINEST)
+        def on_grids(steps: Sequence[int]) -> Curve:
+            return curve(
+                steps,
+                errors(steps),
+                self.rounding,
+                lambda n, error: self.explains_law(n, error, source),
+            )
+
+        return self.followed(on_grids, self.steps, FINEST)
 
     @cached_property
     def weak_curve(self) -> Curve:
@@ -188,6 +241,7 @@ class Measurement(Runs[AffineMap]):
         counts = self.steps[-4:]
         maps = [self.map(n) for n in counts]
         law_error, law = vanishes([self.law_errors(response) for response in maps])
+        law = law or self._explains_limit(counts, law_error)
         if (
             not law and not self.target.costly
         ):  # a method in blocks of three follows one order on multiples

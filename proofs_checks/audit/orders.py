@@ -25,7 +25,7 @@ class Verdict(StrEnum):
     settled = "settled"  # they follow one order
     moving = "moving"  # their local orders still change
     standing = "standing"  # they do not shrink
-    rounding = "rounding"  # they are rounding already
+    rounding = "rounding"  # they are rounding before they follow an order
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Order:
 
     def __str__(self) -> str:
         if self.verdict is Verdict.rounding:
-            return "unknown: errors at rounding on every grid"
+            return "unknown: errors at rounding before they follow one"
         if self.verdict is Verdict.standing:
             return "0: errors do not vanish"
         if self.value is None:
@@ -94,24 +94,43 @@ class Curve:
         """The local orders between consecutive grids, all of them."""
         return _slopes(self.steps, self.errors)
 
+    @property
+    def ends_in_rounding(self) -> bool:
+        """Whether the last grids were left out, more than the one on which an error may change its sign."""
+        return len(self.slopes) - len(self.order.slopes) > 1
+
 
 def signed_norm(errors: np.ndarray) -> float:
     """The norm of errors (k,), with the sign of the largest."""
     return float(math.copysign(np.linalg.norm(errors), errors[np.abs(errors).argmax()]))
 
 
-def curve(steps: Sequence[int], signed: Sequence[float], rounding: float = 0.0) -> Curve:
-    """Errors and their order; points at the end that follow none, below `rounding`, are taken as that.
+def curve(
+    steps: Sequence[int],
+    signed: Sequence[float],
+    rounding: float = 0.0,
+    explains: Callable[[int, float], bool] = lambda steps, error: False,
+) -> Curve:
+    """Errors and their order; points at the end that follow none, of rounding, are left out.
 
     signed : errors, with the sign they have if that is known: one that changes it has local orders that tell
-    nothing for a while.
+    nothing for a while. rounding : what is below it is taken as that. explains : whether rounding explains an
+    error on so many steps, as measured; asked only where that matters.
     """
     errors = [abs(error) for error in signed]
     order, last = _order(steps, errors), len(errors)
-    while order.verdict is not Verdict.settled and last > 4 and errors[last - 1] < rounding:
+
+    def explained() -> bool:
+        return explains(steps[last - 1], errors[last - 1])
+
+    while (
+        order.verdict is not Verdict.settled
+        and last > 4
+        and (errors[last - 1] < rounding or explained())
+    ):
         last -= 1
         order = _order(steps[:last], errors[:last])
-    if order.verdict is not Verdict.settled and max(errors[-3:]) < rounding / 10:
+    if order.verdict is not Verdict.settled and (max(errors[-3:]) < rounding / 10 or explained()):
         order = Order(None, None, order.slopes, Verdict.rounding)
     if order.verdict is Verdict.moving:
         order = replace(order, tends_to=_after_change_of_sign(steps, signed))
@@ -126,7 +145,7 @@ def followed(
 ) -> Curve:
     """A curve, on finer and finer grids while its local orders move and a grid is quick to run."""
     found = on_grids(steps)
-    while found.order.undecided and steps[-1] < finest and quick():
+    while found.order.undecided and not found.ends_in_rounding and steps[-1] < finest and quick():
         steps = (*steps, 2 * steps[-1])
         found = on_grids(steps)
     return found

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from proofs_checks.audit.grids import shifted
 from proofs_checks.audit.orders import Curve, curve, signed_norm
 from proofs_checks.audit.triangular import FINEST, SIGMA_MAX, SIGMA_MIN, Chain, Chains, Problem
 
@@ -92,10 +93,15 @@ class PerturbedStudy(Chains):
 
         def on_grids(steps: Sequence[int]) -> Curve:
             errors = [signed_norm(self._law_errors(n)) for n in steps]
-            return curve(steps, errors, self.rounding)
+
+            def explains(n: int, error: float) -> bool:
+                return self.explains(error, partial(self._law_errors, n))
+
+            return curve(steps, errors, self.rounding, explains)
 
         return self.followed(on_grids, self.steps, FINEST)
 
-    def _law_errors(self, steps: int) -> np.ndarray:
-        start, *_, end = self._grid(steps)
-        return law_errors(self.chain(steps), start, end)
+    def _law_errors(self, steps: int, shift: float = 0.0) -> np.ndarray:
+        start, *_, end = shifted(self._grid(steps), shift)
+        found = self.shifted_chain(steps, shift) if shift else self.chain(steps)
+        return law_errors(found, start, end)

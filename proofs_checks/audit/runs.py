@@ -7,9 +7,12 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from proofs_checks.audit import rounding
+from proofs_checks.audit.affine import Fit, require_affine
 from proofs_checks.audit.orders import Curve, followed
-from proofs_checks.audit.precision import rounds_inside
-from proofs_checks.audit.protocol import SamplerFailure, Target
+from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target
 
 QUICK = 6.0
 """Processor seconds: a curve that has not settled is followed to finer grids while one takes less."""
@@ -17,7 +20,7 @@ QUICK = 6.0
 ROUGH, FINE = 1e-5, 1e-9
 """Below this an error may be rounding: of numbers in single precision, and in double."""
 
-Found = TypeVar("Found")
+Found = TypeVar("Found", bound=Fit)
 
 
 class Runs(Generic[Found]):
@@ -31,7 +34,34 @@ class Runs(Generic[Found]):
     @cached_property
     def rounding(self) -> float:
         """Below this an error may be rounding."""
-        return ROUGH if rounds_inside(self.target) else FINE
+        return ROUGH if rounding.rounds_inside(self.target) else FINE
+
+    @cached_property
+    def _single(self) -> bool:
+        return rounding.rounds_to_single(self.target)
+
+    def explains(self, error: float, value: Callable[[float], np.ndarray]) -> bool:
+        """Whether an error, the norm of a result, is what single precision inside explains.
+
+        value : that result, by the shift of all levels.
+        """
+        return error < rounding.MOST and self._single and error < rounding.explained(value)
+
+    def judged(self, run: Callable[[float], Found]) -> Found:
+        """What a run shows, by the shift of all levels, at none: affine, but for what rounding explains.
+
+        Raises
+        ------
+        NotAffine : it is not.
+        """
+        found = run(0.0)
+        try:
+            require_affine(found)
+        except NotAffine:
+            misfit = float(np.abs(found.misfit).max())
+            if not self.explains(misfit, lambda shift: run(shift).misfit):
+                raise
+        return found
 
     def kept(self, key: Hashable, run: Callable[[], Found]) -> Found:
         """The result of a run, made if it is not known by that key.

@@ -32,8 +32,8 @@ from proofs_checks.audit.measure import (
 from proofs_checks.audit.mixture import MixtureStudy, mixture_study
 from proofs_checks.audit.orders import Curve, Verdict
 from proofs_checks.audit.perturbed import DECIDES, PROBLEM, PerturbedStudy
-from proofs_checks.audit.precision import HIGHEST
 from proofs_checks.audit.protocol import OtherGrid, Target
+from proofs_checks.audit.rounding import HIGHEST
 from proofs_checks.audit.triangular import STEPS as TRIANGULAR_STEPS
 from proofs_checks.audit.triangular import TriangularStudy
 

@@ -25,7 +25,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ from proofs_checks.audit.affine import (
     require_rowwise,
     run_rows,
 )
-from proofs_checks.audit.grids import Grid
+from proofs_checks.audit.grids import Grid, shifted
 from proofs_checks.audit.orders import Curve, curve, signed_norm
 from proofs_checks.audit.protocol import NotAffine, SamplerFailure, Target, call, level_of
 from proofs_checks.audit.runs import Runs
@@ -92,7 +92,7 @@ class Chain:
     calls : their levels. means : (calls + 1,), of y1. response : (calls + 1, normals), of y1. edges, pieces :
     levels of the path and how many of the normals are its pieces. weights : (calls + 1, calls), of the
     estimate at each call in each later state. start, first_start : (calls + 1,), the weight of the initial
-    state in y2, and in y1.
+    state in y2, and in y1. misfit : (3,), the largest of each coordinate, of a run on the problem itself.
     """
 
     calls: tuple[float, ...]
@@ -103,6 +103,7 @@ class Chain:
     weights: np.ndarray
     start: np.ndarray
     first_start: np.ndarray
+    misfit: np.ndarray
 
     @cached_property
     def covariance(self) -> np.ndarray:
@@ -246,6 +247,25 @@ def chain(
     ------
     BatchDependent, NotAffine, SamplerFailure : as `affine.probe`.
     """
+    found = fitted_chain(target, sigmas, source, problem, **options)
+    require_affine(found)
+    return found
+
+
+def fitted_chain(
+    target: Target,
+    sigmas: Sequence[float],
+    source: Source,
+    problem: Problem | None = None,
+    **options: Any,
+) -> Chain:
+    """The same with its misfit, which may be any.
+
+    Raises
+    ------
+    BatchDependent, SamplerFailure : as `affine.probe`.
+    NotAffine : the levels of its calls depend on the states.
+    """
     problem = problem or curved(DRIVERS[0])
     grid = torch.tensor(sigmas, dtype=torch.float64)
     recorder = Recorder(source)
@@ -282,6 +302,7 @@ def chain(
     off = np.abs(dry_end.double()[..., 0, 0].numpy() - first).max() / (1 + np.abs(first).max())
     require_rowwise(float(off), calls)
     found = Chain(
+        misfit=np.zeros(3),
         calls=tuple(dry.calls),
         means=means,
         response=y[:, 2 : 2 + normals.count, 0],  # these start at 0, and y1 is linear
@@ -291,14 +312,13 @@ def chain(
         start=y[:, 1, 1],
         first_start=y[:, 1, 0],
     )
-    _require_sums(found, y[:, -1], combined[:, 0].numpy(), problem.driver)
-    return found
+    return replace(found, misfit=_misfit(found, y[:, -1], combined[:, 0].numpy(), problem.driver))
 
 
-def _require_sums(
+def _misfit(
     found: Chain, run: np.ndarray, combined: np.ndarray, driver: Callable[[Tensor, float], Tensor]
-) -> None:
-    """The run on the problem itself, (calls + 1, 3), is what the sums say."""
+) -> np.ndarray:
+    """What the run on the problem itself, (calls + 1, 3), is off the sums by: the largest, relative."""
     levels = found.calls
     first = found.means + found.response @ combined
     estimates = _values(driver, run[:-1, 0], levels)
@@ -306,7 +326,8 @@ def _require_sums(
     third = run[:-1, 1] * _values(THIRD, run[:-1, 0], levels)
     expected = np.stack([first, second, found.weights @ third], axis=1)
     size = 1 + np.abs(found.response * combined).sum(1, keepdims=True)
-    require_affine(float((np.abs(expected - run) / size).max()), len(levels))
+    off = (expected - run) / size
+    return off[np.abs(off).argmax(0), range(3)]
 
 
 def _values(
@@ -399,9 +420,16 @@ class Chains(Runs[Chain]):
 
     def chain(self, steps: int) -> Chain:
         """What the sampler does on a grid of that many steps."""
-        return self.kept(
-            steps, lambda: chain(self.target, self._grid(steps), self._source, self._problem)
-        )
+        return self.kept(steps, lambda: self.judged(partial(self.shifted_chain, steps)))
+
+    def shifted_chain(self, steps: int, shift: float) -> Chain:
+        """The same with all levels shifted, whatever its misfit."""
+
+        def run() -> Chain:
+            levels = shifted(self._grid(steps), shift)
+            return fitted_chain(self.target, levels, self._source, self._problem)
+
+        return self.kept((steps, shift), run)
 
     def _grid(self, steps: int) -> list[float]:
         return self._levels(SIGMA_MAX, SIGMA_MIN, steps)
@@ -417,9 +445,18 @@ class TriangularStudy(Chains):
         def on_grids(steps: Sequence[int]) -> Curve:
             values = [self.chain(n).expectations for n in steps]
             errors = [signed_norm(a - b) for a, b in itertools.pairwise(values)]
-            return curve(steps[:-1], errors, self.rounding)
+            following = dict(itertools.pairwise(steps))
+
+            def explains(n: int, error: float) -> bool:
+                return self.explains(error, partial(self._shifted_distance, n, following[n]))
+
+            return curve(steps[:-1], errors, self.rounding, explains)
 
         return self.followed(on_grids, self.steps, FINEST)
+
+    def _shifted_distance(self, few: int, many: int, shift: float) -> np.ndarray:
+        first, second = (self.shifted_chain(n, shift).expectations for n in (few, many))
+        return first - second
 
     @cached_property
     def strong_curve(self) -> Curve | None:

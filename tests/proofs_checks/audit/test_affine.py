@@ -246,6 +246,7 @@ def test_overlaps(stretches: list[tuple[float, float]], expected: bool) -> None:
         draws=0,
         calls=(),
         ends=(1.0, 0.1),
+        misfit=np.zeros(1),
     )
     assert response.overlapping() is expected
 

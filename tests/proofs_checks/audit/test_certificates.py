@@ -17,8 +17,8 @@ from proofs_checks.audit import Expectation, KnownFindings, Severity, audit, jud
 from proofs_checks.audit.checks import audit_all
 from proofs_checks.audit.findings import Finding
 from proofs_checks.audit.orders import Verdict, curve
-from proofs_checks.audit.precision import rounds_inside
 from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.rounding import rounds_inside
 from seeds_theory.errors import ParameterError
 
 Model = Callable[..., Tensor]

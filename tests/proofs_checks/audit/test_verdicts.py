@@ -10,9 +10,9 @@ import torch
 
 from proofs_checks.audit import Severity, assert_order, audit
 from proofs_checks.audit.correlations import RUNS, correlated, innovations, largest_correlation
+from proofs_checks.audit.floors import cause_of_floor
 from proofs_checks.audit.mixture import INSIDE, law_error
 from proofs_checks.audit.protocol import Target
-from proofs_checks.audit.rounding import cause_of_floor
 
 
 def ids(value: object) -> str:
