@@ -36,8 +36,10 @@ def uneven(sigma_max: float, sigma_min: float, steps: int) -> list[float]:
 
 
 def shifted(levels: Sequence[float], shift: float) -> list[float]:
-    """All levels by that share higher: the same steps in log-SNR, nearby."""
-    return [float(level) * (1 + shift) for level in levels]
+    """All levels by that share higher, and all steps in log-SNR by that share longer."""
+    return (
+        [float(level) ** (1 + shift) * (1 + shift) for level in levels] if shift else list(levels)
+    )
 
 
 def _stretch(sigma_max: float, sigma_min: float, parts: np.ndarray) -> list[float]:

@@ -15,6 +15,9 @@ from toy_models.convergence import ROUNDING_FLOOR, fit_exact
 _NARROW, _WIDE, _SAME = 0.15, 0.4, 0.05
 """Half-widths of a band: one that is an order, and one that is if the last two fits agree to the third."""
 
+_BENDS = 0.1
+"""Rounding of this share of an error bends local orders by as much: they move, and do not show where to."""
+
 _STANDS_STILL = 0.25
 """Errors of a lower order than this do not vanish at any number of steps that a user takes."""
 
@@ -121,7 +124,8 @@ def curve(
     order, last = _order(steps, errors), len(errors)
 
     def explained() -> bool:
-        return explains(steps[last - 1], errors[last - 1])
+        standing = order.verdict is Verdict.standing
+        return explains(steps[last - 1], (1.0 if standing else _BENDS) * errors[last - 1])
 
     while (
         order.verdict is not Verdict.settled
