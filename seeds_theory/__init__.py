@@ -6,7 +6,7 @@ The floor plan, each room using those before it only:
   `multistep`;
 * the emitter, from symbols to code: `emit`; what it wrote for this library itself: `emitted`;
 * the run, on numbers: `special_functions`, `forms`, `scheme`, `schedule`, `grids`, `plan`, `denoiser`,
-  `guidance`, `sources`, `brownian`, `loop`, `baselines`, `solver`, `denoiser_check`, `settings`, `sampling`;
+  `sources`, `brownian`, `loop`, `guidance`, `baselines`, `solver`, `denoiser_check`, `settings`, `sampling`;
 * the hosts, other people's interfaces: `kdiffusion`, `comfyui`, `diffusers`.
 
 The run and the hosts import nothing of the mathematics: they run what was emitted.
