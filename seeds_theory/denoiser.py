@@ -61,9 +61,11 @@ class NetworkDenoiser:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "predicts", DIFFUSERS_NAMES.get(self.predicts, self.predicts))
+        _require_network(self.network)
         if not isinstance(self.schedule, Schedule):
             raise ParameterError(
-                f"a schedule is one such as RectifiedFlow(); got {self.schedule!r}"
+                "a schedule is one such as RectifiedFlow(), or DiscreteSchedule(table); got "
+                f"{type(self.schedule).__name__}"
             )
         require_prediction(self.predicts)
         if self.predicts == "F":
@@ -88,9 +90,14 @@ class NetworkDenoiser:
         state = x * alpha if math.isfinite(sigma) else x * spread
         times = torch.full((len(x),), t, dtype=self.time_dtype or _time_dtype(x), device=x.device)
         skip, out = skip_and_out(self.predicts, alpha, spread)
-        returned = _evaluate(self.network, state, times, *condition)
+        returned = evaluate(self.network, state, times, *condition)
         output = output_of(returned, x, learned_variance=self.learned_variance)
         return out * output if skip == 0 else skip * state + out * output
+
+
+def _require_network(network: object) -> None:
+    if not callable(network):
+        raise ParameterError(f"a network is a function of x and t; got {type(network).__name__}")
 
 
 def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, float]:
@@ -99,7 +106,7 @@ def _coefficients(sigma: float, schedule: Schedule, t: float) -> tuple[float, fl
     return (alpha, alpha * sigma) if math.isfinite(sigma) else (0.0, float(schedule.sigma(t)))
 
 
-def _evaluate(network: Network, state: Tensor, times: Tensor, *condition: Any) -> Any:
+def evaluate(network: Network, state: Tensor, times: Tensor, *condition: Any) -> Any:
     """What the network returns under at most one condition, entries of a dictionary as keywords."""
     if len(condition) == 1 and isinstance(condition[0], Mapping):
         return network(state, times, **condition[0])
@@ -156,6 +163,7 @@ class EDMDenoiser:
     sigma_data: float = 0.5
 
     def __post_init__(self) -> None:
+        _require_network(self.network)
         if not 0 < self.sigma_data < math.inf:
             raise ParameterError(f"sigma_data is positive and finite; got {self.sigma_data}")
 
@@ -166,4 +174,4 @@ class EDMDenoiser:
         skip, out = skip_and_out("F", 1.0, sigma, self.sigma_data)
         c_in = 1.0 / math.hypot(sigma, self.sigma_data)
         c_noise = torch.full((len(x),), math.log(sigma) / 4, dtype=_time_dtype(x), device=x.device)
-        return skip * x + out * output_of(_evaluate(self.network, c_in * x, c_noise, *condition), x)
+        return skip * x + out * output_of(evaluate(self.network, c_in * x, c_noise, *condition), x)

@@ -32,6 +32,11 @@ class Guided:
         """The estimate of the data, shaped like x: two calls, or one where guidance changes nothing."""
         low, high = self.interval
         scale = self.scale if low <= sigma <= high else 1.0
+        if self.against is None and not condition:
+            raise ParameterError(
+                "guidance leads away from the model without its condition: give one, or what to be led away "
+                "from, as against="
+            )
         if scale == 1:
             return self.denoiser(x, sigma, *condition)
         other = self.denoiser(x, sigma, None) if self.against is None else self.against(x, sigma)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def sample(
     parts = batches(chosen, int(size))
     show = progress and len(parts) > 1
     samples = []
-    _require_one_each(condition, len(chosen))
+    require_one_each(condition, len(chosen))
     first = 0
     for part in with_bar(parts, show=show, desc=solver.name, unit="batch"):
         noise, rows = SeededNoise(part), slice(first, first + len(part))
@@ -124,21 +124,38 @@ def _of_rows(condition: Any, rows: slice) -> Any:
     return None if condition is None else condition[rows]
 
 
-def _require_one_each(condition: Any, count: int) -> None:
-    """A condition has one entry for each sample; raises ParameterError."""
-    if condition is None:
-        return
+def require_one_each(condition: Any, count: int | None = None) -> int:
+    """How many samples a condition is for: one entry each, of every part of a dictionary.
+
+    count : that number, where it is known.
+
+    Raises
+    ------
+    ParameterError : it is for another number, for one that its parts disagree on, or has no entries.
+    """
+    parts = list(_parts(condition))
+    for part in parts:
+        sized = hasattr(part, "__getitem__") and not isinstance(part, str)
+        try:
+            length = len(part) if sized else -1
+        except TypeError:  # a tensor without dimensions
+            length = -1
+        count = length if count is None else count
+        if length != count or length < 0:
+            given = f"{length} entries" if length >= 0 else f"a {type(part).__name__}"
+            raise ParameterError(
+                f"a condition has one entry for each of {count} samples; got {given}: put what is the same "
+                "for all into the denoiser"
+            )
+    if count is None:
+        raise ParameterError("a condition has one entry for each sample; got none")
+    return count
+
+
+def _parts(condition: Any) -> Iterator[Any]:
+    """What is cut: the values of dictionaries, and of those in them, that are not None."""
     if isinstance(condition, Mapping):
         for value in condition.values():
-            _require_one_each(value, count)
-        return
-    try:
-        length = len(condition)
-    except TypeError:  # of a number, or a tensor without dimensions
-        length = -1
-    if length != count or isinstance(condition, str):
-        given = type(condition).__name__ if length < 0 else f"{length} entries"
-        raise ParameterError(
-            f"a condition has one entry for each of {count} seeds; got {given}: put what is the same for all "
-            "into the denoiser"
-        )
+            yield from _parts(value)
+    elif condition is not None:
+        yield condition

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,8 +161,8 @@ def test_states_that_are_not_scaled_are_found() -> None:
         (lambda x, d, s: -d, r"minus the data"),
         (lambda x, d, s: 1.5 * d, "no posterior mean"),
         (lambda x, d, s: d + 0.3 * s * torch.sign(x), "no posterior mean"),
-        (lambda x, d, s: x, r"the share 1 comes back"),
-        (lambda x, d, s: x * math.nan, "the share nan"),
+        (lambda x, d, s: x, "no posterior mean"),
+        (lambda x, d, s: x * math.nan, "not finite"),
     ],
 )
 def test_a_function_is_told_what_its_output_is(output: Callable[..., Tensor], says: str) -> None:
@@ -233,6 +234,102 @@ def test_guidance_is_no_posterior_mean() -> None:
         check_denoiser(model, data=DATA, dtype=torch.float64)
 
 
+@pytest.mark.parametrize("count", [8, 9, 12, 20])
+@pytest.mark.parametrize("dimension", [1, 4])
+def test_few_samples_accuse_no_denoiser(count: int, dimension: int) -> None:
+    model = Gaussian(torch.zeros(dimension), torch.ones(dimension))
+    for seed in range(30):
+        data = model.sample(count, torch.Generator().manual_seed(seed))
+        check_denoiser(model, data=data, seed=seed, dtype=torch.float64)
+        check_denoiser(model, (dimension,), batch=count, seed=seed, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("mean", [0.0, 30.0])
+@pytest.mark.parametrize("deviation", [1e-3, 1.0, 8.0])
+def test_data_of_any_width_and_place(mean: float, deviation: float) -> None:
+    model = Gaussian.scalar(deviation**2, mean)
+    data = model.sample(500, torch.Generator().manual_seed(1))
+    for high in (14.6, 80.0, math.inf):
+        check_denoiser(model, data=data, sigma_max=high, dtype=torch.float64)
+    check_denoiser(model, (1,), sigma_min=min(0.02, deviation / 50), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("deviation", [0.01, 12.0])
+def test_levels_that_are_too_near_are_named(deviation: float) -> None:
+    model = Gaussian.scalar(deviation**2)
+    with pytest.raises(DenoiserError, match="too near its data"):
+        check_denoiser(model, (1,), dtype=torch.float64)
+    apart = {"sigma_max": 300 * deviation, "sigma_min": deviation / 50}
+    check_denoiser(model, (1,), dtype=torch.float64, **apart)
+
+
+def test_a_noise_that_is_five_per_cent_off_is_none() -> None:
+    schedule = SCHEDULES["discrete"]
+    inner = network(schedule, "noise")
+    model = NetworkDenoiser(lambda x, t: 1.05 * inner(x, t), schedule, "noise")
+    check_denoiser(model, (2,), dtype=torch.float64)
+    check_denoiser(model, data=DATA, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", ["list", "dictionary"])
+def test_a_condition_goes_with_the_samples(kind: str) -> None:
+    labels = [k % 3 for k in range(300)]
+    condition: Any = labels if kind == "list" else {"labels": labels}
+
+    def of_labels(x: Tensor, sigma: float, given: Any) -> Tensor:
+        told = given if kind == "list" else given["labels"]
+        pairs = zip(x, told, strict=True)
+        return torch.cat([MIXTURE.components[k](row[None], sigma) for row, k in pairs])
+
+    draws = torch.Generator().manual_seed(2)
+    data = torch.cat([MIXTURE.components[k].sample(1, draws) for k in labels])
+    options: dict[str, Any] = {"condition": condition, "dtype": torch.float64}
+    check_denoiser(of_labels, (2,), **options)
+    check_denoiser(of_labels, data=data, **options)
+    with pytest.raises(DenoiserError, match="minus the data"):
+        check_denoiser(lambda x, s, c: -of_labels(x, s, c), data=data, **options)
+    with pytest.raises(ParameterError, match="one entry for each of 1000 samples"):
+        check_denoiser(of_labels, data=DATA, **options)
+
+    def labelled(x: Tensor, t: Tensor, labels: Any) -> Tensor:
+        time = float(t[0])
+        return -(x - (1 - time) * of_labels(x / (1 - time), time / (1 - time), condition)) / time
+
+    if kind == "dictionary":
+        model = NetworkDenoiser(labelled, RectifiedFlow(), "noise")
+        with pytest.raises(DenoiserError, match="minus the noise"):
+            check_denoiser(model, data=data, **options)
+
+
+@pytest.mark.parametrize("factor", [0.18215, 0.5, 2.0])
+def test_data_in_another_scale_are_found(factor: float) -> None:
+    with pytest.raises(DenoiserError, match="no posterior mean"):
+        check_denoiser(MIXTURE, data=factor * DATA, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_an_estimate_that_is_not_finite_at_one_level(number: float) -> None:
+    def broken(x: Tensor, sigma: float) -> Tensor:
+        return MIXTURE(x, sigma) * (number if 0.3 < sigma < 0.6 else 1.0)
+
+    for data in (None, DATA):
+        with pytest.raises(DenoiserError, match="not finite"):
+            check_denoiser(broken, None if data is DATA else (2,), data=data, dtype=torch.float64)
+
+
+def test_an_error_of_memory_is_no_answer() -> None:
+    inner, calls = network(RectifiedFlow(), "flow", -1.0), []
+
+    def heavy(x: Tensor, t: Tensor) -> Tensor:
+        calls.append(t)
+        if len(calls) > 40:
+            raise torch.OutOfMemoryError("out of memory")
+        return inner(x, t)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        check_denoiser(NetworkDenoiser(heavy, RectifiedFlow(), "flow"), (2,), dtype=torch.float64)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -240,8 +337,14 @@ def test_guidance_is_no_posterior_mean() -> None:
         ({"shape": (2,), "sigma_min": 0.0}, "descend"),
         ({"shape": (2,), "sigma_max": 0.01}, "descend"),
         ({"shape": (2,), "sigma_max": math.nan}, "descend"),
-        ({"shape": (2,), "batch": 1}, "two samples"),
-        ({"data": torch.zeros(1, 2)}, "two samples"),
+        ({"shape": ()}, "a shape"),
+        ({"shape": (0,)}, "a shape"),
+        ({"shape": (2,), "batch": 7}, "8 samples"),
+        ({"data": torch.zeros(7, 2)}, "8 samples"),
+        ({"data": torch.zeros(64)}, "samples first"),
+        ({"data": torch.full((64, 2), math.nan)}, "finite"),
+        ({"data": torch.zeros(64, 2), "shape": (3,)}, "leave them out"),
+        ({"data": torch.zeros(64, 2), "batch": 100}, "leave them out"),
     ],
 )
 def test_bad_input_is_a_typed_line(options: dict[str, object], says: str) -> None:

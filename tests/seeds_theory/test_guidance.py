@@ -128,3 +128,14 @@ def test_estimates_of_another_shape_are_not_broadcast() -> None:
         led = guided(lambda x, s, n=first: x[:n], 2.0, against=lambda x, s, n=second: x[:n])  # type: ignore[misc]
         with pytest.raises(DenoiserError, match="returns what it is given"):
             led(X, 1.0)
+
+
+def test_guidance_without_a_condition_is_refused() -> None:
+    with pytest.raises(ParameterError, match="against="):
+        sample(guided(Classes(), 2.0), shape=(1,), seeds=range(3), steps=3)
+
+
+@pytest.mark.parametrize("wrap", [NetworkDenoiser, EDMDenoiser])
+def test_a_network_is_a_function(wrap: Any) -> None:
+    with pytest.raises(ParameterError, match="a network is a function of x and t; got NoneType"):
+        wrap(None)

@@ -86,12 +86,12 @@ def test_a_condition_is_cut_along_with_the_seeds(kind: str, batch: int | None) -
     [
         ([1, 2], "2 entries"),
         ({"a": [1, 2, 3], "b": [1]}, "1 entries"),
-        (7, "int"),
-        ("abc", "3 ent"),
+        (7, "a int"),
+        ("abc", "a str"),
     ],
 )
 def test_a_condition_has_one_entry_for_each_seed(condition: Any, given: str) -> None:
-    with pytest.raises(ParameterError, match=f"for each of 3 seeds; got {given}"):
+    with pytest.raises(ParameterError, match=f"for each of 3 samples; got {given}"):
         sample(lambda x, s, c: x, shape=(2,), seeds=range(3), condition=condition)
 
 
