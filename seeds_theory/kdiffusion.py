@@ -509,6 +509,8 @@ class _StretchNoise:
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         start, end = intervals[0].sigma, intervals[-1].sigma_next
+        if self._step == 0:
+            self._pass(start, self._frame.moves[0] * len(self._nodes))
         if start == math.inf:  # where all nodes below 1 are
             self._pass(start, sum(node < 1 for node in self._nodes))
         drawn = [

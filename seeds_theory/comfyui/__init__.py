@@ -66,11 +66,17 @@ class SamplerSEEDS:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, method: str, nodes: str = "", seeds: str = "") -> bool | str:
-        """True, or what is wrong with the widgets, which ComfyUI shows before it runs a workflow."""
+    def VALIDATE_INPUTS(
+        cls, method: str | None, nodes: str | None = "", seeds: str | None = ""
+    ) -> bool | str:
+        """True, or what is wrong with the widgets, which ComfyUI shows before it runs a workflow.
+
+        One that another node feeds has no value yet: it is None, and is looked at when it has.
+        """
         try:
-            _with_nodes(method, nodes)
-            _seeds(seeds)
+            if method is not None:
+                _with_nodes(method, nodes or "")
+            _seeds(seeds or "")
         except SeedsError as error:
             return str(error)
         return True
@@ -122,7 +128,7 @@ class SamplerSEEDSBaseline:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, method: str, seeds: str = "") -> bool | str:
+    def VALIDATE_INPUTS(cls, method: str | None, seeds: str | None = "") -> bool | str:
         """As of `SamplerSEEDS`."""
         return SamplerSEEDS.VALIDATE_INPUTS(method, seeds=seeds)
 
@@ -170,7 +176,7 @@ class SEEDSFewSteps:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, seeds: str = "") -> bool | str:
+    def VALIDATE_INPUTS(cls, seeds: str | None = "") -> bool | str:
         """As of `SamplerSEEDS`."""
         return SamplerSEEDS.VALIDATE_INPUTS("seeds-1", seeds=seeds)
 

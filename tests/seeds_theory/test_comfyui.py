@@ -157,6 +157,10 @@ def test_right_widgets_are_valid() -> None:
             assert node.VALIDATE_INPUTS(method, seeds="12, 7, 7, 3-1") is True
     assert seeds_theory.comfyui.SamplerSEEDS.VALIDATE_INPUTS("seeds-2", nodes="0.7") is True
     assert seeds_theory.comfyui.SEEDSFewSteps.VALIDATE_INPUTS() is True
+    linked = {"method": None, "nodes": None, "seeds": None}  # as of inputs that other nodes feed
+    assert seeds_theory.comfyui.SamplerSEEDS.VALIDATE_INPUTS(**linked) is True
+    assert seeds_theory.comfyui.SamplerSEEDSBaseline.VALIDATE_INPUTS(None, seeds=None) is True
+    assert seeds_theory.comfyui.SEEDSFewSteps.VALIDATE_INPUTS(seeds=None) is True
     assert "seeds are" in str(seeds_theory.comfyui.SEEDSFewSteps.VALIDATE_INPUTS(seeds="a"))
 
 

@@ -152,9 +152,11 @@ def asked_by(name: str, sigmas: list[float], *, flow: bool = False) -> list[tupl
 def test_a_step_that_goes_nowhere_asks_for_empty_stretches_where_it_is() -> None:
     m = round(math.sqrt(5.0), 12)
     assert asked_by("seeds-2", [5.0, 5.0, 1.0, 1.0, 0.0, 0.0]) == [
+        *[(5.0, 5.0)] * 2,
         *[(5.0, m), (m, 1.0)],
         *[(1.0, 1.0)] * 2,
     ]
+    assert asked_by("seeds-1", [5.0, 5.0, 5.0, 1.0]) == [*[(5.0, 5.0)] * 2, (5.0, 1.0)]
     assert asked_by("seeds-1", [9.0, 5.0, 5.0, 5.0, 1.0]) == [
         *[(9.0, 5.0), (5.0, 5.0), (5.0, 5.0), (5.0, 1.0)]
     ]

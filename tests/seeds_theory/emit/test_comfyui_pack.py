@@ -193,6 +193,7 @@ def test_an_image_has_its_seed_in_any_batch(node: Any) -> None:
         with pytest.raises(ValueError, match="seeds are numbers and ranges"):
             sampler(node, method="seeds-1", seeds=wrong)
         assert "seeds are numbers" in node.VALIDATE_INPUTS(seeds=wrong)
+    assert node.VALIDATE_INPUTS(seeds=None) is True  # as of an input that another node feeds
     assert node.VALIDATE_INPUTS() is node.VALIDATE_INPUTS(seeds="3, 2-1") is True
 
 
@@ -249,6 +250,9 @@ def test_the_folder_needs_nothing_of_ours(folder: Path) -> None:
 
 GRIDS = {
     "levels again": (EPS(), [14.6, 5.0, 5.0, 0.7, 0.7, 0.03, 0.0, 0.0]),
+    "the first level again": (EPS(), [5.0, 5.0, 1.0, 0.0]),
+    "flow from 1 again": (CONST(), [1.0, 1.0, 0.5, 0.2]),
+    "flow from above 1": (CONST(), [1.2, 1.0, 0.5, 0.2]),
     "not to 0": (EPS(), [14.6, 5.0, 0.7]),
     "flow from 1": (CONST(), [1.0, 0.9, 0.6, 0.6, 0.2, 0.0]),
     "flow from below 1": (CONST(), [0.9, 0.6, 0.2]),
