@@ -30,6 +30,12 @@ _REFUSED = {
     "num_policy_substeps": "its network returns a policy, keep the scheduler that the pipeline has",
 }
 """Settings of other schedulers under which the inputs or outputs of a network mean something else."""
+_OF_OTHER_NETWORKS = {
+    "FlowMapEulerDiscreteScheduler": "its network returns the mean velocity to a later time, keep it",
+}
+"""Schedulers whose networks mean something else, though no setting tells."""
+_DISTILLED = ("LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler")
+"""Schedulers of networks that were trained to jump to the data: their estimate is no posterior mean."""
 _TRAINED = {
     *("num_train_timesteps", "prediction_type", "beta_start", "beta_end", "beta_schedule"),
     *(
@@ -55,8 +61,17 @@ def require_valid(settings: Mapping[str, Any]) -> None:
     ParameterError, UnknownNameError : each names the rule, the value and the way out.
     """
     order, terminal = settings["solver_order"], settings["shift_terminal"]
+    method, options = settings["method"], settings["options"]
+    if not (method is None or (isinstance(method, str) and method)):
+        raise ParameterError(
+            f"method is the name of a sampler, as 'sa-solver', or None; got {method!r}"
+        )
+    if not (options is None or isinstance(options, Mapping)):
+        raise ParameterError(
+            f"options are a dictionary, as {{'eta': 0.5}}, or None; got {options!r}"
+        )
     spaced = [name for name in SPACED if settings[name]]
-    if settings["method"] is None and order not in (1, 2, 3):
+    if method is None and order not in (1, 2, 3):
         raise ParameterError(
             f"solver_order is 1, 2 or 3; got {order!r}: other methods have names, as "
             "method='seeds-3s'"
@@ -96,7 +111,7 @@ def require_servable(config: Mapping[str, Any], name: str) -> None:
     ------
     ParameterError : they cannot; says why, and what to do.
     """
-    reason = _reason_against(config)
+    reason = _OF_OTHER_NETWORKS.get(name) or _reason_against(config)
     if reason:
         raise ParameterError(f"no SEEDSScheduler from the configuration of {name}: {reason}")
 
@@ -112,6 +127,12 @@ def warn_of_what_is_left_out(
     ours : the settings that there are here.
     name : of that scheduler.
     """
+    if name in _DISTILLED:
+        warnings.warn(
+            f"{name} is of networks that were trained to jump to the data, which solvers of the SDE or ODE "
+            "do not expect: keep it, or load the network before it was distilled",
+            stacklevel=stacklevel + 1,
+        )
     kind: Any = getattr(importlib.import_module("diffusers"), name, None)
     known = inspect.signature(kind.__init__).parameters if kind else {}
     others = set(config) - {*ours, *config.get("_use_default_values", ()), "shift"}

@@ -1162,3 +1162,27 @@ def test_timesteps_with_sigmas_are_what_the_network_is_told() -> None:
     table = SEEDSScheduler(solver_order=1)
     table.set_timesteps(sigmas=[8.0, 2.0, 0.5], timesteps=[900, 400, 20])
     assert table.timesteps.tolist() == [900, 400, 20] and table.levels == (8.0, 2.0, 0.5, 0.0)
+
+
+def test_schedulers_of_other_networks_are_known_by_their_names() -> None:
+    flow_map = diffusers.FlowMapEulerDiscreteScheduler(shift=5.0)
+    saved = {**flow_map.config, "_class_name": "FlowMapEulerDiscreteScheduler"}
+    with pytest.raises(ParameterError, match="mean velocity to a later time"):
+        SEEDSScheduler.from_config(saved)
+    for name in ("LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler"):
+        saved = {**getattr(diffusers, name)().config, "_class_name": name}
+        with pytest.warns(UserWarning, match="trained to jump to the data"):
+            SEEDSScheduler.from_config(saved)
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"method": 3}, "name of a sampler"),
+        ({"method": ""}, "name of a sampler"),
+        ({"method": "sa-solver", "options": "x"}, "options are a dictionary"),
+    ],
+)
+def test_a_method_is_a_name_and_options_a_dictionary(setting: dict[str, Any], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        SEEDSScheduler(**setting)
