@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ diffusers = pytest.importorskip("diffusers")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 from seeds_theory import ParameterError, UnknownNameError  # noqa: E402
+from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
 from seeds_theory.emit.method import method_program  # noqa: E402
 from seeds_theory.emit.targets import target  # noqa: E402
 
@@ -175,6 +177,20 @@ def test_the_page_and_the_text_are_about_the_scheduler(written: dict[str, str]) 
         assert line in text
     (scheduler,) = target("diffusers").files(method_program("seeds-2")).values()
     assert written[SCHEDULER] == scheduler
+
+
+def test_the_text_names_every_setting_that_the_scheduler_lacks(
+    written: dict[str, str], tmp_path: Path
+) -> None:
+    scheduler = module("scheduling_seeds_of_the_text", written[SCHEDULER], tmp_path).SEEDSScheduler
+    ours, theirs = (
+        set(inspect.signature(kind.__init__).parameters) for kind in (SEEDSScheduler, scheduler)
+    )
+    text = written["PULL_REQUEST.md"].partition("### What it leaves out")[2]
+    listed = {
+        name for name in ours | theirs if f"`{name}`" in text.partition("* `set_timesteps`")[0]
+    }
+    assert listed == ours - theirs and not theirs - ours
 
 
 def test_only_orders_in_data_prediction_are_written() -> None:

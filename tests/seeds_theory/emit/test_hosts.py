@@ -131,6 +131,14 @@ GRIDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "trailing": ({"num_inference_steps": 5}, {"timestep_spacing": "trailing"}),
     "karras": ({"num_inference_steps": 5}, {"use_karras_sigmas": True}),
     "exponential": ({"num_inference_steps": 5}, {"use_exponential_sigmas": True}),
+    "karras of its own range": (
+        {"num_inference_steps": 5},
+        {"use_karras_sigmas": True, "sigma_min": 0.05, "sigma_max": 0.8, "rho": 5.0},
+    ),
+    "exponential of its own range": (
+        {"num_inference_steps": 5},
+        {"use_exponential_sigmas": True, "sigma_min": 0.05, "sigma_max": 0.8},
+    ),
     "sigmas": ({"sigmas": [9.0, 3.0, 0.7, 0.2]}, {}),
     "timesteps": ({"timesteps": torch.tensor([999, 600, 250, 3])}, {}),
     "one step": ({"num_inference_steps": 1}, {}),
@@ -164,6 +172,50 @@ def test_more_steps_than_timesteps_are_those_of_ours(
     settings = {"timestep_spacing": spacing, "final_sigmas_type": final, "solver_order": 1}
     own, _ = both(ours, theirs, {"num_inference_steps": steps}, **settings)
     assert len(own.timesteps) == steps
+
+
+def test_the_betas_of_a_shifted_schedule_are_those_of_ours(ours: Any, theirs: Any) -> None:
+    for zero in (False, True):
+        shift = {"snr_shift_scale": 3.0, "rescale_betas_zero_snr": zero}
+        own, written = (kind(**STABLE_DIFFUSION, **shift) for kind in (ours, theirs))
+        torch.testing.assert_close(own.betas.double(), written.betas, rtol=1e-6, atol=1e-7)
+
+
+def test_a_shift_that_is_set_is_that_of_ours(ours: Any, theirs: Any) -> None:
+    pair = [kind(**FLOW, solver_order=2) for kind in (ours, theirs)]
+    for scheduler in pair:
+        scheduler.set_shift(2.5)
+        scheduler.set_timesteps(4)
+        assert scheduler.config.flow_shift == 2.5
+        with pytest.raises(ValueError, match="positive"):
+            scheduler.set_shift(0.0)
+    torch.testing.assert_close(pair[0].sigmas, pair[1].sigmas, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sigma_max": 1.0, "sigma_min": 2.0},
+        {"sigma_min": 0.0},
+        {"rho": 0.0},
+        {"snr_shift_scale": -1.0},
+        {"clip_sample_range": math.inf},
+    ],
+)
+def test_a_setting_out_of_its_range_is_named(wrong: dict[str, float], theirs: Any) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        theirs(**wrong)
+
+
+@pytest.mark.parametrize("range_", [{}, {"clip_sample_range": 0.4}])
+def test_clipped_estimates_are_those_of_ours(
+    range_: dict[str, float], ours: Any, theirs: Any, close: Any
+) -> None:
+    settings = {"clip_sample": True, "solver_order": 2, **range_}
+    pair = both(ours, theirs, {"num_inference_steps": 3}, **STABLE_DIFFUSION, **settings)
+    results = [end(scheduler, normals(2, 3)) for scheduler in pair]
+    torch.testing.assert_close(*results, **close)
+    assert results[0].abs().max() <= range_.get("clip_sample_range", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -225,10 +277,11 @@ def test_a_pipeline_of_flux_takes_its_timesteps_from_it(theirs: Any) -> None:
         {},
         {"beta_schedule": "squaredcos_cap_v2"},
         {"trained_betas": np.linspace(1e-4, 0.03, 500).tolist(), "num_train_timesteps": 500},
+        {"snr_shift_scale": 3.0},
         FLOW,
         ZERO_SNR,
     ],
-    ids=["linear", "cosine", "betas", "flow", "zero SNR"],
+    ids=["linear", "cosine", "betas", "shifted", "flow", "zero SNR"],
 )
 def test_every_prediction_on_every_schedule_has_the_numbers_of_ours(
     schedule: dict[str, Any], predicted: str, order: int, ours: Any, theirs: Any, close: Any
