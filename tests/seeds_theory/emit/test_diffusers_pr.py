@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import subprocess
 import sys
 import tempfile
@@ -191,6 +192,28 @@ def test_the_text_names_every_setting_that_the_scheduler_lacks(
         name for name in ours | theirs if f"`{name}`" in text.partition("* `set_timesteps`")[0]
     }
     assert listed == ours - theirs and not theirs - ours
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+def test_the_table_of_the_text_is_what_its_lines_print(
+    written: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = written["PULL_REQUEST.md"]
+    (lines,) = re.findall(r"^```py\n(.*?)^```", text, re.M | re.S)
+    exec(compile(lines, "the lines of the text", "exec"), {})
+    printed = [row.split(" | ")[1:] for row in capsys.readouterr().out.splitlines()]
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines() if " ± " in row]
+    assert len(rows) == 7
+    assert [row[2:] for row in rows] == printed
+
+
+def test_an_output_of_another_shape_is_refused(written: dict[str, str], tmp_path: Path) -> None:
+    scheduler = module("scheduling_seeds_of_shapes", written[SCHEDULER], tmp_path).SEEDSScheduler()
+    scheduler.set_timesteps(3)
+    with pytest.raises(ValueError, match="set `variance_type`"):
+        scheduler.step(torch.zeros(2, 2, 4, 4), scheduler.timesteps[0], torch.zeros(2, 1, 4, 4))
+    assert not any(name.startswith("EDM") for name in scheduler._compatibles)
 
 
 def test_only_orders_in_data_prediction_are_written() -> None:
