@@ -26,6 +26,7 @@ from proofs_checks.audit.limits import TimeUp, time_limit
 from proofs_checks.audit.raising import is_deliberate, place
 from seeds_theory.baselines.run import Declared
 from seeds_theory.errors import ParameterError
+from seeds_theory.named_code import summary
 
 Sampler = Callable[..., Tensor]
 NoiseSampler = Callable[[Any, Any], Tensor]
@@ -232,9 +233,3 @@ def _guarded(run: Callable[[], object], seconds: float) -> object:
     except (Exception, SystemExit) as error:
         failure = Refused if is_deliberate(error) else SamplerFailure
         raise failure(f"raises {summary(error)} ({place(error)})") from error
-
-
-def summary(error: BaseException) -> str:
-    """The class of an error and the first line of its text."""
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -13,14 +13,8 @@ A function that does not follow the protocol is a target by options that say wha
 from __future__ import annotations
 
 import ast
-import contextlib
-import importlib
-import importlib.util
-import sys
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Any
 
 from proofs_checks.audit import pipe
@@ -28,10 +22,11 @@ from proofs_checks.audit.conventions import OPTIONS, Convention, split_options
 from proofs_checks.audit.foreign import ForeignSampler, parameters
 from proofs_checks.audit.names import LIBRARIES, require_target_name
 from proofs_checks.audit.peers import library
-from proofs_checks.audit.protocol import Target, refuse_protocol_names, summary
+from proofs_checks.audit.protocol import Target, refuse_protocol_names
 from proofs_checks.audit.solver_objects import is_solver, load_solver
-from seeds_theory.errors import ParameterError, UnknownNameError, did_you_mean
+from seeds_theory.errors import ParameterError, did_you_mean
 from seeds_theory.kdiffusion import KDiffusionSampler
+from seeds_theory.named_code import load_named
 from seeds_theory.solver import Solver
 
 
@@ -50,9 +45,6 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
     refuse_protocol_names(text, chosen)
     if piped:
         return Target(text, pipe.load(base.removeprefix("pipe:"), chosen), costly=True)
-    file, _, name = base.rpartition(":")
-    if file.endswith(".py"):
-        return target_of(text, _function_of_file(Path(file), name), chosen)
     module, colon, name = base.partition(":")
     if not colon:
         return _own(text, base, chosen)
@@ -60,7 +52,7 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
         module = "kdiffusion"
     if module in LIBRARIES:
         return Target(text, library(module).load(name, chosen))
-    return target_of(text, _function(module, name), chosen)
+    return target_of(text, load_named(base, "sampler", "sample").found, chosen)
 
 
 def target_of(text: str, found: Any, options: Mapping[str, Any]) -> Target:
@@ -116,89 +108,3 @@ def _own(text: str, name: str, options: dict[str, Any]) -> Target:
     require_target_name(name)
     solver = Solver(name, options)
     return Target(text, KDiffusionSampler(solver), declared=solver.declared)
-
-
-def _function(module: str, name: str) -> Any:
-    if not module or module.startswith(".") or "/" in module:
-        raise UnknownNameError(
-            f"{module!r} is no name of a module; of a file my_sampler.py write my_sampler.py:sample, or "
-            "my_sampler:sample in its folder"
-        )
-    return _attribute(
-        _imported(module, lambda: importlib.import_module(module), Path.cwd()), module, name
-    )
-
-
-def _function_of_file(file: Path, name: str) -> Any:
-    """A function of a file of Python, which may import from its own folder."""
-    if not file.is_file():
-        raise UnknownNameError(f"there is no file {file}")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec and spec.loader  # it ends with .py
-    found, execute = importlib.util.module_from_spec(spec), spec.loader.exec_module
-
-    folder = file.resolve().parent
-
-    def load() -> ModuleType:
-        before = dict(sys.modules)
-        sys.modules[file.stem] = (
-            found  # as an import does: its own classes may look for their module
-        )
-        try:
-            execute(found)
-        finally:
-            # Another file may have a helper of that name, or the name itself.
-            for helper in [
-                n for n, m in sys.modules.items() if n not in before and _is_in(m, folder)
-            ]:
-                del sys.modules[helper]
-            sys.modules[file.stem] = before.get(file.stem, found)
-        return found
-
-    return _attribute(_imported(str(file), load, folder), str(file), name)
-
-
-def _is_in(module: ModuleType, folder: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).is_relative_to(folder) and "site-packages" not in file
-
-
-def _imported(what: str, load: Callable[[], ModuleType], folder: Path) -> ModuleType:
-    try:
-        with _folder_first(str(folder)), contextlib.redirect_stdout(sys.stderr):
-            return load()
-    except ImportError as error:
-        raise UnknownNameError(
-            f"cannot import {what!r}: {error}; run in the folder of a file of your own, or install "
-            "the package"
-        ) from None
-    except (Exception, SystemExit) as error:  # it may be half written, or a script
-        raise UnknownNameError(
-            f"importing {what!r} raises {summary(error)}; python with it alone shows where"
-        ) from None
-
-
-def _attribute(found: Any, module: str, name: str) -> Any:
-    for part in name.split("."):
-        if not hasattr(found, part):
-            known = [n for n in vars(found) if n.startswith("sample")] if part == name else []
-            hint = f"; it has {', '.join(known)}" if known else ""
-            raise UnknownNameError(f"{module} has no {name!r}{hint}")
-        found = getattr(found, part)
-    return found
-
-
-@contextlib.contextmanager
-def _folder_first(folder: str) -> Iterator[None]:
-    """Look for modules in the sampler's folder, where a console script does not look.
-
-    Afterwards it stays at the end of the path: a sampler may import from its own folder when it is called,
-    and what the rest of the process imports is found where it was.
-    """
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-        if folder not in sys.path:
-            sys.path.append(folder)
