@@ -2,8 +2,9 @@
 
 Such a file is a pickled dict; its entry ``ema`` is the network. Each module is stored as the source of its
 class, which the original runs and this reader does not look at, the name of the class, and the module's
-attributes. What a file can ask for is bounded: what is decoded is counted against the size of the file,
-each entry of a module is visited once, and names are short.
+attributes. Nothing is needed of the other entries, training state, data sets, augmentation: what they hold
+may be unknown here. Within the network nothing may be. What a file can ask for is bounded: what is decoded is
+counted against the size of the file, each entry of a module is visited once, and names are short.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from gpu_runs.errors import CheckpointError, shown
 from gpu_runs.legacy_tensors import Storage, StoredTensor, read_storage, stored_tensor
-from gpu_runs.pickle_data import LongText, Names, read_pickle
+from gpu_runs.pickle_data import LongText, Names, Opaque, read_pickle
 from gpu_runs.preconditioning import PRECONDITIONINGS, NetworkSpec
 
 _DEPTH_LIMIT = 8
@@ -33,6 +34,13 @@ _IMAGES = ("img_resolution", "img_channels", "label_dim")
 """Attributes of a preconditioning that are also keywords of its constructor."""
 _RUNTIME = ("use_fp16", "label_dropout")
 """Keywords of EDM's constructors that have no effect on what a trained network computes."""
+_POSITIONS = {
+    "EDMPrecond": (*_IMAGES, "use_fp16", "sigma_min", "sigma_max", "sigma_data", "model_type"),
+    "VPPrecond": (*_IMAGES, "use_fp16", "beta_d", "beta_min", "M", "epsilon_t", "model_type"),
+    "VEPrecond": (*_IMAGES, "use_fp16", "sigma_min", "sigma_max", "model_type"),
+    "iDDPMPrecond": (*_IMAGES, "use_fp16", "C_1", "C_2", "M", "model_type"),
+}
+"""Names of the arguments of EDM's constructors by their positions; all later ones are keywords."""
 
 _SCALARS = {"f8": "d", "f4": "f", "f2": "e", "b1": "?"}
 _SCALARS |= {"i8": "q", "i4": "i", "i2": "h", "i1": "b", "u8": "Q", "u4": "I", "u2": "H", "u1": "B"}
@@ -46,7 +54,7 @@ class EDMRecord:
     Attributes
     ----------
     class_name, model_class : names of the classes of the preconditioning and of the network in it.
-    options : keywords of the constructor; values are not checked.
+    options : keywords of the constructor; values are not checked. arguments : before them, without names.
     attributes : of the preconditioning, those that are numbers, strings or None.
     tensors : parameters and buffers, in the order and by the names of a state dict.
     """
@@ -56,6 +64,7 @@ class EDMRecord:
     options: dict[str, Any]
     attributes: dict[str, Any]
     tensors: dict[str, Tensor]
+    arguments: tuple[Any, ...] = ()
 
     def spec(self) -> NetworkSpec:
         """The description of the network; of its values only those needed here are checked."""
@@ -70,9 +79,11 @@ class EDMRecord:
         if missing:
             raise CheckpointError(f"{kind} lacks its {missing[0]}")
         said: dict[str, Any] = {name: self.attributes[name] for name in needed}
-        for name in _IMAGES:
-            self._agree(name, said[name])
-        self._agree("model_type", self.model_class)
+        options = self._named()
+        for name, value in [*said.items(), ("model_type", self.model_class)]:
+            # Those that are neither, as the range of noise levels, may be set later.
+            if name in (*_IMAGES, "model_type"):
+                _agree(name, options.get(name, value), value)
         elsewhere = {*needed, "model_type", *_RUNTIME}
         return NetworkSpec(
             preconditioning=kind,
@@ -83,40 +94,62 @@ class EDMRecord:
             sigma_min=said["sigma_min"],
             sigma_max=said["sigma_max"],
             constants={name: said[name] for name in constants},
-            options={name: value for name, value in self.options.items() if name not in elsewhere},
+            options={name: value for name, value in options.items() if name not in elsewhere},
         )
 
-    def _agree(self, name: str, value: object) -> None:
-        """An option that is also stored elsewhere has to be the same there."""
-        given = self.options.get(name, value)
-        if given != value:
+    def _named(self) -> dict[str, Any]:
+        """The options, with the arguments by their names."""
+        names = _POSITIONS[self.class_name]
+        if len(self.arguments) > len(names):
             raise CheckpointError(
-                f"{name} is {shown(given)} in the options, {shown(value)} in the network"
+                f"{self.class_name} takes {len(names)} arguments without names; this one got "
+                f"{len(self.arguments)}"
             )
+        named = dict(zip(names, self.arguments, strict=False))
+        for name in named:
+            if name in self.options:
+                raise CheckpointError(f"{self.class_name} got its {name} twice")
+        return {**named, **self.options}
+
+
+def _agree(name: str, given: object, value: object) -> None:
+    """An option that is also stored elsewhere has to be the same there."""
+    if given != value:
+        raise CheckpointError(
+            f"{name} is {shown(given)} in the options, {shown(value)} in the network"
+        )
 
 
 def read_edm_pickle(data: bytes) -> EDMRecord:
-    """The network in the bytes of an EDM pickle; its other entries are read and left out.
+    """The network in the bytes of an EDM pickle; its other entries are left out, whatever they are.
 
     Raises
     ------
     CheckpointError : the bytes are not such a pickle; says at which byte or in which module.
     """
-    content, end = read_pickle(memoryview(data), _Constructors(2 * len(data)).names())
+    names = _Constructors(2 * len(data)).names()
+    content, end = read_pickle(memoryview(data), names, opaque=True)
     if end != len(data):
         raise CheckpointError(f"byte {end}: the pickle ends here, the file does not")
+    if isinstance(content, Opaque):
+        raise CheckpointError(content.why)
     if type(content) is not dict or "ema" not in content:
         raise CheckpointError("holds no entry 'ema', which is the network of an EDM pickle")
-    network = content["ema"]
+    network = _known(content["ema"], "entry 'ema'")
     if not isinstance(network, _Module):
         raise CheckpointError(f"entry 'ema' has to be a network; it is {shown(network)}")
     state = network.state_dict()
     model = _part(network, "_modules").get("model")
     if not isinstance(model, _Module):
-        raise CheckpointError(f"{shown(network.class_name)} holds no network 'model'")
-    options = state.get("_init_kwargs")
-    if type(options) is not dict or state.get("_init_args") != ():
-        raise CheckpointError("the options of the network are not stored as keywords")
+        raise CheckpointError(
+            f"{shown(network.class_name)} holds no network 'model', as the networks of EDM do; load others "
+            "in your own code, as --network file.py:function"
+        )
+    options, arguments = state.get("_init_kwargs"), state.get("_init_args")
+    if type(options) is not dict or type(arguments) is not tuple:
+        raise CheckpointError("the network does not say with which options it was built")
+    for name, value in [*options.items(), *(("without a name", value) for value in arguments)]:
+        _known(value, f"option {shown(name)}")
     tensors: dict[str, Tensor] = {}
     _collect(network, "", tensors, visited=set())
     attributes = {
@@ -124,7 +157,14 @@ def read_edm_pickle(data: bytes) -> EDMRecord:
         for name, value in state.items()
         if not name.startswith("_") and (value is None or isinstance(value, int | float | str))
     }
-    return EDMRecord(network.class_name, model.class_name, options, attributes, tensors)
+    return EDMRecord(network.class_name, model.class_name, options, attributes, tensors, arguments)
+
+
+def _known(value: object, what: str) -> object:
+    """A value of the network; CheckpointError if it is one that was not made."""
+    if isinstance(value, Opaque):
+        raise CheckpointError(f"{what}: {value.why}")
+    return value
 
 
 def _part(module: _Module, name: str) -> dict[str, Any]:
@@ -147,14 +187,20 @@ def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor], visited: 
         visited.add(id(held))
         return held
 
+    parameters = entries("_parameters")
+    for name, value in module.state_dict().items():
+        _known(value, f"{shown(prefix + name[:_NAME_LIMIT])}")
+        if type(value) is dict:  # hooks, for instance, have numbers as keys
+            _known(value.get(""), f"{shown(prefix + name[:_NAME_LIMIT])}")
     passing = module.state_dict().get("_non_persistent_buffers_set", [])
     if not isinstance(passing, list) or len(passing) > _PASSING_LIMIT:
         raise CheckpointError(f"module {shown(prefix)} has strange _non_persistent_buffers_set")
-    for part in ("_parameters", "_buffers"):
-        for name, stored in entries(part).items():
+    for part, held in (("_parameters", parameters), ("_buffers", entries("_buffers"))):
+        for name, stored in held.items():
             if stored is None or (part == "_buffers" and name in passing):
                 continue
             full = _full_name(prefix, name)
+            _known(stored, shown(full))
             if not isinstance(stored, StoredTensor):
                 raise CheckpointError(f"{shown(full)} has to be a tensor")
             try:
@@ -165,6 +211,7 @@ def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor], visited: 
         if inner is None:
             continue
         full = _full_name(prefix, name)
+        _known(inner, shown(full))
         if not isinstance(inner, _Module):
             raise CheckpointError(f"{shown(full)} has to be a module")
         _collect(inner, f"{full}.", tensors, visited)
@@ -188,28 +235,31 @@ class _Module:
         self.class_name, self.state = class_name, state
 
     def build(self, state: object) -> None:
-        if self.state is not None:
-            raise CheckpointError("a module gets its attributes twice")
-        self.state = state
+        again = Opaque(f"a {shown(self.class_name)} gets its attributes twice")
+        self.state = state if self.state is None else again
 
     def state_dict(self) -> dict[str, Any]:
+        _known(self.state, "a module")
         if type(self.state) is not dict:
             raise CheckpointError(f"a {shown(self.class_name)} has no attributes")
         return self.state
 
 
 class _ScalarType:
-    """The type of a numpy scalar; the state that follows has to say that its bytes are as here."""
+    """The type of a numpy scalar; the state that follows has to say that its bytes are as here.
+
+    format : of its bytes, as of the module struct; None if they are not as here.
+    """
 
     def __init__(self, code: object) -> None:
         # Nothing but a string is looked up: to hash nested tuples can take for ever.
         if not isinstance(code, str) or code not in _SCALARS:
             raise CheckpointError(f"numpy type {shown(code)} is no number that can be read")
-        self.format = "<" + _SCALARS[code]
+        self.format: str | None = "<" + _SCALARS[code]
 
     def build(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", "|"):
-            raise CheckpointError("a numpy type that is not of little-endian numbers")
+            self.format = None
 
 
 class _Constructors:
@@ -294,4 +344,6 @@ def _persisted(record: object) -> _Module:
 def _scalar(kind: object, data: object) -> object:
     if not isinstance(kind, _ScalarType) or not isinstance(data, memoryview):
         raise CheckpointError("a numpy number without its type or its bytes")
+    if kind.format is None:
+        raise CheckpointError("a numpy type that is not of little-endian numbers")
     return struct.unpack(kind.format, data)[0]

@@ -2,8 +2,10 @@
 
 A pickle is a program. Python's machine for it imports the objects that the program names, calls them, and
 sets attributes on whatever is on its stack. The machine here knows the opcodes that EDM's files need, and
-a name is one in a table of constructors; any other is an error. What it makes are numbers, strings, lists,
-dicts, tuples and what those constructors return.
+a name is one in a table of constructors. What it makes are numbers, strings, lists, dicts, tuples and what
+those constructors return. What a file makes of another name, or of a constructor that refuses its arguments,
+is an `Opaque`: it swallows whatever the file does to it, and says what it is when somebody needs it. A file
+that asks for a function of Python's own, as ``eval``, is refused as a whole: no honest writer made it.
 
 It is also bounded. A byte of a program can make an object of a hundred bytes, or copy a long list; so the
 number of opcodes has a limit, texts have one, bytes are views of the data, and no opcode copies a list.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -27,6 +30,15 @@ LONG_TEXT = 1 << 10
 """Strings of more bytes than this are left as they lie in the file, and can be no keys."""
 TEXT_LIMIT = 1 << 24
 """Bytes of the shorter strings together."""
+
+_DATA = """
+    _codecs argparse array collections copyreg dataclasses datetime decimal enum fractions functools
+    ipaddress numbers pathlib random time uuid
+"""
+"""Modules of Python's own library that hold data."""
+_BUILTIN_DATA = """
+    bool bytearray bytes complex dict float frozenset int list object range set slice str tuple
+"""
 
 Names = Mapping[tuple[str, str], object]
 
@@ -45,12 +57,23 @@ class Name:
     meaning: object
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opaque:
+    """A value that was not made; why says which and where."""
+
+    why: str
+
+
+class HostileName(CheckpointError):
+    """A name that stands for no data but for a function that does something."""
+
+
 @runtime_checkable
 class Buildable(Protocol):
     """An object that the file gives a state to after making it."""
 
     def build(self, state: object) -> None:
-        """Take the state; CheckpointError if it is not one."""
+        """Take the state; one that is none is an error when the object is used."""
 
 
 def read_pickle(
@@ -60,8 +83,11 @@ def read_pickle(
     start: int = 0,
     limit: int = OPCODE_LIMIT,
     persistent: Callable[[object], object] | None = None,
+    opaque: bool = False,
 ) -> tuple[object, int]:
     """The value of a pickle of protocol 2 to 5, and where it ends.
+
+    Items of dicts whose keys are no short strings are left out; such a dict has an `Opaque` at "".
 
     Parameters
     ----------
@@ -69,14 +95,17 @@ def read_pickle(
     names : (module, name) to what stands for it, mostly a constructor.
     limit : of the number of opcodes.
     persistent : makes the value of a persistent id; None if there may be none.
+    opaque : what cannot be made is an `Opaque`, not an error.
 
     Raises
     ------
-    CheckpointError : the pickle is not one, or asks for an opcode or a name outside those known.
+    HostileName : it asks for a function of Python's own.
+    CheckpointError : it is not a pickle, or asks for an opcode outside those known; or for another name, or a
+        constructor refuses, unless that is opaque.
     """
-    machine = _Machine(data, start, names, persistent)
+    machine = _Machine(data, start, names, persistent, opaque)
     for _ in range(limit):
-        begin = machine.at
+        begin = machine.begin = machine.at
         try:
             opcode = machine.byte()
             if opcode == _STOP:
@@ -89,13 +118,23 @@ def read_pickle(
             else:
                 raise CheckpointError(f"opcode {bytes([opcode])!r} is none that EDM's files have")
         except Exception as error:  # whatever a wrong operand does to an operation
-            detail = str(error) if isinstance(error, CheckpointError) else _in_one_line(error)
-            raise CheckpointError(f"byte {begin}: {detail}") from error
+            kind = HostileName if isinstance(error, HostileName) else CheckpointError
+            raise kind(f"byte {begin}: {_detail(error)}") from error
     raise CheckpointError(f"byte {machine.at}: more than {limit} opcodes, which no network needs")
 
 
-def _in_one_line(error: Exception) -> str:
+def _detail(error: Exception) -> str:
+    if isinstance(error, CheckpointError):
+        return str(error)
     return f"not a pickle that can be read ({type(error).__name__}: {shown(str(error), 100)})"
+
+
+def _does_something(module: str, name: str) -> bool:
+    """Whether a name is of Python's own, and none of its data."""
+    package = module.partition(".")[0]
+    if package in ("builtins", "__builtin__"):
+        return name not in _BUILTIN_DATA.split()
+    return package in sys.stdlib_module_names and package not in _DATA.split()
 
 
 class _Machine:
@@ -107,9 +146,10 @@ class _Machine:
         start: int,
         names: Names,
         persistent: Callable[[object], object] | None,
+        opaque: bool,
     ) -> None:
-        self.data, self.at = data, start
-        self.names, self.persistent = names, persistent
+        self.data, self.at, self.begin = data, start, start
+        self.names, self.persistent, self.opaque = names, persistent, opaque
         self.stack: list[object] = []
         self.outer: list[list[object]] = []  # a mark puts the stack aside and begins another
         self.memo: dict[int, object] = {}
@@ -183,29 +223,53 @@ class _Machine:
         if number not in range(2, 6):
             raise CheckpointError(f"protocols are 2 to 5; got {number}")
 
-    def name(self, module: object, name: object) -> Name:
+    def unmade(self, error: Exception) -> Opaque:
+        """What stands for a value that cannot be made."""
+        if not self.opaque or isinstance(error, HostileName):
+            raise error
+        return Opaque(f"byte {self.begin}: {_detail(error)}")
+
+    def name(self, module: object, name: object) -> Name | Opaque:
         if not isinstance(module, str) or not isinstance(name, str):
             raise CheckpointError("a name that is not text")
         if (module, name) not in self.names:
-            raise CheckpointError(
-                f"asks for {shown(module)} {shown(name)}, which no EDM network needs; nothing was run"
+            kind = HostileName if _does_something(module, name) else CheckpointError
+            return self.unmade(
+                kind(
+                    f"asks for {shown(module)} {shown(name)}, which no EDM network needs; nothing was run"
+                )
             )
         return Name(self.names[module, name])
 
     def construct(self) -> object:
         name, arguments = self.pop_tuple(2)
-        if not isinstance(name, Name) or not callable(name.meaning):
-            raise CheckpointError("calls something that is no constructor")
-        if not isinstance(arguments, tuple):
-            raise CheckpointError("calls a constructor without arguments")
-        return name.meaning(*arguments)
+        if isinstance(name, Opaque):
+            return name
+        try:
+            if not isinstance(name, Name) or not callable(name.meaning):
+                raise CheckpointError("calls something that is no constructor")
+            if not isinstance(arguments, tuple):
+                raise CheckpointError("calls a constructor without arguments")
+            for argument in arguments:
+                if isinstance(argument, Opaque):
+                    return argument
+            return name.meaning(*arguments)
+        except Exception as error:  # whatever wrong arguments do to a constructor
+            return self.unmade(error)
 
-    def build(self) -> None:
+    def construct_with_keywords(self) -> object:
+        name, _, _ = self.pop_tuple(3)
+        if isinstance(name, Opaque):
+            return name
+        return self.unmade(CheckpointError("calls a constructor with keywords"))
+
+    def build(self) -> object:
         target, state = self.pop_tuple(2)
-        if not isinstance(target, Buildable):
-            raise CheckpointError("gives a state to something that has none")
-        target.build(state)
-        self.stack.append(target)
+        if isinstance(target, Buildable):
+            target.build(state)
+        elif not isinstance(target, Opaque):
+            return self.unmade(CheckpointError("gives a state to something that has none"))
+        return target
 
     def identify(self) -> object:
         if self.persistent is None:
@@ -214,18 +278,24 @@ class _Machine:
 
     def extend(self, items: list[object]) -> None:
         target = self.top()
+        if isinstance(target, Opaque):
+            return
         if not isinstance(target, list):
             raise CheckpointError("adds to something that is not a list")
         target.extend(items)
 
     def set_items(self, items: list[object]) -> None:
-        target, keys = self.top(), items[::2]
+        target = self.top()
+        if isinstance(target, Opaque):
+            return
         if type(target) is not dict or len(items) % 2:
             raise CheckpointError("sets items of something that is not a dict")
-        # Hashes of strings cannot be chosen by the file; those of numbers can, to collide.
-        if not all(isinstance(key, str) for key in keys):
-            raise CheckpointError("a key that is not a short string")
-        target.update(zip(keys, items[1::2], strict=True))
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            # Hashes of strings cannot be chosen by the file; those of numbers can, to collide.
+            if isinstance(key, str):
+                target[key] = value
+            else:
+                target[""] = self.unmade(CheckpointError("a key that is not a short string"))
 
 
 _STOP = ord(pickle.STOP)
@@ -238,6 +308,7 @@ _VALUES: dict[int, Callable[[_Machine], object]] = {
     ord(pickle.BININT1): lambda m: m.byte(),
     ord(pickle.BININT2): lambda m: m.number(2),
     ord(pickle.LONG1): lambda m: m.number(m.byte(), signed=True),
+    ord(pickle.LONG4): lambda m: m.number(m.number(4), signed=True),
     ord(pickle.BINFLOAT): lambda m: struct.unpack(">d", m.take(8))[0],
     ord(pickle.SHORT_BINUNICODE): lambda m: m.text(m.byte()),
     ord(pickle.BINUNICODE): lambda m: m.text(m.number(4)),
@@ -245,9 +316,11 @@ _VALUES: dict[int, Callable[[_Machine], object]] = {
     ord(pickle.SHORT_BINBYTES): lambda m: m.take(m.byte()),
     ord(pickle.BINBYTES): lambda m: m.take(m.number(4)),
     ord(pickle.BINBYTES8): lambda m: m.take(m.number(8)),
+    ord(pickle.BYTEARRAY8): lambda m: m.take(m.number(8)),
     ord(pickle.EMPTY_DICT): lambda m: {},
     ord(pickle.EMPTY_LIST): lambda m: [],
     ord(pickle.EMPTY_SET): lambda m: [],  # a set is read as the list of its elements
+    ord(pickle.FROZENSET): lambda m: m.pop_to_mark(),
     ord(pickle.EMPTY_TUPLE): lambda m: (),
     ord(pickle.TUPLE1): lambda m: m.pop_tuple(1),
     ord(pickle.TUPLE2): lambda m: m.pop_tuple(2),
@@ -259,6 +332,8 @@ _VALUES: dict[int, Callable[[_Machine], object]] = {
     ord(pickle.STACK_GLOBAL): lambda m: m.name(*m.pop_tuple(2)),
     ord(pickle.REDUCE): lambda m: m.construct(),
     ord(pickle.NEWOBJ): lambda m: m.construct(),
+    ord(pickle.NEWOBJ_EX): lambda m: m.construct_with_keywords(),
+    ord(pickle.BUILD): lambda m: m.build(),
     ord(pickle.BINPERSID): lambda m: m.identify(),
 }
 """Opcodes that put a value on the stack."""
@@ -275,6 +350,7 @@ _EFFECTS: dict[int, Callable[[_Machine], object]] = {
     ord(pickle.ADDITEMS): lambda m: m.extend(m.pop_to_mark()),
     ord(pickle.SETITEM): lambda m: m.set_items(list(m.pop_tuple(2))),
     ord(pickle.SETITEMS): lambda m: m.set_items(m.pop_to_mark()),
-    ord(pickle.BUILD): lambda m: m.build(),
+    ord(pickle.POP): lambda m: m.pop(),
+    ord(pickle.POP_MARK): lambda m: m.pop_to_mark(),
 }
 """The others."""

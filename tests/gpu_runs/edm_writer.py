@@ -57,6 +57,53 @@ class Call:
         return self.function, self.arguments
 
 
+class _Unknown:
+    """An object of a class that nobody can import; called, one with arguments, state and items."""
+
+    def __init__(self, function, arguments=(), state=None, items=(), pairs=()):
+        self.function, self.rest = function, (state, items, pairs)
+        self.arguments = arguments
+
+    def __call__(self, *arguments, state=None, items=(), pairs=()):
+        return _Unknown(self.function, arguments, state, items, dict(pairs).items())
+
+    def __reduce__(self):
+        state, items, pairs = self.rest
+        return self.function, self.arguments, state, iter(items), iter(pairs)
+
+
+_UNKNOWN_MODULES = {}
+
+
+def unknown(module, name):
+    """An object whose class is called so; `dump` writes it."""
+
+    def function():
+        raise AssertionError("only its name is written")
+
+    function.__module__, function.__qualname__, function.__name__ = module, name, name
+    stand_in = _UNKNOWN_MODULES.setdefault(module, types.ModuleType(module))
+    return _Unknown(stand_in.__dict__.setdefault(name, function))
+
+
+class Keywords:
+    """Made with keywords, which is another opcode."""
+
+    def __new__(cls, *, size=1):
+        return super().__new__(cls)
+
+    def __getnewargs_ex__(self):
+        return (), {"size": 2}
+
+
+def cycle():
+    """A tuple that holds itself, by a list."""
+    inner = []
+    outer = (1, inner)
+    inner.append(outer)
+    return [outer, (1, 2, 3, 4, inner)]
+
+
 class Persisted:
     """An object stored by class name, attributes and placeholder for the source."""
 
@@ -115,7 +162,8 @@ def dump(content, protocol=4):
     stand_in = types.ModuleType("torch_utils.persistence")
     stand_in._reconstruct_persistent_obj = _reconstruct_persistent_obj
     modules = {"torch_utils": types.ModuleType("torch_utils"), "torch_utils.persistence": stand_in}
-    with mock.patch.dict(sys.modules, modules):
+    packages = {name.partition(".")[0]: types.ModuleType("package") for name in _UNKNOWN_MODULES}
+    with mock.patch.dict(sys.modules, modules | packages | _UNKNOWN_MODULES):
         return pickle.dumps(content, protocol)
 
 
