@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from gpu_runs.checkpoint_files import EMBEDDED, checkpoint_path
+from gpu_runs.checkpoint_files import EMBEDDED
 from gpu_runs.names import (
     FASHION_MNIST,
     FEATURES,
@@ -20,6 +20,7 @@ from gpu_runs.names import (
     preset_names,
     require_plan_name,
 )
+from gpu_runs.network_names import FORMS, names_code, require_network
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import (
     one_of,
@@ -72,8 +73,8 @@ def run(
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH|NAME",
-            help="A checkpoint instead of the plan's.",
+            metavar="NETWORK",
+            help=f"Instead of the plan's: {FORMS}",
             autocompletion=one_of(EMBEDDED),
         ),
     ] = None,
@@ -134,6 +135,8 @@ def run(
     and the same with [bold]--ours[/bold].
     """  # noqa: D301
     require_plan_name(plan, ours=ours)
+    if network and names_code(network):
+        require_network(network)
     from gpu_runs.benchmark import Resources, run_plan
     from gpu_runs.curves import table
     from gpu_runs.presets import find_plan
@@ -144,7 +147,7 @@ def run(
         lost = [
             name
             for name, file in given.items()
-            if file != FASHION_MNIST and not Path(file).exists()
+            if file != FASHION_MNIST and not names_code(file) and not Path(file).exists()
         ]
         if features is None and weights is None:
             lost.append("--weights")
@@ -259,7 +262,7 @@ def micro(
     ] = None,
     network: Annotated[
         str,
-        typer.Option(metavar="PATH|NAME", help="The checkpoint.", autocompletion=one_of(EMBEDDED)),
+        typer.Option(metavar="NETWORK", help=FORMS, autocompletion=one_of(EMBEDDED)),
     ] = FASHION_MNIST,
     nfe: Annotated[int, typer.Option(min=1, help="Most network calls of a run.")] = 20,
     batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 16,
@@ -279,19 +282,19 @@ def micro(
     Example: [bold]seeds-bench micro seeds-1 seeds-2 seeds-3 --nfe 40[/bold]
     """
     require_writable(json_file)
-    checkpoint_path(network)
+    require_network(network)
     names = methods or list(SAMPLER_NAMES)
     for name in names:
         require_sampler_name(name)
-    from gpu_runs.checkpoint import load_checkpoint
     from gpu_runs.device import require_device
     from gpu_runs.micro import measure
     from gpu_runs.micro import table as costs_table
+    from gpu_runs.opening import open_network
     from seeds_theory.solver import Solver
 
     for name in names:
         Solver(name)  # wrong nodes end here, not after the work on the right ones
-    loaded = load_checkpoint(network, device=require_device(device))
+    loaded, _ = open_network(network, require_device(device))
     bar = with_bar(names, show=sys.stderr.isatty(), desc="methods", leave=False)
     costs = [measure(loaded, name, nfe=nfe, batch=batch, precision=precision) for name in bar]
     Console(stderr=json_file == "-").print(costs_table(costs))
@@ -312,6 +315,14 @@ def tuned(
     plan: Annotated[
         str | None, typer.Option(help="Network, reference and images as in this plan.")
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help=f"Instead of the plan's: {FORMS}",
+            autocompletion=one_of(EMBEDDED),
+        ),
+    ] = None,
     images: Annotated[int, typer.Option(min=2, help="Of each setting.")] = 1000,
     device: Device = None,
     json_file: Annotated[
@@ -327,6 +338,8 @@ def tuned(
     require_writable(json_file)
     if plan:
         require_plan_name(plan)
+    if network:
+        require_network(network)
     from gpu_runs.benchmark import Resources
     from gpu_runs.plans import Plan
     from gpu_runs.presets import find_plan
@@ -340,6 +353,7 @@ def tuned(
         if plan
         else Plan((), images=images, labels="random")
     )
+    base = replace(base, network=network or base.network)
     resources = Resources(device=device, progress=sys.stderr.isatty())
     drawn, scored = Table(caption=f"{images} images each, distances to {base.reference}"), []
     for heading in ("setting", "steps", "NFE", "distance"):

@@ -24,13 +24,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gpu_runs.checkpoint import file_sha256, read_checkpoint
+from gpu_runs.checkpoint import file_sha256
 from gpu_runs.curves import write_report
 from gpu_runs.device import device_name, require_device
 from gpu_runs.features import load_features
 from gpu_runs.generation import GridWarning, ImageSampler
 from gpu_runs.images import ImageSet
 from gpu_runs.names import FASHION_MNIST
+from gpu_runs.opening import open_network
 from gpu_runs.plans import Cell, Plan
 from gpu_runs.reference import REFERENCE_FILE, load_reference
 from gpu_runs.results import Results, Row, key_of, open_results
@@ -75,8 +76,7 @@ class Bench:
             raise ParameterError(f"a batch has one image or more; got {resources.batch}")
         self.device = require_device(resources.device)
         self.reference = load_reference(plan.reference)
-        checkpoint = read_checkpoint(plan.network)
-        self.network, self.checkpoint = checkpoint.network(self.device), checkpoint.sha256
+        self.network, self.identity = open_network(plan.network, self.device)
         self.features = load_features(
             plan.features,
             weights=resources.weights,
@@ -191,7 +191,7 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
     return {
         "settings": {
             "seeds-theory": version("seeds-theory"),
-            "checkpoint": bench.checkpoint,
+            **bench.identity,
             "reference": file_sha256(reference),
             "features": bench.features.digest,
             **{name: value for name, value in asked.items() if name not in ("curves", "blocks")},

@@ -207,7 +207,10 @@ def _parse(data: bytes) -> tuple[str, NetworkSpec, dict[str, Tensor], dict[str, 
         record = read_edm_pickle(data)
         return "EDM pickle", record.spec(), record.tensors, {}
     kind = "an archive of torch.save" if data[:2] == b"PK" else f"its first byte is {data[0]}"
-    raise CheckpointError(f"neither an EDM pickle nor safetensors: {kind}")
+    raise CheckpointError(
+        f"neither an EDM pickle nor safetensors: {kind}; load others in your own code, as --network "
+        "file.py:function"
+    )
 
 
 def _assemble(

@@ -18,7 +18,7 @@ def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    CheckpointError : neither; lists the embedded ones.
+    CheckpointError : neither; lists the embedded ones. Or a file of Python, which is none.
     """
     embedded = {name: MODELS / file for name, file in EMBEDDED.items() if (MODELS / file).is_file()}
     if isinstance(name_or_path, str) and name_or_path in embedded:
@@ -28,5 +28,12 @@ def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
         path.stat()
     except (OSError, ValueError):  # ValueError: a null byte in the path
         known = ", ".join(embedded) or "none"
-        raise CheckpointError(f"no checkpoint file {printable(path)}; embedded: {known}") from None
+        raise CheckpointError(
+            f"no checkpoint file {printable(name_or_path)}; embedded: {known}; a network of your own code "
+            "is module:function or file.py:function"
+        ) from None
+    if path.suffix == ".py":
+        raise CheckpointError(
+            f"{printable(path)} is code: name its function, as {path.name}:network"
+        )
     return path

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gpu_runs.checkpoint_files import EMBEDDED, checkpoint_path
+from gpu_runs.checkpoint_files import EMBEDDED
 from gpu_runs.names import (
     GRIDS,
     PRECISIONS,
@@ -25,6 +25,7 @@ from gpu_runs.names import (
     grid_exponent,
     require_type_names,
 )
+from gpu_runs.network_names import FORMS, require_network
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import one_of, run_command
 from seeds_theory.errors import ParameterError
@@ -38,8 +39,8 @@ def generate(
     network: Annotated[
         str,
         typer.Option(
-            metavar="PATH|NAME",
-            help="EDM pickle, safetensors, or an embedded name.",
+            metavar="NETWORK",
+            help=FORMS,
             autocompletion=one_of(EMBEDDED),
         ),
     ],
@@ -118,10 +119,15 @@ def generate(
     Example: [bold]seeds-generate --network fashion-mnist --method seeds-3 --steps 20 --seeds 0-63 --out
     images[/bold]
 
+    A network of your own is a function of your own code, which is imported and run: [bold]--network
+    my_network.py:network[/bold], or module:network. It takes the torch.device, and returns a denoiser with
+    resolution, channels, label_dim, sigma_min and sigma_max; each process calls it. The run goes on with the
+    same code only.
+
     On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]
     """
     if "RANK" not in os.environ:  # under torchrun, all processes end together below
-        checkpoint_path(network)
+        require_network(network)
         require_sampler_name(method)
         require_type_names(precision, state)
         grid_exponent(grid)

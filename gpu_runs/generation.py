@@ -20,7 +20,8 @@ from torch import Tensor
 from gpu_runs.device import arithmetic
 from gpu_runs.images import to_uint8
 from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
-from gpu_runs.preconditioning import IDDPM, PreconditionedNetwork
+from gpu_runs.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
+from gpu_runs.preconditioning import IDDPM
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.edm import EDM_HEUN
 from seeds_theory.errors import (
@@ -97,9 +98,10 @@ class ImageSampler:
     Raises
     ------
     UnknownNameError, ParameterError, TableauError, GridError : by setting.
+    NetworkCodeError : a precision that a network of the user's own code chooses itself.
     """
 
-    def __init__(self, network: PreconditionedNetwork, settings: Generation) -> None:
+    def __init__(self, network: Network, settings: Generation) -> None:
         require_type_names(settings.precision, settings.state)
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
@@ -110,7 +112,7 @@ class ImageSampler:
         self.class_of = class_of(settings.labels, network.label_dim)
         self.sigmas = noise_levels(network, settings)
         self.nfe = self.solver.nfe(self.sigmas)
-        self.device = next(network.parameters()).device
+        self.device = network.device
         if settings.precision == "tf32" and self.device.type != "cuda":
             raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")
         self.network = _prepared(network, settings)
@@ -122,20 +124,19 @@ class ImageSampler:
         ------
         DenoiserError, NoiseError : NaN or infinite values; names the seed and the step.
         OutOfMemory : the batch is too large.
+        NetworkCodeError : the user's own code fails.
         """
         try:
             with arithmetic(tf32=self.settings.precision == "tf32"):
                 return to_uint8(self._states(seeds)).cpu()
-        except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-            raise _too_large(len(seeds)) from error
-        except RuntimeError as error:
-            if "DefaultCPUAllocator" in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
                 raise _too_large(len(seeds)) from error
             raise
 
     def _states(self, seeds: Sequence[int]) -> Tensor:
         network = self.network
-        labels = self._one_hot(seeds)
+        labels = self.one_hot(seeds)
         noise = SeededNoise(seeds)
         image = (network.channels, network.resolution, network.resolution)
         x = noise.initial(image, STATE_TYPES[self.settings.state]).to(self.device) * self.sigmas[0]
@@ -156,22 +157,23 @@ class ImageSampler:
             seed = f"seed {', '.join(broken[:5])}: " if broken else ""
             raise type(error)(f"{seed}{error}") from None
 
-    def _one_hot(self, seeds: Sequence[int]) -> Tensor | None:
-        """The classes on the device, before the loop: within it nothing is checked on the host."""
+    def one_hot(self, seeds: Sequence[int]) -> Tensor | None:
+        """The classes of seeds, (n, label_dim), on the device; None if no class is told.
+
+        They are made before the loop: within it nothing is checked on the host.
+        """
         if self.class_of is None:
             return None
         classes = torch.tensor([self.class_of(seed) for seed in seeds])
         return torch.nn.functional.one_hot(classes, self.network.label_dim).float().to(self.device)
 
 
-def make_images(
-    network: PreconditionedNetwork, settings: Generation, seeds: Sequence[int]
-) -> Tensor:
+def make_images(network: Network, settings: Generation, seeds: Sequence[int]) -> Tensor:
     """The images of seeds in one batch, uint8 (n, channels, height, width); as of `ImageSampler`."""
     return ImageSampler(network, settings)(seeds)
 
 
-def _options(network: PreconditionedNetwork, settings: Generation) -> dict[str, Any]:
+def _options(network: Network, settings: Generation) -> dict[str, Any]:
     """The options of the method; EDM's churn goes up to a level that the network knows, as published."""
     if settings.method != EDM_HEUN.name or not isinstance(network, IDDPM):
         return settings.options
@@ -187,11 +189,18 @@ def _too_large(batch: int) -> OutOfMemory:
     return OutOfMemory(f"out of memory at batch {batch}: {way_out}")
 
 
-def _prepared(network: PreconditionedNetwork, settings: Generation) -> PreconditionedNetwork:
-    """A copy of the network, in the precision asked for."""
+def _prepared(network: Network, settings: Generation) -> Network:
+    """A copy of the network, in the precision asked for; one of the user's own as it is."""
+    if isinstance(network, OwnNetwork):
+        if settings.compile or settings.precision not in ("fp32", "tf32"):
+            raise NetworkCodeError(
+                f"{network.name} lowers and compiles its network itself: leave the precision "
+                f"{settings.precision!r} and --compile out"
+            )
+        return network
     network = copy.deepcopy(network)
     network.model.lower(NETWORK_TYPES[settings.precision])
-    if next(network.parameters()).device.type == "cpu":
+    if network.device.type == "cpu":
         # A quarter faster there.
         network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
@@ -200,7 +209,7 @@ def _prepared(network: PreconditionedNetwork, settings: Generation) -> Precondit
     return network
 
 
-def noise_levels(network: PreconditionedNetwork, settings: Generation) -> np.ndarray:
+def noise_levels(network: Network, settings: Generation) -> np.ndarray:
     """The grid, float64, clipped to the network's range; a GridWarning says so.
 
     The levels of the grid are rounded to those that the network knows, if it knows a list of them. The

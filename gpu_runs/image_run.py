@@ -19,13 +19,13 @@ from typing import Any, Self
 import torch
 from tqdm import tqdm
 
-from gpu_runs.checkpoint import read_checkpoint
 from gpu_runs.device import device_name
 from gpu_runs.distributed import Processes
 from gpu_runs.files import OutputError, whole_file
 from gpu_runs.generation import Generation, ImageSampler, listed_classes
 from gpu_runs.images import write_grid
 from gpu_runs.manifest import Manifest
+from gpu_runs.opening import open_network
 from gpu_runs.run_folder import only_writer, open_output
 from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
@@ -52,7 +52,8 @@ def generate_images(
 
     Parameters
     ----------
-    network : a checkpoint, or the name of an embedded one. settings : of the images.
+    network : a checkpoint, the name of an embedded one, or code of the user's, as of
+        `gpu_runs.opening.open_network`. settings : of the images.
     seeds : ascending. out : a folder for PNGs, or an .npy or .npz file.
     batch : images to a network call. The seeds are cut into batches in their order; who makes a batch,
         and when, does not change it.
@@ -100,13 +101,12 @@ class _Run:
         labels = listed_classes(self.settings.labels)
         if len(labels) > len(seeds):
             raise ParameterError(f"{len(labels)} labels for {len(seeds)} seeds: one each at most")
-        checkpoint = read_checkpoint(self.network)
-        network = checkpoint.network(self.group.device)
+        network, identity = open_network(self.network, self.group.device)
         if network.channels not in (1, 3):
             raise ParameterError(f"images have 1 or 3 channels; the network's {network.channels}")
         self.sampler = ImageSampler(network, self.settings)
         self.identity = {
-            "checkpoint": checkpoint.sha256,
+            **identity,
             "seeds-theory": version("seeds-theory"),
             **asdict(self.settings),
         }
@@ -114,15 +114,16 @@ class _Run:
 
     def open(self, command: str) -> None:
         """Require that all processes have the same run; in process 0, open its output."""
-        own = device_name(self.group.device), self.identity | self.shape
-        devices, everywhere = zip(*self.group.gather(own), strict=True)
+        here = device_name(self.group.device), self.identity | self.shape
+        devices, everywhere = zip(*self.group.gather(here), strict=True)
         if not self.leads:
             return
         for rank, there in enumerate(everywhere):
-            for name, value in everywhere[0].items():
-                if there[name] != value:
+            for name in {**everywhere[0], **there}:
+                own, other = everywhere[0].get(name), there.get(name)
+                if own != other:
                     raise DifferentRuns(
-                        f"process {rank} has {name} = {there[name]!r}, process 0 {value!r}: all need "
+                        f"process {rank} has {name} = {other!r}, process 0 {own!r}: all need "
                         "the same command, files and versions"
                     )
         self._held.enter_context(only_writer(self.output.work))

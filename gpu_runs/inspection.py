@@ -7,8 +7,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.nn import functional
+
 from gpu_runs.checkpoint import read_checkpoint
 from gpu_runs.errors import printable
+from gpu_runs.network_names import names_code
+from gpu_runs.opening import open_network
+from gpu_runs.own_network import load_own_network
+from seeds_theory.denoiser_check import check_denoiser
+from seeds_theory.errors import DenoiserError
 from seeds_theory.extras import optional_imports
 
 with optional_imports():
@@ -19,13 +28,61 @@ _ROWS, _CELL = 100, 300
 """Lines of one kind in the table, and characters in a cell; the JSON holds them all."""
 
 
-def describe(path: str | Path) -> dict[str, Any]:
-    """What a checkpoint holds, as plain data; an upper noise level of None is no bound.
+def describe(name: str | Path) -> dict[str, Any]:
+    """What a network is, as plain data; an upper noise level of None is no bound.
+
+    Parameters
+    ----------
+    name : as of `gpu_runs.opening.open_network`: a checkpoint's, or that of the user's code, which is run.
 
     Raises
     ------
     CheckpointError : as of `gpu_runs.load_checkpoint`, which would not open the file either.
+    UnknownNameError, NetworkCodeError : as of `gpu_runs.own_network.load_own_network`.
     """
+    return _of_code(str(name)) if names_code(name) else _of_checkpoint(name)
+
+
+def check(name: str | Path, device: torch.device) -> str | None:
+    """Why a network is no denoiser, by `seeds_theory.check_denoiser`; None if it behaves as one.
+
+    It draws images of its own and is held to them, each of some class if it has classes; from the noise
+    level 80 to 0.02, as far as it knows them. Errors as of `gpu_runs.opening.open_network`.
+    """
+    network, _ = open_network(name, device)
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        classes = torch.arange(len(x), device=x.device) % max(network.label_dim, 1)
+        labels = functional.one_hot(classes, network.label_dim or 1).float()
+        return network(x, sigma, labels if network.label_dim else None)
+
+    try:
+        check_denoiser(
+            denoise,
+            (network.channels, network.resolution, network.resolution),
+            sigma_max=min(80.0, network.sigma_max),
+            sigma_min=max(0.02, network.sigma_min),
+            device=device,
+        )
+    except DenoiserError as error:
+        return str(error)
+    return None
+
+
+def _of_code(name: str) -> dict[str, Any]:
+    network, identity = load_own_network(name, torch.device("cpu"))
+    return {
+        **identity,
+        "format": "code",
+        "resolution": network.resolution,
+        "channels": network.channels,
+        "classes": network.label_dim,
+        "sigma_min": network.sigma_min,
+        "sigma_max": _bound(network.sigma_max),
+    }
+
+
+def _of_checkpoint(path: str | Path) -> dict[str, Any]:
     checkpoint = read_checkpoint(path)
     net = checkpoint.network()
     spec = checkpoint.spec
@@ -43,11 +100,15 @@ def describe(path: str | Path) -> dict[str, Any]:
             {str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values()}
         ),
         "sigma_min": spec.sigma_min,
-        "sigma_max": None if math.isinf(spec.sigma_max) else spec.sigma_max,
+        "sigma_max": _bound(spec.sigma_max),
         "constants": dict(net.constant),
         "options": spec.options,
         "metadata": checkpoint.metadata,
     }
+
+
+def _bound(sigma_max: float) -> float | None:
+    return None if math.isinf(sigma_max) else sigma_max
 
 
 def description_table(description: dict[str, Any]) -> Table:

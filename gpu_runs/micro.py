@@ -19,8 +19,8 @@ from torch.utils.benchmark import Timer
 
 from gpu_runs.device import arithmetic
 from gpu_runs.generation import STATE_TYPES, Generation, GridWarning, ImageSampler
+from gpu_runs.own_network import Network
 from gpu_runs.plans import most_steps
-from gpu_runs.preconditioning import PreconditionedNetwork
 from seeds_theory.errors import ParameterError
 from seeds_theory.sources import NoiseSource, SeededNoise, silent
 
@@ -48,7 +48,7 @@ class Cost:
 
 
 def measure(
-    network: PreconditionedNetwork,
+    network: Network,
     method: str,
     options: dict[str, Any] | None = None,
     *,
@@ -78,7 +78,8 @@ def measure(
     seeds = list(range(batch))
     image = (network.channels, network.resolution, network.resolution)
     state = STATE_TYPES[sampler.settings.state]
-    x = sampler.sigmas[0] * torch.randn(batch, *image, dtype=state, device=sampler.device)
+    highest, labels = float(sampler.sigmas[0]), sampler.one_hot(seeds)
+    x = highest * torch.randn(batch, *image, dtype=state, device=sampler.device)
     estimate = torch.zeros_like(x)
     generators = SeededNoise(seeds)
 
@@ -87,7 +88,7 @@ def measure(
 
     # The network's own kernels are chosen in its first calls, which the timer leaves out.
     with arithmetic(tf32=precision == "tf32"):
-        call = _seconds(lambda: sampler.network(x, 1.0))
+        call = _seconds(lambda: sampler.network(x, highest, labels))
     bare = _seconds(lambda: run(silent))
     own = max(bare, _seconds(lambda: run(generators)))
     cuda = sampler.device.type == "cuda"

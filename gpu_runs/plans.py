@@ -13,7 +13,8 @@
     method = "seeds-3"
     eta = [0.5, 1]                  # any option of the method; a list stands for one curve each
 
-Files are looked for from the current folder. Nothing in a plan can run code.
+Files are looked for from the current folder. Nothing in a plan can run code: a
+network of the user's own is given beside it, to `seeds-bench run` as --network.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from typing import Any
 
 from gpu_runs.generation import Generation, GridWarning, noise_levels
 from gpu_runs.names import FASHION_MNIST
-from gpu_runs.preconditioning import PreconditionedNetwork
+from gpu_runs.network_names import names_code
+from gpu_runs.own_network import Network
 from seeds_theory.errors import SeedsError
 from seeds_theory.solver import Solver
 
@@ -128,7 +130,7 @@ class Plan:
             state=self.state,
         )
 
-    def cells(self, network: PreconditionedNetwork) -> tuple[list[Cell], list[str]]:
+    def cells(self, network: Network) -> tuple[list[Cell], list[str]]:
         """The cells in the order of the work, and remarks on what is not as it was asked for.
 
         Block by block, cheap cells first: what is there after a while can be compared.
@@ -164,9 +166,7 @@ class Plan:
         ], list(remarks)
 
 
-def most_steps(
-    network: PreconditionedNetwork, settings: Callable[[int], Generation], nfe: int
-) -> int:
+def most_steps(network: Network, settings: Callable[[int], Generation], nfe: int) -> int:
     """The most steps with no more network calls than that; 0 if two steps, the fewest, have more.
 
     settings : of a run with a number of steps. Errors as of `noise_levels`.
@@ -176,7 +176,7 @@ def most_steps(
     return candidates[place - 1] if place else 0
 
 
-def _nfe(network: PreconditionedNetwork, settings: Generation) -> int:
+def _nfe(network: Network, settings: Generation) -> int:
     return Solver(settings.method, settings.options).nfe(noise_levels(network, settings))
 
 
@@ -202,6 +202,10 @@ def parse_plan(record: dict[str, Any], source: str = "the plan") -> Plan:
             known = ", ".join(["methods", "steps", "nfe", *kinds])
             raise PlanError(f"{source}: unknown key {name!r}; known: {known}")
         _require(value, kinds[name], f"{source}: {name}")
+    if names_code(record.get("network", "")):
+        raise PlanError(
+            f"{source}: network {record['network']!r} is code, which no plan can run: give it as --network"
+        )
     curves = [
         curve
         for number, entry in enumerate(methods, 1)

@@ -86,6 +86,11 @@ class PreconditionedNetwork(nn.Module):
             **spec.options,
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(c_skip, c_out, c_in, c_noise) at noise levels of any shape."""
         raise NotImplementedError
