@@ -18,7 +18,7 @@ def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    CheckpointError : neither; lists the embedded ones. Or a file of Python, which is none.
+    CheckpointError : neither; lists the embedded ones.
     """
     embedded = {name: MODELS / file for name, file in EMBEDDED.items() if (MODELS / file).is_file()}
     if isinstance(name_or_path, str) and name_or_path in embedded:
@@ -32,8 +32,4 @@ def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
             f"no checkpoint file {printable(name_or_path)}; embedded: {known}; a network of your own code "
             "is module:function or file.py:function"
         ) from None
-    if path.suffix == ".py":
-        raise CheckpointError(
-            f"{printable(path)} is code: name its function, as {path.name}:network"
-        )
     return path

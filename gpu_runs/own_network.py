@@ -128,7 +128,7 @@ class OwnNetwork:
 
     def _whole(self, name: str, said: dict[str, Any], least: int) -> int:
         value = said[name]
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
             raise self._error(f"{name} is a whole number, {least} or more; got {_described(value)}")
         return int(value)
 
@@ -136,7 +136,7 @@ class OwnNetwork:
         levels = []
         for name in ("sigma_min", "sigma_max"):
             value = said[name]
-            if not isinstance(value, Real) or isinstance(value, bool):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise self._error(f"{name} is a number; got {_described(value)}")
             levels.append(float(value))
         low, high = levels

@@ -245,7 +245,7 @@ def test_what_cannot_be_called_is_no_denoiser():
         ("needs.py:network", "cannot import 'needs.py': No module named 'no_such_package'"),
         ("script.py:network", "importing 'script.py' raises SystemExit: 1"),
         ("none.py:network", "there is no file none.py"),
-        ("my_network.py", "my_network.py is code: name its function, as my_network.py:network"),
+        ("my_network.py", "load others in your own code, as --network file.py:function"),
         ("https://host/net.pkl", "no checkpoint file https://host/net.pkl; embedded"),
         ("my_network.py:", "no checkpoint file my_network.py:; embedded"),
         ("a/my_network:network", "of your own code is module:function or file.py:function"),
