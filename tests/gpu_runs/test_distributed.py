@@ -142,6 +142,33 @@ def test_processes_with_different_runs_end_before_any_image(checkpoint, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_each_process_loads_code_of_the_user_by_itself(alone, tmp_path):
+    file = tmp_path / "my_network.py"
+    file.write_text(
+        "from tiny_networks import tiny_network\n"
+        "def network(device):\n    print('made')\n    return tiny_network().to(device)\n"
+        "def missing(device):\n    raise OSError('no weights')\n"
+    )
+    codes, outputs = run(tmp_path, 2, command(f"{file}:network", tmp_path / "run"))
+    assert codes == [0, 0], outputs
+    assert [output.count("made") for output in outputs] == [1, 1]
+    assert files(tmp_path / "run") == alone
+    codes, outputs = run(tmp_path, 2, command(f"{file}:missing", tmp_path / "other"))
+    assert codes == [2, 2] and not outputs[1]
+    assert outputs[0].count("\n") == 1 and "missing raises OSError: no weights" in outputs[0]
+
+
+def test_code_and_a_checkpoint_are_different_runs(checkpoint, tmp_path):
+    file = tmp_path / "my_network.py"
+    file.write_text(
+        "from tiny_networks import tiny_network as network_\nnetwork = lambda d: network_()\n"
+    )
+    each = [command(network, tmp_path / "run") for network in (checkpoint, f"{file}:network")]
+    codes, outputs = run(tmp_path, 2, each)
+    assert codes == [2, 2]
+    assert outputs[0].startswith("seeds-generate: process 1 has checkpoint = None, process 0 '")
+
+
 def test_under_torchrun_the_rank_chooses_the_gpu(checkpoint, tmp_path):
     codes, outputs = run(tmp_path, 2, command(checkpoint, tmp_path / "run", "--device", "cuda:1"))
     assert codes == [2, 2]
