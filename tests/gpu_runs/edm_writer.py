@@ -221,5 +221,17 @@ def bombs():
         "common modules": with_model(common_modules),
         "hash of a pair of pairs": dump({"ema": None, "type": Call(np.dtype, pair, False, True)}),
         "hash of nested tuples": deep,
+        "unknown calls": b"\x80\x02" + b"ca\nb\n)R0" * 120_000 + b".",
+        "unknown names": b"\x80\x02]" + b"ca\nb\na" * 160_000 + b".",
+        "constructors that fail": b"\x80\x02]"
+        + b"ccollections\nOrderedDict\nN\x85Ra" * 80_000
+        + b".",
+        "keys of numbers": b"\x80\x02}" + b"K\x01Ns" * 160_000 + b".",
+        "keys of nested tuples": b"\x80\x02)"
+        + b"\x85" * 10**5
+        + b"q\x01}"
+        + b"h\x01Ns" * 10**5
+        + b".",
+        "states of what has none": b"\x80\x02" + b"N}b0" * 120_000 + b".",
         "list of pairs": with_model(lambda state: state["_init_kwargs"].update(dropout=[pair] * 9)),
     }

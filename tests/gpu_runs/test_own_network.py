@@ -372,6 +372,15 @@ def test_costs_are_measured_with_it(folder, monkeypatch):
     )
 
 
+def test_a_preset_takes_it_instead_of_its_checkpoint(folder):
+    arguments = ["run", "edm-cifar10-32x32-uncond-vp", "--network", "my_network.py:network"]
+    result = CliRunner().invoke(bench.app, arguments)
+    assert "needs --ref, --weights: files" in str(result.exception)
+    arguments = ["tuned", "--width", "1", "--nfe", "10", "--network", "none.py:network"]
+    result = CliRunner().invoke(bench.app, arguments)
+    assert "there is no file none.py" in str(result.exception)
+
+
 def test_a_plan_names_no_code(folder):
     record = {"methods": [{"method": "seeds-1", "steps": [2]}]}
     with pytest.raises(PlanError, match="is code, which no plan can run: give it as --network"):
