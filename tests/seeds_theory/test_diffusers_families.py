@@ -67,8 +67,11 @@ LIBRARIES = {
 """Pipelines that are not made at all without a library, its module and its name, which this one lacks."""
 
 TABLE = [
-    (f"{kind}Pipeline", name) for name, family in FAMILIES.items() for kind in family.kinds.split()
+    pytest.param(f"{kind}Pipeline", name, marks=[pytest.mark.slow] if place else [])
+    for name, family in FAMILIES.items()
+    for place, kind in enumerate(family.kinds.split())
 ]
+"""All pipelines by families; after the first of a family they are slow ones, all together."""
 
 
 @pytest.mark.parametrize(("name", "family"), TABLE)

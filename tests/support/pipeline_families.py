@@ -14,7 +14,7 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
-from tiny_networks import (
+from pipeline_networks import (
     FLUX,
     HUNYUAN,
     QWEN,

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from seeds_theory import SeededNoise, follow, make_plan, uniform_log_snr
+from seeds_theory import GeneratorNoise, follow, make_plan, uniform_log_snr
 from seeds_theory.errors import ParameterError
 from toy_models.guided import GuidedGaussian
 
@@ -44,9 +44,9 @@ def test_closed_forms() -> None:
 def test_samples_have_the_law(eta: float) -> None:
     data, count, high, low = GuidedGaussian(0.25, 1.0, 2.0, mean=0.7), 40_000, 10.0, 0.05
     plan = make_plan("seeds-3s", uniform_log_snr(high, low, 60), eta=eta)
-    noise = SeededNoise(range(count))
-    x = math.sqrt(high**2 + 1) * noise.initial((1,), torch.float64)
-    found = follow(data, x, plan, noise).flatten()
+    generator = torch.Generator().manual_seed(3)
+    x = math.sqrt(high**2 + 1) * torch.randn(count, 1, generator=generator, dtype=torch.float64)
+    found = follow(data, x, plan, GeneratorNoise(generator)).flatten()
     mean, variance = data.law(eta, (0.0, high**2 + 1), high, low)
     assert abs(float(found.mean()) - mean) < 4 * math.sqrt(variance / count)
     assert abs(float(found.var()) - variance) < 4 * variance * math.sqrt(2 / count)

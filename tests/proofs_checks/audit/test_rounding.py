@@ -27,7 +27,7 @@ def named(value: Callable) -> str:
     ("sampler", "order"),
     [
         (s.euler, "ode=1"),
-        (s.two_m, "ode=2"),
+        pytest.param(s.two_m, "ode=2", marks=pytest.mark.slow),
         pytest.param(s.euler_ancestral, "weak=1", marks=pytest.mark.slow),
         (s.two_m_sde, "weak=2"),
         pytest.param(s.heun, "ode=2", marks=pytest.mark.slow),
@@ -70,6 +70,7 @@ def test_a_third_order_at_its_floor_has_the_right_law() -> None:
         assert measured.weak_curve.order.least > 2.5
 
 
+@pytest.mark.slow
 def test_errors_that_stand_far_above_rounding_do_not_converge(findings_of) -> None:
     (found,) = findings_of(s.scaled(2e-4)(s.single_inside(s.three_s)), "convergence")
     assert "does not converge" in found.found
