@@ -67,13 +67,11 @@ LIBRARIES = {
 """Pipelines that are not made at all without a library, its module and its name, which this one lacks."""
 
 TABLE = [
-    pytest.param(f"{kind}Pipeline", name, marks=[pytest.mark.slow] if place else [])
-    for name, family in FAMILIES.items()
-    for place, kind in enumerate(family.kinds.split())
+    (f"{kind}Pipeline", name) for name, family in FAMILIES.items() for kind in family.kinds.split()
 ]
-"""All pipelines by families; after the first of a family they are slow ones, all together."""
 
 
+@pytest.mark.slow  # all of them together
 @pytest.mark.parametrize(("name", "family"), TABLE)
 def test_a_pipeline_runs_to_its_end_at_every_order(name: str, family: str) -> None:
     ends = []
@@ -94,7 +92,7 @@ def test_a_pipeline_runs_to_its_end_at_every_order(name: str, family: str) -> No
 
 
 def test_a_pipeline_is_in_one_family() -> None:
-    names = [str(row.values[0]) for row in TABLE]
+    names = [name for name, _ in TABLE]
     assert len(set(names)) == len(names) >= 100
     assert not {*OTHERS, *OWN, *BROKEN, *LIBRARIES} & set(names) and set(COPIES) <= set(names)
 

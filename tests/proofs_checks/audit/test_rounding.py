@@ -29,7 +29,7 @@ def named(value: Callable) -> str:
         (s.euler, "ode=1"),
         pytest.param(s.two_m, "ode=2", marks=pytest.mark.slow),
         pytest.param(s.euler_ancestral, "weak=1", marks=pytest.mark.slow),
-        (s.two_m_sde, "weak=2"),
+        pytest.param(s.two_m_sde, "weak=2", marks=pytest.mark.slow),
         pytest.param(s.heun, "ode=2", marks=pytest.mark.slow),
         pytest.param(s.three_m, "", marks=pytest.mark.slow),
         pytest.param(s.three_s, "", marks=pytest.mark.slow),
