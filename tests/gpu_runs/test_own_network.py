@@ -415,7 +415,7 @@ def test_a_denoiser_is_told_from_what_is_none(folder, capsys):
         assert json.loads(result.stdout)["fault"] is None
     result = CliRunner().invoke(inspect_app, ["learned.py:minus", "--check", "--device", "cpu"])
     assert result.exit_code == 1
-    assert "seeds-inspect: no denoiser: at sigma = " in result.output
+    assert "seeds-inspect: no denoiser: " in result.output
     assert "minus the data" in result.output
 
 
