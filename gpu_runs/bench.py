@@ -56,6 +56,14 @@ app = typer.Typer(
 Device = Annotated[
     str | None, typer.Option(help="As cpu or cuda:1. Default: the GPU, if there is one.")
 ]
+InsteadOfThePlans = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NETWORK",
+        help=f"Instead of the plan's: {FORMS}",
+        autocompletion=one_of(EMBEDDED),
+    ),
+]
 
 
 @app.command()
@@ -70,14 +78,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="For the results. Default: the plan's name.")
     ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NETWORK",
-            help=f"Instead of the plan's: {FORMS}",
-            autocompletion=one_of(EMBEDDED),
-        ),
-    ] = None,
+    network: InsteadOfThePlans = None,
     ref: Annotated[
         str | None, typer.Option(metavar="FILE", help="Reference statistics, likewise.")
     ] = None,
@@ -315,14 +316,7 @@ def tuned(
     plan: Annotated[
         str | None, typer.Option(help="Network, reference and images as in this plan.")
     ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NETWORK",
-            help=f"Instead of the plan's: {FORMS}",
-            autocompletion=one_of(EMBEDDED),
-        ),
-    ] = None,
+    network: InsteadOfThePlans = None,
     images: Annotated[int, typer.Option(min=2, help="Of each setting.")] = 1000,
     device: Device = None,
     json_file: Annotated[

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from scipy.integrate import quad
@@ -21,6 +22,9 @@ from torch import Tensor
 from seeds_theory.errors import ParameterError
 from seeds_theory.guidance import Guided, guided
 from toy_models.gaussian import Gaussian
+
+_DEPTH = 80.0
+"""Of the logarithm of an integral: what is nearer to the end is below rounding."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class GuidedGaussian:
     ParameterError : variances that are not positive, or a scale for which the guided density is none.
     """
 
+    basis: ClassVar[None] = None
+    dimension: ClassVar[int] = 1
+
     own: float
     every: float
     scale: float
@@ -51,18 +58,15 @@ class GuidedGaussian:
                 f"{self.own:g}, {self.every:g}, {self.scale:g}"
             )
 
-    basis: ClassVar[None] = None
-    dimension: ClassVar[int] = 1
-
-    def denoiser(self) -> Guided:
-        """The guided estimate, of states (batch, 1)."""
+    @cached_property
+    def _denoiser(self) -> Guided:
         return guided(
             Gaussian.scalar(self.own, self.mean), self.scale, against=Gaussian.scalar(self.every)
         )
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        """`denoiser`, called."""
-        return self.denoiser()(x, sigma)
+        """The guided estimate of states (batch, 1)."""
+        return self._denoiser(x, sigma)
 
     @property
     def tilted(self) -> tuple[float, float]:
@@ -118,7 +122,3 @@ def _integral(function: Callable[[float], float], low: float, high: float) -> fl
             f"the law from sigma^2 = {high:g} to {low:g} is not to be had by quadrature"
         )
     return float(found)
-
-
-_DEPTH = 80.0
-"""Of the logarithm: what is nearer to the end is below rounding."""

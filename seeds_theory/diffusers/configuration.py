@@ -37,16 +37,21 @@ _OF_OTHER_NETWORKS = {
 _DISTILLED = ("LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler")
 """Schedulers of networks that were trained to jump to the data: their estimate is no posterior mean."""
 _TRAINED = {
-    *("num_train_timesteps", "prediction_type", "beta_start", "beta_end", "beta_schedule"),
-    *(
-        "trained_betas",
-        "rescale_betas_zero_snr",
-        "snr_shift_scale",
-        "use_flow_sigmas",
-        "flow_shift",
-        "shift",
-    ),
-    *("shift_terminal", "use_dynamic_shifting", "time_shift_type", "variance_type"),
+    "num_train_timesteps",
+    "prediction_type",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "rescale_betas_zero_snr",
+    "snr_shift_scale",
+    "use_flow_sigmas",
+    "flow_shift",
+    "shift",
+    "shift_terminal",
+    "use_dynamic_shifting",
+    "time_shift_type",
+    "variance_type",
 }
 """Settings that belong to the network: the defaults of another scheduler hold for it too."""
 _OTHER_GRIDS = ("lambda_min_clipped", "interpolation_type", "original_inference_steps")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from outputs import OUTPUTS
 from torch import Tensor
 
 from seeds_theory import (
@@ -36,13 +37,6 @@ SCHEDULES: dict[str, Schedule] = {
     "cosine": VariancePreservingCosine(),
     "flow": RectifiedFlow(),
     "discrete": DiscreteSchedule(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))),
-}
-OUTPUTS: dict[str, Callable[..., Tensor]] = {
-    "data": lambda x, d, a, s: d,
-    "noise": lambda x, d, a, s: (x - a * d) / s,
-    "score": lambda x, d, a, s: (a * d - x) / s**2,
-    "v": lambda x, d, a, s: a * (x - a * d) / s - s * d,
-    "flow": lambda x, d, a, s: (x - a * d) / s - d,
 }
 _PLACES = torch.Generator().manual_seed(3)
 MIXTURE = GaussianMixture(

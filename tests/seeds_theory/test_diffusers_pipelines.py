@@ -20,6 +20,8 @@ from torch import Tensor
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
 
+from pipeline_networks import SIZE, TIMES, autoencoder, flux_transformer, transformer_3, unet  # noqa: E402
+
 from seeds_theory import (  # noqa: E402
     DiscreteSchedule,
     NetworkDenoiser,
@@ -42,7 +44,6 @@ STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "
 TABLE = DiscreteSchedule(
     alphas_cumprod(betas(1000, 0.00085, 0.012, "scaled_linear"), zero_snr=False).tolist()
 )
-SIZE = 16
 LATENTS = (4, 8, 8)
 
 
@@ -63,64 +64,6 @@ def seeded(build: Any) -> Any:
             return build(*args, **kwargs).eval()
 
     return built
-
-
-@seeded
-def autoencoder() -> Any:
-    return diffusers.AutoencoderKL(
-        block_out_channels=(8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4,
-        norm_num_groups=2,
-        sample_size=SIZE,
-        shift_factor=0.1,
-    )
-
-
-@seeded
-def unet(**options: Any) -> Any:
-    return diffusers.UNet2DConditionModel(
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        sample_size=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=options.pop("width", 8),
-        norm_num_groups=2,
-        attention_head_dim=2,
-        **options,
-    )
-
-
-@seeded
-def transformer() -> Any:
-    return diffusers.SD3Transformer2DModel(
-        sample_size=8,
-        patch_size=1,
-        in_channels=4,
-        out_channels=4,
-        num_layers=1,
-        attention_head_dim=4,
-        num_attention_heads=2,
-        caption_projection_dim=8,
-        joint_attention_dim=16,
-        pooled_projection_dim=12,
-    )
-
-
-@seeded
-def flux_transformer() -> Any:
-    return diffusers.FluxTransformer2DModel(
-        in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=8,
-        num_attention_heads=2,
-        joint_attention_dim=16,
-        pooled_projection_dim=12,
-        axes_dims_rope=(2, 2, 4),
-    )
 
 
 @seeded
@@ -189,7 +132,7 @@ def stable_diffusion_3(kind: str = "StableDiffusion3Pipeline", **options: Any) -
     parts = dict.fromkeys(f"{part}{n}" for part in ("text_encoder", "tokenizer") for n in numbers)
     theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
     pipe = getattr(diffusers, kind)(
-        transformer=transformer(), vae=autoencoder(), scheduler=theirs, **parts
+        transformer=transformer_3(), vae=autoencoder(), scheduler=theirs, **parts
     )
     pipe.scheduler = SEEDSScheduler.from_config(pipe.scheduler.config, **options)
     return quiet(pipe)
@@ -388,12 +331,7 @@ def test_seeds_make_a_flow_pipeline_reproducible_which_passes_no_generator() -> 
 def stable_diffusion_xl(tmp_path: Path) -> Any:
     """The pipeline with both text encoders, then the line of the README."""
     words = tokenizer(tmp_path)
-    network = unet(
-        width=16,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=4,
-        projection_class_embeddings_input_dim=8 + 6 * 4,
-    )
+    network = unet(cross_attention_dim=16, **TIMES)
     pipe = diffusers.StableDiffusionXLPipeline(
         vae=autoencoder(),
         unet=network,

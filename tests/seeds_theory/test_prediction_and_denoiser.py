@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from outputs import OUTPUTS
 from torch import Tensor
 
 from seeds_theory.denoiser import EDMDenoiser, NetworkDenoiser
@@ -32,13 +33,6 @@ SCHEDULES: dict[str, Schedule] = {
     "flow": RectifiedFlow(),
     "discrete": DiscreteSchedule(TABLE),
     "discrete-zero": DiscreteSchedule(ZERO_TERMINAL),
-}
-OUTPUTS: dict[str, Callable[..., Tensor]] = {
-    "data": lambda x, d, a, s: d,
-    "noise": lambda x, d, a, s: (x - a * d) / s,
-    "score": lambda x, d, a, s: (a * d - x) / s**2,
-    "v": lambda x, d, a, s: a * (x - a * d) / s - s * d,
-    "flow": lambda x, d, a, s: (x - a * d) / s - d,
 }
 MODEL = Gaussian(torch.tensor([0.3, -1.0, 0.0]), torch.tensor([0.25, 2.0, 0.01]))
 

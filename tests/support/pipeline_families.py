@@ -37,7 +37,7 @@ from pipeline_networks import (
     deep_autoencoder,
     dit,
     easy_animate,
-    flux,
+    flux_transformer,
     hunyuan_autoencoder,
     hunyuan_video,
     kandinsky_3,
@@ -167,7 +167,7 @@ SD_3: Parts = {
 }
 FLUXES: Parts = {
     "vae": autoencoder,
-    "transformer": flux,
+    "transformer": flux_transformer,
     "controlnet": lambda: network("FluxControlNetModel", **FLUX, in_channels=16),
 }
 VIDEOS: Parts = {"vae": video_autoencoder, "transformer": wan}
@@ -362,13 +362,16 @@ FAMILIES = {
         FluxKontext FluxKontextInpaint""",
     ),
     "Flux with a control": Family(
-        {"vae": autoencoder, "transformer": lambda: flux(32)},
+        {"vae": autoencoder, "transformer": lambda: flux_transformer(32)},
         PROMPTED_3,
         DYNAMIC,
         "FluxControl FluxControlImg2Img FluxControlInpaint",
     ),
     "Flux that fills": Family(
-        {"vae": autoencoder, "transformer": lambda: flux(48)}, PROMPTED_3, DYNAMIC, "FluxFill"
+        {"vae": autoencoder, "transformer": lambda: flux_transformer(48)},
+        PROMPTED_3,
+        DYNAMIC,
+        "FluxFill",
     ),
     "Chroma": Family(
         {"vae": autoencoder, "transformer": chroma}, MASKED, DYNAMIC, "Chroma ChromaImg2Img"

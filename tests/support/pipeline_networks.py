@@ -95,7 +95,7 @@ def transformer_3(channels: int = 4, layers: int = 1) -> Any:
     return network("SD3Transformer2DModel", **SD3, **own)
 
 
-def flux(in_channels: int = 16) -> Any:
+def flux_transformer(in_channels: int = 16) -> Any:
     return network("FluxTransformer2DModel", **FLUX, in_channels=in_channels, out_channels=16)
 
 

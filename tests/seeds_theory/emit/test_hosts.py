@@ -31,6 +31,7 @@ diffusers = pytest.importorskip("diffusers")
 
 from diffusers.pipelines.flux.pipeline_flux import retrieve_timesteps  # noqa: E402
 from diffusers.utils.torch_utils import randn_tensor  # noqa: E402
+from pipeline_networks import unconditional  # noqa: E402
 
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
 
@@ -459,19 +460,9 @@ def test_the_method_chooses_the_order_and_only_the_three_are_there() -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning:diffusers.*")
 def test_a_pipeline_has_the_images_of_ours(theirs: Any, ours: Any) -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        unet = diffusers.UNet2DModel(
-            sample_size=8,
-            block_out_channels=(8, 8),
-            norm_num_groups=2,
-            layers_per_block=1,
-            down_block_types=("DownBlock2D",) * 2,
-            up_block_types=("UpBlock2D",) * 2,
-        ).eval()
     images = []
     for kind in (ours, theirs):
-        pipe = diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler())
+        pipe = diffusers.DDPMPipeline(unconditional(), diffusers.DDPMScheduler())
         pipe.scheduler = kind(solver_order=3, use_karras_sigmas=True)
         pipe.set_progress_bar_config(disable=True)
         drawn = generators(4, 5)
