@@ -110,7 +110,12 @@ def test_products_keep_the_powers_that_a_pole_brings_back():
 
 
 @pytest.mark.parametrize(
-    ("name", "form"), [(name, form) for name in METHODS for form in method(name).predictions]
+    ("name", "form"),
+    [
+        pytest.param(name, form, marks=[pytest.mark.slow] if name == "seeds-4s" else [])
+        for name in METHODS
+        for form in method(name).predictions
+    ],
 )
 def test_every_declared_order_is_what_the_engine_decides(name, form):
     declared = replace(method(name).orders, linear=None)

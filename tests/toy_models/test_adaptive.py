@@ -159,6 +159,7 @@ def test_a_thinned_grid_is_as_dense_as_the_levels():
     assert thinned(levels, 12)[1] == pytest.approx(math.sqrt(32))
 
 
+@pytest.mark.slow
 def test_the_reference_agrees_with_many_steps_and_errors_fall():
     attempts = {str(n): with_grid("seeds-2(1)", uniform_log_snr(*RANGE, n)) for n in (8, 16, 96)}
     found = work_precision(CURVED, attempts, CoupledPaths(batches=3, size=256))

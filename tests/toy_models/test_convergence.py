@@ -110,6 +110,7 @@ def test_coupled_paths_agree_with_exact_errors_within_four_standard_errors(name)
             assert abs(ours - truth) < 4 * spread + truth / 256
 
 
+@pytest.mark.slow
 def test_coupled_paths_show_strong_order_one_on_curved_data():
     study = mixture_study("seeds-2", CURVED, (16, 32, 64), paths=PATHS, **ENDS)
     assert study.strong_fit.uncertainty < 0.1

@@ -227,6 +227,7 @@ def test_a_check_that_is_none_is_not_skipped() -> None:
         assert_order(s.euler, skip=["callbak"])
 
 
+@pytest.mark.slow
 def test_an_assertion_takes_known_findings(tmp_path: Path) -> None:
     broken, file = s.changes_sigmas(s.euler), tmp_path / "known.json"
     with pytest.raises(AssertionError, match="error inputs"):

@@ -258,6 +258,7 @@ def test_a_sampler_that_does_not_converge_is_an_error(findings_of) -> None:
     assert not findings_of(s.euler, "convergence")
 
 
+@pytest.mark.slow
 def test_a_call_that_is_left_out_costs_the_order_of_its_memory(findings_of) -> None:
     (found,) = findings_of(s.stale_fifth, "weak-order", "ode=2")
     assert found.severity is Severity.error
