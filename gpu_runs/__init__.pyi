@@ -1,2 +1,2 @@
-from gpu_runs.checkpoint import load_checkpoint as load_checkpoint
+from gpu_runs.checkpoints.checkpoint import load_checkpoint as load_checkpoint
 from gpu_runs.errors import CheckpointError as CheckpointError

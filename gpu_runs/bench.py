@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from gpu_runs.checkpoint_files import EMBEDDED
+from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
+from gpu_runs.checkpoints.network_names import FORMS, names_code, require_network
 from gpu_runs.names import (
     FASHION_MNIST,
     FEATURES,
@@ -20,7 +21,6 @@ from gpu_runs.names import (
     preset_names,
     require_plan_name,
 )
-from gpu_runs.network_names import FORMS, names_code, require_network
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import (
     one_of,
@@ -138,9 +138,9 @@ def run(
     require_plan_name(plan, ours=ours)
     if network and names_code(network):
         require_network(network)
-    from gpu_runs.benchmark import Resources, run_plan
-    from gpu_runs.curves import table
-    from gpu_runs.presets import find_plan
+    from gpu_runs.benchmarks.curves import table
+    from gpu_runs.benchmarks.engine import Resources, run_plan
+    from gpu_runs.benchmarks.presets import find_plan
 
     chosen = find_plan(plan, ours=ours)
     if plan in preset_names():
@@ -208,8 +208,8 @@ def plot(
     """
     require_writable(to)
     require_picture(to)
-    from gpu_runs.curves import figure, table
-    from gpu_runs.results import read_results
+    from gpu_runs.benchmarks.curves import figure, table
+    from gpu_runs.benchmarks.results import read_results
 
     results = read_results(folder)
     Console().print(table(results, label))
@@ -231,7 +231,7 @@ def list_presets(
     Example: [bold]seeds-bench presets --json presets.json[/bold]
     """
     require_writable(json_file)
-    from gpu_runs.presets import presets
+    from gpu_runs.benchmarks.presets import presets
 
     drawn = Table(
         caption="The weights are CC BY-NC-SA 4.0 and not part of this project. "
@@ -287,10 +287,10 @@ def micro(
     names = methods or list(SAMPLER_NAMES)
     for name in names:
         require_sampler_name(name)
-    from gpu_runs.device import require_device
-    from gpu_runs.micro import measure
-    from gpu_runs.micro import table as costs_table
-    from gpu_runs.opening import open_network
+    from gpu_runs.benchmarks.micro import measure
+    from gpu_runs.benchmarks.micro import table as costs_table
+    from gpu_runs.checkpoints.opening import open_network
+    from gpu_runs.machine.device import require_device
     from seeds_theory.solver import Solver
 
     for name in names:
@@ -334,10 +334,10 @@ def tuned(
         require_plan_name(plan)
     if network:
         require_network(network)
-    from gpu_runs.benchmark import Resources
-    from gpu_runs.plans import Plan
-    from gpu_runs.presets import find_plan
-    from gpu_runs.tuned import rows as tuned_rows
+    from gpu_runs.benchmarks.engine import Resources
+    from gpu_runs.benchmarks.plans import Plan
+    from gpu_runs.benchmarks.presets import find_plan
+    from gpu_runs.benchmarks.tuned import rows as tuned_rows
     from seeds_theory.settings import few_steps, require_width
 
     require_width(width)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gpu_runs.checkpoint_files import EMBEDDED, checkpoint_path
-from gpu_runs.network_names import FORMS, require_network
+from gpu_runs.checkpoints.checkpoint_files import EMBEDDED, checkpoint_path
+from gpu_runs.checkpoints.network_names import FORMS, require_network
 from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
@@ -44,9 +44,9 @@ def inspect(
     """
     require_writable(json_file)
     require_network(network)
-    from gpu_runs.device import require_device
-    from gpu_runs.inspection import check as fault_of
-    from gpu_runs.inspection import describe, description_table
+    from gpu_runs.checkpoints.inspection import check as fault_of
+    from gpu_runs.checkpoints.inspection import describe, description_table
+    from gpu_runs.machine.device import require_device
 
     description = describe(network)
     fault = fault_of(network, require_device(device)) if check else None
@@ -77,7 +77,7 @@ def convert(
         raise ParameterError(f"the file to write ends in .safetensors; got {target}")
     require_new(target, force)
     checkpoint_path(source)
-    from gpu_runs.checkpoint import read_checkpoint, save_checkpoint
+    from gpu_runs.checkpoints.checkpoint import read_checkpoint, save_checkpoint
 
     checkpoint = read_checkpoint(source)
     origin = {"converted_from": checkpoint.path.name, "sha256": checkpoint.sha256}

@@ -67,14 +67,14 @@ def stats(
 
     Example: [bold]seeds-fid stats real/ --out ref.npz[/bold]
     """
-    from gpu_runs.distributed import processes
-    from gpu_runs.features import FeatureNetwork, load_features
-    from gpu_runs.images import ImageSet
-    from gpu_runs.reference import Reference
-    from gpu_runs.scores import FEWEST
+    from gpu_runs.files.images import ImageSet
+    from gpu_runs.machine.distributed import processes
+    from gpu_runs.scores.features import FeatureNetwork, load_features
+    from gpu_runs.scores.reference import Reference
+    from gpu_runs.scores.report import FEWEST
+    from gpu_runs.scores.statistics import half_distance
+    from gpu_runs.scores.summary import Summary
     from gpu_runs.scoring import open_set, summaries
-    from gpu_runs.statistics import half_distance
-    from gpu_runs.summary import Summary
 
     def prepare() -> tuple[ImageSet, FeatureNetwork]:
         require_writable(out)
@@ -139,13 +139,13 @@ def score_command(
 
     Example: [bold]seeds-fid score generated/ --ref fashion-mnist[/bold]
     """
-    from gpu_runs.distributed import processes
-    from gpu_runs.features import FeatureNetwork, load_features
-    from gpu_runs.images import ImageSet
-    from gpu_runs.reference import Reference, load_reference
-    from gpu_runs.scores import require_comparable, score
+    from gpu_runs.files.images import ImageSet
+    from gpu_runs.machine.distributed import processes
+    from gpu_runs.scores.features import FeatureNetwork, load_features
+    from gpu_runs.scores.reference import Reference, load_reference
+    from gpu_runs.scores.report import require_comparable, score
+    from gpu_runs.scores.summary import Summary
     from gpu_runs.scoring import features_of, open_set, summaries, table
-    from gpu_runs.summary import Summary
 
     def prepare() -> tuple[ImageSet, Reference, FeatureNetwork]:
         require_writable(json_file)

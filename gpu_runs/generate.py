@@ -1,7 +1,7 @@
 """`seeds-generate`: images from a checkpoint by any method or baseline, from the command line.
 
-In a notebook, `gpu_runs.image_run.generate_images` is the same, and `gpu_runs.generation.make_images`
-makes one batch.
+In a notebook, `gpu_runs.generation.image_run.generate_images` is the same, and
+`gpu_runs.generation.sampler.make_images` makes one batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gpu_runs.checkpoint_files import EMBEDDED
+from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
+from gpu_runs.checkpoints.network_names import FORMS, require_network
 from gpu_runs.names import (
     GRIDS,
     PRECISIONS,
@@ -25,7 +26,6 @@ from gpu_runs.names import (
     grid_exponent,
     require_type_names,
 )
-from gpu_runs.network_names import FORMS, require_network
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import one_of, run_command
 from seeds_theory.errors import ParameterError
@@ -131,9 +131,9 @@ def generate(
         require_sampler_name(method)
         require_type_names(precision, state)
         grid_exponent(grid)
-    from gpu_runs.distributed import processes
-    from gpu_runs.generation import Generation, GridWarning
-    from gpu_runs.image_run import generate_images
+    from gpu_runs.generation.image_run import generate_images
+    from gpu_runs.generation.sampler import Generation, GridWarning
+    from gpu_runs.machine.distributed import processes
 
     with processes(device) as group, warnings.catch_warnings():
         warnings.simplefilter("ignore" if group.rank else "always", GridWarning)

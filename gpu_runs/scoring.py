@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from gpu_runs.distributed import Processes
 from gpu_runs.errors import printable, shown
-from gpu_runs.fashion_mnist import load_fashion_mnist
-from gpu_runs.features import FeatureNetwork
-from gpu_runs.images import ImageSet, open_images
+from gpu_runs.files.fashion_mnist import load_fashion_mnist
+from gpu_runs.files.images import ImageSet, open_images
+from gpu_runs.machine.distributed import Processes
 from gpu_runs.names import FASHION_MNIST, SPLITS
-from gpu_runs.reference import Reference
-from gpu_runs.scores import Scores
-from gpu_runs.statistics import ScoreError
-from gpu_runs.summary import Summary, summarise
+from gpu_runs.scores.features import FeatureNetwork
+from gpu_runs.scores.reference import Reference
+from gpu_runs.scores.report import Scores
+from gpu_runs.scores.statistics import ScoreError
+from gpu_runs.scores.summary import Summary, summarise
 from seeds_theory.extras import optional_imports
 
 with optional_imports():

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gpu_runs.train_settings import TrainSettings
+from gpu_runs.training.settings import TrainSettings
 from seeds_theory.command import run_command
 from seeds_theory.errors import ParameterError
 
@@ -43,10 +43,10 @@ def train(
         raise ParameterError(f"{out} is a file: name a folder for the run")
     import torch
 
-    from gpu_runs.checkpoint import save_checkpoint
-    from gpu_runs.fashion_mnist import load_fashion_mnist
-    from gpu_runs.loss_curve import curve, figure
-    from gpu_runs.training import FASHION_MNIST, Training
+    from gpu_runs.checkpoints.checkpoint import save_checkpoint
+    from gpu_runs.files.fashion_mnist import load_fashion_mnist
+    from gpu_runs.training.loss_curve import curve, figure
+    from gpu_runs.training.training import FASHION_MNIST, Training
 
     pictures, labels = load_fashion_mnist(data)
     settings = TrainSettings(images=images, batch=batch, seed=seed)

@@ -14,8 +14,8 @@ import typer
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gpu_runs.classifier import Classifier, ModelCard, save_classifier
-from gpu_runs.fashion_mnist import load_fashion_mnist
+from gpu_runs.files.fashion_mnist import load_fashion_mnist
+from gpu_runs.scores.classifier import Classifier, ModelCard, save_classifier
 from seeds_theory.command import require_writable, run_command
 
 BATCH = 128

@@ -8,10 +8,10 @@ import time
 
 import torch
 
-from gpu_runs.generation import Generation, ImageSampler
-from gpu_runs.preconditioning import build_network
-from gpu_runs.run_folder import PngFolder
-from gpu_runs.training import FASHION_MNIST
+from gpu_runs.checkpoints.preconditioning import build_network
+from gpu_runs.generation.run_folder import PngFolder
+from gpu_runs.generation.sampler import Generation, ImageSampler
+from gpu_runs.training.training import FASHION_MNIST
 
 SETTINGS = Generation("seeds-3", 4)
 SEEDS = range(64)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gpu_runs.preconditioning import NetworkSpec, build_network
+from gpu_runs.checkpoints.preconditioning import NetworkSpec, build_network
 
 SMALL = NetworkSpec(
     preconditioning="EDMPrecond",

@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 
 from gpu_runs import CheckpointError, load_checkpoint
-from gpu_runs.checkpoint import read_checkpoint
+from gpu_runs.checkpoints.checkpoint import read_checkpoint
 
 OPCODES = [ord(opcode.code) for opcode in pickletools.opcodes]
 HUGE = [struct.pack("<Q", 2**64 - 1), struct.pack("<Q", 2**40), struct.pack("<I", 2**32 - 1)]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from gpu_runs.arrays import ArrayError, Npz, map_npy
-from gpu_runs.images import ImageError, open_images, write_png
-from gpu_runs.reference import load_reference
-from gpu_runs.statistics import ScoreError
+from gpu_runs.files.arrays import ArrayError, Npz, map_npy
+from gpu_runs.files.images import ImageError, open_images, write_png
+from gpu_runs.scores.reference import load_reference
+from gpu_runs.scores.statistics import ScoreError
 
 LIMIT = 2**20
 

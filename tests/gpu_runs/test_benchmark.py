@@ -12,20 +12,21 @@ from rich.console import Console
 from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
-from gpu_runs import benchmark, curves
-from gpu_runs import results as results_module
 from gpu_runs.bench import app, main
-from gpu_runs.benchmark import Resources, WorkerLost, run_plan
-from gpu_runs.checkpoint import save_checkpoint
-from gpu_runs.features import load_features
-from gpu_runs.files import OutputError, whole_file
-from gpu_runs.generation import ImageSampler
-from gpu_runs.plans import Plan, parse_plan
-from gpu_runs.preconditioning import PreconditionedNetwork
-from gpu_runs.reference import Reference, load_reference
-from gpu_runs.results import Results, ResultsError, Row, read_results
-from gpu_runs.scores import score_images
-from gpu_runs.tuned import as_plan
+from gpu_runs.benchmarks import curves
+from gpu_runs.benchmarks import engine as benchmark
+from gpu_runs.benchmarks import results as results_module
+from gpu_runs.benchmarks.engine import Resources, WorkerLost, run_plan
+from gpu_runs.benchmarks.plans import Plan, parse_plan
+from gpu_runs.benchmarks.results import Results, ResultsError, Row, read_results
+from gpu_runs.benchmarks.tuned import as_plan
+from gpu_runs.checkpoints.checkpoint import save_checkpoint
+from gpu_runs.checkpoints.preconditioning import PreconditionedNetwork
+from gpu_runs.files.whole import OutputError, whole_file
+from gpu_runs.generation.sampler import ImageSampler
+from gpu_runs.scores.features import load_features
+from gpu_runs.scores.reference import Reference, load_reference
+from gpu_runs.scores.report import score_images
 from seeds_theory import few_steps
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
 

@@ -14,16 +14,16 @@ import torch
 from edm_writer import SMALL, edm_pickle, small_network
 
 from gpu_runs import CheckpointError, checkpoint, checkpoint_files, load_checkpoint
-from gpu_runs.checkpoint import (
+from gpu_runs.checkpoints.checkpoint import (
     file_sha256,
     read_checkpoint,
     save_checkpoint,
 )
-from gpu_runs.checkpoint_files import checkpoint_path
-from gpu_runs.files import OutputError
-from gpu_runs.header import write_header
-from gpu_runs.inspection import describe
-from gpu_runs.preconditioning import NetworkSpec
+from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
+from gpu_runs.checkpoints.header import write_header
+from gpu_runs.checkpoints.inspection import describe
+from gpu_runs.checkpoints.preconditioning import NetworkSpec
+from gpu_runs.files.whole import OutputError
 from seeds_theory.errors import ParameterError, SeedsError
 
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from tiny_networks import tiny_checkpoint
 
-from gpu_runs import image_run
-from gpu_runs.distributed import Processes, processes
-from gpu_runs.files import OutputError
+from gpu_runs.files.whole import OutputError
 from gpu_runs.generate import main
-from gpu_runs.generation import Generation
-from gpu_runs.image_run import generate_images
+from gpu_runs.generation import image_run
+from gpu_runs.generation.image_run import generate_images
+from gpu_runs.generation.sampler import Generation
+from gpu_runs.machine.distributed import Processes, processes
 from seeds_theory.errors import ParameterError
 
 pytestmark = pytest.mark.slow  # processes that each load torch

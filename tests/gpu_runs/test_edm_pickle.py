@@ -34,9 +34,15 @@ from edm_writer import (
 )
 
 from gpu_runs import CheckpointError, load_checkpoint
-from gpu_runs import edm_pickle as reader
-from gpu_runs.edm_pickle import read_edm_pickle
-from gpu_runs.pickle_data import LONG_TEXT, OPCODE_LIMIT, TEXT_LIMIT, LongText, read_pickle
+from gpu_runs.checkpoints import edm_pickle as reader
+from gpu_runs.checkpoints.edm_pickle import read_edm_pickle
+from gpu_runs.checkpoints.pickle_data import (
+    LONG_TEXT,
+    OPCODE_LIMIT,
+    TEXT_LIMIT,
+    LongText,
+    read_pickle,
+)
 
 UNKNOWN = unknown("training.loop", "State")
 

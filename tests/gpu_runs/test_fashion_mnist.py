@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from gpu_runs import fashion_mnist
-from gpu_runs.fashion_mnist import load_fashion_mnist
-from gpu_runs.images import ImageError
+from gpu_runs.files import fashion_mnist
+from gpu_runs.files.fashion_mnist import load_fashion_mnist
+from gpu_runs.files.images import ImageError
 
 COUNT = 20
 

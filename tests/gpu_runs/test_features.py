@@ -13,7 +13,9 @@ import torch
 from torch import nn
 from torch.backends import cuda
 
-from gpu_runs.classifier import (
+from gpu_runs.files.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
+from gpu_runs.files.whole import OutputError
+from gpu_runs.scores.classifier import (
     MODEL_FILE,
     Classifier,
     FeatureError,
@@ -21,9 +23,7 @@ from gpu_runs.classifier import (
     load_classifier,
     save_classifier,
 )
-from gpu_runs.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
-from gpu_runs.features import PUBLIC_INCEPTION, _torch_fidelity_class, load_features
-from gpu_runs.files import OutputError
+from gpu_runs.scores.features import PUBLIC_INCEPTION, _torch_fidelity_class, load_features
 from gpu_runs.train_features import accuracy, train_classifier
 
 CARD = ModelCard("made up", 1, 128, 1e-3, 0, 0.5)

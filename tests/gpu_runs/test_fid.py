@@ -10,18 +10,18 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from gpu_runs.commands import fid, scoring
 from rich.console import Console
 from typer.testing import CliRunner
 
-from gpu_runs import fid, scoring
-from gpu_runs.classifier import FeatureError
-from gpu_runs.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
-from gpu_runs.features import FeatureNetwork, load_features
-from gpu_runs.images import ImageError, ImageSet, write_png
-from gpu_runs.reference import REFERENCE_FILE, Reference, load_reference
-from gpu_runs.scores import score, score_images
-from gpu_runs.statistics import ScoreError, frechet_distance
-from gpu_runs.summary import Summary, summarise
+from gpu_runs.files.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
+from gpu_runs.files.images import ImageError, ImageSet, write_png
+from gpu_runs.scores.classifier import FeatureError
+from gpu_runs.scores.features import FeatureNetwork, load_features
+from gpu_runs.scores.reference import REFERENCE_FILE, Reference, load_reference
+from gpu_runs.scores.report import score, score_images
+from gpu_runs.scores.statistics import ScoreError, frechet_distance
+from gpu_runs.scores.summary import Summary, summarise
 from seeds_theory.errors import ParameterError
 
 needs_data = pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="needs dataset-fashion-mnist")
@@ -163,7 +163,7 @@ def test_files_that_are_no_reference(tmp_path):
 
 
 def test_reference_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("gpu_runs.reference._MOST_BYTES", 2**20)
+    monkeypatch.setattr("gpu_runs.scores.reference._MOST_BYTES", 2**20)
     with zipfile.ZipFile(tmp_path / "ref.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("mu.npy", bytes(2**20 + 1))
     with pytest.raises(ScoreError, match="more than the 1048576"):
@@ -281,9 +281,9 @@ def test_buffered_sums_do_not_depend_on_sharding(monkeypatch):
         ]
         return Summary.merged([part for shard in shards for part in shard]).statistics
 
-    monkeypatch.setattr("gpu_runs.summary._ROWS", 1)  # every batch on its own
+    monkeypatch.setattr("gpu_runs.scores.summary._ROWS", 1)  # every batch on its own
     expected = statistics(1)
-    monkeypatch.setattr("gpu_runs.summary._ROWS", 70)
+    monkeypatch.setattr("gpu_runs.scores.summary._ROWS", 70)
     for world in (1, 4):
         found = statistics(world)
         assert found.count == 300
@@ -374,7 +374,14 @@ def test_torchrun_gives_the_scores_of_one_process(tmp_path):
     assert run(fid.app, [*arguments, str(tmp_path / "one.json")]).exit_code == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     shared = subprocess.run(
-        [*torchrun, "--nproc-per-node=2", "-m", "gpu_runs.fid", *arguments, tmp_path / "two.json"],
+        [
+            *torchrun,
+            "--nproc-per-node=2",
+            "-m",
+            "gpu_runs.fid",
+            *arguments,
+            tmp_path / "two.json",
+        ],
         env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
         capture_output=True,
         text=True,

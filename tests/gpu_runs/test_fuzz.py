@@ -10,7 +10,7 @@ import pytest
 from edm_writer import bombs, edm_pickle, small_network
 from torch import nn
 
-from gpu_runs.checkpoint import save_checkpoint
+from gpu_runs.checkpoints.checkpoint import save_checkpoint
 
 WORKER = Path(__file__).parent / "fuzz_worker.py"
 

@@ -13,13 +13,13 @@ from PIL import Image
 from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
-from gpu_runs import image_run
-from gpu_runs.checkpoint import file_sha256, save_checkpoint
+from gpu_runs.checkpoints.checkpoint import file_sha256, save_checkpoint
+from gpu_runs.files.images import open_images
 from gpu_runs.generate import app, main
-from gpu_runs.generation import Generation, make_images
-from gpu_runs.image_run import generate_images
-from gpu_runs.images import open_images
-from gpu_runs.run_folder import only_writer
+from gpu_runs.generation import image_run
+from gpu_runs.generation.image_run import generate_images
+from gpu_runs.generation.run_folder import only_writer
+from gpu_runs.generation.sampler import Generation, make_images
 from seeds_theory.errors import SeedsError
 
 SETTINGS = Generation("seeds-2", 3, {"eta": 0.5})
@@ -96,7 +96,16 @@ def test_a_killed_run_leaves_whole_images_and_goes_on(checkpoint, tmp_path):
     out = tmp_path / "killed"
     arguments = ["--network", checkpoint, "--method", "seeds-1", "--steps", "2", "--seeds", "0-59"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gpu_runs.generate", *arguments, "--batch", "2", "--out", str(out)],
+        [
+            sys.executable,
+            "-m",
+            "gpu_runs.generate",
+            *arguments,
+            "--batch",
+            "2",
+            "--out",
+            str(out),
+        ],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     while not list(out.glob("*/*.png")):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from tiny_networks import tiny_network
 
-from gpu_runs.generation import (
+from gpu_runs.checkpoints.preconditioning import build_network
+from gpu_runs.generation.sampler import (
     Generation,
     GridWarning,
     ImageSampler,
@@ -14,7 +15,6 @@ from gpu_runs.generation import (
     make_images,
     noise_levels,
 )
-from gpu_runs.preconditioning import build_network
 from seeds_theory.errors import (
     DenoiserError,
     GridError,

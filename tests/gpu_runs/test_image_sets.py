@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gpu_runs.images import ImageError, ImageSet, open_images, to_uint8, write_grid, write_png
+from gpu_runs.files.images import ImageError, ImageSet, open_images, to_uint8, write_grid, write_png
 
 
 def random_images(*shape, seed=0):
@@ -101,7 +101,7 @@ def test_damaged_arrays(tmp_path, suffix, content):
 
 def test_npz_larger_than_memory_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", images=np.zeros((100, 64, 64), np.uint8))
-    monkeypatch.setattr("gpu_runs.images._MOST_BYTES", 2**18)
+    monkeypatch.setattr("gpu_runs.files.images._MOST_BYTES", 2**18)
     with pytest.raises(ImageError, match=r"more than the 262144 .*: an \.npy has no limit"):
         open_images(tmp_path / "a.npz")
 

@@ -6,8 +6,8 @@ from edm_writer import SMALL, edm_pickle, small_network
 from typer.testing import CliRunner
 
 from gpu_runs import load_checkpoint
-from gpu_runs.checkpoint import file_sha256, read_checkpoint, save_checkpoint
 from gpu_runs.checkpoint_commands import convert_app, convert_main, inspect_app, inspect_main
+from gpu_runs.checkpoints.checkpoint import file_sha256, read_checkpoint, save_checkpoint
 
 run = CliRunner().invoke
 

@@ -5,8 +5,8 @@ import torch
 from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
-from gpu_runs import micro
 from gpu_runs.bench import app
+from gpu_runs.benchmarks import micro
 from seeds_theory.errors import ParameterError, UnknownNameError
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gpu_runs import load_checkpoint
-from gpu_runs.edm_pickle import EDMRecord
-from gpu_runs.networks import Conv
-from gpu_runs.preconditioning import NetworkSpec, build_network
-from gpu_runs.spec_checks import check_spec
+from gpu_runs.checkpoints.edm_pickle import EDMRecord
+from gpu_runs.checkpoints.networks import Conv
+from gpu_runs.checkpoints.preconditioning import NetworkSpec, build_network
+from gpu_runs.checkpoints.spec_checks import check_spec
 from seeds_theory.errors import ParameterError
 
 DATA = Path(__file__).parent.parent / "data" / "edm"

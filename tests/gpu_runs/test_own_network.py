@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gpu_runs.commands import bench, generate
 from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
-from gpu_runs import bench, generate
-from gpu_runs.benchmark import Resources, run_plan
+from gpu_runs.benchmarks.engine import Resources, run_plan
+from gpu_runs.benchmarks.micro import measure
+from gpu_runs.benchmarks.plans import PlanError, parse_plan
 from gpu_runs.checkpoint_commands import inspect_app
-from gpu_runs.generation import Generation, ImageSampler, make_images
-from gpu_runs.image_run import generate_images
-from gpu_runs.micro import measure
-from gpu_runs.network_names import names_code, require_network
-from gpu_runs.opening import open_network
-from gpu_runs.own_network import NetworkCodeError, OwnNetwork, load_own_network
-from gpu_runs.plans import PlanError, parse_plan
-from gpu_runs.reference import Reference
+from gpu_runs.checkpoints.network_names import names_code, require_network
+from gpu_runs.checkpoints.opening import open_network
+from gpu_runs.checkpoints.own_network import NetworkCodeError, OwnNetwork, load_own_network
+from gpu_runs.generation.image_run import generate_images
+from gpu_runs.generation.sampler import Generation, ImageSampler, make_images
+from gpu_runs.scores.reference import Reference
 from seeds_theory.errors import SeedsError, UnknownNameError
 
 CPU = torch.device("cpu")
@@ -366,7 +366,7 @@ def test_the_commands_take_it(folder):
 
 
 def test_costs_are_measured_with_it(folder, monkeypatch):
-    monkeypatch.setattr("gpu_runs.micro._LONG_ENOUGH", 1e-3)
+    monkeypatch.setattr("gpu_runs.benchmarks.micro._LONG_ENOUGH", 1e-3)
     assert (
         measure(open_network("my_network.py:network", CPU)[0], "seeds-1", nfe=2, batch=2).nfe == 2
     )

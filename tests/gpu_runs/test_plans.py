@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from tiny_networks import tiny_network
 
-from gpu_runs.generation import noise_levels
-from gpu_runs.plans import PlanError, parse_plan, read_plan
-from gpu_runs.presets import find_plan, presets
+from gpu_runs.benchmarks.plans import PlanError, parse_plan, read_plan
+from gpu_runs.benchmarks.presets import find_plan, presets
+from gpu_runs.generation.sampler import noise_levels
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
 from seeds_theory.solver import SOLVERS, Solver
 

@@ -17,9 +17,9 @@ import torch
 from edm_runs import published_run
 from torch import Tensor
 
-from gpu_runs.checkpoint import load_checkpoint
-from gpu_runs.images import to_uint8
-from gpu_runs.preconditioning import PreconditionedNetwork
+from gpu_runs.checkpoints.checkpoint import load_checkpoint
+from gpu_runs.checkpoints.preconditioning import PreconditionedNetwork
+from gpu_runs.files.images import to_uint8
 from seeds_theory.baselines.edm import EDM_HEUN
 from seeds_theory.sources import InjectedNoise
 

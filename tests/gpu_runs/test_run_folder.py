@@ -6,10 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from gpu_runs.files import OutputError, whole_file
-from gpu_runs.images import open_images
-from gpu_runs.manifest import DeviceWarning, Manifest
-from gpu_runs.run_folder import only_writer, open_output
+from gpu_runs.files.images import open_images
+from gpu_runs.files.whole import OutputError, whole_file
+from gpu_runs.generation.manifest import DeviceWarning, Manifest
+from gpu_runs.generation.run_folder import only_writer, open_output
 from seeds_theory.errors import ParameterError
 from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
 

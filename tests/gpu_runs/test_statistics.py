@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpu_runs.statistics import (
+from gpu_runs.scores.statistics import (
     ClassScore,
     FeatureStatistics,
     ScoreError,

@@ -10,11 +10,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from gpu_runs.checkpoint import load_checkpoint, read_checkpoint
-from gpu_runs.loss_curve import curve
-from gpu_runs.preconditioning import NetworkSpec, PreconditionedNetwork
+from gpu_runs.checkpoints.checkpoint import load_checkpoint, read_checkpoint
+from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork
 from gpu_runs.train import app
-from gpu_runs.training import FASHION_MNIST, Training, TrainSettings
+from gpu_runs.training.loss_curve import curve
+from gpu_runs.training.training import FASHION_MNIST, Training, TrainSettings
 from seeds_theory.errors import ParameterError
 
 TINY = NetworkSpec(
@@ -137,7 +137,7 @@ def test_the_curve_is_of_whole_windows() -> None:
 
 def test_the_command_trains_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = torch.zeros(10, 1, 32, 32, dtype=torch.uint8), torch.arange(10)
-    monkeypatch.setattr("gpu_runs.fashion_mnist.load_fashion_mnist", lambda folder: pictures)
+    monkeypatch.setattr("gpu_runs.files.fashion_mnist.load_fashion_mnist", lambda folder: pictures)
     arguments = ["--out", str(tmp_path / "run"), "--images", "4", "--batch", "2"]
     for _ in range(2):
         result = CliRunner().invoke(app, arguments)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from gpu_runs.checkpoint import save_checkpoint
-from gpu_runs.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
+from gpu_runs.checkpoints.checkpoint import save_checkpoint
+from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
 
 
 def tiny_network(

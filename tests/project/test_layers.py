@@ -13,6 +13,17 @@ MAY_USE = {
     "proofs_checks": ("seeds_theory", "toy_models"),
     "gpu_runs": ("seeds_theory", "toy_models"),
 }
+# The wings of gpu_runs, each with those below it. Commands are above all of them, GROUND below.
+WINGS = {
+    "machine": (),
+    "files": (),
+    "checkpoints": ("machine", "files"),
+    "generation": ("machine", "files", "checkpoints"),
+    "scores": ("machine", "files"),
+    "benchmarks": ("machine", "files", "checkpoints", "generation", "scores"),
+    "training": ("machine", "files", "checkpoints"),
+}
+GROUND = {"errors", "names"}
 MATHEMATICS = {"phi", "prediction", "exact", "noise", "tableau", "methods", "formula", "multistep"}
 HOSTS = {"kdiffusion", "comfyui", "diffusers"}
 # What runs before anything heavy is loaded, or is shared by all rooms.
@@ -61,6 +72,26 @@ def test_packages_import_from_those_below_only(package):
     for module, path in modules(package):
         wrong = [(line, name) for line, name in imported(path) if name.split(".")[0] in forbidden]
         assert not wrong, f"{module}: {wrong}"
+
+
+def wing(module):
+    """The wing of a module of gpu_runs, "ground" or "commands"."""
+    second = [*module.split("."), ""][1]
+    return second if second in WINGS else "ground" if second in GROUND else "commands"
+
+
+def test_every_folder_of_gpu_runs_with_code_is_a_wing():
+    assert {path.parent.name for path in (ROOT / "gpu_runs").glob("*/*.py")} == set(WINGS)
+
+
+@pytest.mark.parametrize("name", ["ground", *WINGS])
+def test_wings_import_from_those_below_only(name):
+    may = {"ground", name, *WINGS.get(name, ())}
+    for module, path in modules("gpu_runs"):
+        if wing(module) == name:
+            names = [(line, n) for line, n in imported(path) if n.startswith("gpu_runs.")]
+            wrong = [(line, n) for line, n in names if wing(n) not in may]
+            assert not wrong, f"{module}: {wrong}"
 
 
 def test_the_run_and_the_hosts_import_no_mathematics_and_no_emitter():

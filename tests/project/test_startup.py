@@ -247,7 +247,7 @@ WITHOUT_EXTRAS = {
     "import proofs_checks; proofs_checks.all_claims()": "theory",
     "import proofs_checks.order_conditions": "theory",
     "from gpu_runs import load_checkpoint": "checkpoints",
-    "import gpu_runs.images": "checkpoints",
+    "import gpu_runs.files.images": "checkpoints",
     "import seeds_theory.exact": "theory",
     "seeds_theory.sample(identity, 'euler', shape=(1,), seeds=[0], progress=True)": "commands",
 }

@@ -1,0 +1,1 @@
+"""Tables of many samplers on one network."""

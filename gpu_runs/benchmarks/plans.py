@@ -1,0 +1,294 @@
+"""Plans of benchmarks: which methods, at how many steps, on which checkpoint; read from TOML.
+
+::
+
+    network = "fashion-mnist"       # a checkpoint, or the name of an embedded one
+    reference = "fashion-mnist"     # statistics of real images, a file or a name
+    features = "fashion-mnist"      # what they are statistics of
+    images = 1000                   # of a block; each block has seeds of its own
+    blocks = 2
+    nfe = [10, 20, 40]              # for methods that state neither nfe nor steps
+
+    [[methods]]
+    method = "seeds-3"
+    eta = [0.5, 1]                  # any option of the method; a list stands for one curve each
+
+Files are looked for from the current folder. Nothing in a plan can run code: a
+network of the user's own is given beside it, to `seeds-bench run` as --network.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import tomllib
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gpu_runs.checkpoints.network_names import names_code
+from gpu_runs.checkpoints.own_network import Network
+from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
+from gpu_runs.names import FASHION_MNIST
+from seeds_theory.errors import SeedsError
+from seeds_theory.solver import Solver
+
+
+class PlanError(SeedsError):
+    """A plan that cannot be read, or that asks for nothing."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A method with its options, at several numbers of steps.
+
+    steps, nfe : one of the two; nfe stands for the most steps with no more network calls than that.
+    published : its published score, at each of its numbers of steps; recalled, if that is from memory.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, TableauError : the method or an option, as of `Solver`.
+    """
+
+    label: str
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[int, ...] = ()
+    nfe: tuple[int, ...] = ()
+    published: float | None = None
+    recalled: bool = False
+
+    def __post_init__(self) -> None:
+        Solver(self.method, self.options)
+
+    @property
+    def options_text(self) -> str:
+        """The options as JSON, for rows and comparisons."""
+        return json.dumps(self.options, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the table: a curve at a number of steps, on one block of seeds."""
+
+    curve: Curve
+    steps: int
+    nfe: int
+    block: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that determines a table; images are those per block, the rest as of `Generation`."""
+
+    curves: tuple[Curve, ...]
+    network: str = FASHION_MNIST
+    reference: str = FASHION_MNIST
+    features: str = FASHION_MNIST
+    images: int = 1000
+    blocks: int = 1
+    first_seed: int = 0
+    grid: str = "edm"
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    labels: str | None = None
+    precision: str = "fp32"
+    state: str = "float64"
+
+    def __post_init__(self) -> None:
+        for name, least in (("images", 2), ("blocks", 1), ("first_seed", 0)):
+            if getattr(self, name) < least:
+                raise PlanError(f"{name} is {least} or more; got {getattr(self, name)}")
+        if self.first_seed + self.blocks * self.images > 2**64:
+            raise PlanError(f"seeds lie in [0, 2**64); first_seed {self.first_seed} is too large")
+        labels = [curve.label for curve in self.curves]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise PlanError(f"two curves are called {label!r}: give them labels")
+
+    def seeds(self, block: int) -> range:
+        """The seeds of a block."""
+        first = self.first_seed + block * self.images
+        return range(first, first + self.images)
+
+    def settings(self, curve: Curve, steps: int) -> Generation:
+        """What makes the images of a cell."""
+        return Generation(
+            curve.method,
+            steps,
+            curve.options,
+            grid=self.grid,
+            sigma_min=self.sigma_min,
+            sigma_max=self.sigma_max,
+            labels=self.labels,
+            precision=self.precision,
+            state=self.state,
+        )
+
+    def cells(self, network: Network) -> tuple[list[Cell], list[str]]:
+        """The cells in the order of the work, and remarks on what is not as it was asked for.
+
+        Block by block, cheap cells first: what is there after a while can be compared.
+
+        Raises
+        ------
+        SeedsError : the grid, or no cell at all.
+        """
+        points: list[tuple[int, int, Curve]] = []
+        remarks: dict[str, None] = {}  # ordered, each once
+        for curve in self.curves:
+            settings = partial(self.settings, curve)
+            steps = dict.fromkeys(curve.steps)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", GridWarning)
+                for most in curve.nfe:
+                    if count := most_steps(network, settings, most):
+                        steps[count] = None
+                    else:
+                        remarks[f"{curve.label}: no run has {most} network calls or fewer"] = None
+            for count in steps:
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", GridWarning)
+                    points.append((_nfe(network, settings(count)), count, curve))
+                remarks |= {str(warning.message): None for warning in caught}
+        if not points:
+            raise PlanError(f"the plan has no cell: {'; '.join(remarks)}")
+        points.sort(key=lambda point: point[0])  # stable: then in the order of the plan
+        return [
+            Cell(curve, count, calls, block)
+            for block in range(self.blocks)
+            for calls, count, curve in points
+        ], list(remarks)
+
+
+def most_steps(network: Network, settings: Callable[[int], Generation], nfe: int) -> int:
+    """The most steps with no more network calls than that; 0 if two steps, the fewest, have more.
+
+    settings : of a run with a number of steps. Errors as of `noise_levels`.
+    """
+    candidates = range(2, nfe + 1)  # each step has a call or more
+    place = bisect_right(candidates, nfe, key=lambda steps: _nfe(network, settings(steps)))
+    return candidates[place - 1] if place else 0
+
+
+def _nfe(network: Network, settings: Generation) -> int:
+    return Solver(settings.method, settings.options).nfe(noise_levels(network, settings))
+
+
+def read_plan(path: str | Path) -> Plan:
+    """The plan in a TOML file.
+
+    Raises
+    ------
+    PlanError : no such file, no TOML, or not a plan; names the key.
+    SeedsError : a method or option, as of `Curve`.
+    """
+    return parse_plan(read_toml(Path(path)), str(path))
+
+
+def parse_plan(record: dict[str, Any], source: str = "the plan") -> Plan:
+    """The plan in a record as TOML gives it; source names it in errors, which are as of `read_plan`."""
+    record = dict(record)
+    methods = _list(record.pop("methods", []), dict, f"{source}: methods")
+    counts = {name: record.pop(name) for name in _COUNTS if name in record}
+    kinds = {part.name: _KINDS[str(part.type)] for part in fields(Plan) if part.name != "curves"}
+    for name, value in record.items():
+        if name not in kinds:
+            known = ", ".join(["methods", "steps", "nfe", *kinds])
+            raise PlanError(f"{source}: unknown key {name!r}; known: {known}")
+        _require(value, kinds[name], f"{source}: {name}")
+    if names_code(record.get("network", "")):
+        raise PlanError(
+            f"{source}: network {record['network']!r} is code, which no plan can run: give it as --network"
+        )
+    curves = [
+        curve
+        for number, entry in enumerate(methods, 1)
+        for curve in _curves(entry, counts, f"{source}: method {number}")
+    ]
+    return Plan(tuple(curves), **record)
+
+
+_KINDS: dict[str, type] = {"str": str, "str | None": str, "int": int, "float": float}
+"""How the types of a plan's fields are written in TOML."""
+_NAMES = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false"}
+_COUNTS: tuple[str, ...] = ("steps", "nfe")
+_OWN = ("method", "label", *_COUNTS, "published", "recalled")
+"""Keys of a method's table that are no options of the method."""
+
+
+def _require(value: Any, kind: type, what: str) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is float and number and math.isfinite(value):
+        return
+    if isinstance(value, kind) and (kind is not int or number) and kind is not float:
+        return
+    raise PlanError(f"{what} is {_NAMES.get(kind, 'a table')}; got {value!r}")
+
+
+def _list(value: Any, kind: type, what: str) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise PlanError(f"{what} is a list that is not empty; got {value!r}")
+    for item in value:
+        _require(item, kind, what)
+    return value
+
+
+def _options(value: Any, what: str) -> list[Any]:
+    """The values of an option: numbers and words; one stands for itself."""
+    values = _list(value if isinstance(value, list) else [value], object, what)
+    for item in values:
+        if not isinstance(item, str | bool):
+            _require(item, float, what)
+    return values
+
+
+def _curves(entry: dict[str, Any], counts: dict[str, Any], what: str) -> Iterator[Curve]:
+    """The curves of a method's table: one for each combination of its options."""
+    if "method" not in entry:
+        raise PlanError(f"{what} has no key 'method'")
+    for name, kind in (("method", str), ("label", str), ("published", float), ("recalled", bool)):
+        if name in entry:
+            _require(entry[name], kind, f"{what}: {name}")
+    own = {name: entry[name] for name in _COUNTS if name in entry} or counts
+    if len(own) != 1:
+        raise PlanError(f"{what}, {entry['method']}, states either steps or nfe")
+    ((name, numbers),) = own.items()
+    least = 2 if name == "steps" else 1
+    if min(_list(numbers, int, f"{what}: {name}")) < least:
+        raise PlanError(f"{what}: {name} are {least} or more; got {min(numbers)}")
+    choices = {name: value for name, value in entry.items() if name not in _OWN}
+    values = [_options(value, f"{what}: {name}") for name, value in choices.items()]
+    for combination in itertools.product(*values):
+        options = dict(zip(choices, combination, strict=True))
+        shown = [
+            f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}"
+            for option, value in options.items()
+            if "label" not in entry or isinstance(choices[option], list)
+        ]
+        label = ", ".join([entry.get("label", entry["method"]), *shown])
+        if not label.isprintable():
+            raise PlanError(f"{what}: a label is one line of text; got {label!r}")
+        yield Curve(
+            label,
+            entry["method"],
+            options,
+            published=entry.get("published"),
+            recalled=entry.get("recalled", False),
+            **{name: tuple(dict.fromkeys(numbers))},
+        )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises PlanError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise PlanError(f"{path} is no TOML: {error}") from None

@@ -1,0 +1,261 @@
+"""Checkpoints: networks in files, as EDM's pickles or in the format of this project.
+
+Either is read as data, see `gpu_runs.checkpoints.edm_pickle`. The project's own format is safetensors: the
+tensors by the names of the state dict, and in the header the `NetworkSpec` as JSON. What a file
+describes is checked, built without memory, and compared with the tensors that the file holds, before any of
+them is used.
+
+Memory: a file and its tensors while it is read; its tensors and the network's while they change precision.
+That is three times the size of the file at most, if its numbers become no more than twice as long.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from hashlib import file_digest, sha256
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
+from gpu_runs.checkpoints.edm_pickle import read_edm_pickle
+from gpu_runs.checkpoints.header import read_header, write_header
+from gpu_runs.checkpoints.networks import UNetBlock
+from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
+from gpu_runs.checkpoints.spec_checks import check_spec
+from gpu_runs.errors import CheckpointError, printable, shown
+from gpu_runs.files.whole import whole_file
+from gpu_runs.machine.device import require_device
+from seeds_theory.errors import ParameterError
+from seeds_theory.extras import optional_imports
+
+with optional_imports():
+    import safetensors.torch
+
+SIZE_LIMIT = 8 << 30
+"""Bytes of a file; the largest public checkpoint has 1.2e9."""
+
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# Not blocking: to open a pipe would wait for a writer. Binary: for Windows, which lacks the other.
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that was read: what it says about its network, and the tensors.
+
+    Attributes
+    ----------
+    path, format : of the file; the format is "EDM pickle" or "safetensors".
+    sha256 : of the bytes that were read, in hexadecimal, whatever the file holds by now.
+    spec : of the network; checked.
+    tensors : real numbers by the names of the state dict, in the precision of the file.
+    metadata : what else the header holds: free data about training.
+    """
+
+    path: Path
+    format: str
+    sha256: str
+    spec: NetworkSpec
+    tensors: dict[str, Tensor]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def widest(self) -> torch.dtype:
+        """The highest precision among the tensors, and at least single."""
+        return reduce(torch.promote_types, (t.dtype for t in self.tensors.values()), torch.float32)
+
+    def network(
+        self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> PreconditionedNetwork:
+        """The network, for evaluation only; it shares the tensors if they are in place already.
+
+        Raises
+        ------
+        CheckpointError : the tensors are not those of the network that the file describes.
+        ParameterError : no such device here, or a dtype of other than real numbers.
+        """
+        place = _usable(device, dtype)
+        with _blamed_on(self.path):
+            return _assemble(self.spec, self.tensors, place, dtype)
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> PreconditionedNetwork:
+    """The network in a checkpoint; nothing that the file holds is run.
+
+    Parameters
+    ----------
+    path : an EDM pickle, a safetensors file of `save_checkpoint`, or the name of an embedded checkpoint.
+    device : where the network is to be.
+    dtype : of its parameters. Its buffers (filters, frequencies, noise levels) are float32 at least.
+
+    Returns
+    -------
+    A module ``net(x, sigma, class_labels=None)`` that denoises, in evaluation mode, without gradients; see
+    `gpu_runs.checkpoints.preconditioning.PreconditionedNetwork`.
+
+    Raises
+    ------
+    CheckpointError : no such file, or one that is malformed or hostile; one line says what and where.
+    ParameterError : no such device here, or a dtype of other than real numbers.
+    """
+    return read_checkpoint(path).network(device, dtype)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """A checkpoint as data: `load_checkpoint` without building the network.
+
+    Raises
+    ------
+    CheckpointError : as of `load_checkpoint`, but the tensors may still be those of another network.
+    """
+    file = checkpoint_path(path)
+    with _blamed_on(file):
+        data = _content(file)
+        kind, spec, tensors, metadata = _parse(data)
+        check_spec(spec)
+        for name, tensor in tensors.items():
+            if tensor.dtype not in _PRECISIONS:
+                raise CheckpointError(f"{shown(name)} holds no real numbers but {tensor.dtype}")
+        return Checkpoint(file, kind, sha256(data).hexdigest(), spec, tensors, metadata)
+
+
+def save_checkpoint(
+    net: PreconditionedNetwork,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a network as safetensors; a file that is there is replaced once the new one is complete.
+
+    Parameters
+    ----------
+    net : in any precision, on any device.
+    path : of the file.
+    metadata : about the training, or whatever; JSON.
+
+    Raises
+    ------
+    OutputError : the file cannot be written.
+    ParameterError : metadata that JSON cannot hold.
+    """
+    header = write_header(replace(net.spec, constants=net.constant), metadata or {})
+    tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    data = safetensors.torch.save(tensors, header)
+    with whole_file(Path(path)) as part:
+        part.write_bytes(data)
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a checkpoint's file, in hexadecimal; names and errors as in `checkpoint_path`."""
+    file = checkpoint_path(path)
+    with _blamed_on(file), _open(file) as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def _blamed_on(path: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with it."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{printable(path)}: {error}") from error
+
+
+def _open(path: Path) -> BufferedReader:
+    try:
+        number = os.open(path, _OPEN_FLAGS)
+    except OSError as error:
+        raise CheckpointError(f"cannot be opened: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise CheckpointError("is a folder or a device, not a file")
+    return open(number, "rb")
+
+
+def _content(path: Path) -> bytes:
+    with _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if not 0 < size <= SIZE_LIMIT:
+            raise CheckpointError(f"a checkpoint has 1 to {SIZE_LIMIT} bytes; this file has {size}")
+        try:
+            return file.read(size)
+        except (OSError, MemoryError) as error:
+            reason = str(error) or "it is too large for the memory"
+            raise CheckpointError(f"cannot be read: {reason}") from error
+
+
+def _parse(data: bytes) -> tuple[str, NetworkSpec, dict[str, Tensor], dict[str, Any]]:
+    """The format of a file, the network it describes, its tensors and its metadata: none checked yet."""
+    # The first eight bytes of safetensors are the length of a JSON object, which begins at the ninth.
+    if data[8:9] == b"{" and data[5:8] == bytes(3):
+        spec, metadata = read_header(data)
+        try:
+            return "safetensors", spec, safetensors.torch.load(data), metadata
+        except Exception as error:  # of the library, or of torch for an unusual type
+            raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
+    if data[:1] == b"\x80":
+        record = read_edm_pickle(data)
+        return "EDM pickle", record.spec(), record.tensors, {}
+    kind = "an archive of torch.save" if data[:2] == b"PK" else f"its first byte is {data[0]}"
+    raise CheckpointError(
+        f"neither an EDM pickle nor safetensors: {kind}; load others in your own code, as --network "
+        "file.py:function"
+    )
+
+
+def _assemble(
+    spec: NetworkSpec, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype
+) -> PreconditionedNetwork:
+    """The network of this description, with these tensors.
+
+    It is built without memory first, as a file can describe one of any size; once its shapes are those
+    of the tensors, these are its memory.
+    """
+    try:
+        with torch.device("meta"):
+            net = build_network(spec)
+    except Exception as error:  # channels that do not fit groups, a level that overflows
+        raise CheckpointError(f"no network has these options: {shown(str(error), 100)}") from error
+    for block in net.modules():
+        if isinstance(block, UNetBlock) and block.heads and block.norm2.num_channels % block.heads:
+            raise CheckpointError(
+                f"no attention has {block.heads} heads for {block.norm2.num_channels} channels"
+            )
+    expected = net.state_dict()
+    for name in [*expected, *tensors]:
+        if name not in tensors:
+            raise CheckpointError(f"the network has {shown(name)}, the file has not")
+        if name not in expected:
+            raise CheckpointError(f"the file has {shown(name)}, the network has not")
+        found, wanted = tuple(tensors[name].shape), tuple(expected[name].shape)
+        if found != wanted:
+            raise CheckpointError(
+                f"{name} has to have the shape {wanted}; it has {str(found)[:60]}"
+            )
+    # Buffers are small, and numbers like the frequencies are useless in half precision.
+    fine = torch.promote_types(dtype, torch.float32)
+    buffers = {name for name, _ in net.named_buffers()}
+    own = {}
+    for name, tensor in tensors.items():
+        own[name] = tensor.to(device, fine if name in buffers else dtype)
+        if not own[name].isfinite().all():
+            raise CheckpointError(f"{name} holds numbers that are not finite in {own[name].dtype}")
+    net.load_state_dict(own, assign=True)
+    return net.requires_grad_(False)
+
+
+def _usable(device: torch.device | str, dtype: torch.dtype) -> torch.device:
+    if dtype not in _PRECISIONS:
+        raise ParameterError(f"a precision is {', '.join(map(str, _PRECISIONS))}; got {dtype}")
+    return require_device(device)

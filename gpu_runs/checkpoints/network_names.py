@@ -1,0 +1,37 @@
+"""The names of networks that the commands take, looked at before anything heavy is imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
+from seeds_theory.errors import UnknownNameError
+from seeds_theory.named_code import is_code_name
+
+FORMS = "An EDM pickle, safetensors, an embedded name; or module:function or file.py:function, which is run."
+"""What a network is on a command line, for its help."""
+
+
+def names_code(name: str | Path) -> bool:
+    """Whether a name is that of the user's code, ``module:function`` or ``file.py:function``.
+
+    A file of that very name is read as a checkpoint: no file is run because of what it is called.
+    """
+    return is_code_name(str(name)) and not os.path.exists(name)
+
+
+def require_network(name: str) -> None:
+    """There is such a checkpoint, or such a file of code; modules are looked for when they are imported.
+
+    Raises
+    ------
+    CheckpointError : no such checkpoint; says what else there is.
+    UnknownNameError : no such file of code.
+    """
+    if not names_code(name):
+        checkpoint_path(name)
+        return
+    file = name.rpartition(":")[0]
+    if file.endswith(".py") and not os.path.isfile(file):
+        raise UnknownNameError(f"there is no file {file}")

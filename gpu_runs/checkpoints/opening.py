@@ -1,0 +1,31 @@
+"""Networks by the names that the commands take: a checkpoint's, or that of a function of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from gpu_runs.checkpoints.checkpoint import read_checkpoint
+from gpu_runs.checkpoints.network_names import names_code
+from gpu_runs.checkpoints.own_network import Network, load_own_network
+
+
+def open_network(name: str | Path, device: torch.device) -> tuple[Network, dict[str, str | None]]:
+    """The network of that name, in float32, and what tells it from others, for records of runs.
+
+    Parameters
+    ----------
+    name : a checkpoint's path, an embedded one's name, or ``module:function`` or ``file.py:function``: the
+        user's code, which is run; the function returns a `gpu_runs.checkpoints.image_denoiser.ImageDenoiser`.
+    device : where it computes.
+
+    Raises
+    ------
+    CheckpointError : as of `gpu_runs.load_checkpoint`.
+    UnknownNameError, NetworkCodeError : as of `gpu_runs.checkpoints.own_network.load_own_network`.
+    """
+    if names_code(name):
+        return load_own_network(str(name), device)
+    checkpoint = read_checkpoint(name)
+    return checkpoint.network(device), {"checkpoint": checkpoint.sha256}

@@ -1,0 +1,277 @@
+r"""From a network F to a denoiser, in the four ways of EDM checkpoints.
+
+.. math::  D(x, \sigma) = c_{skip}(\sigma)\,x + c_{out}(\sigma)\,F(c_{in}(\sigma)\,x;\ c_{noise}(\sigma)) .
+
+EDM's own; the variance-preserving and the variance-exploding one of score-based models; and that of
+improved DDPM, whose noise levels are a finite list.
+
+Reference: Karras et al., arXiv 2206.00364, Table 1 and appendix C.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gpu_runs.checkpoints.networks import NETWORKS
+from seeds_theory.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that determines a network but its weights; plain data, so that a file can hold it.
+
+    Parameters
+    ----------
+    preconditioning : a name in `PRECONDITIONINGS`.
+    architecture : a name in `gpu_runs.checkpoints.networks.NETWORKS`.
+    resolution, channels : of the images. label_dim : number of classes, 0 for none.
+    sigma_min, sigma_max : noise levels at which the network may be asked.
+    constants : of the preconditioning. options : of the architecture.
+    """
+
+    preconditioning: str
+    architecture: str
+    resolution: int
+    channels: int
+    label_dim: int = 0
+    sigma_min: float = 0.0
+    sigma_max: float = math.inf
+    constants: dict[str, float] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for a header."""
+        return asdict(self)
+
+
+class PreconditionedNetwork(nn.Module):
+    """A denoising network D(x, sigma); its subclasses are the four preconditionings.
+
+    The coefficients are computed in the precision of the network's embedding, float32 at least; its
+    convolutions may have a lower one, see `gpu_runs.checkpoints.networks.UNet.lower`.
+
+    Attributes
+    ----------
+    spec : what it was built from. model : the network F.
+    resolution, channels, label_dim, sigma_min, sigma_max : of the spec.
+    """
+
+    constants: ClassVar[dict[str, float]] = {}
+    """Its constants and their defaults."""
+    out_factor: ClassVar[int] = 1
+    """Channels that F returns for each channel of an image; those beyond the image's are not used."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        unknown = spec.constants.keys() - self.constants.keys()
+        if unknown:
+            raise ParameterError(
+                f"{spec.preconditioning} has no constant {min(unknown)!r}; "
+                f"known: {', '.join(self.constants) or 'none'}"
+            )
+        self.spec = spec
+        self.resolution, self.channels = spec.resolution, spec.channels
+        self.label_dim = spec.label_dim
+        self.sigma_min, self.sigma_max = spec.sigma_min, spec.sigma_max
+        self.constant = {**self.constants, **spec.constants}
+        self.model = NETWORKS[spec.architecture](
+            img_resolution=spec.resolution,
+            in_channels=spec.channels,
+            out_channels=spec.channels * self.out_factor,
+            label_dim=spec.label_dim,
+            **spec.options,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+    def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(c_skip, c_out, c_in, c_noise) at noise levels of any shape."""
+        raise NotImplementedError
+
+    def round_sigma(self, sigma: Tensor | float) -> Tensor:
+        """The nearest noise levels at which the network was trained, in the dtype of sigma (float64)."""
+        return _as_levels(sigma)
+
+    def forward(
+        self, x: Tensor, sigma: Tensor | float, class_labels: Tensor | None = None
+    ) -> Tensor:
+        """Estimate the data.
+
+        Parameters
+        ----------
+        x : states (batch, channels, resolution, resolution) with noise of standard deviation sigma.
+        sigma : noise levels (batch,), or one for all.
+        class_labels : one-hot or mixed classes (batch, label_dim), or integers (batch,); None for no
+            class, also for a network without.
+
+        Returns
+        -------
+        The denoised states, shaped like x and of its dtype.
+
+        Raises
+        ------
+        ParameterError : x, sigma or class_labels do not fit the network; integers out of range are
+            checked on the CPU only.
+        """
+        image = (self.channels, self.resolution, self.resolution)
+        if x.shape[1:] != image:
+            raise ParameterError(
+                f"this network denoises (batch, {image[0]}, {image[1]}, {image[2]}); got {tuple(x.shape)}"
+            )
+        dtype = torch.promote_types(self.model.map_layer0.weight.dtype, torch.float32)
+        labels = self._labels(class_labels, x)
+        level = self._level(sigma, x, dtype)
+        skip, out, c_in, c_noise = (c.to(dtype) for c in self.coefficients(level))
+        state = x.to(dtype)
+        estimate = self.model(
+            (c_in[:, None, None, None] * state).to(self.model.dtype),
+            c_noise.expand(len(x)),
+            labels,
+        )[:, : self.channels].to(dtype)
+        return (skip[:, None, None, None] * state + out[:, None, None, None] * estimate).to(x.dtype)
+
+    def _level(self, sigma: Tensor | float, x: Tensor, dtype: torch.dtype) -> Tensor:
+        if not isinstance(sigma, Tensor):
+            # Filled on the device: a copy from the host would wait for it.
+            return torch.full((1,), sigma, dtype=dtype, device=x.device)
+        if sigma.numel() not in (1, len(x)):
+            raise ParameterError(
+                f"noise levels are one for each of {len(x)} states, or one for all; got {sigma.numel()}"
+            )
+        return sigma.to(x.device, dtype).reshape(-1)
+
+    def _labels(self, labels: Tensor | None, x: Tensor) -> Tensor | None:
+        if self.label_dim == 0:
+            if labels is not None:
+                raise ParameterError("this network has no classes: leave class_labels out")
+            return None
+        if labels is None:
+            return x.new_zeros((len(x), self.label_dim))
+        if not labels.is_floating_point():
+            if labels.device.type == "cpu" and not bool(
+                ((labels >= 0) & (labels < self.label_dim)).all()
+            ):
+                raise ParameterError(
+                    f"classes are integers from 0 to {self.label_dim - 1}; "
+                    f"got {int(labels.min())} to {int(labels.max())}"
+                )
+            labels = nn.functional.one_hot(labels.long().to(x.device), self.label_dim)
+        if labels.shape != (len(x), self.label_dim):
+            raise ParameterError(
+                f"class labels are (batch, {self.label_dim}) or integers (batch,), for a batch of "
+                f"{len(x)}; got {tuple(labels.shape)}"
+            )
+        return labels.to(x.device)
+
+
+def _as_levels(sigma: Tensor | float) -> Tensor:
+    return sigma if isinstance(sigma, Tensor) else torch.tensor(sigma, dtype=torch.float64)
+
+
+class EDM(PreconditionedNetwork):
+    """Unit variance of input, target and weighted loss, for data of standard deviation sigma_data."""
+
+    constants: ClassVar[dict[str, float]] = {"sigma_data": 0.5}
+
+    def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As of the base class."""
+        s = self.constant["sigma_data"]
+        norm = (sigma**2 + s**2).sqrt()
+        return s**2 / norm**2, sigma * s / norm, 1 / norm, sigma.log() / 4
+
+
+class VP(PreconditionedNetwork):
+    """F predicts the noise; it is told the time of the variance-preserving process, times M - 1."""
+
+    constants: ClassVar[dict[str, float]] = {
+        "beta_d": 19.9,
+        "beta_min": 0.1,
+        "M": 1000,
+        "epsilon_t": 1e-5,
+    }
+
+    def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As of the base class."""
+        beta_d, beta_min = self.constant["beta_d"], self.constant["beta_min"]
+        time = ((beta_min**2 + 2 * beta_d * (1 + sigma**2).log()).sqrt() - beta_min) / beta_d
+        return (
+            torch.ones_like(sigma),
+            -sigma,
+            1 / (sigma**2 + 1).sqrt(),
+            (self.constant["M"] - 1) * time,
+        )
+
+
+class VE(PreconditionedNetwork):
+    """F predicts the noise, up to its sign; it is told the logarithm of half the noise level."""
+
+    def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As of the base class."""
+        one = torch.ones_like(sigma)
+        return one, sigma, one, (sigma / 2).log()
+
+
+class IDDPM(PreconditionedNetwork):
+    r"""F predicts the noise at M levels; it is told the number of the level, from the least noise on.
+
+    The levels are ``u``, descending to 0, from :math:`u_M = 0` on with
+    :math:`\bar\alpha_j = \sin^2\big(\tfrac{\pi}{2} \tfrac{j}{M (C_2 + 1)}\big)`:
+
+    .. math::  u_{j-1} = \sqrt{\frac{u_j^2 + 1}{\max(\bar\alpha_{j-1} / \bar\alpha_j,\ C_1)} - 1} .
+    """
+
+    constants: ClassVar[dict[str, float]] = {"C_1": 0.001, "C_2": 0.008, "M": 1000}
+    out_factor: ClassVar[int] = 2
+    u: Tensor
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__(spec)
+        self.register_buffer("u", torch.tensor(self._levels(), dtype=torch.float32))
+
+    def _levels(self) -> list[float]:
+        M = int(self.constant["M"])
+
+        def alpha_bar(j: int) -> float:
+            return math.sin(math.pi / 2 * j / M / (self.constant["C_2"] + 1)) ** 2
+
+        levels = [0.0]
+        for j in range(M, 0, -1):
+            ratio = max(alpha_bar(j - 1) / alpha_bar(j), self.constant["C_1"])
+            levels.append(math.sqrt((levels[-1] ** 2 + 1) / ratio - 1))
+        return levels[::-1]
+
+    def _nearest(self, sigma: Tensor) -> Tensor:
+        gaps = (sigma.to(self.u.dtype).reshape(-1, 1) - self.u).abs()
+        return gaps.argmin(dim=1).reshape(sigma.shape)
+
+    def round_sigma(self, sigma: Tensor | float) -> Tensor:
+        """As of the base class."""
+        levels = _as_levels(sigma)
+        return self.u[self._nearest(levels.to(self.u.device))].to(levels)
+
+    def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As of the base class."""
+        number = self.constant["M"] - 1 - self._nearest(sigma)
+        return torch.ones_like(sigma), -sigma, 1 / (sigma**2 + 1).sqrt(), number.to(sigma.dtype)
+
+
+PRECONDITIONINGS: dict[str, type[PreconditionedNetwork]] = {
+    "EDMPrecond": EDM,
+    "VPPrecond": VP,
+    "VEPrecond": VE,
+    "iDDPMPrecond": IDDPM,
+}
+"""Class name in a checkpoint to preconditioning."""
+
+
+def build_network(spec: NetworkSpec) -> PreconditionedNetwork:
+    """A network with new weights, in evaluation mode; under ``torch.device("meta")``, without memory."""
+    return PRECONDITIONINGS[spec.preconditioning](spec).eval()

@@ -1,0 +1,1 @@
+"""Images from seeds, in batches, by one process or several."""

@@ -1,0 +1,107 @@
+"""The manifest of a run: a JSON file that says what the images are and how they were made.
+
+settings  what determines an image but its seed; runs with other settings are refused
+network, noise_levels, nfe, eta
+runs      one entry per command: seeds, versions, devices, images made, time
+images, seconds, images_per_second     in all
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from gpu_runs.files.whole import OutputError, whole_file
+from gpu_runs.generation.run_folder import Output
+from seeds_theory.command import write_json
+from seeds_theory.seeds_range import format_seeds
+
+
+class DeviceWarning(UserWarning):
+    """Images of one output are made on devices that round differently."""
+
+
+class Manifest:
+    """The manifest of an output: the one that lies there, or a new one.
+
+    Parameters
+    ----------
+    output : where it lies. seeds : of this run.
+    settings : JSON, what determines an image but its seed.
+    about : JSON, what else there is to say of all runs.
+
+    Raises
+    ------
+    OutputError : the output holds something else, or a run with other settings; names the first that
+        differs. Or a run with other seeds, where none can be added.
+    """
+
+    def __init__(
+        self, output: Output, seeds: list[int], settings: dict[str, Any], about: dict[str, Any]
+    ) -> None:
+        self.file, self.seeds = output.manifest, format_seeds(seeds)
+        settings = json.loads(json.dumps(settings))  # as it will be read
+        self.content: dict[str, Any] = {"settings": settings, **about, "runs": []}
+        if self.file.exists():
+            self.content = _read(self.file)
+            self._require(self.content["settings"], settings)
+            if not output.extendable:
+                self._require({"seeds": self.content["runs"][0]["seeds"]}, {"seeds": self.seeds})
+        elif output.in_use:
+            raise OutputError(
+                f"{output.work} holds files, but no manifest {self.file} says of which run: choose "
+                "another --out"
+            )
+
+    def _require(self, there: dict[str, Any], here: dict[str, Any]) -> None:
+        for name in {**here, **there}:
+            if there.get(name) != here.get(name):
+                raise OutputError(
+                    f"{self.file} is of a run with {name} = {there.get(name)!r}, this one has "
+                    f"{here.get(name)!r}: they are never mixed, choose another --out"
+                )
+
+    def add_run(self, devices: list[str], **entry: Any) -> None:
+        """Add a run on these devices, with what else is known of it before it starts; write the file.
+
+        A DeviceWarning names them if there are others among those of all runs.
+        """
+        runs = self.content["runs"]
+        runs.append({"seeds": self.seeds, "images": 0, "seconds": 0.0, "devices": devices, **entry})
+        if len(known := {device for run in runs for device in run["devices"]}) > 1:
+            warnings.warn(
+                f"the images in {self.file.parent} come from {' and '.join(sorted(known))}: another "
+                "device would have made them with other rounding",
+                DeviceWarning,
+                stacklevel=2,
+            )
+        self.update()
+
+    def update(self, **entry: Any) -> None:
+        """Set values of the last run, as its images and seconds, and write the file."""
+        runs = self.content["runs"]
+        runs[-1].update(entry)
+        images, seconds = (sum(run[name] for run in runs) for name in ("images", "seconds"))
+        self.content |= {
+            "images": images,
+            "seconds": seconds,
+            "images_per_second": images / seconds if seconds else None,
+        }
+        with whole_file(self.file) as part:
+            write_json(self.content, str(part))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+        runs = [
+            (run["seeds"], run["images"] + run["seconds"], "".join(run["devices"]))
+            for run in content["runs"]
+        ]
+        if runs and isinstance(content["settings"], dict):
+            return content
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise OutputError(f"{path} is no manifest of a run: choose another --out")

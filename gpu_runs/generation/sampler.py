@@ -1,0 +1,297 @@
+"""Images from seeds: a network, a solver and a grid of noise levels, and noise by seed and level.
+
+An image is determined by the network, the settings and its seed. Batches change it only through the
+rounding of the network's kernels.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
+from gpu_runs.checkpoints.preconditioning import IDDPM
+from gpu_runs.files.images import to_uint8
+from gpu_runs.machine.device import arithmetic
+from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
+from seeds_theory.baselines import BASELINES
+from seeds_theory.baselines.edm import EDM_HEUN
+from seeds_theory.errors import (
+    DenoiserError,
+    GridError,
+    NoiseError,
+    ParameterError,
+    SeedsError,
+)
+from seeds_theory.grids import rho_grid, uniform_log_snr
+from seeds_theory.solver import Solver
+from seeds_theory.sources import SeededNoise, seeded_generator
+
+STATE_TYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in STATES}
+"""The types of the solver's state, by name."""
+NETWORK_TYPES: dict[str, torch.dtype] = dict(
+    zip(
+        PRECISIONS,
+        (torch.float32, torch.float32, torch.bfloat16, torch.float16),
+        strict=True,
+    )
+)
+"""The types of the network's weights, by the name of the precision."""
+_LABEL_STREAM = 2  # of a seed; 0 and 1 are those of SeededNoise
+
+
+class OutOfMemory(SeedsError):
+    """A batch that is too large for the device."""
+
+
+class GridWarning(UserWarning):
+    """The noise levels are not the ones that were asked for."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """All that determines an image but the network and the seed.
+
+    Parameters
+    ----------
+    method : a name in `seeds_theory.solver.SOLVERS`; nodes as in ``"seeds-2@0.7"``.
+    steps : of the grid, the last one to noise level 0.
+    options : of the method: eta, prediction, churn, ...
+    grid : "edm", "rho=5", "logsnr": equal steps in sigma^(1/7), sigma^(1/5), log sigma.
+    sigma_min, sigma_max : least noise level before 0, and the first; clipped to the network's.
+    labels : "random" (a draw of the seed's own), "cycle" (seed modulo the number of classes), "none"
+        (no class told), or classes as "3" or "0,4,7", taken by seed modulo their number. By default
+        "random" for a network with classes.
+    precision : of the network, a name in `NETWORK_TYPES`. state : of the solver, a name in `STATE_TYPES`.
+    compile : run the network through torch.compile.
+    """
+
+    method: str
+    steps: int
+    options: dict[str, Any] = field(default_factory=dict)
+    grid: str = "edm"
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    labels: str | None = None
+    precision: str = "fp32"
+    state: str = "float64"
+    compile: bool = False
+
+
+class ImageSampler:
+    """Makes the images of seeds.
+
+    All that is wrong with the settings, or does not fit the network, is found here.
+
+    Attributes
+    ----------
+    sigmas : the noise levels, descending to 0. nfe : network calls per image.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, TableauError, GridError : by setting.
+    NetworkCodeError : a precision that a network of the user's own code chooses itself.
+    """
+
+    def __init__(self, network: Network, settings: Generation) -> None:
+        require_type_names(settings.precision, settings.state)
+        numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
+        for name, value in {**numbers, **settings.options}.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ParameterError(f"{name} is finite; got {value}")
+        self.settings = settings
+        self.solver = Solver(settings.method, _options(network, settings))
+        self.class_of = class_of(settings.labels, network.label_dim)
+        self.sigmas = noise_levels(network, settings)
+        self.nfe = self.solver.nfe(self.sigmas)
+        self.device = network.device
+        if settings.precision == "tf32" and self.device.type != "cuda":
+            raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")
+        self.network = _prepared(network, settings)
+
+    def __call__(self, seeds: Sequence[int]) -> Tensor:
+        """The images of these seeds as one batch: uint8 (n, channels, height, width) on the CPU.
+
+        Raises
+        ------
+        DenoiserError, NoiseError : NaN or infinite values; names the seed and the step.
+        OutOfMemory : the batch is too large.
+        NetworkCodeError : the user's own code fails.
+        """
+        try:
+            with arithmetic(tf32=self.settings.precision == "tf32"):
+                return to_uint8(self._states(seeds)).cpu()
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise _too_large(len(seeds)) from error
+            raise
+
+    def _states(self, seeds: Sequence[int]) -> Tensor:
+        network = self.network
+        labels = self.one_hot(seeds)
+        noise = SeededNoise(seeds)
+        image = (network.channels, network.resolution, network.resolution)
+        x = noise.initial(image, STATE_TYPES[self.settings.state]).to(self.device) * self.sigmas[0]
+        last = (x, x)
+
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            nonlocal last
+            estimate = network(x, sigma, labels)
+            last = (x, estimate)
+            return estimate
+
+        try:
+            return self.solver(denoise, x, self.sigmas, noise)
+        except (DenoiserError, NoiseError) as error:
+            # Images do not mix in a network, and what is not finite stays so until the end.
+            whole = torch.stack([values.isfinite().flatten(1).all(1) for values in last]).all(0)
+            broken = [str(s) for s, fine in zip(seeds, whole.tolist(), strict=True) if not fine]
+            seed = f"seed {', '.join(broken[:5])}: " if broken else ""
+            raise type(error)(f"{seed}{error}") from None
+
+    def one_hot(self, seeds: Sequence[int]) -> Tensor | None:
+        """The classes of seeds, (n, label_dim), on the device; None if no class is told.
+
+        They are made before the loop: within it nothing is checked on the host.
+        """
+        if self.class_of is None:
+            return None
+        classes = torch.tensor([self.class_of(seed) for seed in seeds])
+        return torch.nn.functional.one_hot(classes, self.network.label_dim).float().to(self.device)
+
+
+def make_images(network: Network, settings: Generation, seeds: Sequence[int]) -> Tensor:
+    """The images of seeds in one batch, uint8 (n, channels, height, width); as of `ImageSampler`."""
+    return ImageSampler(network, settings)(seeds)
+
+
+def _options(network: Network, settings: Generation) -> dict[str, Any]:
+    """The options of the method; EDM's churn goes up to a level that the network knows, as published."""
+    if settings.method != EDM_HEUN.name or not isinstance(network, IDDPM):
+        return settings.options
+    levels = network.u.tolist()  # on the host: the loop does not wait for the device
+    return {
+        "round_sigma": lambda sigma: min(levels, key=lambda level: abs(level - sigma)),
+        **settings.options,
+    }
+
+
+def _too_large(batch: int) -> OutOfMemory:
+    way_out = f"try --batch {batch // 2}" if batch > 1 else "a lower --precision may fit"
+    return OutOfMemory(f"out of memory at batch {batch}: {way_out}")
+
+
+def _prepared(network: Network, settings: Generation) -> Network:
+    """A copy of the network, in the precision asked for; one of the user's own as it is."""
+    if isinstance(network, OwnNetwork):
+        if settings.compile or settings.precision not in ("fp32", "tf32"):
+            raise NetworkCodeError(
+                f"{network.name} lowers and compiles its network itself: leave the precision "
+                f"{settings.precision!r} and --compile out"
+            )
+        return network
+    network = copy.deepcopy(network)
+    network.model.lower(NETWORK_TYPES[settings.precision])
+    if network.device.type == "cpu":
+        # A quarter faster there.
+        network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.compile:
+        # A kernel per shape: what a batch gives must not depend on the batches before it.
+        network.model.compile(dynamic=False)
+    return network
+
+
+def noise_levels(network: Network, settings: Generation) -> np.ndarray:
+    """The grid, float64, clipped to the network's range; a GridWarning says so.
+
+    The levels of the grid are rounded to those that the network knows, if it knows a list of them. The
+    levels of stages in between are not: the network is then asked at the nearest one.
+
+    Raises
+    ------
+    GridError, ParameterError, UnknownNameError : the range, the number of steps, the name of the grid.
+    """
+    if not settings.sigma_min < settings.sigma_max:
+        raise GridError(
+            f"sigma_min lies below sigma_max; got {settings.sigma_min:g} and {settings.sigma_max:g}"
+        )
+    low = max(settings.sigma_min, network.sigma_min)
+    high = min(settings.sigma_max, network.sigma_max)
+    asked = f"noise levels {settings.sigma_max:g} to {settings.sigma_min:g}"
+    if not low < high:
+        raise GridError(
+            f"none of the {asked} is within the network's, {network.sigma_max:g} to "
+            f"{network.sigma_min:g}: choose others"
+        )
+    if (low, high) != (settings.sigma_min, settings.sigma_max):
+        warnings.warn(
+            f"the {asked} are clipped to those of the network, {high:g} to {low:g}",
+            GridWarning,
+            stacklevel=2,
+        )
+    levels = _grid(settings.grid)(high, low, settings.steps)
+    rounded = network.round_sigma(torch.from_numpy(levels[:-1])).cpu().numpy()
+    baseline = BASELINES.get(settings.method)
+    if baseline and baseline.repeats:
+        return np.append(rounded, 0.0)
+    distinct = rounded[np.diff(rounded, prepend=math.inf) < 0]
+    if len(distinct) < len(rounded):
+        warnings.warn(
+            f"on the network's own list of noise levels some of the {len(rounded)} steps have no "
+            f"length; {len(distinct)} are left",
+            GridWarning,
+            stacklevel=2,
+        )
+    return np.append(distinct, 0.0)
+
+
+def _grid(name: str) -> Callable[[float, float, int], np.ndarray]:
+    """A grid (sigma_max, sigma_min, steps) that ends at 0."""
+    rho = grid_exponent(name)
+    if rho is None:
+        return lambda high, low, steps: uniform_log_snr(high, low, steps, to_zero=True)
+    return lambda high, low, steps: rho_grid(high, low, steps, rho=rho, to_zero=True)
+
+
+def class_of(labels: str | None, label_dim: int) -> Callable[[int], int] | None:
+    """Seed to class, or None where no class is told; labels as of `Generation`.
+
+    Raises
+    ------
+    ParameterError : no such labels, a class out of range, or a network without classes.
+    """
+    if label_dim == 0 and labels not in (None, "none"):
+        raise ParameterError(f"this network has no classes: leave the labels {labels!r} out")
+    if label_dim == 0 or labels == "none":
+        return None
+    if labels in (None, "random"):
+        return lambda seed: int(
+            torch.randint(label_dim, (), generator=seeded_generator(seed, _LABEL_STREAM))
+        )
+    classes = tuple(range(label_dim)) if labels == "cycle" else listed_classes(str(labels))
+    for label in classes:
+        if label >= label_dim:
+            raise ParameterError(
+                f"the classes of this network are 0 to {label_dim - 1}; got {label}"
+            )
+    return lambda seed: classes[seed % len(classes)]
+
+
+def listed_classes(labels: str | None) -> tuple[int, ...]:
+    """The classes of labels such as "0,4,7"; none for the other kinds. Raises ParameterError."""
+    if labels in (None, "random", "cycle", "none"):
+        return ()
+    parts = str(labels).split(",")
+    if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+        raise ParameterError(
+            f"labels are random, cycle, none, or classes as 3 or 0,4,7; got {labels!r}"
+        )
+    return tuple(int(part) for part in parts)

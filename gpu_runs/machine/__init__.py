@@ -1,0 +1,1 @@
+"""Where networks compute, and the processes of one run."""

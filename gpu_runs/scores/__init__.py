@@ -1,0 +1,1 @@
+"""How far a set of images is from real ones: features, their statistics, the scores."""

@@ -1,0 +1,121 @@
+"""Scores of a set of images against reference statistics, in the features of one network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from gpu_runs.files.images import ImageSet
+from gpu_runs.scores.features import FeatureNetwork
+from gpu_runs.scores.reference import Reference
+from gpu_runs.scores.statistics import (
+    frechet_distance,
+    frechet_floor,
+    kernel_distance,
+    precision_recall,
+)
+from gpu_runs.scores.summary import Summary, summarise
+
+FEWEST = 100
+"""With fewer images than this only the Frechet distance is given."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of images; None where the network or the reference does not give what one needs.
+
+    distance : what the Frechet distance is called, with its features. features : the network's name.
+    is_inception : whether the distances are FID and KID, and the class score the Inception Score; in
+    other features they have no such names. images : how many.
+    frechet : Frechet distance. floor : what it would be about for as many real images, if features
+    were Gaussian. kernel : kernel distance, kernel_error its standard error. class_score : exp of the
+    information that an image gives on its class, with its standard deviation over ten splits.
+    precision, recall : shares in [0, 1]. sample : the images that the kernel distance, precision and
+    recall are of.
+    """
+
+    distance: str
+    features: str
+    is_inception: bool
+    images: int
+    frechet: float
+    floor: float | None = None
+    kernel: float | None = None
+    kernel_error: float | None = None
+    class_score: float | None = None
+    class_deviation: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    sample: int | None = None
+    remarks: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self) | {"remarks": list(self.remarks)}
+
+
+def require_comparable(images: ImageSet, reference: Reference, network: FeatureNetwork) -> None:
+    """Before the work: raises ScoreError or FeatureError if the first image cannot be scored."""
+    _, first = next(images.batches(1))
+    reference.require_features_of(network, network(first)[0].shape[1])
+
+
+def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Scores:
+    """The scores of images from their summary. Raises ScoreError for features of another network."""
+    statistics = summary.statistics
+    reference.require_features_of(network, len(statistics.mean))
+    remarks = []
+    if reference.features is None:
+        remarks.append("the reference does not say whose features it has")
+    values: dict[str, Any] = {}
+    if statistics.count < FEWEST:
+        remarks.append(f"fewer than {FEWEST} images: only the Frechet distance is given")
+    else:
+        if reference.sample is not None and len(reference.sample) >= FEWEST:
+            values |= _sample_scores(reference.sample, summary.sample)
+        if summary.classes is not None:
+            mean, deviation = summary.classes.result()
+            values |= {"class_score": mean, "class_deviation": deviation}
+    if reference.count is not None:
+        values["floor"] = frechet_floor(reference.covariance, statistics.count, reference.count)
+    values["frechet"] = frechet_distance(
+        statistics.mean, statistics.covariance, reference.mean, reference.covariance
+    )
+    return Scores(
+        network.distance,
+        network.name,
+        network.is_inception,
+        statistics.count,
+        remarks=tuple(remarks),
+        **values,
+    )
+
+
+def _sample_scores(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
+    """Scores of two samples, cut to one size: precision and recall depend on it."""
+    size = min(len(real), len(fake))
+    real, fake = real[:size], fake[:size]
+    kernel, error = kernel_distance(real, fake)
+    precision, recall = precision_recall(real, fake)
+    return {
+        "kernel": kernel,
+        "kernel_error": error,
+        "precision": precision,
+        "recall": recall,
+        "sample": size,
+    }
+
+
+def score_images(
+    images: ImageSet | Tensor, reference: Reference, network: FeatureNetwork, *, batch: int = 64
+) -> Scores:
+    """The scores of images, a set or uint8 (n, channels, h, w), in this process.
+
+    Raises ScoreError, ImageError or FeatureError for what cannot be scored.
+    """
+    image_set = ImageSet.of(images) if isinstance(images, Tensor) else images
+    require_comparable(image_set, reference, network)
+    return score(Summary.merged(summarise(image_set, network, batch=batch)), reference, network)
