@@ -15,6 +15,7 @@ _PLACES = {
     "ddim": ("ddim", "DDIM"),
     "ddpm": ("ddim", "DDPM"),
     "gddim": ("gddim", "GDDIM"),
+    "flow-sde": ("flow_sde", "FLOW_SDE"),
     "stochastic-heun": ("stochastic_heun", "STOCHASTIC_HEUN"),
     "predictor-corrector": ("langevin", "PREDICTOR_CORRECTOR"),
     "edm-heun": ("edm", "EDM_HEUN"),
