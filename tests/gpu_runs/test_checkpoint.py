@@ -13,7 +13,8 @@ import safetensors.torch
 import torch
 from edm_writer import SMALL, edm_pickle, small_network
 
-from gpu_runs import CheckpointError, checkpoint, checkpoint_files, load_checkpoint
+from gpu_runs import CheckpointError, load_checkpoint
+from gpu_runs.checkpoints import checkpoint, checkpoint_files
 from gpu_runs.checkpoints.checkpoint import (
     file_sha256,
     read_checkpoint,

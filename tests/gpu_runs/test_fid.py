@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from gpu_runs.commands import fid, scoring
 from rich.console import Console
 from typer.testing import CliRunner
 
+from gpu_runs import fid, scoring
 from gpu_runs.files.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
 from gpu_runs.files.images import ImageError, ImageSet, write_png
 from gpu_runs.scores.classifier import FeatureError
