@@ -1,6 +1,6 @@
-"""Checkpoints: networks in files, as EDM's pickles or in the format of this project.
+"""Checkpoints: networks in files, as pickles of EDM and EDM2 or in the format of this project.
 
-Either is read as data, see `gpu_runs.checkpoints.edm_pickle`. The project's own format is safetensors: the
+Any is read as data, see `gpu_runs.checkpoints.edm_pickle`. The project's own format is safetensors: the
 tensors by the names of the state dict, and in the header the `NetworkSpec` as JSON. What a file
 describes is checked, built without memory, and compared with the tensors that the file holds, before any of
 them is used.
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
+from gpu_runs.checkpoints.edm2_pickle import edm2_network, is_edm2
 from gpu_runs.checkpoints.edm_pickle import read_edm_pickle
 from gpu_runs.checkpoints.header import read_header, write_header
 from gpu_runs.checkpoints.networks import UNetBlock
@@ -54,7 +55,7 @@ class Checkpoint:
 
     Attributes
     ----------
-    path, format : of the file; the format is "EDM pickle" or "safetensors".
+    path, format : of the file; the format is "EDM pickle", "EDM2 pickle" or "safetensors".
     sha256 : of the bytes that were read, in hexadecimal, whatever the file holds by now.
     spec : of the network; checked.
     tensors : real numbers by the names of the state dict, in the precision of the file.
@@ -96,7 +97,7 @@ def load_checkpoint(
 
     Parameters
     ----------
-    path : an EDM pickle, a safetensors file of `save_checkpoint`, or the name of an embedded checkpoint.
+    path : a pickle of EDM or EDM2, a safetensors file of `save_checkpoint`, or the name of an embedded one.
     device : where the network is to be.
     dtype : of its parameters. Its buffers (filters, frequencies, noise levels) are float32 at least.
 
@@ -206,6 +207,8 @@ def _parse(data: bytes) -> tuple[str, NetworkSpec, dict[str, Tensor], dict[str, 
             raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
     if data[:1] == b"\x80":
         record = read_edm_pickle(data)
+        if is_edm2(record):
+            return "EDM2 pickle", *edm2_network(record), {}
         return "EDM pickle", record.spec(), record.tensors, {}
     kind = "an archive of torch.save" if data[:2] == b"PK" else f"its first byte is {data[0]}"
     raise CheckpointError(

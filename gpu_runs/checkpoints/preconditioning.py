@@ -17,8 +17,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gpu_runs.checkpoints.networks import NETWORKS
+from gpu_runs.checkpoints.edm2_network import EDM2UNet
+from gpu_runs.checkpoints.networks import NETWORKS, DhariwalUNet, SongUNet
 from seeds_theory.errors import ParameterError
+
+ARCHITECTURES: dict[str, type[SongUNet] | type[DhariwalUNet] | type[EDM2UNet]] = {
+    **NETWORKS,
+    "EDM2UNet": EDM2UNet,
+}
+"""The networks F, by name."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class NetworkSpec:
     Parameters
     ----------
     preconditioning : a name in `PRECONDITIONINGS`.
-    architecture : a name in `gpu_runs.checkpoints.networks.NETWORKS`.
+    architecture : a name in `ARCHITECTURES`.
     resolution, channels : of the images. label_dim : number of classes, 0 for none.
     sigma_min, sigma_max : noise levels at which the network may be asked.
     constants : of the preconditioning. options : of the architecture.
@@ -79,7 +86,7 @@ class PreconditionedNetwork(nn.Module):
         self.label_dim = spec.label_dim
         self.sigma_min, self.sigma_max = spec.sigma_min, spec.sigma_max
         self.constant = {**self.constants, **spec.constants}
-        self.model = NETWORKS[spec.architecture](
+        self.model = ARCHITECTURES[spec.architecture](
             img_resolution=spec.resolution,
             in_channels=spec.channels,
             out_channels=spec.channels * self.out_factor,
@@ -126,7 +133,7 @@ class PreconditionedNetwork(nn.Module):
             raise ParameterError(
                 f"this network denoises (batch, {image[0]}, {image[1]}, {image[2]}); got {tuple(x.shape)}"
             )
-        dtype = torch.promote_types(self.model.map_layer0.weight.dtype, torch.float32)
+        dtype = torch.promote_types(self.model.embedding_dtype, torch.float32)
         labels = self._labels(class_labels, x)
         level = self._level(sigma, x, dtype)
         skip, out, c_in, c_noise = (c.to(dtype) for c in self.coefficients(level))

@@ -35,6 +35,10 @@ def _real(low: float, high: float) -> _Rule:
     )
 
 
+def _or_none(rule: _Rule) -> _Rule:
+    return _Rule(lambda value: value is None or rule.holds(value), f"null, or {rule.wording}")
+
+
 def _one_of(*names: str) -> _Rule:
     return _Rule(lambda value: isinstance(value, str) and value in names, " or ".join(names))
 
@@ -72,6 +76,16 @@ _OPTIONS: dict[str, dict[str, _Rule]] = {
         ),
     },
     "DhariwalUNet": _SHARED,
+    "EDM2UNet": {
+        **{name: rule for name, rule in _SHARED.items() if name != "augment_dim"},
+        "channel_mult_noise": _or_none(_integer(1, 64)),
+        "channel_mult_emb": _or_none(_integer(1, 64)),
+        **dict.fromkeys(
+            ("label_balance", "concat_balance", "res_balance", "attn_balance"), _real(0.01, 0.99)
+        ),
+        "channels_per_head": _integer(1, 4096),
+        "clip_act": _or_none(_real(1, 1e30)),
+    },
 }
 _CONSTANTS: dict[str, dict[str, _Rule]] = {
     "EDMPrecond": {"sigma_data": _real(1e-6, 1e6)},
