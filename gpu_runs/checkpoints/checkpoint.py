@@ -32,6 +32,7 @@ from gpu_runs.checkpoints.header import read_header, write_header
 from gpu_runs.checkpoints.networks import UNetBlock
 from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
 from gpu_runs.checkpoints.spec_checks import check_spec
+from gpu_runs.checkpoints.state_dicts import PRECISIONS, placed, require_fitting, require_real
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files.whole import whole_file
 from gpu_runs.machine.device import require_device
@@ -44,7 +45,6 @@ with optional_imports():
 SIZE_LIMIT = 8 << 30
 """Bytes of a file; the largest public checkpoint has 1.2e9."""
 
-_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Not blocking: to open a pipe would wait for a writer. Binary: for Windows, which lacks the other.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -126,9 +126,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         data = _content(file)
         kind, spec, tensors, metadata = _parse(data)
         check_spec(spec)
-        for name, tensor in tensors.items():
-            if tensor.dtype not in _PRECISIONS:
-                raise CheckpointError(f"{shown(name)} holds no real numbers but {tensor.dtype}")
+        require_real(tensors)
         return Checkpoint(file, kind, sha256(data).hexdigest(), spec, tensors, metadata)
 
 
@@ -178,9 +176,11 @@ def _open(path: Path) -> BufferedReader:
         number = os.open(path, _OPEN_FLAGS)
     except OSError as error:
         raise CheckpointError(f"cannot be opened: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
         os.close(number)
-        raise CheckpointError("is a folder or a device, not a file")
+        kind = "folder, of which only --network takes some," if stat.S_ISDIR(mode) else "device"
+        raise CheckpointError(f"is a {kind} and no file")
     return open(number, "rb")
 
 
@@ -235,30 +235,19 @@ def _assemble(
             raise CheckpointError(
                 f"no attention has {block.heads} heads for {block.norm2.num_channels} channels"
             )
-    expected = net.state_dict()
-    for name in [*expected, *tensors]:
-        if name not in tensors:
-            raise CheckpointError(f"the network has {shown(name)}, the file has not")
-        if name not in expected:
-            raise CheckpointError(f"the file has {shown(name)}, the network has not")
-        found, wanted = tuple(tensors[name].shape), tuple(expected[name].shape)
-        if found != wanted:
-            raise CheckpointError(
-                f"{name} has to have the shape {wanted}; it has {str(found)[:60]}"
-            )
+    require_fitting(net.state_dict(), tensors)
     # Buffers are small, and numbers like the frequencies are useless in half precision.
     fine = torch.promote_types(dtype, torch.float32)
     buffers = {name for name, _ in net.named_buffers()}
-    own = {}
-    for name, tensor in tensors.items():
-        own[name] = tensor.to(device, fine if name in buffers else dtype)
-        if not own[name].isfinite().all():
-            raise CheckpointError(f"{name} holds numbers that are not finite in {own[name].dtype}")
+    own = {
+        name: placed(name, tensor, device, fine if name in buffers else dtype)
+        for name, tensor in tensors.items()
+    }
     net.load_state_dict(own, assign=True)
     return net.requires_grad_(False)
 
 
 def _usable(device: torch.device | str, dtype: torch.dtype) -> torch.device:
-    if dtype not in _PRECISIONS:
-        raise ParameterError(f"a precision is {', '.join(map(str, _PRECISIONS))}; got {dtype}")
+    if dtype not in PRECISIONS:
+        raise ParameterError(f"a precision is {', '.join(map(str, PRECISIONS))}; got {dtype}")
     return require_device(device)

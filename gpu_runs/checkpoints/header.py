@@ -15,11 +15,14 @@ from dataclasses import fields
 from typing import Any
 
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
+from gpu_runs.checkpoints.strict_json import json_object
 from gpu_runs.errors import CheckpointError, shown
 from seeds_theory.errors import ParameterError
 
 FORMAT, FORMAT_VERSION = "seeds-network", "1"
 
+_OF_DIFFUSERS = ("down_blocks.", "transformer_blocks.")
+"""How names of tensors begin in files of diffusers."""
 HEADER_LIMIT = 1 << 22
 """Bytes of the JSON before the tensors; it is some 100 000 for the largest public networks."""
 
@@ -50,48 +53,24 @@ def read_header(data: bytes) -> tuple[NetworkSpec, dict[str, Any]]:
     length = int.from_bytes(data[:8], "little")
     if not length <= min(HEADER_LIMIT, len(data) - 8):
         raise CheckpointError(f"a header of {length} bytes, in a file of {len(data)}")
-    header = _json_object(data[8 : 8 + length], "the header").get("__metadata__")
+    content = json_object(data[8 : 8 + length], "the header")
+    header = content.get("__metadata__")
     if type(header) is not dict or header.get("format") != FORMAT:
+        if any(name.startswith(_OF_DIFFUSERS) for name in content):
+            raise CheckpointError(
+                "weights of diffusers without their settings: give the folder that holds this file, "
+                "config.json and the scheduler's, as --network FOLDER"
+            )
         raise CheckpointError(f"safetensors whose header does not say format {FORMAT}")
     if header.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"format version {shown(header.get('format_version'))}; this program reads {FORMAT_VERSION}"
         )
-    network = _json_object(header.get("network"), "the header's network")
-    metadata = _json_object(header.get("metadata"), "the header's metadata")
+    network = json_object(header.get("network"), "the header's network")
+    metadata = json_object(header.get("metadata"), "the header's metadata")
     names = {field.name for field in fields(NetworkSpec)}
     if network.keys() != names:
         raise CheckpointError(f"the header's network has to have {', '.join(sorted(names))}")
     if network["sigma_max"] is None:
         network["sigma_max"] = math.inf
     return NetworkSpec(**network), metadata
-
-
-def _json_object(text: object, where: str) -> dict[str, Any]:
-    if not isinstance(text, str | bytes):
-        raise CheckpointError(f"{where} is missing")
-    try:
-        value = json.loads(
-            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once
-        )
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{where} is no strict JSON: {shown(str(error), 80)}") from error
-    if type(value) is not dict:
-        raise CheckpointError(f"{where} is no JSON object")
-    return value
-
-
-def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is no number")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    return value if math.isfinite(value) else _refuse(digits)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a name is there twice")
-    return value

@@ -33,15 +33,17 @@ def describe(name: str | Path) -> dict[str, Any]:
 
     Parameters
     ----------
-    name : as of `gpu_runs.checkpoints.opening.open_network`: a checkpoint's, or that of the user's code,
-        which is run.
+    name : as of `gpu_runs.checkpoints.opening.open_network`: a checkpoint's, that of a folder, or that of the
+        user's code, which is run.
 
     Raises
     ------
     CheckpointError : as of `gpu_runs.load_checkpoint`, which would not open the file either.
     UnknownNameError, NetworkCodeError : as of `gpu_runs.checkpoints.own_network.load_own_network`.
     """
-    return _of_code(str(name)) if names_code(name) else _of_checkpoint(name)
+    if names_code(name):
+        return _of_code(str(name))
+    return _of_folder(name) if Path(name).is_dir() else _of_checkpoint(name)
 
 
 def check(name: str | Path, device: torch.device) -> str | None:
@@ -60,7 +62,7 @@ def check(name: str | Path, device: torch.device) -> str | None:
     try:
         check_denoiser(
             denoise,
-            (network.channels, network.resolution, network.resolution),
+            network.state_shape,
             sigma_max=min(80.0, network.sigma_max),
             sigma_min=max(0.02, network.sigma_min),
             device=device,
@@ -80,6 +82,35 @@ def _of_code(name: str) -> dict[str, Any]:
         "classes": network.label_dim,
         "sigma_min": network.sigma_min,
         "sigma_max": _bound(network.sigma_max),
+    }
+
+
+def _of_folder(path: str | Path) -> dict[str, Any]:
+    from gpu_runs.checkpoints.diffusers_folder import read_folder
+
+    folder = read_folder(path)
+    net = folder.network(torch.device("cpu"))
+    training = folder.training
+    return {
+        "folder": str(folder.path),
+        "format": "diffusers folder",
+        "sha256": folder.sha256,
+        "architecture": folder.part.kind,
+        "predicts": training.predicts,
+        "learned_variance": training.learned_variance,
+        "resolution": net.resolution,
+        "channels": net.channels,
+        "latents": list(net.state_shape) if net.decoder is not None else None,
+        "classes": net.label_dim,
+        "parameters": sum(parameter.numel() for parameter in net.model.parameters()),
+        "stored_as": sorted(
+            {str(tensor.dtype).removeprefix("torch.") for tensor in folder.part.tensors.values()}
+        ),
+        "sigma_min": training.sigma_min,
+        "sigma_max": _bound(training.sigma_max),
+        "options": folder.part.options,
+        "scheduler": dict(folder.scheduler),
+        "files": dict(folder.files),
     }
 
 
@@ -124,7 +155,7 @@ def description_table(description: dict[str, Any]) -> Table:
             if len(value) > _ROWS:
                 table.add_row(name, f"{len(value) - _ROWS:,} more")
         elif isinstance(value, list):
-            table.add_row(name, _cell(", ".join(value)))
+            table.add_row(name, _cell(", ".join(map(str, value))))
         elif name == "parameters":
             table.add_row(name, f"{value:,}")
         else:

@@ -9,7 +9,10 @@ from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
 from seeds_theory.errors import UnknownNameError
 from seeds_theory.named_code import is_code_name
 
-FORMS = "An EDM pickle, safetensors, an embedded name; or module:function or file.py:function, which is run."
+FORMS = (
+    "A pickle of EDM or EDM2, safetensors, a folder of diffusers, an embedded name; or module:function or "
+    "file.py:function, which is run."
+)
 """What a network is on a command line, for its help."""
 
 

@@ -95,6 +95,15 @@ class PreconditionedNetwork(nn.Module):
         )
 
     @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Of what it denoises, (channels, resolution, resolution)."""
+        return self.channels, self.resolution, self.resolution
+
+    def decode(self, states: Tensor) -> Tensor:
+        """The images of states without noise: the states themselves."""
+        return states
+
+    @property
     def device(self) -> torch.device:
         """Where its weights are."""
         return next(self.parameters()).device
@@ -128,10 +137,10 @@ class PreconditionedNetwork(nn.Module):
         ParameterError : x, sigma or class_labels do not fit the network; integers out of range are
             checked on the CPU only.
         """
-        image = (self.channels, self.resolution, self.resolution)
-        if x.shape[1:] != image:
+        if x.shape[1:] != self.state_shape:
             raise ParameterError(
-                f"this network denoises (batch, {image[0]}, {image[1]}, {image[2]}); got {tuple(x.shape)}"
+                f"this network denoises (batch, {', '.join(map(str, self.state_shape))}); got "
+                f"{tuple(x.shape)}"
             )
         dtype = torch.promote_types(self.model.embedding_dtype, torch.float32)
         labels = self._labels(class_labels, x)

@@ -103,6 +103,11 @@ class ImageSampler:
 
     def __init__(self, network: Network, settings: Generation) -> None:
         require_type_names(settings.precision, settings.state)
+        if network.channels not in (1, 3):
+            raise ParameterError(
+                f"images have 1 or 3 channels; what this network makes has {network.channels}, as latents "
+                "have: give it a decoder in your own code, as --network file.py:function"
+            )
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -128,7 +133,7 @@ class ImageSampler:
         """
         try:
             with arithmetic(tf32=self.settings.precision == "tf32"):
-                return to_uint8(self._states(seeds)).cpu()
+                return to_uint8(self.network.decode(self._states(seeds))).cpu()
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise _too_large(len(seeds)) from error
@@ -138,8 +143,8 @@ class ImageSampler:
         network = self.network
         labels = self.one_hot(seeds)
         noise = SeededNoise(seeds)
-        image = (network.channels, network.resolution, network.resolution)
-        x = noise.initial(image, STATE_TYPES[self.settings.state]).to(self.device) * self.sigmas[0]
+        unit = noise.initial(network.state_shape, STATE_TYPES[self.settings.state])
+        x = unit.to(self.device) * self.sigmas[0]
         last = (x, x)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:

@@ -323,7 +323,7 @@ HEADERS = [
     (with_network(preconditioning=["EDMPrecond"]), "it is a list"),
     (
         with_network(architecture={}),
-        "architecture has to be SongUNet or DhariwalUNet; it is a dict",
+        "architecture has to be SongUNet or DhariwalUNet or EDM2UNet; it is a dict",
     ),
     (with_network(constants=[]), "has to be a dict; it is a list"),
     (with_network(constants={"beta_d": 1}), "'beta_d' is no constant of EDMPrecond"),
