@@ -1,9 +1,9 @@
 """Networks of diffusers in folders, read as data: no code that lies there is run, and none is fetched.
 
-A folder is that of a pipeline of images without prompts: `unet` of class UNet2DModel, or `transformer` of class
-DiTTransformer2DModel, `scheduler`, and `vae` where the network denoises latents. It may be the network's
-alone, with `scheduler_config.json` in it or with `scheduler` beside it. The classes are those of the installed
-diffusers; its loaders are not used.
+A folder is that of a pipeline of images without prompts: ``unet`` of class UNet2DModel, or ``transformer`` of
+class DiTTransformer2DModel, ``scheduler``, and ``vae`` where the network denoises latents. It may be the
+network's alone, with ``scheduler_config.json`` in it or with ``scheduler`` beside it. The classes are those
+of the installed diffusers; its loaders are not used.
 """
 
 from __future__ import annotations
@@ -57,13 +57,17 @@ class Part:
             with torch.device("meta"):
                 net = kind(**self.options)
         except Exception as error:  # channels that do not fit groups, lists of different lengths
-            raise CheckpointError(f"no {self.kind} has these options: {shown(str(error), 100)}") from error
+            raise CheckpointError(
+                f"no {self.kind} has these options: {shown(str(error), 100)}"
+            ) from error
         expected = net.state_dict()
         tensors = _in_present_names(self.tensors, expected)
         require_fitting(expected, tensors)
         if {name for name, _ in net.named_buffers()} - expected.keys():
             net = kind(**self.options)  # buffers that no file has are made with it
-        own = {name: placed(name, tensor, device, torch.float32) for name, tensor in tensors.items()}
+        own = {
+            name: placed(name, tensor, device, torch.float32) for name, tensor in tensors.items()
+        }
         net.load_state_dict(own, assign=True)
         evaluated: nn.Module = net.to(device).eval().requires_grad_(False)
         return evaluated
@@ -155,7 +159,7 @@ def read_folder(path: str | os.PathLike[str]) -> DiffusersFolder:
     index = files.settings(INDEX) if files.has(INDEX) else {}
     with files.blamed_on(INDEX):
         name = name or _network_in(index)
-    part = files.part(name) if name else ""
+    part = files.part(name, CONFIG) if name else ""
     network = _part(files, part, UNET, TRANSFORMER)
     with files.blamed_on(f"{part}{CONFIG}"):
         _require_plain(network)
@@ -165,7 +169,7 @@ def read_folder(path: str | os.PathLike[str]) -> DiffusersFolder:
         learned = options["out_channels"] == 2 * options["in_channels"]
         counts = options.get("time_embedding_type") == "learned"
         training = training_of(settings, learned_variance=learned, counts=counts)
-    decoder = _part(files, files.part("vae"), DECODER) if _has(index, "vae") else None
+    decoder = _part(files, "vae/", DECODER) if _has(index, "vae") else None
     return DiffusersFolder(Path(path), files.sha256, network, training, settings, decoder)
 
 
@@ -191,7 +195,9 @@ def _network_in(index: Mapping[str, Any]) -> str | None:
     if not index:
         return None
     if not isinstance(index.get("_class_name", ""), str):
-        raise CheckpointError("asks for a pipeline of its own code: load it in yours, --network file.py:function")
+        raise CheckpointError(
+            "asks for a pipeline of its own code: load it in yours, --network file.py:function"
+        )
     parts = [name for name in index if not name.startswith("_") and _has(index, name)]
     if any(name in _PARTS_OF_TEXT for name in parts):
         raise CheckpointError(f"is a pipeline with {_first(parts, _PARTS_OF_TEXT)}: {FOR_PROMPTS}")
@@ -201,14 +207,19 @@ def _network_in(index: Mapping[str, Any]) -> str | None:
                 f"has a part {shown(name)}; known: {', '.join(_PARTS)}: load it in your own code, as "
                 "--network file.py:function"
             )
-        library = index[name][0]
+        pair = index[name]
+        if len(pair) != 2 or not all(isinstance(word, str) for word in pair):
+            raise CheckpointError(f"its {name} is no pair of a library and a class")
+        library = pair[0]
         if library not in ("diffusers", "seeds_theory.diffusers"):
             raise CheckpointError(
                 f"takes its {name} from {shown(library)}, which is not diffusers; nothing was run"
             )
     found = [name for name in parts if name in _NETWORKS]
     if len(found) != 1:
-        raise CheckpointError(f"has {' and '.join(found) or 'no network'}; one of {' or '.join(_NETWORKS)} is needed")
+        raise CheckpointError(
+            f"has {' and '.join(found) or 'no network'}; one of {' or '.join(_NETWORKS)} is needed"
+        )
     return found[0]
 
 
@@ -244,7 +255,12 @@ def _require_plain(network: Part) -> None:
 
 def _scheduler(files: FolderFiles, part: str) -> tuple[dict[str, Any], str]:
     """The settings of the scheduler, and the path of their file in the folder."""
-    places = (f"{files.part('scheduler')}{SCHEDULER}", f"{part}{SCHEDULER}", f"../scheduler/{SCHEDULER}")
+    places = (
+        f"scheduler/{SCHEDULER}",
+        SCHEDULER,
+        f"{part}{SCHEDULER}",
+        f"../scheduler/{SCHEDULER}",
+    )
     place = next((place for place in places if files.has(place)), None)
     if place is None:
         raise CheckpointError(

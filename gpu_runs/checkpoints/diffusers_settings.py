@@ -69,7 +69,13 @@ _COMMON = {
     "norm_num_groups": integer(1, 1 << 14),
     "norm_eps": _EPS,
 }
-_UNET_BLOCKS = ("{}Block2D", "Attn{}Block2D", "Resnet{}sampleBlock2D", "Skip{}Block2D", "AttnSkip{}Block2D")
+_UNET_BLOCKS = (
+    "{}Block2D",
+    "Attn{}Block2D",
+    "Resnet{}sampleBlock2D",
+    "Skip{}Block2D",
+    "AttnSkip{}Block2D",
+)
 _RULES: dict[str, dict[str, Rule]] = {
     UNET: {
         **_COMMON,
@@ -176,8 +182,14 @@ def options_of(config: Mapping[str, Any], *classes: str) -> tuple[str, dict[str,
     said = config.get("_class_name")
     name = _FORMER.get(said, said) if isinstance(said, str) else said
     if name not in classes:
-        way_out = FOR_PROMPTS if said in _OF_TEXT else "load others in your own code, as --network file.py:function"
-        raise CheckpointError(f"networks are {' or '.join(classes)} here; got {shown(said)}: {way_out}")
+        way_out = (
+            FOR_PROMPTS
+            if said in _OF_TEXT
+            else "load others in your own code, as --network file.py:function"
+        )
+        raise CheckpointError(
+            f"networks are {' or '.join(classes)} here; got {shown(said)}: {way_out}"
+        )
     given = {key: value for key, value in config.items() if not key.startswith("_")}
     if name == TRANSFORMER:
         given = {key: value for key, value in given.items() if not _is_unused(key, value)}
@@ -194,7 +206,7 @@ def _is_unused(key: str, value: object) -> bool:
 
 def square(size: object) -> int:
     """The resolution that a sample_size means. Raises CheckpointError if it is none."""
-    sides = size if isinstance(size, list) else [size, size]
+    sides: list[Any] = size if isinstance(size, list) else [size, size]
     if size is None or sides[0] != sides[1]:
         said = "is not said" if size is None else f"is {sides[0]} x {sides[1]}"
         raise CheckpointError(f"images are square here, of a size that sample_size says; it {said}")
@@ -213,10 +225,12 @@ def training_of(config: Mapping[str, Any], *, learned_variance: bool, counts: bo
         require_servable(config, shown(name))  # which may say why
         raise CheckpointError(f"schedulers are {', '.join(known)}; got {shown(name)}")
     kind: Any = SEEDSScheduler if name == SEEDSScheduler.__name__ else getattr(diffusers, name)
-    full = _defaults(kind) | config
+    full = {**_defaults(kind), **config}
     require_servable(full, name)
     if full.get("use_dynamic_shifting"):
-        raise CheckpointError("its times are shifted by the size of an image, which only a pipeline does")
+        raise CheckpointError(
+            "its times are shifted by the size of an image, which only a pipeline does"
+        )
     settings = _defaults(SEEDSScheduler) | in_our_names(full)
     for setting, rule in _SCHEDULER_RULES.items():
         check(setting, settings[setting], rule)
@@ -224,7 +238,9 @@ def training_of(config: Mapping[str, Any], *, learned_variance: bool, counts: bo
     coordinates = coordinates_of(chosen)
     low, high = coordinates.levels(np.array(coordinates.sigma_range[::-1]))[::-1].tolist()
     if counts and chosen.use_flow_sigmas:
-        raise CheckpointError("a network that looks its timesteps up has a table of betas, not a flow")
+        raise CheckpointError(
+            "a network that looks its timesteps up has a table of betas, not a flow"
+        )
     return Training(
         coordinates.schedule,
         int(coordinates.timesteps_per_time),

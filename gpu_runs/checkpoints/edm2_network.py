@@ -1,7 +1,7 @@
 r"""The U-Net of EDM2 (`EDM2UNet`): its layers keep the magnitude of what passes through them.
 
-There are no biases and no group norms. Every row of a weight counts by its direction only, and sums, joins and
-activation functions are scaled so that independent inputs of variance 1 give outputs of variance 1:
+There are no biases and no group norms. Every row of a weight counts by its direction only, and sums, joins
+and activation functions are scaled so that independent inputs of variance 1 give outputs of variance 1:
 
 .. math::  \mathrm{silu}(x) / 0.596, \qquad
            \frac{(1 - t)\,a + t\,b}{\sqrt{(1 - t)^2 + t^2}}, \qquad

@@ -36,7 +36,9 @@ def edm2_network(record: EDMRecord) -> tuple[NetworkSpec, dict[str, Tensor]]:
     CheckpointError : it is not built as those of EDM2.
     """
     if record.model_class != _NETWORK:
-        raise CheckpointError(f"the network of EDM2 is a {_NETWORK}; got {shown(record.model_class)}")
+        raise CheckpointError(
+            f"the network of EDM2 is a {_NETWORK}; got {shown(record.model_class)}"
+        )
     for name in _IMAGES:
         if name not in record.attributes:
             raise CheckpointError(f"{EDM2} lacks its {name}")

@@ -1,10 +1,11 @@
 """Reads the pickles of EDM and EDM2: networks as records of their classes, without their classes.
 
-Such a file is a pickled dict; its entry ``ema``, or else ``net``, is the network. Each module is stored as the source of its
-class, which the original runs and this reader does not look at, the name of the class, and the module's
-attributes. Nothing is needed of the other entries, training state, data sets, augmentation: what they hold
-may be unknown here. Within the network nothing may be. What a file can ask for is bounded: what is decoded is
-counted against the size of the file, each entry of a module is visited once, and names are short.
+Such a file is a pickled dict; its entry ``ema``, or else ``net``, is the network. Each module is stored as
+the source of its class, which the original runs and this reader does not look at, the name of the class,
+and the module's attributes. Nothing is needed of the other entries, training state, data sets,
+augmentation: what they hold may be unknown here. Within the network nothing may be. What a file can ask for
+is bounded: what is decoded is counted against the size of the file, each entry of a module is visited once,
+and names are short.
 """
 
 from __future__ import annotations
@@ -141,11 +142,11 @@ def read_edm_pickle(data: bytes) -> EDMRecord:
         raise CheckpointError(f"byte {end}: the pickle ends here, the file does not")
     if isinstance(content, Opaque):
         raise CheckpointError(content.why)
-    entries = _ENTRIES if type(content) is dict else ()
-    entry = next((name for name in entries if name in content), None)
+    held = content if type(content) is dict else {}
+    entry = next((name for name in _ENTRIES if name in held), None)
     if entry is None:
         raise CheckpointError("holds no entry 'ema', which is the network of an EDM pickle")
-    network = _known(content[entry], f"entry '{entry}'")
+    network = _known(held[entry], f"entry '{entry}'")
     if not isinstance(network, _Module):
         raise CheckpointError(f"entry '{entry}' has to be a network; it is {shown(network)}")
     state, parts = network.state_dict(), _part(network, "_modules")

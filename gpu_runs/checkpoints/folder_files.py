@@ -52,9 +52,12 @@ class FolderFiles:
         """Whether there is such a file or folder, or a link of that name."""
         return (self.path / name).is_symlink() or (self.path / name).exists()
 
-    def part(self, name: str) -> str:
-        """The beginning of the paths of a part's files: those of some old folders lie in the folder itself."""
-        return f"{name}/" if (self.path / name).is_dir() else ""
+    def part(self, name: str, file: str) -> str:
+        """The beginning of the paths of a part's files, one of which is called so.
+
+        Those of some old folders lie in the folder itself.
+        """
+        return "" if self.has(file) and not (self.path / name).is_dir() else f"{name}/"
 
     def settings(self, name: str) -> dict[str, Any]:
         """The JSON object in a file. Raises CheckpointError, also for numbers that are not finite."""
@@ -111,7 +114,9 @@ class FolderFiles:
     def _sharded(self, part: str, index: str) -> dict[str, Tensor]:
         with self.blamed_on(index):
             places = self.settings(index).get("weight_map")
-            if type(places) is not dict or not all(isinstance(place, str) for place in places.values()):
+            if type(places) is not dict or not all(
+                isinstance(place, str) for place in places.values()
+            ):
                 raise CheckpointError("has no weight_map from names to files")
             names = sorted(set(places.values()))
             if len(names) > _FILES_LIMIT:
@@ -143,7 +148,9 @@ class FolderFiles:
             ):
                 raise CheckpointError("holds no tensors by their names alone")
             require_real(tensors)
-            if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > len(data):
+            if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > len(
+                data
+            ):
                 raise CheckpointError("its tensors have more numbers than the file")
             return {key: value.detach().contiguous() for key, value in tensors.items()}
 

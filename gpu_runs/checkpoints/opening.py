@@ -16,8 +16,9 @@ def open_network(name: str | Path, device: torch.device) -> tuple[Network, dict[
 
     Parameters
     ----------
-    name : the path of a checkpoint or of a folder of diffusers, an embedded one's name, or ``module:function`` or ``file.py:function``: the
-        user's code, which is run; the function returns a `gpu_runs.checkpoints.image_denoiser.ImageDenoiser`.
+    name : the path of a checkpoint or of a folder of diffusers, an embedded one's name, or
+        ``module:function`` or ``file.py:function``: the user's code, which is run; the function returns a
+        `gpu_runs.checkpoints.image_denoiser.ImageDenoiser`.
     device : where it computes.
 
     Raises

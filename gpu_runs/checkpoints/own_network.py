@@ -199,7 +199,7 @@ class OwnNetwork:
             if not bool(estimate.isfinite().all()):
                 raise self._error(f"what its denoiser returns at sigma = {level:g} is not finite")
         with arithmetic():
-            self.decode(estimate)
+            self.decode(noise)
 
 
 Network = PreconditionedNetwork | ScheduledNetwork | OwnNetwork

@@ -12,7 +12,10 @@ from seeds_theory.denoiser import NetworkDenoiser
 from seeds_theory.errors import ParameterError
 from seeds_theory.schedule import Schedule
 
-_AT_ONCE = 4  # images that are decoded at once: decoders take far more memory than networks of latents
+_WHOLE = 1e-3
+"""A timestep this near to a whole one is that one: tables of others are in single precision."""
+_AT_ONCE = 4
+"""Images that are decoded at once: decoders take far more memory than networks of latents."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Training:
 
     Attributes
     ----------
-    schedule : of its noise levels. timesteps_per_time : what it is told is the time of the schedule, times this.
+    schedule : of its noise levels. timesteps_per_time : it is told the time of the schedule, times this.
     sigma_min, sigma_max : the noise levels between which the schedule has finite ones.
     predicts : what it returns, by diffusers' names. learned_variance : beside a variance.
     bound : what is done to each estimate of the data, as clipping.
@@ -39,7 +42,7 @@ class Training:
 
 
 class Backbone(nn.Module):
-    """The network itself, ``net(states, timesteps, class_labels=)``, which returns an object with a sample."""
+    """The network itself, ``net(states, timesteps, class_labels=)``, which returns what has a ``sample``."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -138,7 +141,7 @@ class ScheduledNetwork(nn.Module):
             )
         on, classes = self.on, self._classes(class_labels, x)
         denoise = NetworkDenoiser(
-            lambda state, t: self.model(state, t * on.timesteps_per_time, classes),
+            lambda state, t: self.model(state, _whole(t * on.timesteps_per_time), classes),
             on.schedule,
             on.predicts,
             round_time=on.counts,
@@ -175,3 +178,10 @@ class ScheduledNetwork(nn.Module):
         if self.no_class is not None:
             classes = torch.where(labels.any(dim=1), classes, self.no_class)
         return classes.to(x.device)
+
+
+def _whole(timesteps: Tensor) -> Tensor:
+    if not timesteps.is_floating_point():
+        return timesteps
+    nearest = timesteps.round()
+    return torch.where((timesteps - nearest).abs() < _WHOLE, nearest, timesteps)

@@ -21,7 +21,6 @@ from gpu_runs.checkpoints.rules import (
 )
 from gpu_runs.errors import CheckpointError
 
-
 _SHARED = {
     "augment_dim": integer(0, 1000),
     "model_channels": integer(4, 4096, multiple_of=4),

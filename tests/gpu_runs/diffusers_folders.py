@@ -2,9 +2,8 @@
 
 import json
 
-import torch
-
 import diffusers
+import torch
 
 UNET = {
     "sample_size": 8,
@@ -54,7 +53,9 @@ def saved_dit(folder):
             sample_size=16,
         )
     scheduler = diffusers.DDIMScheduler(clip_sample=False)
-    pipe = diffusers.DiTPipeline(transformer=transformer.eval(), vae=vae.eval(), scheduler=scheduler)
+    pipe = diffusers.DiTPipeline(
+        transformer=transformer.eval(), vae=vae.eval(), scheduler=scheduler
+    )
     pipe.save_pretrained(folder)
     return folder, pipe
 

@@ -51,7 +51,9 @@ def edm2_record(net, class_name="Precond", unet="UNet", **changes):
     holder.unet = net.model
     holder.logvar_fourier = MPFourier(4).to(net.model.dtype)
     holder.logvar_linear = MPConv(4, 1, 0).to(net.model.dtype)
-    record = persisted(holder, class_name, **attributes | {"_init_kwargs": images | spec.options} | changes)
+    record = persisted(
+        holder, class_name, **attributes | {"_init_kwargs": images | spec.options} | changes
+    )
     parts = record.record["state"]["_modules"]
     parts["unet"] = Persisted(unet, parts["unet"].record["state"])
     return record

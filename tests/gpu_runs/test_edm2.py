@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from edm2_writer import SMALL, edm2_pickle, edm2_record, small_edm2
-from edm_writer import Persisted, dump, unknown
+from edm_writer import Call, Persisted, dump, unknown
 from typer.testing import CliRunner
 
 from gpu_runs import CheckpointError, load_checkpoint
@@ -24,8 +24,10 @@ from gpu_runs.checkpoints.edm2_network import (
     mp_sum,
     normalised,
 )
+from gpu_runs.checkpoints.opening import open_network
 from gpu_runs.checkpoints.preconditioning import build_network
 from gpu_runs.generation.sampler import Generation, make_images
+from seeds_theory.errors import ParameterError
 
 run = CliRunner().invoke
 COUNT = 200_000
@@ -117,7 +119,12 @@ def test_a_block_keeps_the_magnitude(decoder, change, c_in):
 
 def test_a_new_network_keeps_magnitudes_to_its_end_and_returns_nothing():
     torch.manual_seed(0)
-    options = {"model_channels": 64, "channel_mult": (1, 2), "num_blocks": 2, "attn_resolutions": ()}
+    options = {
+        "model_channels": 64,
+        "channel_mult": (1, 2),
+        "num_blocks": 2,
+        "attn_resolutions": (),
+    }
     model = EDM2UNet(16, 3, 3, label_dim=0, **options).requires_grad_(False)
     seen = []
     for block in [*model.enc.values(), *model.dec.values()]:
@@ -129,7 +136,7 @@ def test_a_new_network_keeps_magnitudes_to_its_end_and_returns_nothing():
 
 def test_blocks_are_bounded():
     options = {"decoder": True, "change": None, "heads": 0, "balances": (0.3, 0.3), "dropout": 0.0}
-    block = MPBlock(4, 4, 4, clip=256.0, **options)
+    block = MPBlock(4, 4, 4, clip=256.0, **options).requires_grad_(False)
     assert float(block(1e6 * torch.ones(1, 4, 4, 4), torch.ones(1, 4)).abs().max()) == 256
 
 
@@ -201,7 +208,9 @@ def plain_denoiser(state, x, sigma, labels):
     noise = np.log(sigma) / 4
     e = math.sqrt(2) * np.cos(noise * state["emb_fourier.freqs"] + state["emb_fourier.phases"])
     e = plain_conv(np.tile(e, (len(x), 1)), state["emb_noise.weight"])
-    e = plain_sum(e, plain_conv(labels * math.sqrt(labels.shape[1]), state["emb_label.weight"]), 0.5)
+    e = plain_sum(
+        e, plain_conv(labels * math.sqrt(labels.shape[1]), state["emb_label.weight"]), 0.5
+    )
     e = plain_silu(e)
 
     def block(name, h, decoder):
@@ -357,6 +366,40 @@ def test_an_encoder_of_latents_is_left_out_whatever_it_is(tmp_path):
     assert load_checkpoint(path).channels == 3
 
 
+LATENTS = """
+import torch
+from gpu_runs import load_checkpoint
+
+class Decoding:
+    resolution, channels, state_shape = 16, 3, (4, 8, 8)
+    label_dim, sigma_min, sigma_max = 5, 0.002, 80.0
+
+    def __init__(self, device):
+        self.network = load_checkpoint(FILE, device)
+
+    def __call__(self, x, sigma, class_labels=None):
+        return self.network(x, sigma, class_labels)
+
+    def decode(self, latents):  # where a VAE would be
+        return latents[:, :3].repeat_interleave(2, 2).repeat_interleave(2, 3)
+"""
+
+
+def test_a_network_of_latents_needs_a_decoder(tmp_path):
+    file, code = tmp_path / "latents.pkl", tmp_path / "latents.py"
+    net = small_edm2(replace(SMALL, channels=4))
+    file.write_bytes(edm2_pickle(net))
+    assert torch.equal(
+        load_checkpoint(file)(torch.ones(1, 4, 8, 8), 1.0), net(torch.ones(1, 4, 8, 8), 1.0)
+    )
+    settings = Generation("ddim", 2)
+    with pytest.raises(ParameterError, match=r"has 4, as latents have: give it a decoder"):
+        make_images(load_checkpoint(file), settings, [0])
+    code.write_text(f"FILE = {str(file)!r}\n{LATENTS}")
+    network, _ = open_network(f"{code}:Decoding", torch.device("cpu"))
+    assert make_images(network, settings, range(2)).shape == (2, 3, 16, 16)
+
+
 CHANGES = {
     "another network in it": ({"unet": "Transformer"}, "is a UNet; got 'Transformer'"),
     "another preconditioning": ({"class_name": "Precond2"}, "'Precond2' is unknown"),
@@ -402,10 +445,8 @@ def test_what_is_not_of_edm2_is_refused(tmp_path, name):
 
 
 def test_unknown_objects_and_code_within_the_network_are_refused(tmp_path):
-    assert "asks for" in refused(
-        tmp_path, edm2_pickle(small_edm2(), hidden=unknown("my", "thing"))
-    )
-    eval_record = edm2_record(small_edm2(), hidden=unknown("builtins", "eval"))
+    assert "asks for" in refused(tmp_path, edm2_pickle(small_edm2(), hidden=unknown("my", "thing")))
+    eval_record = edm2_record(small_edm2(), hidden=Call(eval, "1 / 0"))
     assert "nothing was run" in refused(tmp_path, dump({"ema": eval_record}))
 
 
@@ -415,7 +456,9 @@ def test_weights_that_are_missing_too_many_or_not_finite_are_refused(tmp_path):
     assert "not finite" in refused(tmp_path, edm2_pickle(net))
     net = small_edm2()
     del net.model.out_gain
-    assert "the network has 'model.out_gain', the file has not" in refused(tmp_path, edm2_pickle(net))
+    assert "the network has 'model.out_gain', the file has not" in refused(
+        tmp_path, edm2_pickle(net)
+    )
     net = small_edm2()
     net.model.more = MPConv(2, 2, 1)
     assert "the file has 'model.more.weight'" in refused(tmp_path, edm2_pickle(net))
