@@ -128,13 +128,14 @@ def test_a_plan_is_toml(tmp_path, text):
 
 def test_presets_repeat_the_published_runs():
     known = presets()
-    assert len(known) == 18
+    assert len(known) == 18 + 4
     for preset in known.values():
         (curve,), plan = preset.published.curves, preset.published
         assert plan.images == preset.ours.images == 50000 and plan.blocks == 3
         assert plan.network == preset.ours.network == f"{preset.name}.pkl"
         assert plan.features == preset.ours.features == "inception"
-        nfe = 511 if "imagenet" in preset.name else 35 if "cifar10" in preset.name else 79
+        calls = {"imagenet": 511, "cifar10": 35, "64x64": 79, "edm2": 63}
+        nfe = next(number for data, number in calls.items() if data in preset.name)
         assert 2 * curve.steps[0] - 1 == nfe and curve.method == "edm-heun"
         assert ("churn" in curve.options) == ("imagenet" in preset.name)
         assert 1 < curve.published < 30
