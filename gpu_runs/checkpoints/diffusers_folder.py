@@ -155,11 +155,11 @@ def read_folder(path: str | os.PathLike[str]) -> DiffusersFolder:
     CheckpointError : no such folder, or one that is malformed or hostile; one line says what and where.
     LibraryError : diffusers is not installed.
     """
-    files, name = _located(Path(path))
-    index = files.settings(INDEX) if files.has(INDEX) else {}
-    with files.blamed_on(INDEX):
-        name = name or _network_in(index)
-    part = files.part(name, CONFIG) if name else ""
+    files, index, part = _located(Path(path)), {}, ""
+    if files.has(INDEX):
+        index = files.settings(INDEX)
+        with files.blamed_on(INDEX):
+            part = files.part(_network_in(index), CONFIG)
     network = _part(files, part, UNET, TRANSFORMER)
     with files.blamed_on(f"{part}{CONFIG}"):
         _require_plain(network)
@@ -173,16 +173,16 @@ def read_folder(path: str | os.PathLike[str]) -> DiffusersFolder:
     return DiffusersFolder(Path(path), files.sha256, network, training, settings, decoder)
 
 
-def _located(path: Path) -> tuple[FolderFiles, str | None]:
-    """The folder to read, and the name of the network in it if the path is that of the network."""
+def _located(path: Path) -> FolderFiles:
+    """The folder to read: that of the pipeline, if the path is that of the network in it."""
     files, above = FolderFiles(path), FolderFiles(path.absolute().parent)
     if not files.has(INDEX) and path.absolute().name in _NETWORKS and above.has(INDEX):
-        return above, path.absolute().name
+        return above
     if not files.has(INDEX) and not files.has(CONFIG):
         raise CheckpointError(
             f"{printable(path)} is a folder without {INDEX} or {CONFIG}: --network takes folders of diffusers"
         )
-    return files, None
+    return files
 
 
 def _has(index: Mapping[str, Any], name: str) -> bool:
@@ -190,10 +190,8 @@ def _has(index: Mapping[str, Any], name: str) -> bool:
     return isinstance(index.get(name), list) and index[name] != [None, None]
 
 
-def _network_in(index: Mapping[str, Any]) -> str | None:
-    """The name of the network of a pipeline; None if there is no index. All parts are known afterwards."""
-    if not index:
-        return None
+def _network_in(index: Mapping[str, Any]) -> str:
+    """The name of the network of a pipeline, all of whose parts are known."""
     if not isinstance(index.get("_class_name", ""), str):
         raise CheckpointError(
             "asks for a pipeline of its own code: load it in yours, --network file.py:function"

@@ -28,6 +28,7 @@ from gpu_runs.checkpoints.opening import open_network
 from gpu_runs.checkpoints.preconditioning import build_network
 from gpu_runs.generation.sampler import Generation, make_images
 from seeds_theory.errors import ParameterError
+from seeds_theory.guidance import guided
 
 run = CliRunner().invoke
 COUNT = 200_000
@@ -297,6 +298,18 @@ def test_images_are_made_in_any_precision():
     assert fine.shape == (2, 3, 8, 8)
     assert (fine.int() - coarse.int()).abs().max() < 16
     assert not net.model.out_conv.fixed  # the network itself is as it was
+
+
+def test_a_worse_network_to_be_led_away_from():
+    network, worse = (
+        small_edm2(),
+        small_edm2(replace(SMALL, options=SMALL.options | {"clip_act": 2.0})),
+    )
+    x, labels = torch.randn(2, 3, 8, 8), torch.tensor([1, 2])
+    led = guided(network, 2.0, against=lambda x, sigma: worse(x, sigma, labels))
+    ours, theirs = network(x, 1.0, labels), worse(x, 1.0, labels)
+    assert not torch.equal(ours, theirs)
+    assert torch.allclose(led(x, 1.0, labels), 2 * ours - theirs, atol=1e-6)
 
 
 # ------------------------------------------------------------------------------------------- files
