@@ -179,8 +179,9 @@ def _open(path: Path) -> BufferedReader:
     mode = os.fstat(number).st_mode
     if not stat.S_ISREG(mode):
         os.close(number)
-        kind = "folder, of which only --network takes some," if stat.S_ISDIR(mode) else "device"
-        raise CheckpointError(f"is a {kind} and no file")
+        if stat.S_ISDIR(mode):
+            raise CheckpointError("is a folder and no file: those of diffusers are for --network")
+        raise CheckpointError("is a device and no file")
     return open(number, "rb")
 
 

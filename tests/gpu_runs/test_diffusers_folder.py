@@ -290,7 +290,7 @@ def test_it_is_not_converted_and_not_loaded_as_a_checkpoint(tmp_path):
     folder, *_ = saved(tmp_path / "pipe")
     result = run(convert_app, [str(folder), str(tmp_path / "x.safetensors")])
     assert "is a folder" in str(result.exception)
-    with pytest.raises(CheckpointError, match="is a folder, of which only --network takes some"):
+    with pytest.raises(CheckpointError, match="is a folder and no file"):
         load_checkpoint(folder)
     with pytest.raises(CheckpointError, match="give the folder that holds this file"):
         load_checkpoint(folder / "unet" / "diffusion_pytorch_model.safetensors")
