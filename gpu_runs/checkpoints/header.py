@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from gpu_runs.checkpoints.file_kinds import kind_of_state_dict
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
 from gpu_runs.errors import CheckpointError, shown
 from seeds_theory.errors import ParameterError
@@ -50,9 +51,12 @@ def read_header(data: bytes) -> tuple[NetworkSpec, dict[str, Any]]:
     length = int.from_bytes(data[:8], "little")
     if not length <= min(HEADER_LIMIT, len(data) - 8):
         raise CheckpointError(f"a header of {length} bytes, in a file of {len(data)}")
-    header = _json_object(data[8 : 8 + length], "the header").get("__metadata__")
+    tensors = _json_object(data[8 : 8 + length], "the header")
+    header = tensors.pop("__metadata__", None)
     if type(header) is not dict or header.get("format") != FORMAT:
-        raise CheckpointError(f"safetensors whose header does not say format {FORMAT}")
+        raise CheckpointError(
+            f"safetensors whose header does not say format {FORMAT}: {kind_of_state_dict(tensors)}"
+        )
     if header.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"format version {shown(header.get('format_version'))}; this program reads {FORMAT_VERSION}"

@@ -28,4 +28,4 @@ def open_network(name: str | Path, device: torch.device) -> tuple[Network, dict[
     if names_code(name):
         return load_own_network(str(name), device)
     checkpoint = read_checkpoint(name)
-    return checkpoint.network(device), {"checkpoint": checkpoint.sha256}
+    return checkpoint.network(device), checkpoint.identity

@@ -35,6 +35,10 @@ def _real(low: float, high: float) -> _Rule:
     )
 
 
+def _truth() -> _Rule:
+    return _Rule(lambda value: type(value) is bool, "true or false")
+
+
 def _one_of(*names: str) -> _Rule:
     return _Rule(lambda value: isinstance(value, str) and value in names, " or ".join(names))
 
@@ -71,8 +75,24 @@ _OPTIONS: dict[str, dict[str, _Rule]] = {
             "a list of 2, 4, 6 or 8 positive numbers",
         ),
     },
-    "DhariwalUNet": _SHARED,
+    "DhariwalUNet": {
+        **_SHARED,
+        "channel_mult": _list_of(
+            _Rule(
+                lambda value: _integer(1, 64).holds(value) or value == 0.5,
+                "an integer from 1 to 64, or 0.5",
+            ),
+            1,
+            8,
+        ),
+        "head_channels": _integer(1, 4096),
+        "num_heads": _integer(0, 4096),
+        "scale_shift": _truth(),
+        "norm_groups": _integer(0, 4096),
+        "resampling": _one_of("block", "conv"),
+    },
 }
+_COSINE = {"C_1": _real(1e-9, 1), "C_2": _real(1e-9, 1), "M": _integer(1, 10_000)}
 _CONSTANTS: dict[str, dict[str, _Rule]] = {
     "EDMPrecond": {"sigma_data": _real(1e-6, 1e6)},
     "VPPrecond": {
@@ -82,7 +102,20 @@ _CONSTANTS: dict[str, dict[str, _Rule]] = {
         "epsilon_t": _real(0, 1),
     },
     "VEPrecond": {},
-    "iDDPMPrecond": {"C_1": _real(1e-9, 1), "C_2": _real(1e-9, 1), "M": _integer(1, 10_000)},
+    "SubVPPrecond": {
+        "beta_d": _real(1e-6, 1e6),
+        "beta_min": _real(0, 1e6),
+        "M": _integer(1, 100_000),
+    },
+    "iDDPMPrecond": _COSINE,
+    "CosineDDPMPrecond": {**_COSINE, "step": _real(1e-6, 1e6)},
+    "LinearDDPMPrecond": {
+        "beta_first": _real(1e-9, 0.999),
+        "beta_last": _real(1e-9, 0.999),
+        "M": _integer(1, 10_000),
+        "step": _real(1e-6, 1e6),
+    },
+    "EDM1000Precond": {"sigma_data": _real(1e-6, 1e6)},
 }
 _NOISE_LEVEL = _real(0, 1e30)
 _IMAGES = {

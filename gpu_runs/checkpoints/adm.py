@@ -1,0 +1,411 @@
+"""ADM networks out of the state dicts of guided-diffusion, improved-diffusion and consistency_models.
+
+Their files hold tensors alone. The widths, the levels, the blocks, where there is attention, the classes and
+how the resolution changes are seen in the shapes. What cannot be seen is a flag of the command that trained
+the network, and known here for the published networks, which are told by their shapes. The three projects
+differ in the order of the rows that make q, k and v, and in how the network is told the noise level.
+
+References: Dhariwal and Nichol, arXiv 2105.05233; Nichol and Dhariwal, arXiv 2102.09672; Song et al.,
+arXiv 2303.01469.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gpu_runs.checkpoints.flags import Flags, Value, joined
+from gpu_runs.checkpoints.preconditioning import CosineDDPM, LinearDDPM, NetworkSpec, noise_range
+from gpu_runs.checkpoints.stored_tensors import StoredTensor
+from gpu_runs.checkpoints.translation import (
+    StateDict,
+    Translated,
+    box,
+    interleaved,
+    without_prefix,
+)
+from gpu_runs.errors import OWN_CODE, CheckpointError
+from seeds_theory.errors import ParameterError
+
+KINDS: dict[str, type | tuple[str, ...]] = {
+    "image_size": int,
+    "num_head_channels": int,
+    "num_heads": int,
+    "use_new_attention_order": bool,
+    "noise_schedule": ("linear", "cosine"),
+    "diffusion_steps": int,
+    "rescale_timesteps": bool,
+    "training_mode": ("edm", "consistency_distillation", "consistency_training", "progdist"),
+}
+"""The flags, which are those of the three projects."""
+
+_SIZES: dict[tuple[float, ...], int] = {
+    (1, 2, 2, 2): 32,
+    (1, 2, 3, 4): 64,
+    (1, 1, 2, 3, 4): 128,
+    (1, 1, 2, 2, 4, 4): 256,
+    (0.5, 1, 1, 2, 2, 4, 4): 512,
+}
+"""Multipliers of the channels to the resolution for which the projects take them."""
+
+
+class _Published(NamedTuple):
+    """A published network by what is seen of it, and its flags. classes : None for with or without."""
+
+    channels: int
+    mult: tuple[float, ...]
+    blocks: int
+    classes: bool | None
+    learned: bool
+    resampling: str
+    scale_shift: bool
+    flags: dict[str, Value]
+
+
+def _guided(schedule: str, new: bool, **heads: int) -> dict[str, Value]:
+    return {
+        **heads,
+        "use_new_attention_order": new,
+        "noise_schedule": schedule,
+        "diffusion_steps": 1000,
+        "rescale_timesteps": False,
+    }
+
+
+def _improved(schedule: str, steps: int, rescaled: bool, heads: int = 4) -> dict[str, Value]:
+    return _guided(schedule, False, num_heads=heads) | {
+        "diffusion_steps": steps,
+        "rescale_timesteps": rescaled,
+    }
+
+
+_M64, _M128, _M256, _M512 = list(_SIZES)[1:]
+_PUBLISHED = [
+    # guided-diffusion: 64x64, 128x128, 256x256 (LSUN's, too) and 512x512_diffusion.pt
+    _Published(
+        192, _M64, 3, True, True, "block", True, _guided("cosine", True, num_head_channels=64)
+    ),
+    _Published(256, _M128, 2, True, True, "block", True, _guided("linear", False, num_heads=4)),
+    _Published(
+        256, _M256, 2, None, True, "block", True, _guided("linear", False, num_head_channels=64)
+    ),
+    _Published(
+        256, _M512, 2, True, True, "block", True, _guided("linear", False, num_head_channels=64)
+    ),
+    # improved-diffusion: imagenet64_uncond, cifar10_uncond, imagenet64_cond, lsun_uncond
+    _Published(128, _M64, 3, False, True, "conv", True, _improved("cosine", 4000, True)),
+    _Published(128, (1, 2, 2, 2), 3, False, True, "conv", True, _improved("cosine", 4000, True)),
+    _Published(192, _M64, 3, True, True, "conv", True, _improved("cosine", 4000, False)),
+    _Published(
+        128, _M256, 2, False, True, "conv", False, _improved("linear", 1000, False, heads=1)
+    ),
+    # consistency_models: edm_imagenet64_ema.pt; edm_bedroom256_ema.pt and edm_cat256_ema.pt
+    _Published(192, _M64, 3, True, False, "block", True, {"num_head_channels": 64}),
+    _Published(256, _M256, 2, False, False, "block", False, {"num_head_channels": 64}),
+]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the shapes say of a network."""
+
+    channels: int
+    images: int
+    learned: bool
+    mult: tuple[float, ...]
+    mult_emb: int
+    blocks: int
+    attends: tuple[bool, ...]
+    classes: int
+    resampling: str
+    scale_shift: bool
+    wide_attention: bool
+
+    def published(self) -> dict[str, Value]:
+        """The flags of the published network that looks like this; none if there is no such network."""
+        seen = self.channels, self.mult, self.blocks, self.learned, self.resampling
+        for known in _PUBLISHED:
+            there = known.channels, known.mult, known.blocks, known.learned, known.resampling
+            labelled = known.classes is None or known.classes == bool(self.classes)
+            if there == seen and labelled and known.scale_shift == self.scale_shift:
+                return dict(known.flags)
+        return {}
+
+
+def is_adm(stored: Mapping[str, StoredTensor]) -> bool:
+    """Whether these are names of such a state dict."""
+    names = without_prefix(stored, "module.")
+    return "time_embed.0.weight" in names and "input_blocks.0.0.weight" in names
+
+
+def translate_adm(
+    stored: Mapping[str, StoredTensor], given: Mapping[str, str], name: str
+) -> Translated:
+    """The network, from the tensors, the flags that were given, and the name of the file.
+
+    Raises
+    ------
+    CheckpointError : it is none of these networks, or flags are missing; says which.
+    UnknownNameError, ParameterError : a flag is wrong.
+    """
+    state = StateDict(without_prefix(stored, "module."))
+    layout = _layout(state)
+    flags = _flags(layout, Flags(given, KINDS).given, name)
+    spec = _spec(layout, flags)
+    return Translated("ADM state dict", spec, _tensors(state, layout, spec, flags), flags)
+
+
+def _layout(state: StateDict) -> _Layout:
+    numbers = [re.fullmatch(r"(input|output)_blocks\.(\d{1,3})\..*", name) for name in state]
+    last = {"input": -1, "output": -1}
+    for found in filter(None, numbers):
+        last[found[1]] = max(last[found[1]], int(found[2]))
+    if last["output"] < 0:
+        raise CheckpointError(
+            f"half a U-Net, a classifier of guided-diffusion's: no denoiser; {OWN_CODE}"
+        )
+
+    def ends(i: int) -> bool:
+        """Whether an output block ends in a change of resolution."""
+        parts = [f"output_blocks.{i}.{j}." for j in (1, 2)]
+        return any(f"{p}in_layers.2.weight" in state or f"{p}conv.weight" in state for p in parts)
+
+    changes = [i for i in range(last["output"] + 1) if ends(i)]
+    levels = len(changes) + 1
+    blocks = (last["output"] + 1) // levels - 1
+    if blocks < 1 or last["input"] + 1 != levels * (blocks + 1):
+        raise CheckpointError(
+            f"{last['input'] + 1} input and {last['output'] + 1} output blocks with {levels - 1} changes of "
+            "the resolution are no U-Net of ADM's"
+        )
+    channels = state.width("time_embed.0.weight", 1, axes=2)
+    widths = [
+        state.width(f"input_blocks.{1 + level * (blocks + 1)}.0.in_layers.2.weight")
+        for level in range(levels)
+    ]
+    if any(2 * width % max(channels, 1) for width in widths):
+        raise CheckpointError(f"levels of {widths[:8]} channels are no multiples of {channels}")
+    images, written = state.width("input_blocks.0.0.weight", 1), state.width("out.2.weight")
+    if written not in (images, 2 * images) or images == 6:
+        raise CheckpointError(
+            f"{images} channels in and {written} out: no denoiser of images alone, as a network for "
+            f"super-resolution; {OWN_CODE}"
+        )
+    first = "input_blocks.1.0."
+    return _Layout(
+        channels=channels,
+        images=images,
+        learned=written == 2 * images,
+        mult=tuple(
+            width // channels if width % channels == 0 else width / channels for width in widths
+        ),
+        mult_emb=state.width("time_embed.0.weight", axes=2) // channels,
+        blocks=blocks,
+        attends=tuple(
+            f"input_blocks.{1 + level * (blocks + 1)}.1.qkv.weight" in state
+            for level in range(levels)
+        ),
+        classes=state.width("label_emb.weight", axes=2) if "label_emb.weight" in state else 0,
+        resampling="conv" if any(name.endswith(".op.weight") for name in state) else "block",
+        scale_shift=state.width(f"{first}emb_layers.1.weight", axes=2) == 2 * widths[0],
+        wide_attention=len(state.shape("middle_block.1.qkv.weight")) == 4,
+    )
+
+
+def _flags(layout: _Layout, given: dict[str, Value], name: str) -> dict[str, Value]:
+    """All flags that matter, given or known."""
+    if "num_heads" in given and "num_head_channels" in given:
+        raise ParameterError("give num_heads or num_head_channels, not both")
+    known: dict[str, Value] = layout.published()
+    if "num_heads" in given or "num_head_channels" in given:
+        known = {flag: value for flag, value in known.items() if not flag.startswith("num_head")}
+    if layout.mult in _SIZES:
+        known = {"image_size": _SIZES[layout.mult], **known}
+    flags = known | given
+    # consistency_models writes the layers of its attention as convolutions of images.
+    here = ["image_size", "num_heads", "num_head_channels"] + (
+        ["training_mode"]
+        if layout.wide_attention
+        else ["use_new_attention_order", "noise_schedule", "diffusion_steps", "rescale_timesteps"]
+    )
+    for flag in given:
+        if flag not in here:
+            project = "consistency_models" if layout.wide_attention else "guided-diffusion"
+            raise ParameterError(
+                f"{flag} is no flag of {project}, whose file this is; it has {', '.join(here)}"
+            )
+    flags = {flag: flags[flag] for flag in here if flag in flags}
+    if layout.wide_attention:
+        _require_denoiser(flags, name)
+    else:
+        flags.setdefault("diffusion_steps", 1000)
+        if flags["diffusion_steps"] == 1000:
+            flags.setdefault("rescale_timesteps", False)
+    missing = [flag for flag in here if flag not in flags and not flag.startswith("num_head")]
+    if "num_heads" not in flags and "num_head_channels" not in flags:
+        missing.insert(0, "num_head_channels (or num_heads)")
+    if missing:
+        example: dict[str, Value] = {"num_head_channels": 64, "noise_schedule": "linear", **flags}
+        raise CheckpointError(
+            f"an ADM network whose file does not say its {', '.join(missing)}: give them as the command that "
+            f"trained it has them, as in FILE@{joined(example)}"
+        )
+    return flags
+
+
+def _require_denoiser(flags: dict[str, Value], name: str) -> None:
+    """A network beside consistency models is a denoiser if it says so."""
+    mode = flags.get("training_mode")
+    if mode not in (None, "edm") or re.match(r"c[dt]_", name):
+        raise CheckpointError(
+            "a consistency model: it jumps to the end of a path, where a denoiser estimates the mean, so no "
+            f"solver of this project can use it; {OWN_CODE}"
+        )
+    if mode is None:
+        raise CheckpointError(
+            "an EDM network of consistency_models or a model distilled from one, which have the same "
+            "tensors: of the first say FILE@training_mode=edm; the others (cd_*.pt, ct_*.pt) are no denoisers"
+        )
+
+
+def _spec(layout: _Layout, flags: dict[str, Value]) -> NetworkSpec:
+    size = int(flags["image_size"])
+    options: dict[str, Any] = {
+        "model_channels": layout.channels,
+        "channel_mult": list(layout.mult),
+        "channel_mult_emb": layout.mult_emb,
+        "num_blocks": layout.blocks,
+        "attn_resolutions": [size >> level for level, has in enumerate(layout.attends) if has],
+        "scale_shift": layout.scale_shift,
+        "resampling": layout.resampling,
+        "norm_groups": 32,
+        "dropout": 0.0,
+    }
+    for flag, option in (("num_head_channels", "head_channels"), ("num_heads", "num_heads")):
+        if flag in flags:
+            options[option] = flags[flag]
+    kind, constants, levels = _noise(flags)
+    return NetworkSpec(
+        kind, "DhariwalUNet", size, layout.images, layout.classes, *levels, constants, options
+    )
+
+
+def _noise(flags: dict[str, Value]) -> tuple[str, dict[str, float], tuple[float, float]]:
+    """The preconditioning, its constants and its noise levels."""
+    if "training_mode" in flags:
+        return "EDM1000Precond", {"sigma_data": 0.5}, (0.0, math.inf)
+    steps = int(flags["diffusion_steps"])
+    constants: dict[str, float] = {
+        "M": steps,
+        "step": 1000 / steps if flags["rescale_timesteps"] else 1,
+    }
+    if flags["noise_schedule"] == "cosine":
+        constants = {**CosineDDPM.constants, **constants}
+        return "CosineDDPMPrecond", constants, noise_range(CosineDDPM, constants)
+    constants |= {"beta_first": 0.1 / steps, "beta_last": 20 / steps}
+    return "LinearDDPMPrecond", constants, noise_range(LinearDDPM, constants)
+
+
+_BLOCK = {
+    "in_layers.0": "norm0",
+    "in_layers.2": "conv0",
+    "emb_layers.1": "affine",
+    "out_layers.0": "norm1",
+    "out_layers.3": "conv1",
+    "skip_connection": "skip",
+}
+_ATTENTION = {"norm": "norm2", "qkv": "qkv", "proj_out": "proj"}
+
+
+def _tensors(
+    state: StateDict, layout: _Layout, spec: NetworkSpec, flags: dict[str, Value]
+) -> dict[str, Tensor]:
+    """The tensors by this project's names."""
+    tensors: dict[str, Tensor] = {}
+
+    def move(theirs: str, ours: str) -> None:
+        for part in ("weight", "bias"):
+            tensors[f"model.{ours}.{part}"] = state.take(f"{theirs}.{part}")
+
+    def block(theirs: str, ours: str, changes: bool = False) -> None:
+        if changes and layout.resampling == "conv":
+            move(
+                f"{theirs}.op" if f"{theirs}.op.weight" in state else f"{theirs}.conv",
+                f"{ours}.conv",
+            )
+            return
+        for part, name in _BLOCK.items():
+            if part != "skip_connection" or f"{theirs}.{part}.weight" in state:
+                move(f"{theirs}.{part}", f"{ours}.{name}")
+        if changes:
+            for part in ("conv0", "skip"):
+                tensors[f"model.{ours}.{part}.resample_filter"] = box([1, 1])
+
+    def attention(theirs: str, ours: str) -> None:
+        for part, name in _ATTENTION.items():
+            move(f"{theirs}.{part}", f"{ours}.{name}")
+        width = tensors[f"model.{ours}.proj.weight"].shape[0]
+        heads = int(flags.get("num_heads") or width // int(flags["num_head_channels"]))
+        if heads < 1 or width % heads:
+            raise CheckpointError(f"no attention has {heads} heads for {width} channels")
+        order = interleaved(heads, bool(flags.get("use_new_attention_order", True)))
+        for part in ("weight", "bias"):
+            rows = tensors[f"model.{ours}.qkv.{part}"]
+            if rows.shape[0] != 3 * width:
+                raise CheckpointError(
+                    f"{theirs}.qkv has to have {3 * width} rows; it has {rows.shape[0]}"
+                )
+            tensors[f"model.{ours}.qkv.{part}"] = order(rows)
+        for part in ("qkv", "proj"):  # layers of sequences, as other projects have them
+            weight = tensors[f"model.{ours}.{part}.weight"]
+            tensors[f"model.{ours}.{part}.weight"] = weight.reshape(*weight.shape[:2], 1, 1)
+
+    sizes = [
+        f"{spec.resolution >> level}x{spec.resolution >> level}"
+        for level in range(len(layout.mult))
+    ]
+    move("time_embed.0", "map_layer0")
+    move("time_embed.2", "map_layer1")
+    if layout.classes:
+        tensors["model.map_label.weight"] = state.take("label_emb.weight").T.contiguous()
+    move("input_blocks.0.0", f"enc.{sizes[0]}_conv")
+    number = 1
+    for level, size in enumerate(sizes):
+        if level:
+            block(f"input_blocks.{number}.0", f"enc.{size}_down", changes=True)
+            number += 1
+        for i in range(layout.blocks):
+            block(f"input_blocks.{number}.0", f"enc.{size}_block{i}")
+            if layout.attends[level]:
+                attention(f"input_blocks.{number}.1", f"enc.{size}_block{i}")
+            number += 1
+    block("middle_block.0", f"dec.{sizes[-1]}_in0")
+    attention("middle_block.1", f"dec.{sizes[-1]}_in0")
+    block("middle_block.2", f"dec.{sizes[-1]}_in1")
+    number = 0
+    for level in reversed(range(len(sizes))):
+        for i in range(layout.blocks + 1):
+            block(f"output_blocks.{number}.0", f"dec.{sizes[level]}_block{i}")
+            if layout.attends[level]:
+                attention(f"output_blocks.{number}.1", f"dec.{sizes[level]}_block{i}")
+            if level and i == layout.blocks:
+                last = f"output_blocks.{number}.{1 + layout.attends[level]}"
+                block(last, f"dec.{sizes[level - 1]}_up", changes=True)
+            number += 1
+    move("out.0", "out_norm")
+    move("out.2", "out_conv")
+    state.require_empty()
+    for part in ("weight", "bias"):  # variances, which no denoiser needs
+        tensors[f"model.out_conv.{part}"] = tensors[f"model.out_conv.{part}"][
+            : layout.images
+        ].clone()
+    if "noise_schedule" in flags:
+        levels = CosineDDPM if flags["noise_schedule"] == "cosine" else LinearDDPM
+        tensors["u"] = torch.tensor(levels.levels(spec.constants))
+    return tensors
