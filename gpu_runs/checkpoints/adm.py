@@ -352,7 +352,7 @@ def _tensors(
             move(f"{theirs}.{part}", f"{ours}.{name}")
         width = tensors[f"model.{ours}.proj.weight"].shape[0]
         heads = int(flags.get("num_heads") or width // int(flags["num_head_channels"]))
-        if heads < 1 or width % heads:
+        if heads < 1 or width % heads or width % int(flags.get("num_head_channels", 1)):
             raise CheckpointError(f"no attention has {heads} heads for {width} channels")
         order = interleaved(heads, bool(flags.get("use_new_attention_order", True)))
         for part in ("weight", "bias"):

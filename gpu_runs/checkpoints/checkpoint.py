@@ -76,9 +76,14 @@ class Checkpoint:
     flags: dict[str, Value] = field(default_factory=dict)
 
     @property
+    def read_as(self) -> str:
+        """The flags as they can be given behind the name of the file; empty if there are none."""
+        return joined(self.flags)
+
+    @property
     def identity(self) -> dict[str, str | None]:
-        """What tells the network from others, for records of runs; with the flags as they are given."""
-        read_as = {"read_as": joined(self.flags)} if self.flags else {}
+        """What tells the network from others, for records of runs."""
+        read_as = {"read_as": self.read_as} if self.flags else {}
         return {"checkpoint": self.sha256, **read_as}
 
     def widest(self) -> torch.dtype:

@@ -9,7 +9,10 @@ from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
 from seeds_theory.errors import UnknownNameError
 from seeds_theory.named_code import is_code_name
 
-FORMS = "An EDM pickle, safetensors, an embedded name; or module:function or file.py:function, which is run."
+FORMS = (
+    "An EDM pickle, safetensors, a torch file of ADM or score_sde as FILE@name=value, an embedded name; or "
+    "module:function or file.py:function, which is run."
+)
 """What a network is on a command line, for its help."""
 
 
@@ -26,7 +29,7 @@ def require_network(name: str) -> None:
 
     Raises
     ------
-    CheckpointError : no such checkpoint; says what else there is.
+    CheckpointError : no such checkpoint; says what else there is. ParameterError : as of `split_name`.
     UnknownNameError : no such file of code.
     """
     if not names_code(name):

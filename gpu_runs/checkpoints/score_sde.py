@@ -8,8 +8,8 @@ is a list ``sigmas`` of noise levels, whose ends are those of the variance-explo
 What cannot be seen is taken as all configurations of that project have it: attention is at 16x16, sums are
 divided by the square root of 2, fixed filters are 1, 3, 3, 1 if the image is carried down beside the states
 and 1, 1 if not, :math:`\beta` rises from 0.1 to 20, networks with Fourier features know the
-variance-exploding process, and images are from 0 to 1 there. Others have to be told their process, since those
-of VP and sub-VP look the same.
+variance-exploding process, and images are from 0 to 1 there. Others have to be told their process, since
+those of VP and sub-VP look the same.
 
 Reference: Song et al., arXiv 2011.13456.
 """
@@ -319,21 +319,21 @@ def _tensors(state: StateDict, layout: _Layout, spec: NetworkSpec) -> dict[str, 
                         move(f"{theirs}.{part}", f"{ours}.{name}")
                 if kind == "change":
                     for part in ("conv0", "skip"):
-                        tensors[f"model.{ours}.{part}.resample_filter"] = taps
+                        tensors[f"model.{ours}.{part}.resample_filter"] = taps.clone()
             case "attention":
                 attention(theirs, ours)
             case "carry":
                 move(f"{theirs}.Conv_0", ours)
                 down = ours.replace("aux_skip", "aux_down")
-                tensors[f"model.{down}.resample_filter"] = taps
+                tensors[f"model.{down}.resample_filter"] = taps.clone()
             case "residual":
                 move(f"{theirs}.Conv2d_0", ours)
-                tensors[f"model.{ours}.resample_filter"] = taps
+                tensors[f"model.{ours}.resample_filter"] = taps.clone()
             case _:
                 move(theirs, ours)
     if layout.decoder == "skip":
         for size in sizes[:-1]:
-            tensors[f"model.dec.{size}_aux_up.resample_filter"] = taps
+            tensors[f"model.dec.{size}_aux_up.resample_filter"] = taps.clone()
     state.drop("sigmas")
     state.require_empty()
     return tensors

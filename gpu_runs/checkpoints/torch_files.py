@@ -53,7 +53,7 @@ def read_torch_file(data: memoryview) -> object:
     """
     content = _legacy(data) if data[: len(LEGACY)] == LEGACY else _archive(data)
     if isinstance(content, Opaque):
-        raise CheckpointError(f"holds an object, not tensors by name: {content.why}")
+        raise CheckpointError(f"holds an object, not tensors by name: {content.why}; {OWN_CODE}")
     return content
 
 
