@@ -23,13 +23,7 @@ from torch import Tensor
 from gpu_runs.checkpoints.flags import Flags, Value, joined
 from gpu_runs.checkpoints.preconditioning import CosineDDPM, LinearDDPM, NetworkSpec, noise_range
 from gpu_runs.checkpoints.stored_tensors import StoredTensor
-from gpu_runs.checkpoints.translation import (
-    StateDict,
-    Translated,
-    box,
-    interleaved,
-    without_prefix,
-)
+from gpu_runs.checkpoints.translation import PREFIX, StateDict, Translated, box, interleaved
 from gpu_runs.errors import OWN_CODE, CheckpointError
 from seeds_theory.errors import ParameterError
 
@@ -138,10 +132,10 @@ class _Layout:
         return {}
 
 
-def is_adm(stored: Mapping[str, StoredTensor]) -> bool:
-    """Whether these are names of such a state dict."""
-    names = without_prefix(stored, "module.")
-    return "time_embed.0.weight" in names and "input_blocks.0.0.weight" in names
+def is_adm(entries: Mapping[str, object]) -> bool:
+    """Whether these are the names of such a state dict."""
+    names = "time_embed.0.weight", "input_blocks.0.0.weight"
+    return any(all(f"{prefix}{name}" in entries for name in names) for prefix in ("", PREFIX))
 
 
 def translate_adm(
@@ -154,7 +148,7 @@ def translate_adm(
     CheckpointError : it is none of these networks, or flags are missing; says which.
     UnknownNameError, ParameterError : a flag is wrong.
     """
-    state = StateDict(without_prefix(stored, "module."))
+    state = StateDict(stored)
     layout = _layout(state)
     flags = _flags(layout, Flags(given, KINDS).given, name)
     spec = _spec(layout, flags)

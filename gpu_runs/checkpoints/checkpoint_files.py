@@ -24,7 +24,7 @@ def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
     embedded = {name: MODELS / file for name, file in EMBEDDED.items() if (MODELS / file).is_file()}
     if isinstance(name_or_path, str) and name_or_path in embedded:
         return embedded[name_or_path]
-    if (text := os.fspath(name_or_path)).startswith(("http://", "https://")):
+    if (text := os.fspath(name_or_path)).startswith(("http:/", "https:/")):
         raise CheckpointError(f"{printable(text)} is an address: download the file first")
     path = Path(split_name(name_or_path)[0])
     try:

@@ -32,7 +32,7 @@ from gpu_runs.checkpoints.translation import (
     Translated,
     box,
     interleaved,
-    without_prefix,
+    tensors_of,
 )
 from gpu_runs.errors import OWN_CODE, CheckpointError
 
@@ -52,7 +52,8 @@ _ATTENTION_SIZE = 16
 
 def is_score_sde(content: Mapping[str, Any]) -> bool:
     """Whether these are the entries of such a file."""
-    return {"model", "ema"} <= content.keys()
+    ema = content.get("ema")
+    return "model" in content and type(ema) is dict and "shadow_params" in ema
 
 
 def averaged(content: Mapping[str, Any]) -> dict[str, StoredTensor]:
@@ -62,14 +63,10 @@ def averaged(content: Mapping[str, Any]) -> dict[str, StoredTensor]:
     ------
     CheckpointError : there is no network, or the list does not fit it.
     """
-    model, ema = content["model"], content["ema"]
-    if type(model) is not dict or type(ema) is not dict:
-        raise CheckpointError("entries 'model' and 'ema' have to be state dicts")
-    shadow = ema.get("shadow_params")
-    if not isinstance(shadow, list):
-        raise CheckpointError(f"entry 'ema' has no list 'shadow_params'; {OWN_CODE}")
-    stored = {name: value for name, value in model.items() if isinstance(value, StoredTensor)}
-    stored = without_prefix(stored, "module.")
+    model, shadow = content["model"], content["ema"]["shadow_params"]
+    if type(model) is not dict or not isinstance(shadow, list):
+        raise CheckpointError("entry 'model' has to be a state dict, 'shadow_params' a list")
+    stored = tensors_of(model)
     trained = [name for name in stored if name != "sigmas" and name != "all_modules.0.W"]
     if len(shadow) != len(trained):
         raise CheckpointError(
@@ -109,7 +106,8 @@ def translate_score_sde(stored: Mapping[str, StoredTensor], given: Mapping[str, 
     """
     state = StateDict(stored)
     layout = _layout(state)
-    flags = _flags(layout, Flags(given, KINDS).given, state)
+    found = _flags(layout, Flags(given, KINDS).given, state)
+    flags = {name: found[name] for name in KINDS if name in found}  # in one order, for records
     spec = _spec(layout, flags)
     return Translated("score_sde checkpoint", spec, _tensors(state, layout, spec), flags)
 
@@ -195,7 +193,8 @@ def _flags(layout: _Layout, given: dict[str, Value], state: StateDict) -> dict[s
         return {"beta_min": 0.1, "beta_max": 20.0, **flags}
     if "sigmas" in state and not {"sigma_min", "sigma_max"} <= given.keys():
         levels = state.take("sigmas").double()
-        flags = {"sigma_min": float(levels.min()), "sigma_max": float(levels.max()), **flags}
+        ends = (float(f"{float(level):.10g}") for level in (levels.min(), levels.max()))
+        flags = dict(zip(("sigma_min", "sigma_max"), ends, strict=True)) | flags
     if not {"sigma_min", "sigma_max"} <= flags.keys():
         raise CheckpointError(
             "the file has no list 'sigmas': say the ends of its noise levels, as in "

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpu_runs.checkpoints.pickle_data import Name, Names, read_pickle
+from gpu_runs.checkpoints.pickle_data import Name, Names, Opaque, read_pickle
 from gpu_runs.errors import CheckpointError
 
 _OPCODES = 40
@@ -127,6 +127,8 @@ def _counts(numbers: object) -> TypeGuard[tuple[int, ...]]:
 def identified(identity: object) -> Storage:
     """The storage, without its numbers, that a persistent id of torch's stands for."""
     match identity:
+        case ("storage", Opaque(why=why), *_):
+            raise CheckpointError(why)
         case ("storage", Name(meaning=str(kind)), str(), str(), int(count), *rest) if count >= 0:
             if rest in ([], [None]):  # else a view of another storage, as torch wrote in 2016
                 return Storage(kind, count)

@@ -96,7 +96,9 @@ def _legacy(data: memoryview) -> object:
     for key in keys:
         storage = storages.by_key.get(key) if isinstance(key, str) else None
         if storage is None:
-            raise CheckpointError(f"storage {shown(key)} is listed, and no tensor has it")
+            raise CheckpointError(
+                f"storage {shown(key)} is of no kind that is read here; {OWN_CODE}"
+            )
         size = storage.size
         if int.from_bytes(data[at : at + 8], "little") != storage.count:
             raise CheckpointError(f"storage {shown(key)} is not as long as its tensors say")

@@ -9,9 +9,13 @@ import torch
 from torch import Tensor
 
 from gpu_runs.checkpoints.flags import Value
+from gpu_runs.checkpoints.pickle_data import Opaque
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
 from gpu_runs.checkpoints.stored_tensors import StoredTensor
 from gpu_runs.errors import CheckpointError, shown
+
+PREFIX = "module."
+"""Of all names, where several GPUs shared a network."""
 
 Change = Callable[[Tensor], Tensor]
 
@@ -79,11 +83,21 @@ class StateDict:
         return self._stored[name]
 
 
-def without_prefix(stored: Mapping[str, StoredTensor], prefix: str) -> dict[str, StoredTensor]:
-    """The tensors without a prefix that all of their names have, if they have."""
-    if not all(name.startswith(prefix) for name in stored):
-        return dict(stored)
-    return {name.removeprefix(prefix): tensor for name, tensor in stored.items()}
+def tensors_of(entries: Mapping[str, object]) -> dict[str, StoredTensor]:
+    """The tensors of a state dict, without the prefix of a network that several GPUs shared.
+
+    Raises
+    ------
+    CheckpointError : one could not be read; says why.
+    """
+    shared = all(name.startswith(PREFIX) for name in entries)
+    stored = {}
+    for name, value in entries.items():
+        if isinstance(value, Opaque):
+            raise CheckpointError(f"{shown(name)}: {value.why}")
+        if isinstance(value, StoredTensor):
+            stored[name.removeprefix(PREFIX) if shared else name] = value
+    return stored
 
 
 def box(taps: list[float]) -> Tensor:

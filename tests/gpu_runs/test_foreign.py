@@ -299,6 +299,13 @@ def test_a_run_records_what_the_file_does_not_say(files):
     assert open_network(f"{path}@{identity['read_as']}", CPU)[1] == identity
 
 
+def test_flags_are_recorded_in_one_order(files):
+    path = files / "score_ve_residual.pt"
+    told = [f"{path}@{flags}" for flags in ("sigma_max=50,fir=True", "fir=yes,sigma_max=5e1")]
+    first, second = (read_checkpoint(name).read_as for name in told)
+    assert first == second == "sde=vesde,image_size=32,fir=True,sigma_min=0.01,sigma_max=50.0"
+
+
 def test_an_embedded_network_has_nothing_else_to_record():
     assert open_network("fashion-mnist", CPU)[1].keys() == {"checkpoint"}
 
@@ -394,6 +401,20 @@ def test_files_that_say_all_take_no_flags(write):
     assert "leave out sde=vpsde" in refused(f"{path}@sde=vpsde", ParameterError)
 
 
+def test_networks_within_other_entries_are_named(write):
+    path = write(saved({"model": adm(SMALL), "epoch": 3}))
+    assert "an ADM network as its entry 'model': save that alone" in refused(path)
+
+
+def test_one_unreadable_tensor_is_named(write):
+    state = adm(SMALL)
+    state["out.0.bias"] = torch.ones(32, dtype=torch.complex64)
+    message = refused(with_flags(write(saved(state)), SMALL))
+    assert "'out.0.bias': byte" in message and "'ComplexFloatStorage'" in message
+    message = refused(with_flags(write(saved(state, zipped=False)), SMALL))
+    assert "is of no kind that is read here" in message and "--network" in message
+
+
 def test_consistency_models_are_no_denoisers(write):
     for name in ("cd_imagenet64_l2.pt", "ct_bedroom256.pt"):
         path = write(saved(adm(SMALL)), name)
@@ -416,7 +437,12 @@ OTHERS = {
     "list": ([torch.ones(2)], "holds a list"),
     "text": ("text", "holds 'text'"),
     "nothing": ({}, "holds no tensors by name but nothing"),
-    "numbers": ({"epoch": 3, 5: torch.ones(1)}, "holds no tensors by name but 'epoch'"),
+    "numbers": ({"epoch": 3}, "holds no tensors by name but 'epoch'"),
+    "no names": ({5: torch.ones(1)}, "a key that is not a short string"),
+    "lucidrains": (
+        {"model": {"model.downs.0.0.weight": torch.ones(1)}, "ema": {}, "opt": {}},
+        "denoising-diffusion-pytorch",
+    ),
     "stable diffusion": (
         {"state_dict": {"model.diffusion_model.input_blocks.0.0.weight": torch.ones(1)}},
         "latent or stable diffusion",
@@ -579,9 +605,8 @@ ARCHIVES = {
     "huge storage": (swapped(b"K\x04t", b"\x8a\x06" + b"\xff" * 5 + b"\x7ft"), "larger together"),
     "huge size": (
         swapped(b"K\x00K\x04\x85", b"K\x00J\xff\xff\xff\x7f\x85"),
-        "holds no tensors by name",
+        "larger than its storage",
     ),
-    "complex": (swapped(b"FloatStorage", b"ComplexFloatStorage"), "holds no tensors by name"),
 }
 
 
@@ -717,8 +742,9 @@ SCORES = {
     "short list": (shadow(lambda s: s.pop()), "averaged parameters for a network of"),
     "other order": (shadow(lambda s: s.insert(0, s.pop())), "is none of its shape"),
     "no tensors": (shadow(lambda s: s.__setitem__(3, 7)), "is none of its shape"),
-    "no list": (lambda c: c.update(ema={"shadow_params": {}}), "no list 'shadow_params'"),
-    "no average": (lambda c: c.update(ema=None), "have to be state dicts"),
+    "no list": (lambda c: c.update(ema={"shadow_params": {}}), "'shadow_params' a list"),
+    "no average": (lambda c: c.update(ema=None), "a network that is not known here"),
+    "no state dict": (lambda c: c.update(model=[]), "has to be a state dict"),
     "no network": (
         lambda c: c.update(model={}, ema={"shadow_params": []}),
         "no DDPM++ or NCSN++ of score_sde's",
