@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from gpu_runs.checkpoints.adm_layout import Layout, layout_of
+from gpu_runs.checkpoints.adm_published import SIZES, published_flags
 from gpu_runs.checkpoints.flags import Flags, Value, joined
 from gpu_runs.checkpoints.preconditioning import CosineDDPM, LinearDDPM, NetworkSpec, noise_range
 from gpu_runs.checkpoints.stored_tensors import StoredTensor
@@ -39,98 +40,6 @@ KINDS: dict[str, type | tuple[str, ...]] = {
 }
 """The flags, which are those of the three projects."""
 
-_SIZES: dict[tuple[float, ...], int] = {
-    (1, 2, 2, 2): 32,
-    (1, 2, 3, 4): 64,
-    (1, 1, 2, 3, 4): 128,
-    (1, 1, 2, 2, 4, 4): 256,
-    (0.5, 1, 1, 2, 2, 4, 4): 512,
-}
-"""Multipliers of the channels to the resolution for which the projects take them."""
-
-
-class _Published(NamedTuple):
-    """A published network by what is seen of it, and its flags. classes : None for with or without."""
-
-    channels: int
-    mult: tuple[float, ...]
-    blocks: int
-    classes: bool | None
-    learned: bool
-    resampling: str
-    scale_shift: bool
-    flags: dict[str, Value]
-
-
-def _guided(schedule: str, new: bool, **heads: int) -> dict[str, Value]:
-    return {
-        **heads,
-        "use_new_attention_order": new,
-        "noise_schedule": schedule,
-        "diffusion_steps": 1000,
-        "rescale_timesteps": False,
-    }
-
-
-def _improved(schedule: str, steps: int, rescaled: bool, heads: int = 4) -> dict[str, Value]:
-    return _guided(schedule, False, num_heads=heads) | {
-        "diffusion_steps": steps,
-        "rescale_timesteps": rescaled,
-    }
-
-
-_M64, _M128, _M256, _M512 = list(_SIZES)[1:]
-_PUBLISHED = [
-    # guided-diffusion: 64x64, 128x128, 256x256 (LSUN's, too) and 512x512_diffusion.pt
-    _Published(
-        192, _M64, 3, True, True, "block", True, _guided("cosine", True, num_head_channels=64)
-    ),
-    _Published(256, _M128, 2, True, True, "block", True, _guided("linear", False, num_heads=4)),
-    _Published(
-        256, _M256, 2, None, True, "block", True, _guided("linear", False, num_head_channels=64)
-    ),
-    _Published(
-        256, _M512, 2, True, True, "block", True, _guided("linear", False, num_head_channels=64)
-    ),
-    # improved-diffusion: imagenet64_uncond, cifar10_uncond, imagenet64_cond, lsun_uncond
-    _Published(128, _M64, 3, False, True, "conv", True, _improved("cosine", 4000, True)),
-    _Published(128, (1, 2, 2, 2), 3, False, True, "conv", True, _improved("cosine", 4000, True)),
-    _Published(192, _M64, 3, True, True, "conv", True, _improved("cosine", 4000, False)),
-    _Published(
-        128, _M256, 2, False, True, "conv", False, _improved("linear", 1000, False, heads=1)
-    ),
-    # consistency_models: edm_imagenet64_ema.pt; edm_bedroom256_ema.pt and edm_cat256_ema.pt
-    _Published(192, _M64, 3, True, False, "block", True, {"num_head_channels": 64}),
-    _Published(256, _M256, 2, False, False, "block", False, {"num_head_channels": 64}),
-]
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """What the shapes say of a network."""
-
-    channels: int
-    images: int
-    learned: bool
-    mult: tuple[float, ...]
-    mult_emb: int
-    blocks: int
-    attends: tuple[bool, ...]
-    classes: int
-    resampling: str
-    scale_shift: bool
-    wide_attention: bool
-
-    def published(self) -> dict[str, Value]:
-        """The flags of the published network that looks like this; none if there is no such network."""
-        seen = self.channels, self.mult, self.blocks, self.learned, self.resampling
-        for known in _PUBLISHED:
-            there = known.channels, known.mult, known.blocks, known.learned, known.resampling
-            labelled = known.classes is None or known.classes == bool(self.classes)
-            if there == seen and labelled and known.scale_shift == self.scale_shift:
-                return dict(known.flags)
-        return {}
-
 
 def is_adm(entries: Mapping[str, object]) -> bool:
     """Whether these are the names of such a state dict."""
@@ -149,78 +58,31 @@ def translate_adm(
     UnknownNameError, ParameterError : a flag is wrong.
     """
     state = StateDict(stored)
-    layout = _layout(state)
-    flags = _flags(layout, Flags(given, KINDS).given, name)
-    spec = _spec(layout, flags)
+    layout, flags, spec = described(state, given, name)
     return Translated("ADM state dict", spec, _tensors(state, layout, spec, flags), flags)
 
 
-def _layout(state: StateDict) -> _Layout:
-    numbers = [re.fullmatch(r"(input|output)_blocks\.(\d{1,3})\..*", name) for name in state]
-    last = {"input": -1, "output": -1}
-    for found in filter(None, numbers):
-        last[found[1]] = max(last[found[1]], int(found[2]))
-    if last["output"] < 0:
-        raise CheckpointError(
-            f"half a U-Net, a classifier of guided-diffusion's: no denoiser; {OWN_CODE}"
-        )
+def described(
+    state: StateDict, given: Mapping[str, str], name: str
+) -> tuple[Layout, dict[str, Value], NetworkSpec]:
+    """The network without its numbers: what is seen, what is said or known, and both together.
 
-    def ends(i: int) -> bool:
-        """Whether an output block ends in a change of resolution."""
-        parts = [f"output_blocks.{i}.{j}." for j in (1, 2)]
-        return any(f"{p}in_layers.2.weight" in state or f"{p}conv.weight" in state for p in parts)
-
-    changes = [i for i in range(last["output"] + 1) if ends(i)]
-    levels = len(changes) + 1
-    blocks = (last["output"] + 1) // levels - 1
-    if blocks < 1 or last["input"] + 1 != levels * (blocks + 1):
-        raise CheckpointError(
-            f"{last['input'] + 1} input and {last['output'] + 1} output blocks with {levels - 1} changes of "
-            "the resolution are no U-Net of ADM's"
-        )
-    channels = state.width("time_embed.0.weight", 1, axes=2)
-    widths = [
-        state.width(f"input_blocks.{1 + level * (blocks + 1)}.0.in_layers.2.weight")
-        for level in range(levels)
-    ]
-    if any(2 * width % max(channels, 1) for width in widths):
-        raise CheckpointError(f"levels of {widths[:8]} channels are no multiples of {channels}")
-    images, written = state.width("input_blocks.0.0.weight", 1), state.width("out.2.weight")
-    if written not in (images, 2 * images) or images == 6:
-        raise CheckpointError(
-            f"{images} channels in and {written} out: no denoiser of images alone, as a network for "
-            f"super-resolution; {OWN_CODE}"
-        )
-    first = "input_blocks.1.0."
-    return _Layout(
-        channels=channels,
-        images=images,
-        learned=written == 2 * images,
-        mult=tuple(
-            width // channels if width % channels == 0 else width / channels for width in widths
-        ),
-        mult_emb=state.width("time_embed.0.weight", axes=2) // channels,
-        blocks=blocks,
-        attends=tuple(
-            f"input_blocks.{1 + level * (blocks + 1)}.1.qkv.weight" in state
-            for level in range(levels)
-        ),
-        classes=state.width("label_emb.weight", axes=2) if "label_emb.weight" in state else 0,
-        resampling="conv" if any(name.endswith(".op.weight") for name in state) else "block",
-        scale_shift=state.width(f"{first}emb_layers.1.weight", axes=2) == 2 * widths[0],
-        wide_attention=len(state.shape("middle_block.1.qkv.weight")) == 4,
-    )
+    Errors as of `translate_adm`.
+    """
+    layout = layout_of(state)
+    flags = _flags(layout, Flags(given, KINDS).given, name)
+    return layout, flags, _spec(layout, flags)
 
 
-def _flags(layout: _Layout, given: dict[str, Value], name: str) -> dict[str, Value]:
+def _flags(layout: Layout, given: dict[str, Value], name: str) -> dict[str, Value]:
     """All flags that matter, given or known."""
     if "num_heads" in given and "num_head_channels" in given:
         raise ParameterError("give num_heads or num_head_channels, not both")
-    known: dict[str, Value] = layout.published()
+    known: dict[str, Value] = published_flags(layout)
     if "num_heads" in given or "num_head_channels" in given:
         known = {flag: value for flag, value in known.items() if not flag.startswith("num_head")}
-    if layout.mult in _SIZES:
-        known = {"image_size": _SIZES[layout.mult], **known}
+    if layout.mult in SIZES:
+        known = {"image_size": SIZES[layout.mult], **known}
     flags = known | given
     # consistency_models writes the layers of its attention as convolutions of images.
     here = ["image_size", "num_heads", "num_head_channels"] + (
@@ -268,7 +130,7 @@ def _require_denoiser(flags: dict[str, Value], name: str) -> None:
         )
 
 
-def _spec(layout: _Layout, flags: dict[str, Value]) -> NetworkSpec:
+def _spec(layout: Layout, flags: dict[str, Value]) -> NetworkSpec:
     size = int(flags["image_size"])
     options: dict[str, Any] = {
         "model_channels": layout.channels,
@@ -318,7 +180,7 @@ _ATTENTION = {"norm": "norm2", "qkv": "qkv", "proj_out": "proj"}
 
 
 def _tensors(
-    state: StateDict, layout: _Layout, spec: NetworkSpec, flags: dict[str, Value]
+    state: StateDict, layout: Layout, spec: NetworkSpec, flags: dict[str, Value]
 ) -> dict[str, Tensor]:
     """The tensors by this project's names."""
     tensors: dict[str, Tensor] = {}

@@ -15,7 +15,7 @@ from seeds_theory.errors import ParameterError, unknown
 
 Value = str | int | float | bool
 
-_NAME = re.compile(r"(.+)@(\w+=[^,=]*(?:,\w+=[^,=]*)*)")
+_NAME = re.compile(r"(.+)@(\w+=[^,=/@]*(?:,\w+=[^,=/@]*)*)")
 _MOST = 10_000
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 

@@ -243,7 +243,7 @@ class VE(PreconditionedNetwork):
 class Discrete(PreconditionedNetwork):
     """F predicts the noise at M levels; it is told the number of the nearest, from the least noise on.
 
-    The levels are ``u``, descending to 0, which is none of them.
+    The levels are ``u``, descending, and 0 after them.
     """
 
     u: Tensor

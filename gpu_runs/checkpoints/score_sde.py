@@ -193,8 +193,8 @@ def _flags(layout: _Layout, given: dict[str, Value], state: StateDict) -> dict[s
         return {"beta_min": 0.1, "beta_max": 20.0, **flags}
     if "sigmas" in state and not {"sigma_min", "sigma_max"} <= given.keys():
         levels = state.take("sigmas").double()
-        ends = (float(f"{float(level):.10g}") for level in (levels.min(), levels.max()))
-        flags = dict(zip(("sigma_min", "sigma_max"), ends, strict=True)) | flags
+        low, high = (float(f"{float(level):.10g}") for level in (levels.min(), levels.max()))
+        flags = {"sigma_min": low, "sigma_max": high, **flags}
     if not {"sigma_min", "sigma_max"} <= flags.keys():
         raise CheckpointError(
             "the file has no list 'sigmas': say the ends of its noise levels, as in "

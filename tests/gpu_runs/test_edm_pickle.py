@@ -35,6 +35,7 @@ from edm_writer import (
 
 from gpu_runs import CheckpointError, load_checkpoint
 from gpu_runs.checkpoints import edm_pickle as reader
+from gpu_runs.checkpoints import pickle_data
 from gpu_runs.checkpoints.edm_pickle import read_edm_pickle
 from gpu_runs.checkpoints.pickle_data import (
     LONG_TEXT,
@@ -422,6 +423,17 @@ def test_the_number_of_tensors_is_bounded(monkeypatch):
     assert len(read_edm_pickle(data).tensors) == count
     monkeypatch.setattr(reader, "_STORAGE_LIMIT", count - 1)
     assert f"more than {count - 1} tensors" in refused(data)
+    # A large file may have more, as one with a training state.
+    monkeypatch.setattr(reader, "_STORAGE_BYTES", len(data))
+    assert len(read_edm_pickle(data).tensors) == count
+
+
+def test_a_large_file_may_have_more_opcodes(monkeypatch):
+    data = edm_pickle(small_network())
+    monkeypatch.setattr(pickle_data, "OPCODE_LIMIT", 1000)
+    assert "more than" in refused(data) and "--network file.py:function" in refused(data)
+    monkeypatch.setattr(pickle_data, "OPCODE_BYTES", 2)
+    assert read_edm_pickle(data).class_name == "EDMPrecond"
 
 
 @pytest.mark.parametrize(

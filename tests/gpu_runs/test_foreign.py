@@ -31,13 +31,14 @@ from typer.testing import CliRunner
 
 from gpu_runs import CheckpointError, load_checkpoint
 from gpu_runs.checkpoint_commands import convert_app, inspect_app
-from gpu_runs.checkpoints import adm as adm_reader
 from gpu_runs.checkpoints import zip_entries as zip_reader
+from gpu_runs.checkpoints.adm import described
 from gpu_runs.checkpoints.checkpoint import read_checkpoint
 from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
 from gpu_runs.checkpoints.flags import split_name
 from gpu_runs.checkpoints.opening import open_network
 from gpu_runs.checkpoints.preconditioning import NetworkSpec, build_network
+from gpu_runs.checkpoints.translation import StateDict
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
 
 CPU = torch.device("cpu")
@@ -170,6 +171,17 @@ PUBLISHED = {
     "512x512_diffusion": (256, [0.5, 1, 1, 2, 2, 4, 4], 2, [32, 16, 8], 1000, 2, {}),
     "imagenet64_cond": (192, [1, 2, 3, 4], 3, [16, 8], 1000, 2, {"resampling": "conv"}),
     "cifar10_uncond": (128, [1, 2, 2, 2], 3, [16, 8], 0, 2, {"resampling": "conv"}),
+    "imagenet64_uncond": (128, [1, 2, 3, 4], 3, [16, 8], 0, 2, {"resampling": "conv"}),
+    "lsun_uncond": (
+        128,
+        [1, 1, 2, 2, 4, 4],
+        2,
+        [16],
+        0,
+        2,
+        {"resampling": "conv", "scale_shift": False, "num_heads": 1},
+    ),
+    "edm_imagenet64_ema": (192, [1, 2, 3, 4], 3, [32, 16, 8], 1000, 1, {}),
     "edm_bedroom256_ema": (256, [1, 1, 2, 2, 4, 4], 2, [32, 16, 8], 0, 1, {"scale_shift": False}),
 }
 SCHEDULES = {
@@ -179,6 +191,9 @@ SCHEDULES = {
     "512x512_diffusion": ("LinearDDPMPrecond", 1000, 1),
     "imagenet64_cond": ("CosineDDPMPrecond", 4000, 1),
     "cifar10_uncond": ("CosineDDPMPrecond", 4000, 0.25),
+    "imagenet64_uncond": ("CosineDDPMPrecond", 4000, 0.25),
+    "lsun_uncond": ("LinearDDPMPrecond", 1000, 1),
+    "edm_imagenet64_ema": ("EDM1000Precond", None, None),
     "edm_bedroom256_ema": ("EDM1000Precond", None, None),
 }
 THEIRS = {
@@ -268,9 +283,7 @@ def published_shapes(name):
 def test_published_networks_are_known_by_their_shapes(name):
     shapes, size = published_shapes(name)
     given = {"training_mode": "edm"} if name.startswith("edm") else {}
-    layout = adm_reader._layout(adm_reader.StateDict(shapes))
-    flags = adm_reader._flags(layout, given, f"{name}.pt")
-    spec = adm_reader._spec(layout, flags)
+    _, flags, spec = described(StateDict(shapes), given, f"{name}.pt")
     channels, mult, blocks, attention, classes, _, options = PUBLISHED[name]
     kind, steps, step = SCHEDULES[name]
     assert (spec.resolution, spec.label_dim, spec.channels) == (size, classes, 3)
@@ -283,6 +296,13 @@ def test_published_networks_are_known_by_their_shapes(name):
     assert flags.get("use_new_attention_order", name == "64x64_diffusion") == (
         name == "64x64_diffusion"
     )
+
+
+def test_a_network_that_only_resembles_a_published_one_is_not_known():
+    shapes, _ = published_shapes("64x64_diffusion")
+    shapes["label_emb.weight"] = Shape((10, 768))
+    with pytest.raises(CheckpointError, match="does not say its num_head_channels"):
+        described(StateDict(shapes), {}, "64x64_diffusion.pt")
 
 
 # ---------------------------------------------------------------------------------------------- the commands
@@ -352,7 +372,7 @@ def test_a_name_has_flags_behind_it(tmp_path):
         "a@b.pt",
         {"sde": "vpsde", "image_size": "32"},
     )
-    for plain in ("net.pt", "me@home.pt", "a@b", "x@", "@sde=1", "net.pt@sde"):
+    for plain in ("net.pt", "me@home.pt", "a@b", "x@", "@sde=1", "net.pt@sde", "a@b=c/net.pt"):
         assert split_name(plain) == (plain, {})
     odd = tmp_path / "net.pt@sde=vpsde"
     odd.write_bytes(b"")
