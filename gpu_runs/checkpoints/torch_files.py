@@ -22,7 +22,7 @@ LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _NAMES: Names = {
     **STORAGES,
-    ("collections", "OrderedDict"): dict,
+    ("collections", "OrderedDict"): lambda: {},  # with no arguments: to hash some takes for ever
     ("torch._utils", "_rebuild_parameter"): lambda tensor, gradient, hooks: tensor,
     ("torch._utils", "_rebuild_tensor_v2"): stored_tensor,
 }

@@ -581,6 +581,7 @@ def swapped(old, new):
     return changed(data_pkl=PICKLE.replace(old, new))
 
 
+PAIRS = b"".join(b"h%c\x86q%c" % (i, i + 1) for i in range(60))  # a tuple of twice the one before
 ARCHIVES = {
     "compressed": (zipped(entries(TINY), zipfile.ZIP_DEFLATED), "compressed or encrypted"),
     "bomb": (zipped({"a/data.pkl": b"." * 10**6}, zipfile.ZIP_DEFLATED), "nothing was unpacked"),
@@ -622,6 +623,10 @@ ARCHIVES = {
         "holds no tensors by name",
     ),
     "deep": (changed(data_pkl=b"\x80\x02" + b"]" * 1000 + b"a" * 999 + b"."), "holds a list"),
+    "hash of nested tuples": (
+        changed(data_pkl=b"\x80\x02ccollections\nOrderedDict\n)q\x00" + PAIRS + b"N\x86\x85\x85R."),
+        "takes 0 positional arguments",
+    ),
     "huge storage": (swapped(b"K\x04t", b"\x8a\x06" + b"\xff" * 5 + b"\x7ft"), "larger together"),
     "huge size": (
         swapped(b"K\x00K\x04\x85", b"K\x00J\xff\xff\xff\x7f\x85"),
