@@ -13,6 +13,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
+from gpu_runs.checkpoints.flags import split_name
 from gpu_runs.checkpoints.network_names import FORMS, names_code, require_network
 from gpu_runs.names import (
     FASHION_MNIST,
@@ -148,7 +149,9 @@ def run(
         lost = [
             name
             for name, file in given.items()
-            if file != FASHION_MNIST and not names_code(file) and not Path(file).exists()
+            if file != FASHION_MNIST
+            and not names_code(file)
+            and not Path(split_name(file)[0]).exists()
         ]
         if features is None and weights is None:
             lost.append("--weights")

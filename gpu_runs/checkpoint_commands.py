@@ -40,18 +40,18 @@ def inspect(
 
     Example: [bold]seeds-inspect edm-cifar10-32x32-uncond-vp.pkl[/bold]
 
+    What a file of another project does not say stands behind its name, as the options of that project:
+    [bold]seeds-inspect edm_imagenet64_ema.pt@training_mode=edm --check[/bold]
+
     Of your own code: [bold]seeds-inspect my_network.py:network --check[/bold]
     """
     require_writable(json_file)
     require_network(network)
-    from gpu_runs.checkpoints.inspection import check as fault_of
     from gpu_runs.checkpoints.inspection import describe, description_table
     from gpu_runs.machine.device import require_device
 
-    description = describe(network)
-    fault = fault_of(network, require_device(device)) if check else None
-    if check:
-        description["fault"] = fault
+    description = describe(network, require_device(device if check else "cpu"), check=check)
+    fault = description.get("fault")
     Console(stderr=json_file == "-").print(description_table(description))
     if json_file:
         write_json(description, json_file)
@@ -62,7 +62,7 @@ def inspect(
 
 @convert_app.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint of either format.")],
+    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint, as of seeds-inspect.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
@@ -71,6 +71,9 @@ def convert(
     Weights of less than single precision become single precision; the metadata are kept.
 
     Example: [bold]seeds-convert edm-cifar10-32x32-uncond-vp.pkl cifar10.safetensors[/bold]
+
+    The description has what a file of another project does not say:
+    [bold]seeds-convert checkpoint_8.pth@sde=vpsde cifar10.safetensors[/bold]
     """
     require_writable(target)
     if target.suffix != ".safetensors":
@@ -81,6 +84,8 @@ def convert(
 
     checkpoint = read_checkpoint(source)
     origin = {"converted_from": checkpoint.path.name, "sha256": checkpoint.sha256}
+    if checkpoint.read_as:
+        origin["read_as"] = checkpoint.read_as
     net = checkpoint.network(dtype=checkpoint.widest())
     save_checkpoint(net, target, {**checkpoint.metadata, **origin})
     Console().print(

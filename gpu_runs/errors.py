@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from seeds_theory.errors import SeedsError
 
+OWN_CODE = "load others in your own code, as --network file.py:function"
+"""The way out of every file that is not read here."""
+
 
 class CheckpointError(SeedsError):
     """A checkpoint that is malformed, hostile, of another kind, or no file; the message is one line."""

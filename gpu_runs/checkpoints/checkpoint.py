@@ -1,9 +1,9 @@
-"""Checkpoints: networks in files, as pickles of EDM and EDM2 or in the format of this project.
+"""Checkpoints: networks in files, as of EDM, EDM2, torch.save, or in the format of this project.
 
-Any is read as data, see `gpu_runs.checkpoints.edm_pickle`. The project's own format is safetensors: the
-tensors by the names of the state dict, and in the header the `NetworkSpec` as JSON. What a file
-describes is checked, built without memory, and compared with the tensors that the file holds, before any of
-them is used.
+All are read as data, see `gpu_runs.checkpoints.edm_pickle` and `gpu_runs.checkpoints.foreign`. The project's
+own format is safetensors: the tensors by the names of the state dict, and in the header the `NetworkSpec` as
+JSON. What a file describes is checked, built without memory, and compared with the tensors that the file
+holds, before any of them is used.
 
 Memory: a file and its tensors while it is read; its tensors and the network's while they change precision.
 That is three times the size of the file at most, if its numbers become no more than twice as long.
@@ -28,11 +28,15 @@ from torch import Tensor
 from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
 from gpu_runs.checkpoints.edm2_pickle import edm2_network, is_edm2
 from gpu_runs.checkpoints.edm_pickle import read_edm_pickle
+from gpu_runs.checkpoints.file_kinds import kind_of_bytes
+from gpu_runs.checkpoints.flags import Value, joined, split_name
+from gpu_runs.checkpoints.foreign import read_foreign
 from gpu_runs.checkpoints.header import read_header, write_header
 from gpu_runs.checkpoints.networks import UNetBlock
 from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
 from gpu_runs.checkpoints.spec_checks import check_spec
 from gpu_runs.checkpoints.state_dicts import PRECISIONS, placed, require_fitting, require_real
+from gpu_runs.checkpoints.torch_files import LEGACY
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files.whole import whole_file
 from gpu_runs.machine.device import require_device
@@ -55,11 +59,13 @@ class Checkpoint:
 
     Attributes
     ----------
-    path, format : of the file; the format is "EDM pickle", "EDM2 pickle" or "safetensors".
+    path, format : of the file; the format is "EDM pickle", "EDM2 pickle", "safetensors", "ADM state dict" or
+        "score_sde checkpoint".
     sha256 : of the bytes that were read, in hexadecimal, whatever the file holds by now.
     spec : of the network; checked.
     tensors : real numbers by the names of the state dict, in the precision of the file.
     metadata : what else the header holds: free data about training.
+    flags : what the file does not say of itself: given behind its name, or known of such a network.
     """
 
     path: Path
@@ -68,6 +74,18 @@ class Checkpoint:
     spec: NetworkSpec
     tensors: dict[str, Tensor]
     metadata: dict[str, Any] = field(default_factory=dict)
+    flags: dict[str, Value] = field(default_factory=dict)
+
+    @property
+    def read_as(self) -> str:
+        """The flags as they can be given behind the name of the file; empty if there are none."""
+        return joined(self.flags)
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What tells the network from others, for records of runs."""
+        read_as = {"read_as": self.read_as} if self.flags else {}
+        return {"checkpoint": self.sha256, **read_as}
 
     def widest(self) -> torch.dtype:
         """The highest precision among the tensors, and at least single."""
@@ -97,7 +115,8 @@ def load_checkpoint(
 
     Parameters
     ----------
-    path : a pickle of EDM or EDM2, a safetensors file of `save_checkpoint`, or the name of an embedded one.
+    path : a pickle of EDM or EDM2, a safetensors file of `save_checkpoint`, a file of another project's that
+        is read, with what it does not say as ``FILE@name=value,name=value``; or the name of an embedded one.
     device : where the network is to be.
     dtype : of its parameters. Its buffers (filters, frequencies, noise levels) are float32 at least.
 
@@ -109,7 +128,8 @@ def load_checkpoint(
     Raises
     ------
     CheckpointError : no such file, or one that is malformed or hostile; one line says what and where.
-    ParameterError : no such device here, or a dtype of other than real numbers.
+    ParameterError, UnknownNameError : no such device here, a dtype of other than real numbers, a flag that is
+        wrong.
     """
     return read_checkpoint(path).network(device, dtype)
 
@@ -122,12 +142,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     CheckpointError : as of `load_checkpoint`, but the tensors may still be those of another network.
     """
     file = checkpoint_path(path)
+    _, given = split_name(path)
     with _blamed_on(file):
         data = _content(file)
-        kind, spec, tensors, metadata = _parse(data)
-        check_spec(spec)
-        require_real(tensors)
-        return Checkpoint(file, kind, sha256(data).hexdigest(), spec, tensors, metadata)
+        read = _parse(data, given, file.name)
+        check_spec(read.spec)
+        require_real(read.tensors)
+        return replace(read, path=file, sha256=sha256(data).hexdigest())
 
 
 def save_checkpoint(
@@ -197,25 +218,31 @@ def _content(path: Path) -> bytes:
             raise CheckpointError(f"cannot be read: {reason}") from error
 
 
-def _parse(data: bytes) -> tuple[str, NetworkSpec, dict[str, Tensor], dict[str, Any]]:
-    """The format of a file, the network it describes, its tensors and its metadata: none checked yet."""
+def _parse(data: bytes, given: Mapping[str, str], name: str) -> Checkpoint:
+    """The content of a file, not checked yet; without its path and its hash."""
+    start = memoryview(data)[: len(LEGACY)]
+    if data[:4] == b"PK\x03\x04" or start == LEGACY:
+        found = read_foreign(memoryview(data), given, name)
+        return Checkpoint(Path(), found.format, "", found.spec, found.tensors, flags=found.flags)
+    if given:
+        raise ParameterError(
+            f"{printable(name)} says all of itself: leave out {printable(joined(given))} behind its name"
+        )
     # The first eight bytes of safetensors are the length of a JSON object, which begins at the ninth.
     if data[8:9] == b"{" and data[5:8] == bytes(3):
         spec, metadata = read_header(data)
         try:
-            return "safetensors", spec, safetensors.torch.load(data), metadata
+            return Checkpoint(
+                Path(), "safetensors", "", spec, safetensors.torch.load(data), metadata
+            )
         except Exception as error:  # of the library, or of torch for an unusual type
             raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
     if data[:1] == b"\x80":
         record = read_edm_pickle(data)
         if is_edm2(record):
-            return "EDM2 pickle", *edm2_network(record), {}
-        return "EDM pickle", record.spec(), record.tensors, {}
-    kind = "an archive of torch.save" if data[:2] == b"PK" else f"its first byte is {data[0]}"
-    raise CheckpointError(
-        f"neither an EDM pickle nor safetensors: {kind}; load others in your own code, as --network "
-        "file.py:function"
-    )
+            return Checkpoint(Path(), "EDM2 pickle", "", *edm2_network(record))
+        return Checkpoint(Path(), "EDM pickle", "", record.spec(), record.tensors)
+    raise CheckpointError(f"neither an EDM pickle nor safetensors: {kind_of_bytes(data)}")
 
 
 def _assemble(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gpu_runs.checkpoints.flags import split_name
 from gpu_runs.errors import CheckpointError, printable
 from gpu_runs.names import FASHION_MNIST
 
@@ -14,16 +15,18 @@ EMBEDDED = {FASHION_MNIST: "fashion-mnist.safetensors"}
 
 
 def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
-    """The file of a checkpoint: an embedded one by its name, or a path that exists.
+    """The file of a checkpoint: an embedded one by its name, or a path that exists; without flags behind it.
 
     Raises
     ------
-    CheckpointError : neither; lists the embedded ones.
+    CheckpointError : neither; lists the embedded ones. ParameterError : as of `split_name`.
     """
     embedded = {name: MODELS / file for name, file in EMBEDDED.items() if (MODELS / file).is_file()}
     if isinstance(name_or_path, str) and name_or_path in embedded:
         return embedded[name_or_path]
-    path = Path(name_or_path)
+    if (text := os.fspath(name_or_path)).startswith(("http:/", "https:/")):
+        raise CheckpointError(f"{printable(text)} is an address: download the file first")
+    path = Path(split_name(name_or_path)[0])
     try:
         path.stat()
     except (OSError, ValueError):  # ValueError: a null byte in the path

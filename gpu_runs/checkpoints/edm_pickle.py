@@ -17,17 +17,19 @@ from typing import Any
 
 from torch import Tensor
 
-from gpu_runs.checkpoints.legacy_tensors import Storage, StoredTensor, read_storage, stored_tensor
 from gpu_runs.checkpoints.pickle_data import LongText, Names, Opaque, read_pickle
 from gpu_runs.checkpoints.preconditioning import PRECONDITIONINGS, NetworkSpec
-from gpu_runs.errors import CheckpointError, shown
+from gpu_runs.checkpoints.stored_tensors import Storage, StoredTensor, read_storage, stored_tensor
+from gpu_runs.errors import OWN_CODE, CheckpointError, shown
 
 _DEPTH_LIMIT = 8
 """Modules in modules; those of EDM are five deep."""
 _NAME_LIMIT = 256
 """Characters of the full name of a tensor; those of EDM have less than 60."""
 _STORAGE_LIMIT = 5000
-"""Tensors in a file; those of EDM have less than 1000."""
+"""Tensors in a file of any size; those of EDM have less than 1000, with a training state some 3000."""
+_STORAGE_BYTES = 16_384
+"""Bytes of a file beyond which it may have another tensor."""
 _PASSING_LIMIT = 16
 """Buffers of a module that are not stored; those of EDM have none."""
 
@@ -78,8 +80,8 @@ class EDMRecord:
     def spec(self) -> NetworkSpec:
         """The description of the network; of its values only those needed here are checked."""
         kind = self.class_name
-        if kind not in PRECONDITIONINGS:
-            known = ", ".join(PRECONDITIONINGS)
+        if kind not in _POSITIONS:
+            known = ", ".join(_POSITIONS)
             raise CheckpointError(f"preconditioning {shown(kind)} is unknown; known: {known}")
         constants = PRECONDITIONINGS[kind].constants
         # Attributes, since the original computes some on building, as the least noise level in float32.
@@ -136,7 +138,7 @@ def read_edm_pickle(data: bytes) -> EDMRecord:
     ------
     CheckpointError : the bytes are not such a pickle; says at which byte or in which module.
     """
-    names = _Constructors(2 * len(data)).names()
+    names = _Constructors(len(data)).names()
     content, end = read_pickle(memoryview(data), names, opaque=True)
     if end != len(data):
         raise CheckpointError(f"byte {end}: the pickle ends here, the file does not")
@@ -153,8 +155,7 @@ def read_edm_pickle(data: bytes) -> EDMRecord:
     model = next((parts[name] for name in _MODELS if name in parts), None)
     if not isinstance(model, _Module):
         raise CheckpointError(
-            f"{shown(network.class_name)} holds no network 'model', as the networks of EDM do; load others "
-            "in your own code, as --network file.py:function"
+            f"{shown(network.class_name)} holds no network 'model', as the networks of EDM do; {OWN_CODE}"
         )
     options, arguments = state.get("_init_kwargs"), state.get("_init_args")
     if type(options) is not dict or type(arguments) is not tuple:
@@ -276,8 +277,9 @@ class _ScalarType:
 class _Constructors:
     """What stands for the names in one file; counts the bytes and the storages that it decodes."""
 
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
+    def __init__(self, size: int) -> None:
+        self.budget = 2 * size
+        self.most = _STORAGE_LIMIT + size // _STORAGE_BYTES
         self.storages = 0
 
     def names(self) -> Names:
@@ -322,8 +324,10 @@ class _Constructors:
             raise CheckpointError("a storage that is not bytes")
         self._spend(len(data))
         self.storages += 1
-        if self.storages > _STORAGE_LIMIT:
-            raise CheckpointError(f"more than {_STORAGE_LIMIT} tensors, which no network needs")
+        if self.storages > self.most:
+            raise CheckpointError(
+                f"more than {self.most} tensors in a file of this size; {OWN_CODE}"
+            )
         return read_storage(data)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from gpu_runs.checkpoints.file_kinds import kind_of_state_dict
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
 from gpu_runs.checkpoints.strict_json import json_object
 from gpu_runs.errors import CheckpointError, shown
@@ -21,8 +22,6 @@ from seeds_theory.errors import ParameterError
 
 FORMAT, FORMAT_VERSION = "seeds-network", "1"
 
-_OF_DIFFUSERS = ("down_blocks.", "transformer_blocks.")
-"""How names of tensors begin in files of diffusers."""
 HEADER_LIMIT = 1 << 22
 """Bytes of the JSON before the tensors; it is some 100 000 for the largest public networks."""
 
@@ -53,15 +52,12 @@ def read_header(data: bytes) -> tuple[NetworkSpec, dict[str, Any]]:
     length = int.from_bytes(data[:8], "little")
     if not length <= min(HEADER_LIMIT, len(data) - 8):
         raise CheckpointError(f"a header of {length} bytes, in a file of {len(data)}")
-    content = json_object(data[8 : 8 + length], "the header")
-    header = content.get("__metadata__")
+    tensors = json_object(data[8 : 8 + length], "the header")
+    header = tensors.pop("__metadata__", None)
     if type(header) is not dict or header.get("format") != FORMAT:
-        if any(name.startswith(_OF_DIFFUSERS) for name in content):
-            raise CheckpointError(
-                "weights of diffusers without their settings: give the folder that holds this file, "
-                "config.json and the scheduler's, as --network FOLDER"
-            )
-        raise CheckpointError(f"safetensors whose header does not say format {FORMAT}")
+        raise CheckpointError(
+            f"safetensors whose header does not say format {FORMAT}: {kind_of_state_dict(tensors)}"
+        )
     if header.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"format version {shown(header.get('format_version'))}; this program reads {FORMAT_VERSION}"

@@ -13,8 +13,7 @@ from torch.nn import functional
 
 from gpu_runs.checkpoints.checkpoint import read_checkpoint
 from gpu_runs.checkpoints.network_names import names_code
-from gpu_runs.checkpoints.opening import open_network
-from gpu_runs.checkpoints.own_network import load_own_network
+from gpu_runs.checkpoints.own_network import Network, load_own_network
 from gpu_runs.errors import printable
 from seeds_theory.denoiser_check import check_denoiser
 from seeds_theory.errors import DenoiserError
@@ -24,17 +23,21 @@ with optional_imports():
     from rich.markup import escape
     from rich.table import Table
 
+_CPU = torch.device("cpu")
 _ROWS, _CELL = 100, 300
 """Lines of one kind in the table, and characters in a cell; the JSON holds them all."""
 
 
-def describe(name: str | Path) -> dict[str, Any]:
+def describe(
+    name: str | Path, device: torch.device = _CPU, *, check: bool = False
+) -> dict[str, Any]:
     """What a network is, as plain data; an upper noise level of None is no bound.
 
     Parameters
     ----------
     name : as of `gpu_runs.checkpoints.opening.open_network`: a checkpoint's, that of a folder, or that of the
-        user's code, which is run.
+        user's code, which is run, once.
+    device : where it computes. check : whether ``fault`` says why it is no denoiser, see `fault_of`.
 
     Raises
     ------
@@ -42,17 +45,21 @@ def describe(name: str | Path) -> dict[str, Any]:
     UnknownNameError, NetworkCodeError : as of `gpu_runs.checkpoints.own_network.load_own_network`.
     """
     if names_code(name):
-        return _of_code(str(name))
-    return _of_folder(name) if Path(name).is_dir() else _of_checkpoint(name)
+        network, description = _of_code(str(name), device)
+    elif Path(name).is_dir():
+        network, description = _of_folder(name, device)
+    else:
+        network, description = _of_checkpoint(name, device)
+    return {**description, "fault": fault_of(network)} if check else description
 
 
-def check(name: str | Path, device: torch.device) -> str | None:
+def fault_of(network: Network) -> str | None:
     """Why a network is no denoiser, by `seeds_theory.check_denoiser`; None if it behaves as one.
 
     It draws images of its own and is held to them, each of some class if it has classes; from the noise
-    level 80 to 0.02, as far as it knows them. Errors as of `gpu_runs.checkpoints.opening.open_network`.
+    level 80 to 0.02, as far as it knows them.
     """
-    network, _ = open_network(name, device)
+    device = network.device
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
         classes = torch.arange(len(x), device=x.device) % max(network.label_dim, 1)
@@ -72,9 +79,9 @@ def check(name: str | Path, device: torch.device) -> str | None:
     return None
 
 
-def _of_code(name: str) -> dict[str, Any]:
-    network, identity = load_own_network(name, torch.device("cpu"))
-    return {
+def _of_code(name: str, device: torch.device) -> tuple[Network, dict[str, Any]]:
+    network, identity = load_own_network(name, device)
+    return network, {
         **identity,
         "format": "code",
         "resolution": network.resolution,
@@ -85,13 +92,13 @@ def _of_code(name: str) -> dict[str, Any]:
     }
 
 
-def _of_folder(path: str | Path) -> dict[str, Any]:
+def _of_folder(path: str | Path, device: torch.device) -> tuple[Network, dict[str, Any]]:
     from gpu_runs.checkpoints.diffusers_folder import read_folder
 
     folder = read_folder(path)
-    net = folder.network(torch.device("cpu"))
+    net = folder.network(device)
     training = folder.training
-    return {
+    return net, {
         "folder": str(folder.path),
         "format": "diffusers folder",
         "sha256": folder.sha256,
@@ -114,14 +121,15 @@ def _of_folder(path: str | Path) -> dict[str, Any]:
     }
 
 
-def _of_checkpoint(path: str | Path) -> dict[str, Any]:
+def _of_checkpoint(path: str | Path, device: torch.device) -> tuple[Network, dict[str, Any]]:
     checkpoint = read_checkpoint(path)
-    net = checkpoint.network()
+    net = checkpoint.network(device)
     spec = checkpoint.spec
-    return {
+    return net, {
         "file": str(checkpoint.path),
         "format": checkpoint.format,
         "sha256": checkpoint.sha256,
+        **({"read_as": checkpoint.read_as} if checkpoint.read_as else {}),
         "preconditioning": spec.preconditioning,
         "architecture": spec.architecture,
         "resolution": spec.resolution,

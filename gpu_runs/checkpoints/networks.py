@@ -80,15 +80,33 @@ class Conv(nn.Module):
         return functional.conv2d(x, kernel, stride=2, padding=padding, groups=channels)
 
 
-def group_norm(channels: int, eps: float) -> nn.GroupNorm:
-    """Groups of four channels or more, 32 groups at most."""
-    return nn.GroupNorm(min(32, channels // 4), channels, eps=eps)
+def group_norm(channels: int, eps: float, groups: int = 0) -> nn.GroupNorm:
+    """Of so many groups; 0 for groups of four channels or more, 32 groups at most."""
+    return nn.GroupNorm(groups or min(32, channels // 4), channels, eps=eps)
+
+
+class LearnedChange(nn.Module):
+    """A change of resolution by a convolution: of stride 2, or after every pixel was doubled.
+
+    It stands in the place of a block, and looks at no embedding.
+    """
+
+    def __init__(self, channels: int, change: str) -> None:
+        super().__init__()
+        self.change, self.conv = change, Conv(channels, channels, 3)
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """(batch, channels, n, n) to (batch, channels, m, m), with m = n / 2 or 2 n."""
+        if self.change == "up":
+            return self.conv(functional.interpolate(x, scale_factor=2, mode="nearest"))
+        return functional.conv2d(x, self.conv.weight, self.conv.bias, stride=2, padding=1)
 
 
 class UNetBlock(nn.Module):
     """A residual block; see the module. The embedding shifts, and with `scales` also scales.
 
     heads : of the attention; 0 for none. skip_scale : of the sum of a branch and what it bypasses.
+    groups : as of `group_norm`.
     """
 
     def __init__(
@@ -105,20 +123,21 @@ class UNetBlock(nn.Module):
         eps: float,
         dropout: float,
         project_skip: bool,
+        groups: int = 0,
     ) -> None:
         super().__init__()
         self.heads, self.scales, self.skip_scale, self.dropout = heads, scales, skip_scale, dropout
-        self.norm0 = group_norm(c_in, eps)
+        self.norm0 = group_norm(c_in, eps, groups)
         self.conv0 = Conv(c_in, c_out, 3, change=change, taps=taps)
         self.affine = nn.Linear(emb, 2 * c_out if scales else c_out)
-        self.norm1 = group_norm(c_out, eps)
+        self.norm1 = group_norm(c_out, eps, groups)
         self.conv1 = _starting_at_zero(Conv(c_out, c_out, 3))
         self.skip: Conv | None = None
         if change or c_in != c_out:
             kernel = 1 if project_skip or c_in != c_out else 0
             self.skip = Conv(c_in, c_out, kernel, change=change, taps=taps)
         if heads:
-            self.norm2 = group_norm(c_out, eps)
+            self.norm2 = group_norm(c_out, eps, groups)
             self.qkv = Conv(c_out, 3 * c_out, 1)
             self.proj = _starting_at_zero(Conv(c_out, c_out, 1))
 
@@ -428,7 +447,12 @@ class SongUNet(UNet):
 class DhariwalUNet(UNet):
     """ADM: more channels at lower resolutions, attention with heads of 64 channels, scale and shift.
 
-    Parameters are as of `SongUNet`. Attention has channels // 64 heads, so narrow levels have none.
+    Parameters are as of `SongUNet`, where a factor of `channel_mult` may be 1/2, and
+
+    head_channels, num_heads : attention has ``channels // head_channels`` heads, so that narrow levels have
+        none; or, if it is not 0, num_heads.
+    scale_shift : the embedding scales, too. norm_groups : as of `group_norm`.
+    resampling : "block", by blocks with a fixed filter, or "conv", by a convolution.
     """
 
     def __init__(
@@ -439,14 +463,21 @@ class DhariwalUNet(UNet):
         label_dim: int = 0,
         augment_dim: int = 0,
         model_channels: int = 192,
-        channel_mult: Sequence[int] = (1, 2, 3, 4),
+        channel_mult: Sequence[float] = (1, 2, 3, 4),
         channel_mult_emb: int = 4,
         num_blocks: int = 3,
         attn_resolutions: Sequence[int] = (32, 16, 8),
         dropout: float = 0.10,
+        head_channels: int = 64,
+        num_heads: int = 0,
+        scale_shift: bool = True,
+        norm_groups: int = 0,
+        resampling: str = "block",
     ) -> None:
-        widths = [model_channels * mult for mult in channel_mult]
+        widths = [int(model_channels * mult) for mult in channel_mult]
         super().__init__(img_resolution, widths, num_blocks, attn_resolutions)
+        self.head_channels, self.num_heads = head_channels, num_heads
+        self.scale_shift, self.norm_groups, self.resampling = scale_shift, norm_groups, resampling
         self.emb, self.dropout = model_channels * channel_mult_emb, dropout
         self.map_noise = _Positional(model_channels, endpoint=False)
         self.map_augment = (
@@ -456,7 +487,7 @@ class DhariwalUNet(UNet):
         self.map_layer1 = nn.Linear(self.emb, self.emb)
         self.map_label = nn.Linear(label_dim, self.emb, bias=False) if label_dim else None
         c = self._add_ladder(in_channels, widths[0], all_attend=True)
-        self.out_norm = group_norm(c, 1e-5)
+        self.out_norm = group_norm(c, 1e-5, norm_groups)
         self.out_conv = _starting_at_zero(Conv(c, out_channels, 3))
 
     def _block(
@@ -467,18 +498,22 @@ class DhariwalUNet(UNet):
         *,
         attention: bool = False,
         decoder: bool = False,
-    ) -> UNetBlock:
+    ) -> UNetBlock | LearnedChange:
+        if change and self.resampling == "conv":
+            return LearnedChange(c_out, change)
+        heads = self.num_heads or c_out // self.head_channels
         return UNetBlock(
             c_in,
             c_out,
             self.emb,
             change=change,
-            heads=c_out // 64 if attention else 0,
-            scales=True,
+            heads=heads if attention else 0,
+            scales=self.scale_shift,
             skip_scale=1.0,
             eps=1e-5,
             dropout=self.dropout,
             project_skip=False,
+            groups=self.norm_groups,
         )
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:

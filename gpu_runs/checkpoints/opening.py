@@ -35,4 +35,4 @@ def open_network(name: str | Path, device: torch.device) -> tuple[Network, dict[
         folder = read_folder(name)
         return folder.network(device), {"checkpoint": folder.sha256}
     checkpoint = read_checkpoint(name)
-    return checkpoint.network(device), {"checkpoint": checkpoint.sha256}
+    return checkpoint.network(device), checkpoint.identity

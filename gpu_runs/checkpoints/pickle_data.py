@@ -1,7 +1,7 @@
 """Reads a pickle as data: nothing that the file names is imported, called or changed.
 
 A pickle is a program. Python's machine for it imports the objects that the program names, calls them, and
-sets attributes on whatever is on its stack. The machine here knows the opcodes that EDM's files need, and
+sets attributes on whatever is on its stack. The machine here knows the opcodes that networks need, and
 a name is one in a table of constructors. What it makes are numbers, strings, lists, dicts, tuples and what
 those constructors return. What a file makes of another name, or of a constructor that refuses its arguments,
 is an `Opaque`: it swallows whatever the file does to it, and says what it is when somebody needs it. A file
@@ -22,10 +22,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from gpu_runs.errors import CheckpointError, shown
+from gpu_runs.errors import OWN_CODE, CheckpointError, shown
 
 OPCODE_LIMIT = 500_000
-"""The largest public network needs about 70 000; at this many, objects take some 100 MB at most."""
+"""Of a file of any size: objects take some 100 MB at most. The largest public network needs about 70 000."""
+OPCODE_BYTES = 512
+"""Bytes of a file beyond which it may have another opcode: objects take less memory than the file."""
 LONG_TEXT = 1 << 10
 """Strings of more bytes than this are left as they lie in the file, and can be no keys."""
 TEXT_LIMIT = 1 << 24
@@ -81,7 +83,7 @@ def read_pickle(
     names: Names,
     *,
     start: int = 0,
-    limit: int = OPCODE_LIMIT,
+    limit: int | None = None,
     persistent: Callable[[object], object] | None = None,
     opaque: bool = False,
 ) -> tuple[object, int]:
@@ -93,7 +95,7 @@ def read_pickle(
     ----------
     data : bytes, of which the pickle begins at `start`.
     names : (module, name) to what stands for it, mostly a constructor.
-    limit : of the number of opcodes.
+    limit : of the number of opcodes; None for one that grows with the data.
     persistent : makes the value of a persistent id; None if there may be none.
     opaque : what cannot be made is an `Opaque`, not an error.
 
@@ -104,7 +106,8 @@ def read_pickle(
         constructor refuses, unless that is opaque.
     """
     machine = _Machine(data, start, names, persistent, opaque)
-    for _ in range(limit):
+    most = OPCODE_LIMIT + len(data) // OPCODE_BYTES if limit is None else limit
+    for _ in range(most):
         begin = machine.begin = machine.at
         try:
             opcode = machine.byte()
@@ -116,11 +119,13 @@ def read_pickle(
             elif opcode in _EFFECTS:
                 _EFFECTS[opcode](machine)
             else:
-                raise CheckpointError(f"opcode {bytes([opcode])!r} is none that EDM's files have")
+                raise CheckpointError(f"opcode {bytes([opcode])!r} is none that networks need")
         except Exception as error:  # whatever a wrong operand does to an operation
             kind = HostileName if isinstance(error, HostileName) else CheckpointError
             raise kind(f"byte {begin}: {_detail(error)}") from error
-    raise CheckpointError(f"byte {machine.at}: more than {limit} opcodes, which no network needs")
+    raise CheckpointError(
+        f"byte {machine.at}: more than {most} opcodes, for a file of this size; {OWN_CODE}"
+    )
 
 
 def _detail(error: Exception) -> str:
@@ -236,7 +241,7 @@ class _Machine:
             kind = HostileName if _does_something(module, name) else CheckpointError
             return self.unmade(
                 kind(
-                    f"asks for {shown(module)} {shown(name)}, which no EDM network needs; nothing was run"
+                    f"asks for {shown(module)} {shown(name)}, which no network needs; nothing was run"
                 )
             )
         return Name(self.names[module, name])
@@ -267,14 +272,18 @@ class _Machine:
         target, state = self.pop_tuple(2)
         if isinstance(target, Buildable):
             target.build(state)
-        elif not isinstance(target, Opaque):
+        elif not isinstance(target, Opaque | dict):  # attributes of a dict are left out
             return self.unmade(CheckpointError("gives a state to something that has none"))
         return target
 
     def identify(self) -> object:
-        if self.persistent is None:
-            raise CheckpointError("refers to something outside the file")
-        return self.persistent(self.pop())
+        identity = self.pop()
+        try:
+            if self.persistent is None:
+                raise CheckpointError("refers to something outside the file")
+            return self.persistent(identity)
+        except CheckpointError as error:
+            return self.unmade(error)
 
     def extend(self, items: list[object]) -> None:
         target = self.top()

@@ -1,16 +1,18 @@
-r"""From a network F to a denoiser, in the four ways of EDM checkpoints.
+r"""From a network F to a denoiser, in the ways of EDM's checkpoints and of those of other projects.
 
 .. math::  D(x, \sigma) = c_{skip}(\sigma)\,x + c_{out}(\sigma)\,F(c_{in}(\sigma)\,x;\ c_{noise}(\sigma)) .
 
-EDM's own; the variance-preserving and the variance-exploding one of score-based models; and that of
-improved DDPM, whose noise levels are a finite list.
+EDM's own; the variance-preserving, the sub-variance-preserving and the variance-exploding one of score-based
+models; and those of DDPM and improved DDPM, whose noise levels are a finite list.
 
-Reference: Karras et al., arXiv 2206.00364, Table 1 and appendix C.
+References: Karras et al., arXiv 2206.00364, Table 1 and appendix C; Song et al., arXiv 2011.13456, appendix
+B; Ho et al., arXiv 2006.11239; Nichol and Dhariwal, arXiv 2102.09672.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -57,7 +59,7 @@ class NetworkSpec:
 
 
 class PreconditionedNetwork(nn.Module):
-    """A denoising network D(x, sigma); its subclasses are the four preconditionings.
+    """A denoising network D(x, sigma); its subclasses are the preconditionings.
 
     The coefficients are computed in the precision of the network's embedding, float32 at least; its
     convolutions may have a lower one, see `gpu_runs.checkpoints.networks.UNet.lower`.
@@ -204,6 +206,15 @@ class EDM(PreconditionedNetwork):
         return s**2 / norm**2, sigma * s / norm, 1 / norm, sigma.log() / 4
 
 
+class EDM1000(EDM):
+    """EDM's, whose F is told 1000 times as much: that of the networks beside OpenAI's consistency models."""
+
+    def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As of the base class."""
+        skip, out, c_in, c_noise = super().coefficients(sigma)
+        return skip, out, c_in, 1000 * c_noise
+
+
 class VP(PreconditionedNetwork):
     """F predicts the noise; it is told the time of the variance-preserving process, times M - 1."""
 
@@ -217,13 +228,23 @@ class VP(PreconditionedNetwork):
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As of the base class."""
         beta_d, beta_min = self.constant["beta_d"], self.constant["beta_min"]
-        time = ((beta_min**2 + 2 * beta_d * (1 + sigma**2).log()).sqrt() - beta_min) / beta_d
-        return (
-            torch.ones_like(sigma),
-            -sigma,
-            1 / (sigma**2 + 1).sqrt(),
-            (self.constant["M"] - 1) * time,
-        )
+        scale, damping = self._scale(sigma)
+        time = ((beta_min**2 + 2 * beta_d * damping).sqrt() - beta_min) / beta_d
+        return torch.ones_like(sigma), -sigma, scale, (self.constant["M"] - 1) * time
+
+    def _scale(self, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """The factor of the data in a state of the process at this noise level, and -2 of its logarithm."""
+        return 1 / (sigma**2 + 1).sqrt(), (1 + sigma**2).log()
+
+
+class SubVP(VP):
+    r"""As VP, where the noise in a state :math:`\alpha x_0 + (1 - \alpha^2) \epsilon` is less."""
+
+    constants: ClassVar[dict[str, float]] = {"beta_d": 19.9, "beta_min": 0.1, "M": 1000}
+
+    def _scale(self, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        inverse = (sigma + (sigma**2 + 4).sqrt()) / 2
+        return 1 / inverse, 2 * inverse.log()
 
 
 class VE(PreconditionedNetwork):
@@ -235,34 +256,22 @@ class VE(PreconditionedNetwork):
         return one, sigma, one, (sigma / 2).log()
 
 
-class IDDPM(PreconditionedNetwork):
-    r"""F predicts the noise at M levels; it is told the number of the level, from the least noise on.
+class Discrete(PreconditionedNetwork):
+    """F predicts the noise at M levels; it is told the number of the nearest, from the least noise on.
 
-    The levels are ``u``, descending to 0, from :math:`u_M = 0` on with
-    :math:`\bar\alpha_j = \sin^2\big(\tfrac{\pi}{2} \tfrac{j}{M (C_2 + 1)}\big)`:
-
-    .. math::  u_{j-1} = \sqrt{\frac{u_j^2 + 1}{\max(\bar\alpha_{j-1} / \bar\alpha_j,\ C_1)} - 1} .
+    The levels are ``u``, descending, and 0 after them.
     """
 
-    constants: ClassVar[dict[str, float]] = {"C_1": 0.001, "C_2": 0.008, "M": 1000}
-    out_factor: ClassVar[int] = 2
     u: Tensor
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
-        self.register_buffer("u", torch.tensor(self._levels(), dtype=torch.float32))
+        self.register_buffer("u", torch.tensor(self.levels(self.constant), dtype=torch.float32))
 
-    def _levels(self) -> list[float]:
-        M = int(self.constant["M"])
-
-        def alpha_bar(j: int) -> float:
-            return math.sin(math.pi / 2 * j / M / (self.constant["C_2"] + 1)) ** 2
-
-        levels = [0.0]
-        for j in range(M, 0, -1):
-            ratio = max(alpha_bar(j - 1) / alpha_bar(j), self.constant["C_1"])
-            levels.append(math.sqrt((levels[-1] ** 2 + 1) / ratio - 1))
-        return levels[::-1]
+    @staticmethod
+    def levels(constant: Mapping[str, float]) -> list[float]:
+        """The M levels and 0, from the constants."""
+        raise NotImplementedError
 
     def _nearest(self, sigma: Tensor) -> Tensor:
         gaps = (sigma.to(self.u.dtype).reshape(-1, 1) - self.u).abs()
@@ -276,7 +285,72 @@ class IDDPM(PreconditionedNetwork):
     def coefficients(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As of the base class."""
         number = self.constant["M"] - 1 - self._nearest(sigma)
-        return torch.ones_like(sigma), -sigma, 1 / (sigma**2 + 1).sqrt(), number.to(sigma.dtype)
+        c_noise = number.to(sigma.dtype) * self.constant.get("step", 1)
+        return torch.ones_like(sigma), -sigma, 1 / (sigma**2 + 1).sqrt(), c_noise
+
+
+class CosineDDPM(Discrete):
+    r"""The cosine schedule of improved DDPM; c_noise is the number of the level times ``step``.
+
+    From :math:`u_M = 0` on, with
+    :math:`\bar\alpha_j = \sin^2\big(\tfrac{\pi}{2} \tfrac{j}{M (C_2 + 1)}\big)`:
+
+    .. math::  u_{j-1} = \sqrt{\frac{u_j^2 + 1}{\max(\bar\alpha_{j-1} / \bar\alpha_j,\ C_1)} - 1} .
+    """
+
+    constants: ClassVar[dict[str, float]] = {"C_1": 0.001, "C_2": 0.008, "M": 1000, "step": 1}
+
+    @staticmethod
+    def levels(constant: Mapping[str, float]) -> list[float]:
+        """As of the base class."""
+        M = int(constant["M"])
+
+        def alpha_bar(j: int) -> float:
+            return math.sin(math.pi / 2 * j / M / (constant["C_2"] + 1)) ** 2
+
+        levels = [0.0]
+        for j in range(M, 0, -1):
+            ratio = max(alpha_bar(j - 1) / alpha_bar(j), constant["C_1"])
+            levels.append(math.sqrt((levels[-1] ** 2 + 1) / ratio - 1))
+        return levels[::-1]
+
+
+class IDDPM(CosineDDPM):
+    """The same as EDM has it: F also returns a variance for each channel."""
+
+    constants: ClassVar[dict[str, float]] = {"C_1": 0.001, "C_2": 0.008, "M": 1000}
+    out_factor: ClassVar[int] = 2
+
+
+class LinearDDPM(Discrete):
+    r"""The schedule of DDPM; c_noise is the number of the level times ``step``.
+
+    :math:`\beta` rises linearly from ``beta_first`` to ``beta_last`` in M steps, and
+    :math:`u_j^2 + 1 = (u_{j+1}^2 + 1) / (1 - \beta)` from :math:`u_M = 0` on.
+    """
+
+    constants: ClassVar[dict[str, float]] = {
+        "beta_first": 1e-4,
+        "beta_last": 0.02,
+        "M": 1000,
+        "step": 1,
+    }
+
+    @staticmethod
+    def levels(constant: Mapping[str, float]) -> list[float]:
+        """As of the base class."""
+        M, first, last = (constant[name] for name in ("M", "beta_first", "beta_last"))
+        levels, squared = [0.0], 1.0  # squared: u^2 + 1
+        for i in range(int(M)):
+            squared /= 1 - (first + (last - first) * i / max(M - 1, 1))
+            levels.append(math.sqrt(squared - 1))
+        return levels[::-1]
+
+
+def noise_range(kind: type[Discrete], constant: Mapping[str, float]) -> tuple[float, float]:
+    """The least and the largest level, in float32 as the network has them."""
+    levels = torch.tensor(kind.levels(constant)[:-1], dtype=torch.float32)
+    return float(levels[-1]), float(levels[0])
 
 
 PRECONDITIONINGS: dict[str, type[PreconditionedNetwork]] = {
@@ -284,8 +358,12 @@ PRECONDITIONINGS: dict[str, type[PreconditionedNetwork]] = {
     "VPPrecond": VP,
     "VEPrecond": VE,
     "iDDPMPrecond": IDDPM,
+    "EDM1000Precond": EDM1000,
+    "SubVPPrecond": SubVP,
+    "CosineDDPMPrecond": CosineDDPM,
+    "LinearDDPMPrecond": LinearDDPM,
 }
-"""Class name in a checkpoint to preconditioning."""
+"""Name of a preconditioning, for the first four that of a class in EDM's files, to what it is."""
 
 
 def build_network(spec: NetworkSpec) -> PreconditionedNetwork:

@@ -10,6 +10,7 @@ import math
 
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
 from gpu_runs.checkpoints.rules import (
+    FLAG,
     Rule,
     check,
     check_all,
@@ -42,7 +43,22 @@ _OPTIONS: dict[str, dict[str, Rule]] = {
             "a list of 2, 4, 6 or 8 positive numbers",
         ),
     },
-    "DhariwalUNet": _SHARED,
+    "DhariwalUNet": {
+        **_SHARED,
+        "channel_mult": list_of(
+            Rule(
+                lambda value: integer(1, 64).holds(value) or value == 0.5,
+                "an integer from 1 to 64, or 0.5",
+            ),
+            1,
+            8,
+        ),
+        "head_channels": integer(1, 4096),
+        "num_heads": integer(0, 4096),
+        "scale_shift": FLAG,
+        "norm_groups": integer(0, 4096),
+        "resampling": one_of("block", "conv"),
+    },
     "EDM2UNet": {
         **{name: rule for name, rule in _SHARED.items() if name != "augment_dim"},
         "channel_mult_noise": or_none(integer(1, 64)),
@@ -54,6 +70,7 @@ _OPTIONS: dict[str, dict[str, Rule]] = {
         "clip_act": or_none(real(1, 1e30)),
     },
 }
+_COSINE = {"C_1": real(1e-9, 1), "C_2": real(1e-9, 1), "M": integer(1, 10_000)}
 _CONSTANTS: dict[str, dict[str, Rule]] = {
     "EDMPrecond": {"sigma_data": real(1e-6, 1e6)},
     "VPPrecond": {
@@ -63,7 +80,20 @@ _CONSTANTS: dict[str, dict[str, Rule]] = {
         "epsilon_t": real(0, 1),
     },
     "VEPrecond": {},
-    "iDDPMPrecond": {"C_1": real(1e-9, 1), "C_2": real(1e-9, 1), "M": integer(1, 10_000)},
+    "SubVPPrecond": {
+        "beta_d": real(1e-6, 1e6),
+        "beta_min": real(0, 1e6),
+        "M": integer(1, 100_000),
+    },
+    "iDDPMPrecond": _COSINE,
+    "CosineDDPMPrecond": {**_COSINE, "step": real(1e-6, 1e6)},
+    "LinearDDPMPrecond": {
+        "beta_first": real(1e-9, 0.999),
+        "beta_last": real(1e-9, 0.999),
+        "M": integer(1, 10_000),
+        "step": real(1e-6, 1e6),
+    },
+    "EDM1000Precond": {"sigma_data": real(1e-6, 1e6)},
 }
 _NOISE_LEVEL = real(0, 1e30)
 _IMAGES = {

@@ -2,10 +2,10 @@
 
     python fuzz_worker.py FOLDER SEED COUNT...
 
-FOLDER holds good files, `net*` to be loaded and `part*` to be read only; there is a COUNT of mutations for
-each, in the order of their names. It may also hold files `bomb*`, which are loaded as they are. Prints one
-JSON object: how many were accepted and refused, and `problems`: anything but success or a CheckpointError
-of one short line.
+FOLDER holds good files, `net*` to be loaded and `part*` to be read only, with flags behind an `@`; there is a
+COUNT of mutations for each, in the order of their names. It may also hold files `bomb*`, which are loaded as
+they are. Prints one JSON object: how many were accepted and refused, and `problems`: anything but success or
+an error of the project's of one short line.
 
 No file may take more than `SECONDS`. That is time of the processor, not of the clock, so that other
 processes on the machine make no difference. Beyond it the process ends by a signal, also in the middle of
@@ -25,8 +25,9 @@ from pathlib import Path
 
 import torch
 
-from gpu_runs import CheckpointError, load_checkpoint
+from gpu_runs import load_checkpoint
 from gpu_runs.checkpoints.checkpoint import read_checkpoint
+from seeds_theory.errors import SeedsError
 
 OPCODES = [ord(opcode.code) for opcode in pickletools.opcodes]
 HUGE = [struct.pack("<Q", 2**64 - 1), struct.pack("<Q", 2**40), struct.pack("<I", 2**32 - 1)]
@@ -55,8 +56,17 @@ class Watch:
 
 
 def positions(data):
-    """Where opcodes are: all in the file itself and none in the storages, which are bytes to it."""
-    return [position for _, _, position in pickletools.genops(data)]
+    """Where opcodes are: all in the file itself and none in the storages, which are bytes to it.
+
+    Of an archive, those of its pickle and the list of its entries; of safetensors, the header.
+    """
+    if data[8:9] == b"{":
+        return list(range(8, data.find(b"}}}")))
+    start = data.index(b"\x80\x02") if data[:2] == b"PK" else 0
+    found = [start + position for _, _, position in pickletools.genops(data[start:])]
+    if data[:2] == b"PK":
+        found += range(data.index(b"PK\x01\x02"), len(data))
+    return found
 
 
 def mutate(data, opcodes, draw):
@@ -94,14 +104,19 @@ def loader(path):
     return load_checkpoint if path.name.startswith("net") else read_checkpoint
 
 
+def flags_of(name):
+    """What follows the name of a mutation's origin: its flags and an @ before them, or nothing."""
+    return "".join(name.split(" ")[0].partition("@")[1:])
+
+
 def observed(load, path, name, watch, outcome):
-    """Load a file, and count or note what comes of it."""
+    """Load a file, with the flags of that name, and count or note what comes of it."""
     watch.path = str(path)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
-        load(str(path))
+        load(str(path) + flags_of(name))
         outcome["accepted"] += 1
-    except CheckpointError as error:
+    except SeedsError as error:
         outcome["refused"] += 1
         if not str(error).isprintable() or len(str(error)) > 1000:
             watch.events.append(f"message {error!r}")
@@ -120,7 +135,7 @@ def main(folder, seed, counts):
     goods = sorted(path for path in Path(folder).iterdir() if path.name[:3] in ("net", "par"))
     target = Path(folder) / "mutated"
     for good in goods:
-        loader(good)(good)  # what the libraries import on first use
+        loader(good)(str(good) + flags_of(good.name))  # what the libraries import on first use
     outcome = {"accepted": 0, "refused": 0, "problems": []}
     # A gigabyte beyond what the libraries took: no file may ask for more.
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -128,7 +143,7 @@ def main(folder, seed, counts):
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for good, count in zip(goods, counts, strict=True):
         data = good.read_bytes()
-        opcodes = positions(data) if data[:1] == b"\x80" else list(range(8, data.find(b"}}}")))
+        opcodes = positions(data)
         for number in range(count):
             target.write_bytes(mutate(data, opcodes, draw))
             observed(loader(good), target, f"{good.name} {number}", watch, outcome)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from edm_writer import bombs, edm_pickle, small_network
+from foreign_files import FLAGS, adm, saved, score
 from torch import nn
 
 from gpu_runs.checkpoints.checkpoint import save_checkpoint
@@ -52,6 +53,20 @@ def test_mutations_of_a_file_of_the_original_layout(edm_files, tmp_path):
     outcome = fuzz(tmp_path, 1, 40)
     assert outcome["problems"] == []
     assert outcome["accepted"] + outcome["refused"] == 40
+
+
+@pytest.mark.slow
+def test_mutations_of_files_of_other_projects(tmp_path):
+    networks = {"net-a@" + FLAGS["consistency_edm_plain"]: adm("consistency_edm_plain")}
+    kept = ("model", "ema")
+    networks["net-b"] = {key: score("score_ve_residual")[key] for key in kept}
+    for name, content in networks.items():
+        (tmp_path / name).write_bytes(saved(content))
+    (tmp_path / "net-c").write_bytes(saved(networks["net-b"], zipped=False))
+    outcome = fuzz(tmp_path, 2, 150, 150, 100)
+    assert outcome["problems"] == []
+    assert outcome["accepted"] + outcome["refused"] == 400
+    assert 20 < outcome["accepted"] < 300
 
 
 @pytest.mark.slow

@@ -291,7 +291,7 @@ def test_what_cannot_be_called_is_no_denoiser():
         ("script.py:network", "importing 'script.py' raises SystemExit: 1"),
         ("none.py:network", "there is no file none.py"),
         ("my_network.py", "load others in your own code, as --network file.py:function"),
-        ("https://host/net.pkl", "no checkpoint file https://host/net.pkl; embedded"),
+        ("https://host/net.pkl", "https://host/net.pkl is an address: download the file"),
         ("my_network.py:", "no checkpoint file my_network.py:; embedded"),
         ("a/my_network:network", "of your own code is module:function or file.py:function"),
     ],
