@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gpu_runs.checkpoints.adm_layout import Layout, layout_of
 from gpu_runs.checkpoints.adm_published import SIZES, published_flags
-from gpu_runs.checkpoints.flags import Flags, Value, joined
+from gpu_runs.checkpoints.flags import Value, checked_flags, joined
 from gpu_runs.checkpoints.preconditioning import CosineDDPM, LinearDDPM, NetworkSpec, noise_range
 from gpu_runs.checkpoints.stored_tensors import StoredTensor
 from gpu_runs.checkpoints.translation import PREFIX, StateDict, Translated, box, interleaved
@@ -70,7 +70,7 @@ def described(
     Errors as of `translate_adm`.
     """
     layout = layout_of(state)
-    flags = _flags(layout, Flags(given, KINDS).given, name)
+    flags = _flags(layout, checked_flags(given, KINDS), name)
     return layout, flags, _spec(layout, flags)
 
 

@@ -34,7 +34,7 @@ def split_name(name: str | os.PathLike[str]) -> tuple[str, dict[str, str]]:
     pairs = [pair.split("=") for pair in found[2].split(",")]
     flags = dict(pairs)
     if len(flags) < len(pairs):
-        raise ParameterError(f"a flag is given twice: {found[2]}")
+        raise ParameterError(f"a flag is given twice: {found[2]!r}")
     return found[1], flags
 
 
@@ -43,41 +43,39 @@ def joined(flags: Mapping[str, Value]) -> str:
     return ",".join(f"{name}={value}" for name, value in flags.items())
 
 
-class Flags:
-    """The flags of one file, checked.
+def checked_flags(
+    given: Mapping[str, str], kinds: Mapping[str, type | tuple[str, ...]]
+) -> dict[str, Value]:
+    """The values of the flags of one file.
 
     Parameters
     ----------
-    given : as `split_name` returns them. kinds : of the values of all flags that there are; or the values.
+    given : as `split_name` returns them. kinds : of the values of all flags that there are, or the values.
 
     Raises
     ------
     UnknownNameError : no such flag, or no such value of it. ParameterError : a value of another kind.
     """
+    for name in given:
+        if name not in kinds:
+            raise unknown("flag of this kind of file", name, kinds)
+    return {name: _value(name, text, kinds[name]) for name, text in given.items()}
 
-    def __init__(
-        self, given: Mapping[str, str], kinds: Mapping[str, type | tuple[str, ...]]
-    ) -> None:
-        self.kinds = kinds
-        self.given = {name: self._value(name, text) for name, text in given.items()}
 
-    def _value(self, name: str, text: str) -> Value:
-        if name not in self.kinds:
-            raise unknown("flag of this kind of file", name, self.kinds)
-        kind = self.kinds[name]
-        if isinstance(kind, tuple):
-            if text not in kind:
-                raise unknown(name, text, kind)
-            return text
-        if kind is bool:
-            if text.lower() not in _TRUTH:
-                raise ParameterError(f"{name} is True or False; got {text!r}")
-            return _TRUTH[text.lower()]
-        try:
-            value: Any = kind(text)
-        except ValueError:
-            value = math.nan
-        if not 0 < value <= _MOST:
-            what = f"a {'whole ' if kind is int else ''}number"
-            raise ParameterError(f"{name} is {what} above 0, {_MOST} at most; got {text!r}")
-        return value
+def _value(name: str, text: str, kind: type | tuple[str, ...]) -> Value:
+    if isinstance(kind, tuple):
+        if text not in kind:
+            raise unknown(name, text, kind)
+        return text
+    if kind is bool:
+        if text.lower() not in _TRUTH:
+            raise ParameterError(f"{name} is True or False; got {text!r}")
+        return _TRUTH[text.lower()]
+    try:
+        value: Any = kind(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= _MOST:
+        what = f"a {'whole ' if kind is int else ''}number"
+        raise ParameterError(f"{name} is {what} above 0, {_MOST} at most; got {text!r}")
+    return value

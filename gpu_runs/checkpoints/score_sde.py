@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpu_runs.checkpoints.flags import Flags, Value
+from gpu_runs.checkpoints.flags import Value, checked_flags
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
 from gpu_runs.checkpoints.stored_tensors import StoredTensor
 from gpu_runs.checkpoints.translation import (
@@ -106,7 +106,7 @@ def translate_score_sde(stored: Mapping[str, StoredTensor], given: Mapping[str, 
     """
     state = StateDict(stored)
     layout = _layout(state)
-    found = _flags(layout, Flags(given, KINDS).given, state)
+    found = _flags(layout, checked_flags(given, KINDS), state)
     flags = {name: found[name] for name in KINDS if name in found}  # in one order, for records
     spec = _spec(layout, flags)
     return Translated("score_sde checkpoint", spec, _tensors(state, layout, spec), flags)

@@ -65,6 +65,8 @@ class StateDict:
             tensor = self._find(name).tensor()
         except CheckpointError as error:
             raise CheckpointError(f"{shown(name)}: {error}") from None
+        if not tensor.ndim:
+            raise CheckpointError(f"{shown(name)} is a single number, no parameter of a layer")
         del self._stored[name]
         return tensor
 

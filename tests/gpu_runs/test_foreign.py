@@ -717,6 +717,14 @@ STATES = {
         lambda s: s.update({"middle_block.1.qkv.weight": torch.ones(7, 64, 1, 1)}),
         "has to have 192 rows",
     ),
+    "a number": (
+        lambda s: s.update({"middle_block.1.proj_out.weight": torch.tensor(1.0)}),
+        "is a single number",
+    ),
+    "a number for rows": (
+        lambda s: s.update({"middle_block.1.qkv.bias": torch.tensor(1.0)}),
+        "is a single number",
+    ),
     "axes": (
         lambda s: s.update({"time_embed.0.weight": torch.ones(128)}),
         "has to have 2 dimensions",
