@@ -1,7 +1,7 @@
 """Runs with real checkpoints: image generation, sample quality and benchmarks on an accelerator.
 
-`load_checkpoint` opens a network from an EDM pickle or from the project's own safetensors, without running
-anything that the file holds. What needs a trained network or a GPU lives here, so that the theory
+`load_checkpoint` opens a network from a pickle of EDM or EDM2, or from the project's own safetensors, without
+running anything that the file holds. What needs a trained network or a GPU lives here, so that the theory
 (`seeds_theory`), the exact models (`toy_models`) and the proofs (`proofs_checks`) stay small enough for a
 laptop. It may import them; none of them may import it.
 """

@@ -62,7 +62,9 @@ def inspect(
 
 @convert_app.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint of either format.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="A pickle of EDM or EDM2, or safetensors.")
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
