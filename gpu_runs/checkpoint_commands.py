@@ -62,7 +62,9 @@ def inspect(
 
 @convert_app.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint, as of seeds-inspect.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="A checkpoint file, as of seeds-inspect.")
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:

@@ -69,7 +69,7 @@ class Part:
             name: placed(name, tensor, device, torch.float32) for name, tensor in tensors.items()
         }
         net.load_state_dict(own, assign=True)
-        evaluated: nn.Module = net.to(device).eval().requires_grad_(False)
+        evaluated: nn.Module = nn.Module.to(net, device).eval().requires_grad_(False)
         return evaluated
 
 

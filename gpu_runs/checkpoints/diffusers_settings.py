@@ -109,7 +109,7 @@ _RULES: dict[str, dict[str, Rule]] = {
         "out_channels": or_none(integer(1, 128)),
         "num_attention_heads": integer(1, 256),
         "attention_head_dim": integer(1, 1024),
-        "num_layers": integer(1, 256),
+        "num_layers": integer(1, 100),
         "attention_bias": FLAG,
         "patch_size": integer(1, 64),
         "activation_fn": one_of("gelu-approximate", "gelu", "geglu"),

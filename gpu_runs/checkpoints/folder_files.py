@@ -112,8 +112,8 @@ class FolderFiles:
             return tensors
 
     def _sharded(self, part: str, index: str) -> dict[str, Tensor]:
+        places = self.settings(index).get("weight_map")
         with self.blamed_on(index):
-            places = self.settings(index).get("weight_map")
             if type(places) is not dict or not all(
                 isinstance(place, str) for place in places.values()
             ):

@@ -55,7 +55,7 @@ class Backbone(nn.Module):
 
     def lower(self, dtype: torch.dtype) -> None:
         """Bring the weights to a precision."""
-        self.net.to(dtype)
+        nn.Module.to(self.net, dtype)  # diffusers' own method remarks on layers that it would keep
 
     def forward(self, x: Tensor, timesteps: Tensor, classes: Tensor | None) -> Tensor:
         """States and timesteps (batch,), whose precision they keep, to outputs of the states' dtype."""

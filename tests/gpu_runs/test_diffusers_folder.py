@@ -412,6 +412,7 @@ def refuses(folder, *words):
     assert isinstance(caught.value, CheckpointError), text
     assert "\n" not in text and len(text) < 900
     assert all(word in text for word in words), text
+    assert text.count(str(folder)) <= 1  # it is named once
     result = run(inspect_app, [str(folder)])
     assert result.exit_code and isinstance(result.exception, SeedsError)
 
