@@ -48,7 +48,7 @@ def check(name: str | Path, device: torch.device) -> str | None:
     """Why a network is no denoiser, by `seeds_theory.check_denoiser`; None if it behaves as one.
 
     It draws images of its own and is held to them, each of some class if it has classes; from the noise
-    level 80 to 0.02, as far as it knows them. Errors as of `gpu_runs.checkpoints.opening.open_network`.
+    level 80 to 0.002, as far as it knows them. Errors as of `gpu_runs.checkpoints.opening.open_network`.
     """
     network, _ = open_network(name, device)
 
@@ -62,7 +62,7 @@ def check(name: str | Path, device: torch.device) -> str | None:
             denoise,
             (network.channels, network.resolution, network.resolution),
             sigma_max=min(80.0, network.sigma_max),
-            sigma_min=max(0.02, network.sigma_min),
+            sigma_min=max(0.002, network.sigma_min),
             device=device,
         )
     except DenoiserError as error:
