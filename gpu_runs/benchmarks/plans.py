@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
+import sys
 import tomllib
 import warnings
 from bisect import bisect_right
@@ -33,6 +33,7 @@ from typing import Any
 
 from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network
+from gpu_runs.files.inputs import open_regular
 from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
 from gpu_runs.names import FASHION_MNIST
 from seeds_theory.errors import SeedsError
@@ -224,7 +225,7 @@ _OWN = ("method", "label", *_COUNTS, "published", "recalled")
 
 def _require(value: Any, kind: type, what: str) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is float and number and math.isfinite(value):
+    if kind is float and number and abs(value) <= sys.float_info.max:
         return
     if isinstance(value, kind) and (kind is not int or number) and kind is not float:
         return
@@ -287,8 +288,9 @@ def _curves(entry: dict[str, Any], counts: dict[str, Any], what: str) -> Iterato
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises PlanError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            return tomllib.load(file)
     except OSError as error:
-        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from None
+        raise PlanError(f"cannot read the plan {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise PlanError(f"{path} is no TOML: {error}") from None

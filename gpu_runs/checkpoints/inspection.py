@@ -57,7 +57,7 @@ def fault_of(network: Network) -> str | None:
     """Why a network is no denoiser, by `seeds_theory.check_denoiser`; None if it behaves as one.
 
     It draws images of its own and is held to them, each of some class if it has classes; from the noise
-    level 80 to 0.02, as far as it knows them.
+    level 80 to 0.002, as far as it knows them.
     """
     device = network.device
 
@@ -71,7 +71,7 @@ def fault_of(network: Network) -> str | None:
             denoise,
             network.state_shape,
             sigma_max=min(80.0, network.sigma_max),
-            sigma_min=max(0.02, network.sigma_min),
+            sigma_min=max(0.002, network.sigma_min),
             device=device,
         )
     except DenoiserError as error:

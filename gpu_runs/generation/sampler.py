@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
 from gpu_runs.checkpoints.preconditioning import IDDPM
+from gpu_runs.errors import shown
 from gpu_runs.files.images import to_uint8
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
@@ -224,9 +226,10 @@ def noise_levels(network: Network, settings: Generation) -> np.ndarray:
     ------
     GridError, ParameterError, UnknownNameError : the range, the number of steps, the name of the grid.
     """
-    if not settings.sigma_min < settings.sigma_max:
+    if not 0 < settings.sigma_min < settings.sigma_max:
         raise GridError(
-            f"sigma_min lies below sigma_max; got {settings.sigma_min:g} and {settings.sigma_max:g}"
+            "sigma_min is above 0 and below sigma_max; got "
+            f"{settings.sigma_min:g} and {settings.sigma_max:g}"
         )
     low = max(settings.sigma_min, network.sigma_min)
     high = min(settings.sigma_max, network.sigma_max)
@@ -295,8 +298,8 @@ def listed_classes(labels: str | None) -> tuple[int, ...]:
     if labels in (None, "random", "cycle", "none"):
         return ()
     parts = str(labels).split(",")
-    if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+    if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", part) for part in parts):
         raise ParameterError(
-            f"labels are random, cycle, none, or classes as 3 or 0,4,7; got {labels!r}"
+            f"labels are random, cycle, none, or classes as 3 or 0,4,7; got {shown(labels)}"
         )
     return tuple(int(part) for part in parts)

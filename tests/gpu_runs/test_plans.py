@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -108,6 +109,9 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
         ({"blocks": 0}, PlanError, "blocks is 1 or more; got 0"),
         ({"first_seed": 2**64 - 5}, PlanError, "seeds lie in [0, 2**64)"),
         ({"sigma_max": float("inf")}, PlanError, "sigma_max is a finite number; got inf"),
+        ({"sigma_max": 10**400}, PlanError, "sigma_max is a finite number; got 1000"),
+        ({"methods": [METHOD | {"eta": 10**400}]}, PlanError, "eta is a finite number; got 1000"),
+        ({"methods": [METHOD | {"eta": True}]}, ParameterError, "number >= 0; got True"),
         ({"network": 5}, PlanError, "network is text; got 5"),
     ],
 )
@@ -124,6 +128,12 @@ def test_a_plan_is_toml(tmp_path, text):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(PlanError, match=re.escape(str(path))):
         read_plan(path)
+
+
+def test_a_pipe_is_no_plan_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "plan.toml")
+    with pytest.raises(PlanError, match="it is no regular file"):
+        read_plan(tmp_path / "plan.toml")
 
 
 def test_presets_repeat_the_published_runs():
