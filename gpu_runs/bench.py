@@ -154,8 +154,8 @@ def run(
     require_plan_name(plan, ours=ours)
     if network and names_code(network):
         require_network(network)
-    from gpu_runs.benchmarks.curves import table
     from gpu_runs.benchmarks.bench import Resources
+    from gpu_runs.benchmarks.curves import table
     from gpu_runs.benchmarks.engine import run_plan
     from gpu_runs.benchmarks.presets import find_plan
     from gpu_runs.machine.distributed import processes

@@ -134,11 +134,11 @@ class BrownianPath:
         like: Tensor,
         source: NoiseSource,
     ) -> BrownianPath:
-        r"""A path that serves these intervals and has, between `levels`, the noise that others of its kind have.
+        r"""A path that serves these intervals and has, between `levels`, the noise that others have.
 
-        The noise of data prediction on each stretch of the levels is drawn first, as normals v that depend on
-        the source and the levels only. The normals z of the finer grid, on which all ends are points, are then
-        drawn given those: v = M z with orthonormal rows M, so
+        The noise of data prediction on each stretch of the levels is drawn first, as normals v that depend
+        on the source and the levels only. The normals z of the finer grid, on which all ends are points, are
+        then drawn given those: v = M z with orthonormal rows M, so
 
         .. math::  z = u + M^T (v - M u), \qquad u \sim N(0, 1),
 

@@ -1,7 +1,8 @@
 """The curves in the results of a benchmark: distances against network calls, as points, table and plot.
 
-Two distances are kept apart. That to the data holds the error of the network, the same for all samplers. That to
-the law which the network itself defines, by a fine solution of the same SDE or ODE, is the solver's error alone.
+Two distances are kept apart. That to the data holds the error of the network, the same for all samplers.
+That to the law which the network itself defines, by a fine solution of the same SDE or ODE, is the solver's
+error alone.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ _CURVES = 7  # that the plot style can tell apart, in a panel
 _NEAR = 0.6  # of a budget: a run with fewer calls than this share of it is not shown there
 
 DATA, LAW, KERNEL, SQUARE = "data", "law", "kernel", "square"
-"""What can be estimated: Frechet distance to the data and to the network's own law, kernel distance to that law,
-mean square per pixel of the difference of coupled images."""
+"""What can be estimated: Frechet distance to the data and to the network's own law, kernel distance to that
+law, mean square per pixel of the difference of coupled images."""
 
 
 @dataclass(frozen=True)
 class Point:
     """A curve at one number of steps, over its blocks of seeds.
 
-    estimates : by the names `DATA`, `LAW`, `KERNEL` and `SQUARE`, those that there are; the bias of the number
-    of images is removed in them. least : the distance to the data of the best block, as it is measured, which is
-    how scores are published. floor, images_per_second : means; the floor None where it is not known.
+    estimates : by the names `DATA`, `LAW`, `KERNEL` and `SQUARE`, those that there are; the bias of the
+    number of images is removed in them. least : the distance to the data of the best block, as measured and
+    as scores are published. floor, images_per_second : means; the floor None where it is not known.
     """
 
     label: str

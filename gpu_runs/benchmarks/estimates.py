@@ -5,8 +5,8 @@ the block without group g, the pseudo-values are
 
 .. math::  P_g = G\,T - (G - 1)\,T_{-g} .
 
-Their mean estimates the statistic with the bias of order 1/n removed, and the scatter of the mean, with
-:math:`\widehat{var} = \sum_g (P_g - \bar P)^2 / (G (G - 1))`, is its standard error (Tukey 1958; Miller 1974).
+Their mean estimates the statistic with the bias of order 1/n removed, and the root of
+:math:`\sum_g (P_g - \bar P)^2 / (G (G - 1))` is its standard error (Tukey 1958; Miller 1974).
 Blocks have other seeds: their pseudo-values are pooled. **Two samplers on the same seeds are compared by
 the differences of their pseudo-values**, group by group: whatever the seeds do to both drops out, so two
 samplers can be told apart though each by itself is known less well.

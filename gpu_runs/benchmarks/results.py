@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class LawRow:
-    """A cell against the fine solution of its eta on the same seeds: the solver's own error, whatever the data.
+    """A cell against the fine solution of its eta on the same seeds: the solver's own error.
 
     fine : the label of that solution. All else are pseudo-values over the block's seeds: of the Frechet and
     the kernel distance of the features, and of the mean square over pixels, in [-1, 1], of the difference of

@@ -99,7 +99,7 @@ class ImageSampler:
 
     Attributes
     ----------
-    sigmas : the noise levels, descending to 0. nfe : network calls per image. path : the `SharedPath`, if any.
+    sigmas : the noise levels, descending to 0. nfe : network calls per image. path : a `SharedPath` or None.
 
     Raises
     ------
