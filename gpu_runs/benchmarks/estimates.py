@@ -8,8 +8,8 @@ the block without group g, the pseudo-values are
 Their mean estimates the statistic with the bias of order 1/n removed, and the root of
 :math:`\sum_g (P_g - \bar P)^2 / (G (G - 1))` is its standard error (Tukey 1958; Miller 1974).
 Blocks have other seeds: their pseudo-values are pooled. **Two samplers on the same seeds are compared by
-the differences of their pseudo-values**, group by group: whatever the seeds do to both drops out, so two
-samplers can be told apart though each by itself is known less well.
+the differences of their pseudo-values**, group by group: what the seeds do to both alike drops out, and what
+they do to them contrarily counts twice.
 
 The statistics have to be smooth in the law of the images. A squared distance between laws that are equal is
 not, to first order: there its scatter is that of a quadratic form, of which the jackknife finds twice the

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Pieces:
 
     def write(self, cell: Cell, seeds: Sequence[int], piece: Piece) -> None:
         """Put a batch in its place. Raises OutputError."""
-        arrays = {"images": piece.images, "features": piece.features}
+        arrays: dict[str, Any] = {"images": piece.images, "features": piece.features}
         if piece.probabilities is not None:
             arrays["probabilities"] = piece.probabilities
         with whole_file(self.path(cell, seeds)) as part, part.open("wb") as file:

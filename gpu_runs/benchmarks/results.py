@@ -218,7 +218,8 @@ def read_results(folder: str | Path) -> Results:
         _require_header(header)
         results = Results(folder, header, _rows(folder / ROWS, Row), _rows(folder / LAWS, LawRow))
         known = {(c["label"], c["method"], c["options"], c["steps"]) for c in header["cells"]}
-        for row in (*results.rows, *results.laws):
+        rows: list[Row | LawRow] = [*results.rows, *results.laws]
+        for row in rows:
             if row.key[:4] not in known or not 0 <= row.block < header["blocks"]:
                 raise ValueError(f"no cell {row.label}, {row.steps} steps, block {row.block}")
     except (OSError, ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:

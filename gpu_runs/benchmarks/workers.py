@@ -51,12 +51,12 @@ def in_processes(
             running[receiver] = process
             sender.close()  # the process has its own: when that is closed, it has ended
         while running:
-            for receiver in wait(list(running)):
-                assert isinstance(receiver, Connection)
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
                 try:
-                    message = receiver.recv()
+                    message = ready.recv()
                 except EOFError:
-                    process = running.pop(receiver)
+                    process = running.pop(ready)
                     process.join()
                     if process.exitcode:
                         raise WorkerLost(

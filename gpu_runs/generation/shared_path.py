@@ -10,30 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from seeds_theory.brownian import BrownianPath, distinct_levels
 from seeds_theory.plan import Interval
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
+from toy_models.response import asked_intervals
 
 
-def asked_intervals(solver: Solver, sigmas: Sequence[float] | np.ndarray) -> list[Interval]:
+def _asked(solver: Solver, sigmas: Sequence[float] | np.ndarray) -> tuple[Interval, ...]:
     """All that a run of a solver on that grid asks of its noise source, in time order."""
-    asked: list[Interval] = []
-
-    def recorder(intervals: Sequence[Interval], like: Tensor) -> Tensor:
-        asked.extend(intervals)
-        return like.new_zeros((len(intervals), *like.shape))
-
-    solver(lambda x, _: torch.zeros_like(x), torch.zeros(1, 1), sigmas, recorder)
-    return asked
+    return asked_intervals(lambda D, x, noise: solver(D, x, sigmas, noise))
 
 
 def levels_of(solver: Solver, sigmas: Sequence[float] | np.ndarray) -> tuple[float, ...]:
     """The noise levels between which a run asks for noise, descending; none for one without noise."""
-    intervals = asked_intervals(solver, sigmas)
+    intervals = _asked(solver, sigmas)
     ends = (level for i in intervals for level in (i.sigma, i.sigma_next))
     return tuple(distinct_levels(ends).tolist()) if intervals else ()
 
@@ -53,7 +46,7 @@ class SharedPath:
         cls, levels: Sequence[float], solver: Solver, sigmas: Sequence[float] | np.ndarray
     ) -> SharedPath | None:
         """That of a solver's run; None if it does not follow one path of its eta within these levels."""
-        asked = asked_intervals(solver, sigmas)
+        asked = _asked(solver, sigmas)
         on_path = all(
             interval.path == 0
             and interval.eta == solver.eta
@@ -61,7 +54,7 @@ class SharedPath:
             and not any(form.parameter for form, _, _ in interval.parts)
             for interval in asked
         )
-        return cls(tuple(levels), tuple(asked)) if asked and levels and on_path else None
+        return cls(tuple(levels), asked) if asked and levels and on_path else None
 
     def source(self, noise: SeededNoise, like: Tensor) -> BrownianPath:
         """The noise for the states `like` of these seeds; the path has single precision."""
