@@ -22,6 +22,7 @@ from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwo
 from gpu_runs.checkpoints.preconditioning import IDDPM
 from gpu_runs.errors import shown
 from gpu_runs.files.images import to_uint8
+from gpu_runs.generation.shared_path import SharedPath
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
 from seeds_theory.baselines import BASELINES
@@ -93,9 +94,14 @@ class ImageSampler:
 
     All that is wrong with the settings, or does not fit the network, is found here.
 
+    Parameters
+    ----------
+    levels : of a Brownian motion that other runs share, as of `gpu_runs.generation.shared_path`; a run that
+        does not follow it, and every run by default, draws the noise of each step by itself.
+
     Attributes
     ----------
-    sigmas : the noise levels, descending to 0. nfe : network calls per image.
+    sigmas : the noise levels, descending to 0. nfe : network calls per image. path : a `SharedPath` or None.
 
     Raises
     ------
@@ -103,7 +109,9 @@ class ImageSampler:
     NetworkCodeError : a precision that a network of the user's own code chooses itself.
     """
 
-    def __init__(self, network: Network, settings: Generation) -> None:
+    def __init__(
+        self, network: Network, settings: Generation, levels: Sequence[float] = ()
+    ) -> None:
         require_type_names(settings.precision, settings.state)
         if network.channels not in (1, 3):
             raise ParameterError(
@@ -119,6 +127,7 @@ class ImageSampler:
         self.class_of = class_of(settings.labels, network.label_dim)
         self.sigmas = noise_levels(network, settings)
         self.nfe = self.solver.nfe(self.sigmas)
+        self.path = SharedPath.of(levels, self.solver, self.sigmas) if levels else None
         self.device = network.device
         if settings.precision == "tf32" and self.device.type != "cuda":
             raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")
@@ -156,7 +165,8 @@ class ImageSampler:
             return estimate
 
         try:
-            return self.solver(denoise, x, self.sigmas, noise)
+            source = self.path.source(noise, x) if self.path else noise
+            return self.solver(denoise, x, self.sigmas, source)
         except (DenoiserError, NoiseError) as error:
             # Images do not mix in a network, and what is not finite stays so until the end.
             whole = torch.stack([values.isfinite().flatten(1).all(1) for values in last]).all(0)
