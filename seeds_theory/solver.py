@@ -122,6 +122,19 @@ class Solver:
         plan = self._plan(sigmas, eta)
         return follow(denoiser, x, plan, noise, callback=callback, progress=progress)
 
+    def on(self, sigmas: Sequence[float] | np.ndarray, eta: Eta | None = None) -> Plan | LoopPlan:
+        """All of a run but the model: the plan of a method, or a baseline with its grid.
+
+        Raises
+        ------
+        GridError, ParameterError : as from a run.
+        """
+        if not self.baseline:
+            return self._plan(sigmas, eta)
+        solver = self if eta is None else replace(self, options={**self.options, "eta": eta})
+        solver.nfe(sigmas)  # what is wrong with the grid ends here
+        return LoopPlan(solver, tuple(float(sigma) for sigma in sigmas))
+
     def nfe(self, sigmas: Sequence[float] | np.ndarray) -> int:
         """Number of model calls of one run on that grid."""
         if self.baseline:
@@ -137,3 +150,25 @@ class Solver:
     @property
     def _own_options(self) -> dict[str, Any]:
         return {name: value for name, value in self.options.items() if name != "eta"}
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """A baseline on a grid: what a `Plan` is for a method. `Solver.on` makes it."""
+
+    solver: Solver
+    sigmas: tuple[float, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.solver.name, self.sigmas))  # options may be of any kind
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        noise: NoiseSource | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> Tensor:
+        """Run it from the states x at the first noise level; arguments and errors as of `Solver`."""
+        return self.solver(denoiser, x, self.sigmas, noise, callback=callback)
