@@ -20,7 +20,7 @@ from seeds_theory.loop import Callback, StepInfo
 from seeds_theory.plan import Interval
 from seeds_theory.sources import NoiseSource
 
-Runner = Callable[[Denoiser, Tensor, NoiseSource, Callback], Tensor]
+Runner = Callable[[Denoiser, Tensor, NoiseSource | None, Callback], Tensor]
 """A sampler on its grid: ``(denoiser, x, noise, callback)`` to the final states."""
 
 
@@ -60,6 +60,8 @@ class Sketch:
     firsts : the number of the first call of each step, and of all calls.
     called : whether each state is that of a call, and not of the end of a step.
     """
+
+    given: list[Tensor]
 
     def __init__(
         self,

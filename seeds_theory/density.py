@@ -36,7 +36,7 @@ from torch.utils.checkpoint import checkpoint
 from seeds_theory.affine import Move, Runner, Sketch, moves_of
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, DensityError, ParameterError
-from seeds_theory.loop import follow, require_denoiser, require_estimate
+from seeds_theory.loop import follow, require_denoiser, require_estimate, require_state
 from seeds_theory.plan import Plan
 from seeds_theory.solver import LoopPlan
 from seeds_theory.sources import NoiseSource
@@ -184,7 +184,8 @@ def rollout(
     chain = chain_of(plan)
     require_steps(chain, None)
     require_denoiser(denoiser)
-    states: list[Tensor] = [x.clone() if isinstance(x, Tensor) else x]
+    require_state(x)
+    states = [x.clone()]
     densities: list[Tensor] = []
     known = _Known(chain, chain.with_density, states)
 
@@ -196,10 +197,10 @@ def rollout(
             if innovations:
                 densities.append(_log_density(chain.blocks[number], innovations, reduction))
 
-    def recorded(state: Tensor, sigma: float) -> Tensor:
-        arrived(state)
-        estimate = denoiser(state, sigma)
-        require_estimate(estimate, state, sigma)
+    def recorded(x: Tensor, sigma: float) -> Tensor:
+        arrived(x)
+        estimate = denoiser(x, sigma)
+        require_estimate(estimate, x, sigma)
         known.estimate(len(states) - 1, estimate)
         return estimate
 

@@ -80,7 +80,9 @@ class Loop:
         """The loop on random numbers: what it asks for, and results that its weights are held to."""
         return Sketch(self._run, self.sigma_next)
 
-    def _run(self, denoiser: Denoiser, x: Tensor, noise: NoiseSource, callback: Callback) -> Tensor:
+    def _run(
+        self, denoiser: Denoiser, x: Tensor, noise: NoiseSource | None, callback: Callback
+    ) -> Tensor:
         return self.solver(denoiser, x, self.grid, noise, callback=callback)
 
 
