@@ -30,6 +30,7 @@ from gpu_runs.names import (
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import one_of, run_command
 from seeds_theory.errors import ParameterError
+from seeds_theory.eta_schedule import parse_eta
 from seeds_theory.seeds_range import parse_seeds
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -59,7 +60,12 @@ def generate(
     ],
     batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 64,
     eta: Annotated[
-        float | None, typer.Option(help="1: reverse SDE, 0: ODE. Default: the method's.")
+        str | None,
+        typer.Option(
+            metavar="ETA",
+            help="1: reverse SDE, 0: ODE; 1,1,0,0: one for each step; 1:0.3-5: between these noise levels, 0 "
+            "elsewhere. Default: the method's.",
+        ),
     ] = None,
     prediction: Annotated[
         str | None,
@@ -139,8 +145,8 @@ def generate(
     with processes(device) as group, warnings.catch_warnings():
         warnings.simplefilter("ignore" if group.rank else "always", GridWarning)
         warnings.showwarning = _print_warning
-        named = {"eta": eta, "prediction": prediction, "churn": churn}
-        options = group.together(lambda: _options(option or (), named))
+        named = {"prediction": prediction, "churn": churn}
+        options = group.together(lambda: _options(option or (), named | {"eta": _eta(eta)}))
         settings = Generation(
             method=method,
             steps=steps,
@@ -174,6 +180,14 @@ def generate(
                 f"{len(numbers)} images in {printable(out)}{there}: {content['nfe']} network calls "
                 f"each{speed}"
             )
+
+
+def _eta(text: str | None) -> float | str | None:
+    """A number as one; any other eta as it was written, so that it stands in the record of the run."""
+    if text is None:
+        return None
+    value = parse_eta(text)
+    return value if isinstance(value, float) else text
 
 
 def _options(texts: Iterable[str], named: dict[str, Any]) -> dict[str, Any]:

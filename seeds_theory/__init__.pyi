@@ -4,7 +4,13 @@ from seeds_theory.denoiser import Denoiser as Denoiser
 from seeds_theory.denoiser import EDMDenoiser as EDMDenoiser
 from seeds_theory.denoiser import NetworkDenoiser as NetworkDenoiser
 from seeds_theory.denoiser_check import check_denoiser as check_denoiser
+from seeds_theory.density import Record as Record
+from seeds_theory.density import kl as kl
+from seeds_theory.density import log_prob as log_prob
+from seeds_theory.density import require_repeatable as require_repeatable
+from seeds_theory.density import rollout as rollout
 from seeds_theory.errors import DenoiserError as DenoiserError
+from seeds_theory.errors import DensityError as DensityError
 from seeds_theory.errors import GridError as GridError
 from seeds_theory.errors import LibraryError as LibraryError
 from seeds_theory.errors import NoiseError as NoiseError
@@ -12,6 +18,8 @@ from seeds_theory.errors import ParameterError as ParameterError
 from seeds_theory.errors import SeedsError as SeedsError
 from seeds_theory.errors import TableauError as TableauError
 from seeds_theory.errors import UnknownNameError as UnknownNameError
+from seeds_theory.eta_schedule import EtaWindows as EtaWindows
+from seeds_theory.eta_schedule import parse_eta as parse_eta
 from seeds_theory.grids import beta_grid as beta_grid
 from seeds_theory.grids import rho_grid as rho_grid
 from seeds_theory.grids import time_grid as time_grid

@@ -39,6 +39,10 @@ class NoiseError(SeedsError):
     """A noise source that breaks the protocol, or that cannot serve what is asked of it."""
 
 
+class DensityError(SeedsError):
+    """A density that does not exist, as of a step without noise, or a record that is not of its plan."""
+
+
 class LibraryError(SeedsError, ImportError):
     """An optional library that is not installed; the message says how to install it."""
 

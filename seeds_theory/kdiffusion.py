@@ -47,10 +47,11 @@ from seeds_theory.errors import (
     UnknownNameError,
     at_step,
 )
+from seeds_theory.eta_schedule import Eta, EtaWindows, require_eta, step_etas
 from seeds_theory.grids import require_grid
 from seeds_theory.loop import StepInfo, follow, require_state
 from seeds_theory.nodes import exact_node
-from seeds_theory.plan import Interval, Plan, make_plan, require_eta
+from seeds_theory.plan import Interval, Plan, make_plan
 from seeds_theory.schedule import flow_alpha
 from seeds_theory.scheme import registered, scheme_of
 from seeds_theory.solver import SOLVERS, Solver
@@ -70,7 +71,7 @@ def sample_seeds_1(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     noise_sampler: NoiseSampler | None = None,
     *,
@@ -88,7 +89,7 @@ def sample_seeds_2(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     noise_sampler: NoiseSampler | None = None,
     r: float = 0.5,
@@ -116,7 +117,7 @@ def sample_seeds_3(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     noise_sampler: NoiseSampler | None = None,
     r_1: float = 1 / 3,
@@ -139,7 +140,7 @@ def sample_seeds_2s(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     *,
     flow: bool = False,
@@ -159,7 +160,7 @@ def sample_seeds_3s(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     *,
     flow: bool = False,
@@ -176,7 +177,7 @@ def sample_seeds_4s(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     *,
     flow: bool = False,
@@ -193,7 +194,7 @@ def sample_seeds_2m(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     *,
     flow: bool = False,
@@ -284,7 +285,7 @@ def run(
     extra_args: Extra = None,
     callback: KCallback | None = None,
     disable: bool | None = None,
-    eta: float | None = None,
+    eta: Eta | None = None,
     s_noise: float = 1.0,
     noise_sampler: NoiseSampler | None = None,
     *,
@@ -301,7 +302,8 @@ def run(
         be 0. A level that comes again at once is no step; where there is none, x is returned.
     extra_args : keyword arguments of the model; its seed is that of the noise, and the model's too if it has
         such an argument, as ComfyUI's has.
-    eta : 1 is the reverse SDE, 0 the ODE; by default the solver's own.
+    eta : 1 is the reverse SDE, 0 the ODE; by default the solver's own. Or one for each of the caller's steps,
+        windows of its sigmas as ``"1:0.3-5"``, or a function of sigma, as in `seeds_theory.make_plan`.
     s_noise : multiplies every normal; 1 is the SDE.
     noise : a source of this library, instead of noise_sampler or the seed.
 
@@ -315,11 +317,13 @@ def run(
         a noise sampler that could not give what is asked for.
     """
     require_state(x)
-    eta = require_eta(solver.eta if eta is None else eta)
+    along = require_eta(solver.eta if eta is None else eta)
     repeats = solver.baseline is not None and solver.baseline.repeats
-    frame = _Frame(_tensor(sigmas), flow, rises=eta == 0, repeats=repeats)
+    rises = along == 0 or (isinstance(along, tuple) and not any(along))
+    frame = _Frame(_tensor(sigmas), flow, rises=rises, repeats=repeats)
     if not frame.moves:
         return x
+    etas = frame.etas(along)
     extra = dict(extra_args or {})
     seed = extra.get("seed")
     if seed is not None and not _takes_seed(model):
@@ -330,7 +334,7 @@ def run(
     noise = _multiplied(noise or _seeded(seed, len(x)), s_noise)
     progress = sys.stderr.isatty() if disable is None else not disable
     try:
-        return _run(solver, model, x, frame, extra, callback, eta, noise, progress)
+        return _run(solver, model, x, frame, extra, callback, etas, noise, progress)
     except SeedsError as error:
         if error.place is None:
             raise
@@ -345,7 +349,7 @@ def _run(
     frame: _Frame,
     extra: dict[str, Any],
     callback: KCallback | None,
-    eta: float,
+    eta: float | tuple[float, ...],
     noise: NoiseSource,
     progress: bool,
 ) -> Tensor:
@@ -397,6 +401,19 @@ class _Frame:
         self.levels = (*own[:1], *(own[i + 1] for i in moves))
         self._own = dict(zip(own, sigmas, strict=True)) if flow else None
 
+    def etas(self, eta: Any) -> float | tuple[float, ...]:
+        """The eta of each of the solver's steps, of one that is given in the caller's steps or sigmas."""
+        if isinstance(eta, tuple):
+            found = step_etas(eta, self._grid.tolist())
+            if isinstance(found, float):
+                return found
+            eta = tuple(found[index] for index in self.moves)
+        elif self.flow and isinstance(eta, EtaWindows):
+            eta = eta.of_flow()
+        elif self.flow and callable(eta):
+            return step_etas(lambda level: eta(self.sigma(level)), self.levels)
+        return step_etas(eta, self.levels)
+
     def stalls(self, step: int) -> int:
         """How many of the caller's steps go nowhere right after one of the solver's, above sigma 0."""
         first, last = (*self.moves, len(self._grid) - 1)[step : step + 2]
@@ -444,7 +461,13 @@ def _alpha(level: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _plan(method: str, prediction: str, eta: float, levels: tuple[float, ...], flow: bool) -> Plan:
+def _plan(
+    method: str,
+    prediction: str,
+    eta: float | tuple[float, ...],
+    levels: tuple[float, ...],
+    flow: bool,
+) -> Plan:
     """A plan, kept for the next run; in the frame of flow if asked for."""
     plan = make_plan(method, levels, eta=eta, prediction=prediction)
     return plan.scaled(flow_alpha) if flow else plan
@@ -505,11 +528,11 @@ class _StretchNoise:
     def __init__(
         self, noise_sampler: NoiseSampler, frame: _Frame, nodes: tuple[float, ...]
     ) -> None:
-        self._noise_sampler, self._frame, self._nodes, self._step = noise_sampler, frame, nodes, 0
+        self._noise_sampler, self._frame, self._nodes = noise_sampler, frame, nodes
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         start, end = intervals[0].sigma, intervals[-1].sigma_next
-        if self._step == 0:
+        if start == self._frame.levels[0]:
             self._pass(start, self._frame.moves[0] * len(self._nodes))
         if start == math.inf:  # where all nodes below 1 are
             self._pass(start, sum(node < 1 for node in self._nodes))
@@ -520,8 +543,9 @@ class _StretchNoise:
             for interval in intervals
         ]
         self._pass(end, sum(node == 1 for node in self._nodes) - 1)
-        self._pass(end, self._frame.stalls(self._step) * len(self._nodes))
-        self._step += 1
+        if self._nodes:
+            step = self._frame.levels.index(start)
+            self._pass(end, self._frame.stalls(step) * len(self._nodes))
         for noise in drawn:
             if not isinstance(noise, Tensor) or noise.shape != like.shape:
                 given = tuple(noise.shape) if isinstance(noise, Tensor) else type(noise).__name__

@@ -16,9 +16,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import numbers
-import reprlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -28,6 +25,7 @@ import numpy as np
 
 from seeds_theory.emitted import moments
 from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
+from seeds_theory.eta_schedule import Eta, require_eta, step_etas
 from seeds_theory.forms import CLOCK, DATA, FORM_NUMBERS, Form, numbers_of, skip_and_out
 from seeds_theory.grids import require_grid
 from seeds_theory.orders import Orders
@@ -142,13 +140,14 @@ class Plan:
     """A method in one prediction, on one grid, at one eta: everything a sampler needs but the model.
 
     method : its name. declared : the orders it declares, if it is not a registered one.
+    eta : one number, or one for each step.
     initial_scale : what to multiply unit noise with, to start: the first noise level, or 1 if that is
         infinite.
     """
 
     method: str
     form: Form
-    eta: float
+    eta: float | tuple[float, ...]
     sigmas: tuple[float, ...]
     steps: tuple[Step, ...]
     initial_scale: float
@@ -213,7 +212,7 @@ def make_plan(
     method: str | Tableau,
     sigmas: Sequence[float] | np.ndarray,
     *,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     prediction: str = "data",
 ) -> Plan:
     """Compute the coefficients of a method on a grid.
@@ -223,7 +222,9 @@ def make_plan(
     method : a registered name, nodes allowed (``"seeds-2@0.7"``), or a `Tableau` with numeric nodes.
     sigmas : descending noise levels sigma/alpha, two or more. The first may be infinite, the last 0. At
         eta = 0 others may go up too: the ODE has two directions.
-    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE.
+    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE. Also one number for each step, the last one
+        to 0 included; windows of noise levels as text, ``"1:0.3-5"``, with 0 outside of them; or a function
+        of the noise level, whose mean over a step in log-SNR is the step's. A step at 0 draws nothing.
     prediction : "data" or "noise": what the method integrates. The model stays a denoiser.
 
     Raises
@@ -235,19 +236,38 @@ def make_plan(
             f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"
         )
     scheme = scheme_of(method, prediction)
-    require_eta(eta)
-    return _plan(scheme, float(eta), tuple(require_grid(sigmas, rises=eta == 0).tolist()))
+    grid, etas = grid_and_etas(sigmas, eta)
+    return _plan(scheme, etas, tuple(grid.tolist()))
+
+
+def grid_and_etas(
+    sigmas: Sequence[float] | np.ndarray, eta: Eta, *, repeats: bool = False
+) -> tuple[np.ndarray, float | tuple[float, ...]]:
+    """A grid, checked, and the eta of its steps: one number if it is the same in all.
+
+    Raises
+    ------
+    GridError, ParameterError : as of `require_grid` and `step_etas`.
+    """
+    along = require_eta(eta)
+    never = along == 0 or (isinstance(along, tuple) and not any(along))
+    grid = require_grid(sigmas, repeats=repeats, rises=never)
+    return grid, step_etas(along, grid.tolist())
 
 
 @lru_cache(maxsize=64)
-def _plan(scheme: Scheme, eta: float, sigmas: tuple[float, ...]) -> Plan:
+def _plan(scheme: Scheme, eta: float | tuple[float, ...], sigmas: tuple[float, ...]) -> Plan:
     """A plan, kept for the next run: its numbers take as long as a small model's calls."""
     form, grid = FORM_NUMBERS[scheme.prediction], np.array(sigmas)
     steps: list[Step] = []
+    etas = np.broadcast_to(np.array(eta), len(grid) - 1)
     if math.isinf(grid[0]) and grid[1] > 0:
-        steps.append(_step_from_infinity(grid[1], eta))
-    inner = grid[np.isfinite(grid) & (grid > 0)]
-    steps.extend(_finite_steps(scheme, form, inner, eta))
+        steps.append(_step_from_infinity(grid[1], float(etas[0])))
+    inside = np.isfinite(grid) & (grid > 0)
+    within = etas[inside[:-1] & inside[1:]]
+    steps.extend(
+        _finite_steps(scheme, form, grid[inside], eta if isinstance(eta, float) else within)
+    )
     if grid[-1] == 0:
         steps.append(_step_to_zero(sigmas[-2]))
     if math.isinf(grid[-1]):
@@ -256,26 +276,22 @@ def _plan(scheme: Scheme, eta: float, sigmas: tuple[float, ...]) -> Plan:
     return Plan(scheme.name, form, eta, sigmas, tuple(steps), start, scheme.orders)
 
 
-def require_eta(eta: float) -> float:
-    """A finite number >= 0; raises ParameterError for anything else."""
-    number = isinstance(eta, numbers.Real) and not isinstance(eta, bool)
-    if not number or not 0 <= eta <= sys.float_info.max:
-        raise ParameterError(f"eta is a finite number >= 0; got {reprlib.repr(eta)}")
-    return float(eta)
-
-
-def _finite_steps(scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float) -> list[Step]:
+def _finite_steps(
+    scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float | np.ndarray
+) -> list[Step]:
+    """The steps between levels (n + 1,), at one eta or at one for each, (n,)."""
     start, end = sigmas[:-1], sigmas[1:]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         emitted = scheme.rows(start, end, eta)
+    etas = np.broadcast_to(eta, start.shape)
     stretches = list(itertools.product(scheme.paths, itertools.pairwise(scheme.cuts)))
-    normals = len(stretches) * scheme.degrees if eta > 0 else 0
+    normals = len(stretches) * scheme.degrees
 
     def numbers(values: Any) -> list[float]:
         values = np.broadcast_to(values, start.shape)
         if not np.isfinite(values).all():
-            first = int(np.argmin(np.isfinite(values)))
-            raise _no_coefficients(scheme, float(start[first]), float(end[first]), eta)
+            n = int(np.argmin(np.isfinite(values)))
+            raise _no_coefficients(scheme, float(start[n]), float(end[n]), float(etas[n]))
         return values.tolist()
 
     columns: list[Row[Any]] = [  # each entry a list, over the steps
@@ -284,7 +300,7 @@ def _finite_steps(scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float) ->
             state=numbers(state),
             drift=tuple(map(numbers, drift)),
             # Where a node is 1, the stretch after it is empty, and so is what follows.
-            noise=tuple(map(numbers, noise[:normals])),
+            noise=tuple(numbers(np.where(etas > 0, w, 0.0)) for w in noise[:normals]),
         )
         for sigma, state, drift, noise in emitted
     ]
@@ -294,18 +310,18 @@ def _finite_steps(scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float) ->
     levels = {0.0: start.tolist(), 1.0: end.tolist()}
     levels |= {node: column.sigma for node, column in zip(scheme.nodes, columns, strict=True)}
     steps = []
-    for n, sigma in enumerate(start.tolist()):
+    for n, (sigma, eta_n) in enumerate(zip(start.tolist(), etas.tolist(), strict=True)):
         rows = tuple(
             Row(
                 sigma=column.sigma[n],
                 state=column.state[n],
                 drift=tuple(w[n] for w in column.drift),
-                noise=tuple(w[n] for w in column.noise),
+                noise=tuple(w[n] for w in column.noise) if eta_n > 0 else (),
             )
             for column in columns
         )
         intervals = tuple(
-            Interval(levels[first][n], levels[last][n], form, eta, path, degree)
+            Interval(levels[first][n], levels[last][n], form, eta_n, path, degree)
             for path, (first, last) in stretches
             for degree in range(scheme.degrees)
         )
@@ -313,7 +329,7 @@ def _finite_steps(scheme: Scheme, form: Form, sigmas: np.ndarray, eta: float) ->
             skip_and_out(scheme.prediction, 1.0, level)
             for level in (sigma, *(row.sigma for row in rows[:-1]))
         )
-        steps.append(Step(sigma, rows, intervals if eta > 0 else (), integrands))
+        steps.append(Step(sigma, rows, intervals if eta_n > 0 else (), integrands))
     return steps
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
+from seeds_theory.eta_schedule import Eta
 from seeds_theory.grids import require_grid, rho_grid
 from seeds_theory.loop import Callback
 from seeds_theory.progress import with_bar
@@ -31,7 +32,7 @@ def sample(
     shape: Sequence[int],
     seeds: Sequence[int],
     steps: int | None = None,
-    eta: float | None = None,
+    eta: Eta | None = None,
     sigma_max: float | None = None,
     sigma_min: float | None = None,
     sigmas: Sequence[float] | np.ndarray | None = None,
@@ -53,7 +54,8 @@ def sample(
     shape : of one sample, without the batch.
     seeds : one integer per sample; a seed gives the same sample in any batch.
     steps, sigma_max, sigma_min : of EDM's grid, by default 20 from 80 to 0.002; the last one is to level 0.
-    eta : 1 for the reverse SDE, 0 for the ODE; by default the sampler's own.
+    eta : 1 for the reverse SDE, 0 for the ODE; by default the sampler's own. Or one for each step, windows of
+        noise levels as ``"1:0.3-5"``, or a function of the level, as in `make_plan`.
     sigmas : a grid instead of these three, descending; the first level may be infinite.
     batch : most samples at a time; by default all.
     dtype, device : of the states. A seed has the same numbers in each, drawn in single precision on the CPU.

@@ -66,8 +66,8 @@ class Scheme:
     arguments: tuple[float, ...] = ()
     orders: Orders | None = None
 
-    def rows(self, s: Any, t: Any, eta: float) -> Any:
-        """The rows of steps from levels s to t, numbers or arrays."""
+    def rows(self, s: Any, t: Any, eta: Any) -> Any:
+        """The rows of steps from levels s to t at eta, numbers or arrays."""
         return self.code(s, t, eta, *self.arguments)
 
 

@@ -15,6 +15,7 @@ from seeds_theory.baselines.run import require_options
 from seeds_theory.catalogue import SAMPLER_NAMES
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.eta_schedule import Eta, one_eta
 from seeds_theory.loop import Callback, follow
 from seeds_theory.plan import Plan, make_plan
 from seeds_theory.scheme import is_method, scheme_of
@@ -33,7 +34,8 @@ class Solver:
     Parameters
     ----------
     name : one of `SOLVERS`; a method's may state its nodes, as ``"seeds-2@0.7"``.
-    options : ``eta`` and, for a method, ``prediction``, as of `make_plan`; for a baseline, its own.
+    options : ``eta`` and, for a method, ``prediction``, as of `make_plan`; for a baseline, its own. An eta
+        may be one for each step, windows or a function, as there.
 
     Raises
     ------
@@ -52,7 +54,9 @@ class Solver:
         if self.name not in BASELINES and not is_method(self.name):
             raise unknown("sampler", self.name, SOLVERS)
         # A trial step: wrong options end here. It draws nothing.
-        self(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent)
+        own = self.baseline.eta if self.baseline else 1.0
+        trial = one_eta(self.eta, own)
+        self(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent, eta=trial)
 
     @property
     def baseline(self) -> Baseline | None:
@@ -60,8 +64,8 @@ class Solver:
         return BASELINES.get(self.name)
 
     @property
-    def eta(self) -> float:
-        """The default eta."""
+    def eta(self) -> Any:
+        """The default eta, as it was given."""
         return self.options.get("eta", self.baseline.eta if self.baseline else 1.0)
 
     @property
@@ -81,7 +85,7 @@ class Solver:
                 return None
             declared = self.baseline.declared
         else:
-            declared = Declared.of(self._plan([2.0, 1.0], None).orders)
+            declared = Declared.of(self._plan([2.0, 1.0], 1.0).orders)
         strong = declared.strong if self.follows_values else None
         return replace(declared, strong=strong, linear=None)
 
@@ -92,7 +96,7 @@ class Solver:
         sigmas: Sequence[float] | np.ndarray,
         noise: NoiseSource | None = None,
         *,
-        eta: float | None = None,
+        eta: Eta | None = None,
         callback: Callback | None = None,
         progress: bool = False,
     ) -> Tensor:
@@ -118,13 +122,26 @@ class Solver:
         plan = self._plan(sigmas, eta)
         return follow(denoiser, x, plan, noise, callback=callback, progress=progress)
 
+    def on(self, sigmas: Sequence[float] | np.ndarray, eta: Eta | None = None) -> Plan | LoopPlan:
+        """All of a run but the model: the plan of a method, or a baseline with its grid.
+
+        Raises
+        ------
+        GridError, ParameterError : as from a run.
+        """
+        if not self.baseline:
+            return self._plan(sigmas, eta)
+        solver = self if eta is None else replace(self, options={**self.options, "eta": eta})
+        solver.nfe(sigmas)  # what is wrong with the grid ends here
+        return LoopPlan(solver, tuple(float(sigma) for sigma in sigmas))
+
     def nfe(self, sigmas: Sequence[float] | np.ndarray) -> int:
         """Number of model calls of one run on that grid."""
         if self.baseline:
             return self.baseline.nfe(sigmas, eta=self.eta, **self._own_options)
         return self._plan(sigmas, None).nfe
 
-    def _plan(self, sigmas: Sequence[float] | np.ndarray, eta: float | None) -> Plan:
+    def _plan(self, sigmas: Sequence[float] | np.ndarray, eta: Eta | None) -> Plan:
         require_options(self.name, self.options, ("eta", "prediction"))
         return make_plan(
             self.name, sigmas, eta=self.eta if eta is None else eta, **self._own_options
@@ -133,3 +150,25 @@ class Solver:
     @property
     def _own_options(self) -> dict[str, Any]:
         return {name: value for name, value in self.options.items() if name != "eta"}
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """A baseline on a grid: what a `Plan` is for a method. `Solver.on` makes it."""
+
+    solver: Solver
+    sigmas: tuple[float, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.solver.name, self.sigmas))  # options may be of any kind
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        noise: NoiseSource | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> Tensor:
+        """Run it from the states x at the first noise level; arguments and errors as of `Solver`."""
+        return self.solver(denoiser, x, self.sigmas, noise, callback=callback)

@@ -170,7 +170,7 @@ class Gaussian:
                 "coordinate: use in_eigenbasis() for the sampler and for the solution"
             )
         mean = self.mean.to(x)
-        factor = self.propagator(sigma, sigma_next, path.eta).to(x)
+        factor = self.propagator(sigma, sigma_next, path.one_eta).to(x)
         return mean + factor * (x - mean) + path.noise(GAUSSIAN, sigma, sigma_next)
 
 

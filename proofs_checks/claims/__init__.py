@@ -14,6 +14,7 @@ CHAPTERS = (
     "beyond",
     "few",
     "guidance",
+    "policy",
     "adaptive",
     "baselines",
     "audit",

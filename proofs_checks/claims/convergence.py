@@ -47,8 +47,9 @@ def strong_bound(plan: Plan, variance: float) -> float:
     """
     start, stop = plan.sigmas[0], plan.sigmas[-1]
     h = max(math.log(a / b) for a, b in itertools.pairwise(plan.sigmas))
-    lipschitz, deviation = variance / (variance + stop**2), math.sqrt(2 * plan.eta) * start
-    kernel = 1 + plan.eta
+    (eta,) = {interval.eta for interval in plan.intervals}
+    lipschitz, deviation = variance / (variance + stop**2), math.sqrt(2 * eta) * start
+    kernel = 1 + eta
     rows = [row.drift[1:] for step in plan.steps for row in step.rows]
     weights = max(sum(map(abs, row)) for row in rows) / h
     jump = lipschitz * deviation * math.sqrt(h)  # q, the change of F along the path

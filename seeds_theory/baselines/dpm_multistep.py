@@ -37,9 +37,10 @@ from seeds_theory.special_functions import phi
 
 def dpm_solver_pp_2m(run: Run) -> Tensor:
     """DPM-Solver++ 2M: see the module's formula."""
-    x, kappa = run.x, 1 + run.eta
+    x = run.x
     past: tuple[float, Tensor] | None = None  # (h, D) of the step before
     for s, t in run.steps:
+        kappa = 1 + run.eta
         h, D_0 = log_ratio(s, t), run.denoise(x, s)
         D = D_0
         if past is not None:
@@ -55,9 +56,10 @@ def dpm_solver_pp_2m(run: Run) -> Tensor:
 
 def dpm_solver_pp_3m(run: Run, *, as_published: bool = False) -> Tensor:
     """DPM-Solver++ 3M: see the module's formula; as_published halves the curvature D''."""
-    x, kappa = run.x, 1 + run.eta
+    x = run.x
     past: list[tuple[float, Tensor]] = []  # (h, D) of the steps before, the latest first
     for s, t in run.steps:
+        kappa = 1 + run.eta
         h, D_0 = log_ratio(s, t), run.denoise(x, s)
         D = D_0 if past or run.eta > 0 else _at_midpoint(run, x, s, t, D_0)
         (N,) = run.noises(s, t)

@@ -49,10 +49,10 @@ from seeds_theory.special_functions import phi
 
 def er_sde(k: int, run: Run, *, noise_scale: str = "eta") -> Tensor:
     """ER-SDE-Solver-k: see the module's formula. noise_scale : "eta" or "er-sde-5"."""
-    excess, taylor = _noise_scale(noise_scale, run.eta)
     x = run.x
     past: Values = []  # (sigma, D)
     for s, t in run.steps:
+        excess, taylor = _noise_scale(noise_scale, run.eta)
         D = run.denoise(x, s)
         past = [(s, D), *past][:k]
         h = log_ratio(s, t)

@@ -26,8 +26,9 @@ from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
 
 def euler_maruyama(run: Run) -> Tensor:
     """Euler-Maruyama on the reverse SDE in the log-SNR, for any eta."""
-    x, eta = run.x, run.eta
+    x = run.x
     for s, t in run.steps:
+        eta = run.eta
         h = log_ratio(s, t)
         (z,) = run.normals(s, t)
         D = run.denoise(x, s)

@@ -30,8 +30,9 @@ from seeds_theory.baselines.run import Baseline, Declared, Run
 
 def flow_sde(run: Run) -> Tensor:
     """Euler-Maruyama on the reverse SDE in the time of a rectified flow, for any eta."""
-    x, eta = run.x, run.eta
+    x = run.x
     for s, t in run.steps:
+        eta = run.eta
         (z,) = run.normals(s, t)
         D = run.denoise(x, s)
         deviation = math.sqrt(2 * eta * s * (s - t) * (1 + t) / (1 + s))

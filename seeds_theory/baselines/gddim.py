@@ -29,8 +29,9 @@ from seeds_theory.baselines.run import Baseline, Declared, Run, log_ratio
 
 def gddim(run: Run) -> Tensor:
     r"""The step of an isotropic diffusion, :math:`\lambda = \sqrt\eta`."""
-    x, eta = run.x, run.eta
+    x = run.x
     for s, t in run.steps:
+        eta = run.eta
         h = log_ratio(s, t)
         (z,) = run.normals(s, t)
         D = run.denoise(x, s)

@@ -52,10 +52,10 @@ def predictor_corrector(run: Run, corrector: float = 0.5, snr: float | None = No
     if snr is not None:
         require_option("snr", snr, 0)
     share = corrector if snr is None else 0.0
-    eta_c = share * run.eta
-    eta_p = run.eta - eta_c
     x = run.x
     for s, t in run.steps:
+        eta_c = share * run.eta
+        eta_p = run.eta - eta_c
         h = log_ratio(s, t)
         z_1, z_2 = run.normals(s, s**share * t ** (1 - share), t)
         epsilon = eta_c * h * t**2

@@ -70,4 +70,5 @@ RESTART = Baseline(
     Declared(strong=None, weak=2, ode=2),
     "Xu et al. 2023, arXiv 2306.14878",
     noise_options=("repeats",),
+    along=False,
 )

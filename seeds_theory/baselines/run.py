@@ -14,7 +14,8 @@ paper. The `Run` gives it the grid, the checked denoiser, the noise of each stre
 
 States are in the frame x / alpha, so every formula is in its variance-exploding form; a noise level is
 the only coordinate, and log(s / t) is the step in log-SNR. ``eta`` always is that of the reverse SDE (1)
-and the probability-flow ODE (0); an algorithm with a parameter of its own says how it depends on eta.
+and the probability-flow ODE (0); an algorithm with a parameter of its own says how it depends on eta. It may
+differ from step to step: `Run.eta` is that of the step that `Run.steps` is at.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from torch import Tensor
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError
+from seeds_theory.eta_schedule import Eta
 from seeds_theory.forms import DATA
-from seeds_theory.grids import require_grid
 from seeds_theory.loop import (
     Callback,
     FiniteWatch,
@@ -46,7 +47,7 @@ from seeds_theory.loop import (
     require_state,
 )
 from seeds_theory.orders import Orders
-from seeds_theory.plan import Interval, average_weights, require_eta
+from seeds_theory.plan import Interval, average_weights, grid_and_etas
 from seeds_theory.progress import with_bar
 from seeds_theory.sources import NoiseSource, require_normals, require_source, silent
 
@@ -58,7 +59,7 @@ class Run:
     ----------
     x : the initial states; an algorithm never changes them in place.
     sigmas : the grid, descending, as floats.
-    eta : the SDE's eta.
+    eta : the SDE's eta, of the step at hand.
     calls : number of model calls so far.
     """
 
@@ -67,13 +68,14 @@ class Run:
         denoiser: Denoiser,
         x: Tensor,
         sigmas: Sequence[float],
-        eta: float,
+        etas: Sequence[float],
         source: NoiseSource,
         callback: Callback | None,
         progress: bool,
         name: str,
     ) -> None:
-        self.x, self.sigmas, self.eta, self.calls = x, tuple(sigmas), eta, 0
+        self.x, self.sigmas, self.eta, self.calls = x, tuple(sigmas), etas[0], 0
+        self._etas = tuple(etas)
         self._denoiser, self._source, self._callback = denoiser, source, callback
         self._progress, self._name, self._index = progress, name, 0
         self._watch = FiniteWatch(x)
@@ -83,7 +85,10 @@ class Run:
         """The steps (s, t) from one noise level down to the next, t > 0."""
         levels = [sigma for sigma in self.sigmas if sigma > 0]
         pairs = list(itertools.pairwise(levels))
-        yield from with_bar(pairs, show=self._progress, desc=self._name, unit="step")
+        steps = with_bar(pairs, show=self._progress, desc=self._name, unit="step")
+        for pair, eta in zip(steps, self._etas, strict=False):
+            self.eta = eta
+            yield pair
 
     def leave_infinity(self) -> None:
         """The step from an infinite level, where the state is unit noise: the limit of ``seeds-1``."""
@@ -91,6 +96,8 @@ class Run:
         D = self.denoise(self.x, s)
         noise = self.normals(s, t)[0] if self.eta > 0 else self.x
         self.x, self.sigmas = self.step(D + t * noise, s, t, D), self.sigmas[1:]
+        self._etas = self._etas[1:]
+        self.eta = (*self._etas, self.eta)[0]
 
     def reach_infinity(self, x: Tensor) -> Tensor:
         """The step of the ODE back to an infinite level, to the unit noise that the estimate leaves."""
@@ -269,6 +276,7 @@ class Baseline:
     order_options : options with which it has other orders than declared.
     repeats : whether it takes a grid with repeated levels.
     averages : whether it draws averages of the path, not its values alone.
+    along : whether eta may differ from step to step.
     """
 
     name: str
@@ -281,6 +289,7 @@ class Baseline:
     order_options: tuple[str, ...] = ()
     repeats: bool = False
     averages: bool = False
+    along: bool = True
 
     def __post_init__(self) -> None:
         if self.only_eta is not None:
@@ -301,7 +310,7 @@ class Baseline:
         sigmas: Sequence[float] | np.ndarray,
         noise: NoiseSource | None = None,
         *,
-        eta: float | None = None,
+        eta: Eta | None = None,
         callback: Callback | None = None,
         progress: bool = False,
         **options: Any,
@@ -314,14 +323,15 @@ class Baseline:
 
         Raises
         ------
-        ParameterError : eta < 0 or not for this method, an unknown option, x not floating point.
+        ParameterError : eta < 0, not for this method or of a wrong length, an unknown option, x not floating
+            point.
         GridError : a grid that is not descending.
         DenoiserError, NoiseError : the model or the source broke its protocol.
         """
         return self._start(denoiser, x, sigmas, noise, eta, callback, progress, options)[0]
 
     def nfe(
-        self, sigmas: Sequence[float] | np.ndarray, *, eta: float | None = None, **options: Any
+        self, sigmas: Sequence[float] | np.ndarray, *, eta: Eta | None = None, **options: Any
     ) -> int:
         """Number of model calls of one run on that grid, counted on a model that returns 0."""
         zero = torch.zeros(1, 1, dtype=torch.float64)
@@ -337,7 +347,7 @@ class Baseline:
         x: Tensor,
         sigmas: Sequence[float] | np.ndarray,
         noise: NoiseSource | None,
-        eta: float | None,
+        eta: Eta | None,
         callback: Callback | None,
         progress: bool,
         options: dict[str, Any],
@@ -345,17 +355,22 @@ class Baseline:
         require_state(x)
         require_denoiser(denoiser)
         source = require_source(noise)
-        value = require_eta(self.eta if eta is None else eta)
-        grid = require_grid(sigmas, repeats=self.repeats, rises=value == 0)
-        if self.only_eta is not None and value != self.only_eta:
+        along = self.eta if eta is None else eta
+        grid, etas = grid_and_etas(sigmas, along, repeats=self.repeats)
+        if self.only_eta is not None and etas != self.only_eta:
             raise ParameterError(
                 f"{self.name!r} has eta = {self.only_eta:g} only; got {eta!r}: give that"
+            )
+        if isinstance(etas, tuple) and not self.along:
+            raise ParameterError(
+                f"{self.name!r} has one eta for all steps; got {etas}: give one number, or choose a method"
             )
         known = [p for p in inspect.signature(self.algorithm).parameters if p != "run"]
         require_options(self.name, options, known)
         to_infinity = math.isinf(grid[-1])  # at eta = 0
         levels = grid[:-1] if to_infinity else grid
-        run = Run(denoiser, x, levels.tolist(), value, source, callback, progress, self.name)
+        each = etas if isinstance(etas, tuple) else (etas,) * (len(grid) - 1)
+        run = Run(denoiser, x, levels.tolist(), each, source, callback, progress, self.name)
         with torch.no_grad():
             if math.isinf(grid[0]) and grid[1] > 0:
                 run.leave_infinity()

@@ -45,7 +45,9 @@ def sa_solver(run: Run, *, predictor_steps: int = 3, corrector_steps: int = 3) -
     for s, t in run.steps:
         D = run.denoise(x, s)
         if past and corrector_steps:
+            # of the step before, so with its kappa
             x = shared + _integral(kappa, past[0][0], s, [(s, D), *past[:corrector_steps]])
+        kappa = 1 + run.eta
         past = [(s, D), *past][: max(predictor_steps, corrector_steps)]
         (N,) = run.noises(s, t)
         shared = (t / s) ** kappa * x + N  # by predictor and corrector

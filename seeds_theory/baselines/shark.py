@@ -48,8 +48,9 @@ from seeds_theory.special_functions import phi
 
 def shark(run: Run) -> Tensor:
     """ShARK in the log-SNR, for any eta."""
-    x, k = run.x, 1 + run.eta
+    x = run.x
     for s, t in run.steps:
+        k = 1 + run.eta
         h, m = log_ratio(s, t), node(s, t, 5 / 6)
         W, H = increment_and_area(run, s, t)
         u = x + s * H
@@ -64,8 +65,9 @@ def shark(run: Run) -> Tensor:
 
 def lawson_shark(run: Run) -> Tensor:
     """ShARK after Lawson's transformation, in the clock of its noise, for any eta."""
-    x, eta, k = run.x, run.eta, 1 + run.eta
+    x = run.x
     for s, t in run.steps:
+        eta, k = run.eta, 1 + run.eta
         h = log_ratio(s, t)
         tau = h * phi(1, 2 * eta * h)
         h_c = math.log1p(5 / 3 * eta * tau) / (2 * eta) if eta > 0 else 5 / 6 * h

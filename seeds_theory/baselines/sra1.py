@@ -27,8 +27,9 @@ from seeds_theory.plan import Interval
 
 def sra1(run: Run) -> Tensor:
     """SRA1 in the log-SNR, for any eta."""
-    x, k = run.x, 1 + run.eta
+    x = run.x
     for s, t in run.steps:
+        k = 1 + run.eta
         h, m = log_ratio(s, t), node(s, t, 0.75)
         W, H = increment_and_area(run, s, t)
         average = W / 2 + H

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from seeds_theory.baselines import BASELINES
 from seeds_theory.errors import SeedsError
+from seeds_theory.eta_schedule import Eta, parse_eta
 from seeds_theory.kdiffusion import Extra, KCallback, NoiseSampler, run, with_nodes
 from seeds_theory.scheme import registered
 from seeds_theory.seeds_range import listed_seeds
@@ -32,6 +33,18 @@ _WIDGETS: dict[str, tuple[str, dict[str, Any]]] = {
             "default": "",
             "tooltip": "Of the noise, one per image, as 7, 8, 10-12, in any order; empty: the workflow's "
             "seed, the next one for the next image.",
+        },
+    ),
+}
+
+# After all others in a node: saved workflows have the values of widgets in their order.
+_LAST: dict[str, tuple[str, dict[str, Any]]] = {
+    "eta_windows": (
+        "STRING",
+        {
+            "default": "",
+            "tooltip": "Instead of eta, where it is not one number: 1:0.3-5 is 1 between these sigmas and 0 "
+            "elsewhere; 1,1,0,0 is one for each step; empty: eta.",
         },
     ),
 }
@@ -62,12 +75,16 @@ class SamplerSEEDS:
         }
         return {
             "required": {"method": (cls.METHODS, method)},
-            "optional": {**_WIDGETS, "nodes": ("STRING", nodes)},
+            "optional": {**_WIDGETS, "nodes": ("STRING", nodes), **_LAST},
         }
 
     @classmethod
     def VALIDATE_INPUTS(
-        cls, method: str | None, nodes: str | None = "", seeds: str | None = ""
+        cls,
+        method: str | None,
+        nodes: str | None = "",
+        seeds: str | None = "",
+        eta_windows: str | None = "",
     ) -> bool | str:
         """True, or what is wrong with the widgets, which ComfyUI shows before it runs a workflow.
 
@@ -77,6 +94,7 @@ class SamplerSEEDS:
             if method is not None:
                 _with_nodes(method, nodes or "")
             _seeds(seeds or "")
+            _eta(eta_windows or "", 1.0)
         except SeedsError as error:
             return str(error)
         return True
@@ -88,14 +106,15 @@ class SamplerSEEDS:
         s_noise: float = 1.0,
         nodes: str = "",
         seeds: str = "",
+        eta_windows: str = "",
     ) -> tuple[Any]:
         """The host's sampler object.
 
         Raises
         ------
-        UnknownNameError, TableauError, ParameterError : the method, its nodes or the seeds.
+        UnknownNameError, TableauError, ParameterError : the method, its nodes, the seeds or the windows.
         """
-        return _sampler(_with_nodes(method, nodes), seeds, eta, s_noise)
+        return _sampler(_with_nodes(method, nodes), seeds, _eta(eta_windows, eta), s_noise)
 
 
 class SamplerSEEDSBaseline:
@@ -124,26 +143,34 @@ class SamplerSEEDSBaseline:
         }
         return {
             "required": {"method": (cls.METHODS, method)},
-            "optional": {**_WIDGETS, "eta": (eta, {**told, "tooltip": only})},
+            "optional": {**_WIDGETS, "eta": (eta, {**told, "tooltip": only}), **_LAST},
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, method: str | None, seeds: str | None = "") -> bool | str:
+    def VALIDATE_INPUTS(
+        cls, method: str | None, seeds: str | None = "", eta_windows: str | None = ""
+    ) -> bool | str:
         """As of `SamplerSEEDS`."""
-        return SamplerSEEDS.VALIDATE_INPUTS(method, seeds=seeds)
+        return SamplerSEEDS.VALIDATE_INPUTS(method, seeds=seeds, eta_windows=eta_windows)
 
     def get_sampler(
-        self, method: str, eta: float = 1.0, s_noise: float = 1.0, seeds: str = ""
+        self,
+        method: str,
+        eta: float = 1.0,
+        s_noise: float = 1.0,
+        seeds: str = "",
+        eta_windows: str = "",
     ) -> tuple[Any]:
         """The host's sampler object.
 
         Raises
         ------
-        UnknownNameError, ParameterError : the method or the seeds.
+        UnknownNameError, ParameterError : the method, the seeds or the windows.
         """
         solver = with_nodes(method)
         only = solver.baseline.only_eta if solver.baseline else None
-        return _sampler(solver, seeds, eta if only is None else only, s_noise)
+        chosen = _eta(eta_windows, eta if only is None else only)
+        return _sampler(solver, seeds, chosen, s_noise)
 
 
 class SEEDSFewSteps:
@@ -210,7 +237,12 @@ def _seeds(text: str) -> list[int] | None:
     return listed_seeds(text) if text.strip() else None
 
 
-def _sampler(solver: Solver, seeds: str, eta: float, s_noise: float) -> tuple[Any]:
+def _eta(windows: str, eta: float) -> Eta:
+    """What the text says, or the number if there is none."""
+    return parse_eta(windows) if windows.strip() else eta
+
+
+def _sampler(solver: Solver, seeds: str, eta: Eta, s_noise: float) -> tuple[Any]:
     from comfy.samplers import KSAMPLER
 
     options = {"solver": solver, "seeds": _seeds(seeds), "eta": eta, "s_noise": s_noise}
@@ -227,7 +259,7 @@ def sample(
     *,
     solver: Solver,
     seeds: list[int] | None = None,
-    eta: float = 1.0,
+    eta: Eta = 1.0,
     s_noise: float = 1.0,
     noise_sampler: NoiseSampler | None = None,
 ) -> Tensor:

@@ -61,7 +61,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     options : of a published sampler, by their names, as ``{"predictor_steps": 2}``.
     algorithm : "data" or "noise", the prediction that a method integrates, whatever the network's is.
     eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE; None is the sampler's own, which is 1 for a
-        method. The argument ``eta`` of some pipelines is another one, and has no effect.
+        method. Or a list with one for each step, or windows of ``sigmas`` as ``"1:0.3-5"``, with 0 outside of
+        them. The argument ``eta`` of some pipelines is another one, and has no effect.
     prediction_type : what the network returns: "epsilon", "sample", "v_prediction", "flow_prediction".
     timestep_spacing, steps_offset : "linspace", "leading" or "trailing", as in
         DPMSolverMultistepScheduler.
@@ -119,7 +120,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         solver_order: int = 2,
         method: str | None = None,
         algorithm: str = "data",
-        eta: float | None = None,
+        eta: float | Sequence[float] | str | None = None,
         prediction_type: str = "epsilon",
         timestep_spacing: str = "linspace",
         steps_offset: int = 0,
@@ -219,7 +220,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
             self._coordinates, self.config, num_inference_steps, sigmas, timesteps, mu
         )
         require_start(self.config.prediction_type, grid[0])
-        maker = self._maker()
+        maker = self._maker().along(grid)
         calls = Calls(maker, maker.on(grid))
         told = told_timesteps(
             self._coordinates, self.config, grid, calls.levels[:-1], sigmas, timesteps, mu

@@ -1,10 +1,8 @@
 """Published samplers one model call at a time.
 
 A baseline is a loop that calls its denoiser; a pipeline calls its network itself, and hands over one output
-after another. But every state of such a loop is a sum of what it has been given, the states, the model's
-estimates and normals, each times a number that depends on the grid alone. So the loop, as it stands, is run
-once on a basis in place of these, which finds the numbers; a run then adds up, as it does for a method. What
-there is of it between two calls is tensors, no more of them than are still to be added.
+after another. The loop's sums (`seeds_theory.affine`) are found once, and a run then adds up, as it does for
+a method. What there is of it between two calls is tensors, no more of them than are still to be added.
 """
 
 from __future__ import annotations
@@ -18,31 +16,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from seeds_theory.affine import Move, Sketch, moves_of
+from seeds_theory.denoiser import Denoiser
 from seeds_theory.diffusers.coordinates import Coordinates
-from seeds_theory.errors import ParameterError
-from seeds_theory.loop import StepInfo
-from seeds_theory.plan import Interval
+from seeds_theory.loop import Callback
 from seeds_theory.solver import Solver
 from seeds_theory.sources import NoiseSource, require_normals
-
-
-@dataclass(frozen=True)
-class Move:
-    """What a loop does before a model call, or before its end.
-
-    Attributes
-    ----------
-    sigma : where the model is called then, or the end of the grid.
-    asks : the intervals of each time that it asks the source.
-    drawn : the number of the first normal that is drawn then.
-    weights : of what it adds up, by its number: 0 the start; of n calls, 1 + k the state at call k, 1 + n + k
-        the estimate there; 1 + 2 n + j normal j of the run.
-    """
-
-    sigma: float
-    asks: tuple[tuple[Interval, ...], ...]
-    drawn: int
-    weights: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +43,7 @@ class Loop:
     @cached_property
     def levels(self) -> tuple[float, ...]:
         """The noise level of each model call."""
-        return tuple(sigma for sigma, _, _ in self._sketch.reached[:-1])
+        return self._sketch.levels
 
     @property
     def firsts(self) -> tuple[int, ...]:
@@ -79,23 +58,8 @@ class Loop:
         ------
         ParameterError : the baseline is no sum of what it is given.
         """
-        sketch = self._sketch
-        calls, normals = len(self.levels), len(sketch.given) - 1 - 2 * len(self.levels)
-        basis = torch.eye(1 + 2 * calls + normals, dtype=torch.float64)
-        reached = _Recorded(self, list(basis)).reached
-        given = torch.stack(sketch.given)
-        for (_, _, weights), (sigma, _, value) in zip(reached, sketch.reached, strict=True):
-            if not torch.allclose(weights @ given, value, rtol=1e-9, atol=1e-9):
-                raise ParameterError(
-                    f"{self.solver.name!r} is no sum of states, estimates and normals at sigma = {sigma:g}: "
-                    "a scheduler has other samplers, seeds_theory.sample runs this one"
-                )
-        moves, drawn = [], 1 + 2 * calls
-        for sigma, asks, weights in reached:
-            used = weights.nonzero().flatten().tolist()
-            moves.append(Move(sigma, asks, drawn, tuple((i, float(weights[i])) for i in used)))
-            drawn += sum(map(len, asks))
-        return tuple(moves)
+        way_out = "a scheduler has other samplers, seeds_theory.sample runs this one"
+        return moves_of(self._run, self._sketch, self.solver.name, way_out)
 
     @cached_property
     def last_uses(self) -> dict[int, int]:
@@ -112,61 +76,14 @@ class Loop:
         return len(self.levels) == len(levels) and all(map(math.isclose, self.levels, levels))
 
     @cached_property
-    def _sketch(self) -> _Recorded:
+    def _sketch(self) -> Sketch:
         """The loop on random numbers: what it asks for, and results that its weights are held to."""
-        return _Recorded(self, None)
+        return Sketch(self._run, self.sigma_next)
 
-
-class _Recorded:
-    """A loop run in one dimension or on a basis.
-
-    given : what took the place of start, states, estimates and normals, in the order of `Move`.
-    reached : level, asks and value before each call and at the end.
-    firsts : as of `Loop`.
-    """
-
-    def __init__(self, loop: Loop, basis: list[Tensor] | None) -> None:
-        self.reached: list[tuple[float, tuple[tuple[Interval, ...], ...], Tensor]] = []
-        self.firsts = [0]
-        asks: list[tuple[Interval, ...]] = []
-        random = torch.Generator().manual_seed(0)
-        states: list[Tensor] = []
-        estimates: list[Tensor] = []
-        normals: list[Tensor] = []
-        calls = 0 if basis is None else len(loop.levels)
-
-        def one(row: int) -> Tensor:
-            if basis is not None:
-                return basis[row]
-            return torch.randn(1, dtype=torch.float64, generator=random)
-
-        def arrived(x: Tensor, sigma: float) -> None:
-            self.reached.append((sigma, tuple(asks), x[0].clone()))
-            asks.clear()
-
-        def denoiser(x: Tensor, sigma: float) -> Tensor:
-            arrived(x, sigma)
-            call = len(states)
-            states.append(one(1 + call))
-            estimates.append(one(1 + calls + call))
-            x.copy_(
-                states[-1]
-            )  # in place: so the loop goes on from the state that it is given here
-            return estimates[-1].clone()[None]
-
-        def source(intervals: Sequence[Interval], like: Tensor) -> Tensor:
-            asks.append(tuple(intervals))
-            drawn = [one(1 + 2 * calls + len(normals) + i) for i in range(len(intervals))]
-            normals.extend(drawn)
-            return torch.stack(drawn)[:, None]
-
-        def count(step: StepInfo) -> None:
-            self.firsts.append(len(states))
-
-        start = one(0)
-        end = loop.solver(denoiser, start.clone()[None], loop.grid, source, callback=count)
-        arrived(end, loop.sigma_next)
-        self.given = [start, *states, *estimates, *normals]
+    def _run(
+        self, denoiser: Denoiser, x: Tensor, noise: NoiseSource | None, callback: Callback
+    ) -> Tensor:
+        return self.solver(denoiser, x, self.grid, noise, callback=callback)
 
 
 class LoopStages:

@@ -6,7 +6,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,10 @@ import numpy as np
 
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.run import require_options
-from seeds_theory.diffusers.coordinates import Coordinates
+from seeds_theory.diffusers.coordinates import Coordinates, Flow
 from seeds_theory.diffusers.loops import Loop
 from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.eta_schedule import Eta, EtaWindows, on_grid, one_eta, require_eta
 from seeds_theory.plan import Step, make_plan
 from seeds_theory.row import Row
 from seeds_theory.scheme import is_method
@@ -28,14 +29,14 @@ Piece = Step | Loop
 
 def maker_of(
     method: str,
-    eta: float | None,
+    eta: Eta | None,
     prediction: str,
     coordinates: Coordinates,
     options: Mapping[str, Any] | None,
 ) -> StepMaker:
     """What makes the steps of any sampler of the library.
 
-    eta : None for the sampler's own.
+    eta : None for the sampler's own; windows are of the sigmas of these coordinates.
 
     Raises
     ------
@@ -45,14 +46,21 @@ def maker_of(
         if not is_method(method):
             raise unknown("sampler", method, SOLVERS)
         require_options(method, options or {}, ())
-        return StepMaker(method, 1.0 if eta is None else eta, prediction, coordinates)
+        along = _in_levels(1.0 if eta is None else eta, coordinates)
+        return StepMaker(method, along, prediction, coordinates)
     if prediction != "data":
         raise ParameterError(
             f"{method!r} has one formula; got algorithm = {prediction!r}: leave it at 'data'"
         )
-    own = dict(options or {})
-    solver = Solver(method, own if eta is None else {**own, "eta": eta})
-    return LoopMaker(method, solver.eta, prediction, coordinates, solver)
+    solver = Solver(method, dict(options or {}) | ({} if eta is None else {"eta": eta}))
+    return LoopMaker(method, _in_levels(solver.eta, coordinates), prediction, coordinates, solver)
+
+
+def _in_levels(eta: Any, coordinates: Coordinates) -> Any:
+    """An eta whose windows are of noise levels."""
+    along = require_eta(eta)
+    flow = isinstance(coordinates, Flow) and isinstance(along, EtaWindows)
+    return along.of_flow() if flow else along
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,18 @@ class StepMaker:
     """
 
     method: str
-    eta: float
+    eta: Any
     prediction: str
     coordinates: Coordinates
 
     @cached_property
     def order(self) -> int:
         """Model calls of a step of finite length."""
-        return len(self._plan(self.method, [2.0, 1.0])[0].rows)
+        return len(make_plan(self.method, [2.0, 1.0], prediction=self.prediction).steps[0].rows)
+
+    def along(self, grid: np.ndarray) -> StepMaker:
+        """The maker for this grid and parts of it: of an eta for each step, one for each level."""
+        return replace(self, eta=on_grid(self.eta, grid.tolist()))
 
     def on(self, grid: np.ndarray) -> tuple[Piece, ...]:
         """All steps, each of `order` calls but a last one to zero.
@@ -138,7 +150,8 @@ class LoopMaker(StepMaker):
     @cached_property
     def order(self) -> int:
         """Model calls of a step of finite length that has others before it."""
-        before, last = self._loop([16.0, 8.0, 4.0, 2.0, 1.0]).firsts[-2:]
+        one = replace(self, eta=one_eta(self.eta, 1.0))
+        before, last = one._loop([16.0, 8.0, 4.0, 2.0, 1.0]).firsts[-2:]
         return last - before
 
     def rest(self, piece: Piece, call: int) -> tuple[Piece, ...]:  # noqa: D102
@@ -162,7 +175,8 @@ class LoopMaker(StepMaker):
         return (standing(loop.grid[0]), loop) if waits else (loop,)
 
     def _loop(self, grid: Sequence[float] | np.ndarray) -> Loop:
-        return Loop(self.solver, tuple(map(float, grid)), self.coordinates)
+        solver = replace(self.solver, options={**self.solver.options, "eta": self.eta})
+        return Loop(solver, tuple(map(float, grid)), self.coordinates)
 
 
 def standing(level: float) -> Step:

@@ -194,8 +194,9 @@ def test_clipping_is_one_line_on_stderr(tmp_path):
         (["--option", "churn"], "an option is NAME=VALUE"),
         (["--option", "churn=1"], "no option 'churn'"),
         (["--option", "eta=1"], "option 'eta' is given twice"),
-        (["--eta", "inf"], "eta is finite; got inf"),
-        (["--eta", "-1"], "eta is a finite number >= 0; got -1"),
+        (["--eta", "inf"], "windows of noise levels as 1:0.3-5; got 'inf'"),
+        (["--eta", "1,1"], "eta has one number for each of the"),
+        (["--eta", "-1"], "eta is a number >= 0, one for each step as 1,1,0,0"),
         (["--option", "x=" + "[" * 100_000], "the value of option 'x' is nested too deeply"),
         (
             ["--method", "edm-heun", "--option", "s_noise=" + "9" * 400],

@@ -29,7 +29,14 @@ PACKAGE = Path(seeds_theory.comfyui.__file__).parent
 SIGMAS = torch.tensor([14.6, 5.0, 2.0, 0.7, 0.03, 0.0])
 FLOW = torch.tensor([1.0, 0.9, 0.6, 0.2, 0.0])
 NODES = ["SamplerSEEDS", "SamplerSEEDSBaseline", "SEEDSFewSteps"]
-WIDGETS = {"method": "seeds-3", "eta": 1.0, "s_noise": 1.0, "nodes": "", "seeds": ""}
+WIDGETS = {
+    "method": "seeds-3",
+    "eta": 1.0,
+    "s_noise": 1.0,
+    "nodes": "",
+    "seeds": "",
+    "eta_windows": "",
+}
 
 
 def sampler(**widgets: Any) -> KSAMPLER:

@@ -250,7 +250,7 @@ def test_a_method_declares_the_orders_of_its_tableau() -> None:
         ("euler@0.5", {}, UnknownNameError, "known: seeds-1"),
         ("seeds-2", {"rho": 7}, ParameterError, "no option 'rho'; known: eta, prediction"),
         ("seeds-2", {"eta": -1.0}, ParameterError, "eta is a finite number >= 0"),
-        ("seeds-2", {"eta": "much"}, ParameterError, "eta is a finite number >= 0"),
+        ("seeds-2", {"eta": "much"}, ParameterError, "eta is a number >= 0, one for each step"),
         ("seeds-2", {"prediction": "score"}, UnknownNameError, "'data' or 'noise'"),
         ("seeds-2@2", {}, SeedsError, "(0, 1]"),
         ("euler", {"eta": 1.0}, ParameterError, "has eta = 0 only"),

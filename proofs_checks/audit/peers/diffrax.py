@@ -36,7 +36,7 @@ from proofs_checks.audit.peers import (
 from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
 from seeds_theory.baselines.run import require_options
 from seeds_theory.errors import UnknownNameError
-from seeds_theory.plan import require_eta
+from seeds_theory.eta_schedule import eta_number
 
 BY_INCREMENT = ("Euler", "EulerHeun", "Heun", "Midpoint", "Ralston", "ReversibleHeun")
 """Solvers that use increments of the path only."""
@@ -95,7 +95,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         eta: float = 0.0,
         noise_sampler: NoiseSampler | None = None,
     ) -> Tensor:
-        require_eta(eta)
+        eta_number(eta)
         clock, compiled = LogTime(sigmas), _compiled(name)
         given, x = x, x.double()
         estimates: list[tuple[float, Tensor]] = []

@@ -32,7 +32,7 @@ from proofs_checks.audit.peers import (
 from proofs_checks.audit.protocol import Model, NoiseSampler, Sampler
 from seeds_theory.baselines.run import require_options
 from seeds_theory.errors import ParameterError
-from seeds_theory.plan import require_eta
+from seeds_theory.eta_schedule import eta_number
 
 CALCULUS = {
     "euler": "ito",
@@ -84,7 +84,7 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
         eta: float,
         noise_sampler: NoiseSampler | None = None,
     ) -> Tensor:
-        require_eta(eta)
+        eta_number(eta)
         clock = LogTime(sigmas)
         steps = Steps(model, x, clock, extra_args, callback)
         sde = ReverseSDE(steps.estimate, eta, noise_type, sde_type)

@@ -1,0 +1,560 @@
+r"""The density of a run's steps under a denoiser: a sampler as a policy, for policy gradients.
+
+A step adds up states, estimates and normals. Its own states, those of its stages and its end, are
+
+.. math::  u_j = \mu_j(\text{what is known before } u_j) + \sum_m L_{jm} z_m, \qquad z \sim N(0, I),
+
+so where L has full rank r, the number of the step's states, the path :math:`(u_1, \dots, u_r)` has a density
+given what was before the step. With the triangular factor :math:`C C^T = L L^T` and the *innovations*
+:math:`w = C^{-1} (u - \mu)`, which are solved for row by row,
+
+.. math::  \log p = -\tfrac12 |w|^2 - d \log\det C - \tfrac{rd}{2} \log 2\pi
+
+for d elements of a state. It needs the model calls of the run and no others, and is differentiable in the
+model. A method of one stage has r = 1: a Gaussian around the mean of its step. A step without noise has no
+density, and a step whose states are more than its normals has none either: other networks do not lead there.
+
+Of two models, the Kullback-Leibler divergence of :math:`u_j` given what was before it is
+:math:`\tfrac12 |w_j - w'_j|^2`, both from the same states. Claims: ``policy-*``.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from seeds_theory.affine import Move, Runner, Sketch, moves_of
+from seeds_theory.denoiser import Denoiser
+from seeds_theory.errors import DenoiserError, DensityError, ParameterError
+from seeds_theory.loop import follow, require_denoiser, require_estimate, require_state
+from seeds_theory.plan import Plan
+from seeds_theory.solver import LoopPlan
+from seeds_theory.sources import NoiseSource
+
+Reduction = Literal["sum", "mean"]
+"""Over the elements of a state: the log-density itself, or that per element, as many trainers take it."""
+
+_SINGULAR = 1e-6
+"""The least singular value of a step's factor, its rows of length 1, that counts as one."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One step in the numbers of `seeds_theory.affine.Move`, normals of its own apart.
+
+    calls : of each of its model calls, the number of the state, and of the estimate.
+    targets : the numbers of its states, in time order: of its stages, and its end.
+    means : of each, the weights of what is known before it.
+    normals : the numbers of those that it draws.
+    factor : C, lower triangular, by rows. inverse : of the normals in the innovations, if they are as many.
+    refusal : why it has no density; empty if it has one.
+    """
+
+    calls: tuple[tuple[int, int], ...]
+    targets: tuple[int, ...]
+    means: tuple[tuple[tuple[int, float], ...], ...]
+    normals: tuple[int, ...]
+    factor: tuple[tuple[float, ...], ...]
+    inverse: tuple[tuple[float, ...], ...]
+    refusal: str
+
+    @property
+    def uses(self) -> set[int]:
+        """The numbers of all that its states are made of."""
+        return {number for row in self.means for number, _ in row}
+
+    @property
+    def gives(self) -> set[int]:
+        """The numbers of the estimates that it asks for, and of its normals."""
+        return {estimate for _, estimate in self.calls} | set(self.normals)
+
+    @property
+    def log_determinant(self) -> float:
+        """The logarithm of det C."""
+        return sum(math.log(row[-1]) for row in self.factor)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The steps of a plan, as what its densities are computed from.
+
+    levels : of each state, by its number; the first is the start's.
+    same : of each state, the number of an earlier one that it is, or its own.
+    key : the same for the same numbers.
+    """
+
+    levels: tuple[float, ...]
+    same: tuple[int, ...]
+    blocks: tuple[Block, ...]
+    key: int
+
+    @property
+    def with_density(self) -> tuple[int, ...]:
+        """The numbers of the steps that have one."""
+        return tuple(n for n, block in enumerate(self.blocks) if not block.refusal)
+
+    def needed(self, steps: Iterable[int]) -> list[int]:
+        """The steps whose calls the densities of these need, in order: of a method with memory, more."""
+        pending, found = list(steps), set[int]()
+        while pending:
+            number = pending.pop()
+            if number in found:
+                continue
+            found.add(number)
+            uses = self.blocks[number].uses
+            pending += [n for n, block in enumerate(self.blocks[:number]) if block.gives & uses]
+        return sorted(found)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run of a plan: its states, and the log-densities of its steps.
+
+    Attributes
+    ----------
+    plan : of the run.
+    states : the start, and then in time order the state at each model call and at the end of each step; each
+        ``(batch, *event)``. Those that are the same state are one tensor.
+    steps : the numbers of the steps that have a density: those with noise.
+    log_prob : their log-densities under the denoiser of the run, float64 ``(batch, len(steps))``.
+    reduction : of them, over the elements of a state.
+    key : of the plan's numbers.
+
+    Raises
+    ------
+    DensityError : the states are not those of a run of this plan.
+    """
+
+    plan: Plan | LoopPlan
+    states: tuple[Tensor, ...]
+    steps: tuple[int, ...]
+    log_prob: Tensor
+    reduction: Reduction
+    key: int
+
+    def __post_init__(self) -> None:
+        chain = chain_of(self.plan)
+        shapes = {(tuple(state.shape), state.dtype) for state in self.states}
+        if self.key != chain.key or len(self.states) != len(chain.levels) or len(shapes) != 1:
+            raise DensityError(
+                f"a record belongs to the plan of its run; got {len(self.states)} states for one of "
+                f"{len(chain.levels)}, or of other numbers: record the run of this plan by rollout"
+            )
+
+    @property
+    def x(self) -> Tensor:
+        """The end of the run."""
+        return self.states[-1]
+
+
+def rollout(
+    denoiser: Denoiser,
+    x: Tensor,
+    plan: Plan | LoopPlan,
+    noise: NoiseSource | None = None,
+    *,
+    reduction: Reduction = "sum",
+) -> Record:
+    """Follow a plan and record its states and the log-density of each step with noise; without gradients.
+
+    >>> record = rollout(model, x, make_plan("seeds-2", sigmas, eta="1:0.3-5"), SeededNoise(range(8)))
+
+    Parameters
+    ----------
+    denoiser, x, noise : as of `seeds_theory.follow`.
+    plan : from `seeds_theory.make_plan`; for a baseline, as ``Solver("seeds-2m").on(sigmas)``.
+    reduction : "sum" over the elements of a state, or "mean".
+
+    Raises
+    ------
+    DensityError : no step has a density; says why.
+    ParameterError, DenoiserError, NoiseError : as from a run.
+    """
+    require_reduction(reduction)
+    chain = chain_of(plan)
+    require_steps(chain, None)
+    require_denoiser(denoiser)
+    require_state(x)
+    states = [x.clone()]
+    densities: list[Tensor] = []
+    known = _Known(chain, chain.with_density, states)
+
+    def arrived(state: Tensor) -> None:
+        same = chain.same[len(states)]
+        states.append(states[same] if same < len(states) else state)
+        for number in known.complete():
+            innovations = known.innovations(number)
+            if innovations:
+                densities.append(_log_density(chain.blocks[number], innovations, reduction))
+
+    def recorded(x: Tensor, sigma: float) -> Tensor:
+        arrived(x)
+        estimate = denoiser(x, sigma)
+        require_estimate(estimate, x, sigma)
+        known.estimate(len(states) - 1, estimate)
+        return estimate
+
+    with torch.no_grad():
+        _runner(plan)(recorded, x, noise, lambda step: arrived(step.x))
+    return Record(
+        plan, tuple(states), chain.with_density, torch.stack(densities, 1), reduction, chain.key
+    )
+
+
+def log_prob(
+    denoiser: Denoiser,
+    record: Record,
+    *,
+    steps: Sequence[int] | None = None,
+    reduction: Reduction | None = None,
+    checkpointing: bool = True,
+) -> Tensor:
+    """The log-densities of a record's steps under any denoiser, differentiable in what it is made of.
+
+    Parameters
+    ----------
+    denoiser : called at the recorded states, and nowhere else.
+    steps : their numbers; by default all that have a density. A method with memory is called in the steps
+        before them too.
+    reduction : by default that of the record.
+    checkpointing : keep a network's intermediate states of one step at a time, and call it again in the
+        backward pass; without, all of them are kept.
+
+    Returns
+    -------
+    float64 ``(batch, len(steps))``.
+
+    Raises
+    ------
+    DensityError : a step that is not there, or has no density; says why and what to do.
+    DenoiserError : the denoiser breaks its protocol.
+    """
+    chain = _chain_of_record(record)
+    chosen = require_reduction(record.reduction if reduction is None else reduction)
+
+    def density(block: Block, innovations: list[list[Tensor]]) -> Tensor:
+        return _log_density(block, innovations[0], chosen)
+
+    return _by_step([denoiser], record, chain, steps, density, checkpointing)
+
+
+def kl(
+    denoiser: Denoiser,
+    other: Denoiser,
+    record: Record,
+    *,
+    steps: Sequence[int] | None = None,
+    reduction: Reduction | None = None,
+    checkpointing: bool = True,
+) -> Tensor:
+    """The Kullback-Leibler divergence of each step under a denoiser from that under another one.
+
+    It is that of each state given the recorded ones before it, in closed form: exact for a step of one stage;
+    for a step with stages its mean over runs of the denoiser is the divergence of the step. Parameters,
+    results and errors as of `log_prob`.
+    """
+    chain = _chain_of_record(record)
+    chosen = require_reduction(record.reduction if reduction is None else reduction)
+
+    def divergence(block: Block, innovations: list[list[Tensor]]) -> Tensor:
+        pairs = zip(*innovations, strict=True)
+        return sum((_reduced((a - b).square(), chosen) for a, b in pairs), torch.zeros(())) / 2
+
+    return _by_step([denoiser, other], record, chain, steps, divergence, checkpointing)
+
+
+def require_repeatable(denoiser: Denoiser, record: Record, within: float = 0.01) -> None:
+    """The denoiser of a run gives the same at the recorded states: the ratios of a policy start at 1.
+
+    within : how far log-densities may be apart, per step.
+
+    Raises
+    ------
+    DenoiserError : it does not.
+    """
+    with torch.no_grad():
+        again = log_prob(denoiser, record)
+    apart = float((again - record.log_prob).abs().max())
+    if not apart <= within:
+        raise DenoiserError(
+            f"the denoiser gives other estimates than in its run, log-densities differ by {apart:.3g}: turn "
+            "off dropout and what depends on the batch, by network.eval()"
+        )
+
+
+# ------------------------------------------------------------------------------------------- inside
+
+
+def chain_of(plan: Plan | LoopPlan) -> Chain:
+    """The chain of a plan, kept for the next use.
+
+    Raises
+    ------
+    ParameterError : no plan, or a loop that is no sum of what it is given.
+    """
+    if not isinstance(plan, Plan | LoopPlan):
+        raise ParameterError(
+            f"a plan comes from make_plan(method, sigmas) or Solver(name).on(sigmas); got {plan!r}"
+        )
+    return _made(plan)
+
+
+def _chain_of_record(record: Record) -> Chain:
+    if not isinstance(record, Record):
+        raise ParameterError(f"a record comes from rollout; got {type(record).__name__}")
+    return chain_of(record.plan)
+
+
+def _runner(plan: Plan | LoopPlan) -> Runner:
+    if isinstance(plan, LoopPlan):
+        return lambda denoiser, x, noise, callback: plan(denoiser, x, noise, callback=callback)
+    return lambda denoiser, x, noise, callback: follow(denoiser, x, plan, noise, callback=callback)
+
+
+@lru_cache(maxsize=32)
+def _made(plan: Plan | LoopPlan) -> Chain:
+    name = plan.method if isinstance(plan, Plan) else plan.solver.name
+    run = _runner(plan)
+    sketch = Sketch(run, plan.sigmas[-1], ends=True)
+    moves = moves_of(run, sketch, name, "its densities are not computed")[:-1]
+    first_normal = 1 + len(sketch.called) + len(sketch.levels)
+    same, owner, drawn_in = [0], list[int](), dict[int, int]()
+    step = 0
+    for number, (move, called) in enumerate(zip(moves, sketch.called, strict=True), start=1):
+        owner.append(step)
+        is_earlier = (
+            len(move.weights) == 1 and move.weights[0][1] == 1 and move.weights[0][0] < number
+        )
+        same.append(same[move.weights[0][0]] if is_earlier else number)
+        for used, _ in move.weights:
+            if used >= first_normal:
+                drawn_in.setdefault(used, step)
+        step += not called
+    estimates = itertools.accumulate(sketch.called, initial=len(sketch.called))
+    numbered = list(enumerate(zip(moves, owner, sketch.called, estimates, strict=False), start=1))
+    blocks = tuple(
+        _block(
+            name,
+            n,
+            tuple((k, 1 + e) for k, (_, at, called, e) in numbered if called and at == n),
+            [(k, move) for k, (move, at, _, _) in numbered if at == n and same[k] == k],
+            tuple(sorted(used for used, at in drawn_in.items() if at == n)),
+        )
+        for n in range(step)
+    )
+    key = hash((name, tuple((move.sigma, move.weights) for move in moves)))
+    return Chain((plan.sigmas[0], *(move.sigma for move in moves)), tuple(same), blocks, key)
+
+
+def _block(
+    name: str,
+    step: int,
+    calls: tuple[tuple[int, int], ...],
+    rows: list[tuple[int, Move]],
+    normals: tuple[int, ...],
+) -> Block:
+    weights = [dict(move.weights) for _, move in rows]
+    matrix = np.array([[row.get(normal, 0.0) for normal in normals] for row in weights])
+    means = tuple(
+        tuple((used, weight) for used, weight in row.items() if used not in normals)
+        for row in weights
+    )
+    refusal = _refusal(name, step, matrix)
+    factor = inverse = np.empty((0, 0))
+    if not refusal:
+        q, r = np.linalg.qr(matrix.T)
+        signs = np.sign(np.diag(r))
+        factor, q = (signs[:, None] * r).T, q * signs
+        inverse = q if len(q) == len(factor) else inverse
+    return Block(
+        calls,
+        tuple(number for number, _ in rows),
+        means,
+        normals,
+        tuple(tuple(row[: n + 1]) for n, row in enumerate(factor.tolist())),
+        tuple(map(tuple, inverse.tolist())),
+        refusal,
+    )
+
+
+def _refusal(name: str, step: int, matrix: np.ndarray) -> str:
+    """Why a step has no density, and what to do; empty if it has one."""
+    if not matrix.size:
+        return (
+            f"step {step} of {name!r} has no noise, so no density: ask for the steps that have one, as "
+            "record.steps lists them"
+        )
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    states, normals = matrix.shape
+    least = 0.0
+    if states <= normals and (lengths > 0).all():
+        least = float(np.linalg.svd(matrix / lengths, compute_uv=False)[-1])
+    if least < _SINGULAR:
+        return (
+            f"step {step} of {name!r} has {states} states and fewer independent noises, so no density: take "
+            "a method whose stages have noise of their own, as seeds-2, seeds-3s or seeds-2m"
+        )
+    return ""
+
+
+def require_steps(chain: Chain, steps: Sequence[int] | None) -> tuple[int, ...]:
+    """The numbers of steps with a density; by default all of them.
+
+    Raises
+    ------
+    DensityError : a step that is not there, or has no density; or none has.
+    """
+    if steps is None:
+        singular = [b.refusal for b in chain.blocks if b.normals and b.refusal]
+        if singular:
+            raise DensityError(singular[0])
+        if not chain.with_density:
+            raise DensityError(
+                "no step of this plan has noise, so none has a density: choose an eta above 0"
+            )
+        return chain.with_density
+    for number in steps:
+        if number not in range(len(chain.blocks)):
+            raise DensityError(
+                f"the steps of this record are 0 to {len(chain.blocks) - 1}; got {number}"
+            )
+        if chain.blocks[number].refusal:
+            raise DensityError(chain.blocks[number].refusal)
+    return tuple(steps)
+
+
+def require_reduction(reduction: str) -> Reduction:
+    """A reduction is "sum" or "mean"; raises ParameterError."""
+    if reduction not in ("sum", "mean"):
+        raise ParameterError(f"a reduction over elements is 'sum' or 'mean'; got {reduction!r}")
+    return reduction  # type: ignore[return-value]
+
+
+Values = dict[int, Tensor]
+"""Estimates, and normals that were solved for, by their number."""
+
+
+class _Known:
+    """What is known of a run so far: its states, and `Values` as long as they are needed."""
+
+    def __init__(self, chain: Chain, steps: Iterable[int], states: Sequence[Tensor]) -> None:
+        self._chain, self._states, self.values = chain, states, Values()
+        self._order = chain.needed(steps)
+        self._last = {used: n for n in self._order for used in chain.blocks[n].uses}
+        self._estimates = {state: e for block in chain.blocks for state, e in block.calls}
+        self._done = 0
+
+    def holding(self, values: Values) -> _Known:
+        """A copy with values of its own."""
+        one = copy.copy(self)
+        one.values = dict(values)
+        return one
+
+    def estimate(self, state: int, value: Tensor) -> None:
+        """Take the estimate at the state of that number."""
+        if self._estimates[state] in self._last:
+            self.values[self._estimates[state]] = value
+
+    def complete(self) -> list[int]:
+        """The needed steps all of whose states are there, and were not before."""
+        first = self._done
+        while self._done < len(self._order):
+            targets = self._chain.blocks[self._order[self._done]].targets
+            if targets and targets[-1] >= len(self._states):
+                break
+            self._done += 1
+        return self._order[first : self._done]
+
+    def innovations(self, number: int) -> list[Tensor]:
+        """The innovations of a step, float64, one for each of its states; none of a step without density."""
+        block, found = self._chain.blocks[number], list[Tensor]()
+        if not block.refusal:
+            for target, mean, row in zip(block.targets, block.means, block.factor, strict=True):
+                rest = self._states[target].to(torch.float64, copy=True)
+                for used, weight in mean:
+                    rest.sub_(self._value(used), alpha=weight)
+                for weight, earlier in zip(row, found, strict=False):
+                    rest.sub_(earlier, alpha=weight)
+                found.append(rest / row[-1])
+            self._solve(number, block, found)
+        self._forget(number)
+        return found
+
+    def _solve(self, number: int, block: Block, found: list[Tensor]) -> None:
+        for normal, row in zip(block.normals, block.inverse, strict=False):
+            if self._last.get(normal, number) > number:
+                total = row[0] * found[0]
+                for weight, w in zip(row[1:], found[1:], strict=True):
+                    total = total.add(w, alpha=weight)
+                self.values[normal] = total
+
+    def _value(self, number: int) -> Tensor:
+        states = len(self._chain.levels)
+        return self._states[number] if number < states else self.values[number]
+
+    def _forget(self, number: int) -> None:
+        for used in [used for used in self.values if self._last.get(used, -1) <= number]:
+            del self.values[used]
+
+
+def _by_step(
+    denoisers: Sequence[Denoiser],
+    record: Record,
+    chain: Chain,
+    steps: Sequence[int] | None,
+    value: Callable[[Block, list[list[Tensor]]], Tensor],
+    checkpointing: bool,
+) -> Tensor:
+    """A value of each step, from its innovations under each denoiser: (batch, steps)."""
+    for denoiser in denoisers:
+        require_denoiser(denoiser)
+    chosen = require_steps(chain, steps)
+    known = _Known(chain, chosen, record.states)
+
+    def of_step(number: int, before: list[Values]) -> tuple[Tensor, list[Values]]:
+        # Nothing outside is changed: the backward pass of a checkpoint does it again.
+        block, innovations, after = chain.blocks[number], list[list[Tensor]](), list[Values]()
+        for denoiser, values in zip(denoisers, before, strict=True):
+            one = known.holding(values)
+            for state_number, _ in block.calls:
+                state, level = record.states[state_number], chain.levels[state_number]
+                estimate = denoiser(state, level)
+                require_estimate(estimate, state, level)
+                one.estimate(state_number, estimate)
+            innovations.append(one.innovations(number))
+            after.append(one.values)
+        if block.refusal:  # of which later steps need the estimates alone
+            return torch.zeros(()), after
+        return value(block, innovations), after
+
+    found: dict[int, Tensor] = {}
+    values: list[Values] = [{} for _ in denoisers]
+    for number in chain.needed(chosen):
+        if checkpointing and torch.is_grad_enabled():
+            found[number], values = checkpoint(of_step, number, values, use_reentrant=False)
+        else:
+            found[number], values = of_step(number, values)
+    return torch.stack([found[number] for number in chosen], dim=1)
+
+
+def _log_density(block: Block, innovations: list[Tensor], reduction: Reduction) -> Tensor:
+    squares = sum((_reduced(w.square(), reduction) for w in innovations), torch.zeros(()))
+    elements = innovations[0][0].numel() if reduction == "sum" else 1
+    rows = len(innovations)
+    constant = block.log_determinant + rows / 2 * math.log(2 * math.pi)
+    return -0.5 * squares - elements * constant
+
+
+def _reduced(values: Tensor, reduction: Reduction) -> Tensor:
+    each = values.flatten(1)
+    return each.sum(1) if reduction == "sum" else each.mean(1)

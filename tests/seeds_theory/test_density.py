@@ -1,0 +1,354 @@
+"""The density of a run's steps: it belongs to the step, to any model, and is refused where there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from seeds_theory import (
+    METHODS,
+    DenoiserError,
+    DensityError,
+    GeneratorNoise,
+    ParameterError,
+    Plan,
+    SeededNoise,
+    follow,
+    kl,
+    log_prob,
+    make_plan,
+    require_repeatable,
+    rollout,
+)
+from seeds_theory.baselines import BASELINES
+from seeds_theory.density import Record, chain_of
+from seeds_theory.solver import Solver
+from toy_models.gaussian import Gaussian
+from toy_models.response import probe
+
+GRID = [3.0, 2.0, 1.2, 0.7, 0.3, 0.0]
+SINGULAR = ("seeds-4s", "stochastic-heun", "edm-heun", "shark", "lawson-shark")
+USABLE = [name for name in METHODS if name not in SINGULAR] + [
+    name
+    for name, baseline in BASELINES.items()
+    if baseline.stochastic and name not in (*SINGULAR, "restart")
+]
+
+
+def plan_of(name: str, grid: Any = GRID, eta: Any = 1.0) -> Any:
+    return Solver(name).on(grid, eta)
+
+
+class Model:
+    """A curved denoiser with one parameter."""
+
+    def __init__(self, theta: float | Tensor = 0.5) -> None:
+        self.theta, self.calls = theta, 0
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        self.calls += 1
+        return torch.sin(x + self.theta).to(x) / (1 + min(sigma, 10.0) ** 2) + self.theta * 0.2
+
+
+def start(batch: int, *event: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    draws = torch.randn(
+        batch, *event, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
+    return (GRID[0] * draws).to(dtype)
+
+
+def within_four_errors(values: Tensor, expected: float) -> bool:
+    error = float(values.std(0).max()) / math.sqrt(len(values))
+    return bool(
+        ((values.mean(0) - expected).abs() <= 4 * values.std(0) / math.sqrt(len(values))).all()
+    ) and (error < 0.05)
+
+
+# ----------------------------------------------------------------------------- it belongs to its step
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_the_run_is_the_same_and_the_density_is_that_of_its_denoiser(name: str) -> None:
+    model, plan = Model(), plan_of(name)
+    record = rollout(model, start(3, 2), plan, SeededNoise(range(3)))
+    calls = model.calls
+    alone = Model()
+    end = Solver(name)(alone, start(3, 2), GRID, SeededNoise(range(3)), eta=1.0)
+    assert torch.equal(record.x, end) and calls == alone.calls
+    assert record.steps == (0, 1, 2, 3) and record.log_prob.shape == (3, 4)
+    again = log_prob(Model(), record)
+    assert torch.equal(again, record.log_prob)
+    assert float(kl(Model(), Model(), record).abs().max()) == 0
+    mean = log_prob(Model(), record, reduction="mean")
+    torch.testing.assert_close(mean, again / 2, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("eta", [1.0, [1, 0.4, 0, 2, 1]], ids=["1", "along"])
+@pytest.mark.parametrize("name", USABLE)
+def test_the_ratio_of_two_models_has_mean_1_and_the_score_mean_0(name: str, eta: Any) -> None:
+    if name == "ddpm" and eta != 1.0:
+        pytest.skip("ddpm has eta = 1 only")
+    plan, theta, step = plan_of(name, eta=eta), 0.5, 1e-4
+    noise = GeneratorNoise(torch.Generator().manual_seed(3))
+    record = rollout(Model(theta), start(20_000, 1), plan, noise)
+    other = log_prob(Model(theta + 0.03), record)
+    steps = (other - record.log_prob).exp()
+    assert within_four_errors(steps, 1.0)
+    assert within_four_errors((other - record.log_prob).sum(1, keepdim=True).exp(), 1.0)
+    up, down = (log_prob(Model(theta + sign * step), record) for sign in (1, -1))
+    score = (up - down) / (2 * step)
+    assert within_four_errors(score / score.std(0), 0.0)
+
+
+@pytest.mark.parametrize("name", ["seeds-1", "ddim", "euler-maruyama", "er-sde-1"])
+def test_a_step_of_one_stage_is_a_normal_distribution(name: str) -> None:
+    model, sigma, sigma_next = Model(), 2.0, 0.7
+    plan, x = plan_of(name, [sigma, sigma_next]), start(4, 3)
+    record = rollout(model, x, plan, SeededNoise(range(4)))
+    solver = Solver(name)
+
+    def drawing(value: float) -> Tensor:
+        return solver(
+            model,
+            x,
+            [sigma, sigma_next],
+            lambda i, like: like.new_full((1, *like.shape), value),
+            eta=1.0,
+        )
+
+    mean, deviation = drawing(0.0), drawing(1.0) - drawing(0.0)
+    expected = torch.distributions.Normal(mean, deviation).log_prob(record.x).sum(1)
+    torch.testing.assert_close(record.log_prob[:, 0], expected, rtol=1e-12, atol=1e-10)
+    other = Model(0.7)
+    shift = mean - solver(
+        other, x, [sigma, sigma_next], lambda i, like: like.new_zeros((1, *like.shape)), eta=1.0
+    )
+    expected = (shift / deviation).square().sum(1) / 2
+    torch.testing.assert_close(kl(model, other, record)[:, 0], expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise"])
+@pytest.mark.parametrize("name", ["seeds-2", "seeds-3", "seeds-3b"])
+def test_a_step_with_stages_has_the_joint_law_of_its_noises(name: str, prediction: str) -> None:
+    plan = make_plan(name, [2.0, 0.7], prediction=prediction)
+    model, (step,) = Model(), plan.steps
+    record = rollout(model, start(4, 1), plan, SeededNoise(range(4)))
+    # The states of its rows, with the noise of none: the means given the states before.
+    states = [state[:, 0] for state in record.states[2:]]
+    called = [record.states[1], *record.states[2 : 1 + len(step.rows)]]
+    integrands = [
+        ((model(state, level) - skip * state) / out)[:, 0]
+        for state, level, (skip, out) in zip(called, step.levels, step.integrands, strict=True)
+    ]
+    noises = torch.stack(
+        [
+            state
+            - row.state * record.states[0][:, 0]
+            - sum(w * f for w, f in zip(row.drift, integrands, strict=False))
+            for state, row in zip(states, step.rows, strict=True)
+        ],
+        dim=1,
+    )
+    width = len(step.intervals)
+    factor = torch.tensor(
+        [(*row.noise, *[0.0] * width)[:width] for row in step.rows], dtype=torch.float64
+    )
+    law = torch.distributions.MultivariateNormal(
+        torch.zeros(len(factor)).double(), factor @ factor.T
+    )
+    torch.testing.assert_close(record.log_prob[:, 0], law.log_prob(noises), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [("seeds-1", [2.0, 1.0, 0.4]), ("seeds-2", [2.0, 0.4]), ("seeds-2s", [2.0, 0.4])],
+)
+def test_on_gaussian_data_it_integrates_to_the_law_of_the_end(name: str, grid: list[float]) -> None:
+    """Two states of which one is integrated out, in one dimension, by the trapezoidal rule."""
+    gaussian = Gaussian(torch.tensor([0.3]).double(), torch.tensor([0.5]).double())
+    plan = make_plan(name, grid)
+    response = probe(lambda denoiser, x, noise: follow(denoiser, x, plan, noise), gaussian)
+    x, end = 1.3, 0.9
+    mean = response.offset + response.gain * x
+    law = torch.distributions.Normal(mean, response.weights.square().sum().sqrt())
+    expected = law.log_prob(torch.full_like(mean, end)).exp()
+    inner = torch.linspace(-12, 12, 4001, dtype=torch.float64)[:, None]
+    record = rollout(gaussian, torch.full_like(inner, x), plan)
+    fixed = {0: torch.full_like(inner, x), len(record.states) - 1: torch.full_like(inner, end)}
+    same = chain_of(plan).same
+    states = tuple(fixed.get(same[n], inner) for n in range(len(record.states)))
+    density = log_prob(gaussian, replace(record, states=states)).sum(1).exp()
+    assert float(torch.trapezoid(density, inner[:, 0])) == pytest.approx(float(expected), rel=1e-9)
+
+
+# ---------------------------------------------------------------------------------------- gradients
+
+
+@pytest.mark.parametrize("name", ["seeds-1", "seeds-2", "seeds-3s", "seeds-2m", "sa-solver"])
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    record = rollout(Model(0.4), start(3, 2), plan_of(name), SeededNoise(range(3)))
+    gradients = []
+    for checkpointing in (True, False):
+        theta = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+        log_prob(Model(theta), record, checkpointing=checkpointing).sum().backward()
+        assert theta.grad is not None
+        gradients.append(float(theta.grad))
+    up, down = (float(log_prob(Model(0.5 + e), record).sum()) for e in (1e-5, -1e-5))
+    assert gradients[0] == pytest.approx(gradients[1], rel=1e-12)
+    assert gradients[0] == pytest.approx((up - down) / 2e-5, rel=1e-7)
+    theta = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    kl(Model(theta), Model(0.4), record).sum().backward()
+    assert theta.grad is not None and float(theta.grad) != 0
+
+
+@pytest.mark.parametrize("name", ["seeds-2", "seeds-2m"])
+def test_chosen_steps_call_the_model_where_they_need_it(name: str) -> None:
+    record = rollout(Model(), start(3, 2), plan_of(name), SeededNoise(range(3)))
+    model = Model()
+    chosen = log_prob(model, record, steps=[2])
+    assert torch.equal(chosen, record.log_prob[:, [2]])
+    assert model.calls == (2 if name == "seeds-2" else 4)
+    backwards = log_prob(Model(), record, steps=[3, 0])
+    assert torch.equal(backwards, record.log_prob[:, [3, 0]])
+
+
+def test_a_network_keeps_one_step_at_a_time() -> None:
+    """The tensors that autograd holds between the passes: with checkpoints, none of the network's."""
+    record = rollout(Model(), start(3, 500), plan_of("seeds-1", [3.0, 2, 1, 0.5, 0.2, 0.1]))
+    held = []
+    for checkpointing in (True, False):
+        sizes: list[int] = []
+
+        def pack(tensor: Tensor) -> Tensor:
+            sizes.append(tensor.numel())  # noqa: B023
+            return tensor
+
+        theta = torch.zeros(500, dtype=torch.float64, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            value = log_prob(Model(theta), record, checkpointing=checkpointing).sum()
+        held.append(sum(sizes))
+        value.backward()
+    assert held[0] < 0.1 * held[1]
+
+
+# ------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+def test_a_step_with_more_states_than_noises_is_refused(name: str) -> None:
+    with pytest.raises(
+        DensityError, match="fewer independent noises, so no density: take a method"
+    ):
+        rollout(Model(), start(2, 1), plan_of(name))
+
+
+def test_a_node_at_the_end_has_the_noise_of_the_end() -> None:
+    with pytest.raises(DensityError, match="'seeds-2@1' has 2 states and fewer independent noises"):
+        rollout(Model(), start(2, 1), plan_of("seeds-2@1"))
+
+
+def test_steps_without_noise_are_left_out_and_refused_when_asked_for() -> None:
+    record = rollout(Model(), start(2, 1), plan_of("seeds-2", eta="1:0.7-2"), SeededNoise([1, 2]))
+    assert record.steps == (1, 2) and record.log_prob.shape == (2, 2)
+    for step in (0, 3, 4):
+        with pytest.raises(
+            DensityError, match=f"step {step} of 'seeds-2' has no noise.*record.steps"
+        ):
+            log_prob(Model(), record, steps=[step])
+    with pytest.raises(DensityError, match="steps of this record are 0 to 4; got 7"):
+        kl(Model(), Model(), record, steps=[7])
+    for name, eta in (("seeds-2", 0.0), ("euler", None), ("restart", 1.0)):
+        with pytest.raises(DensityError, match="choose an eta above 0"):
+            rollout(Model(), start(2, 1), plan_of(name, eta=eta))
+    with pytest.raises(DensityError, match="choose an eta above 0"):
+        rollout(Model(), start(2, 1), make_plan("seeds-1", [1.0, 0.0]))
+
+
+def test_a_record_of_another_plan_is_refused() -> None:
+    record = rollout(Model(), start(2, 1), plan_of("seeds-2"), SeededNoise([1, 2]))
+    others = [
+        plan_of("seeds-3"),
+        plan_of("seeds-2", [g + 0.1 for g in GRID]),
+        plan_of("seeds-2", eta=0.5),
+    ]
+    for other in others:
+        with pytest.raises(DensityError, match="a record belongs to the plan of its run"):
+            replace(record, plan=other)
+    with pytest.raises(DensityError, match="a record belongs"):
+        replace(record, states=record.states[:-1])
+    with pytest.raises(DensityError, match="a record belongs"):
+        replace(record, states=(*record.states[:-1], record.x.float()))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (
+            lambda r: rollout(Model(), start(2, 1), "seeds-2"),
+            ParameterError,
+            "a plan comes from make_plan",
+        ),
+        (
+            lambda r: rollout(Model(), start(2, 1), r.plan, reduction="max"),
+            ParameterError,
+            "'sum' or 'mean'",
+        ),
+        (lambda r: rollout(3, start(2, 1), r.plan), ParameterError, "a denoiser is a function"),
+        (
+            lambda r: rollout(Model(), "x", r.plan),
+            ParameterError,
+            "states are a floating-point tensor",
+        ),
+        (lambda r: log_prob(Model(), r.states), ParameterError, "a record comes from rollout"),
+        (lambda r: log_prob(3, r), ParameterError, "a denoiser is a function"),
+        (lambda r: log_prob(lambda x, s: x[:1], r), DenoiserError, "a denoiser returns"),
+        (lambda r: log_prob(Model(), r, reduction="no"), ParameterError, "'sum' or 'mean'"),
+    ],
+)
+def test_what_is_no_run_is_refused(
+    call: Callable[[Record], Any], error: type[Exception], says: str
+) -> None:
+    record = rollout(Model(), start(2, 1), plan_of("seeds-2"), SeededNoise([1, 2]))
+    with pytest.raises(error, match=says):
+        call(record)
+
+
+def test_a_denoiser_that_changes_is_found() -> None:
+    record = rollout(Model(), start(2, 3), plan_of("seeds-2"), SeededNoise([1, 2]))
+    require_repeatable(Model(), record)
+    with pytest.raises(DenoiserError, match=r"log-densities differ by .*: turn off dropout"):
+        require_repeatable(lambda x, sigma: torch.nn.functional.dropout(Model()(x, sigma)), record)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_densities_are_float64_for_states_of_any_type(dtype: torch.dtype) -> None:
+    for name in ("seeds-1", "seeds-3", "seeds-2m"):
+        record = rollout(Model(), start(2, 64, dtype=dtype), plan_of(name), SeededNoise([1, 2]))
+        assert record.x.dtype == dtype and record.log_prob.dtype == torch.float64
+        assert record.log_prob.isfinite().all()
+        require_repeatable(Model(), record, within=1e-9)
+        exact = rollout(Model(), start(2, 64), plan_of(name), SeededNoise([1, 2]))
+        digits = {torch.float32: 1e-3, torch.float16: 10.0, torch.bfloat16: 60.0}[dtype]
+        assert float((record.log_prob - exact.log_prob).abs().max()) < digits
+
+
+def test_a_run_from_an_infinite_level_has_a_density_from_its_first_step() -> None:
+    plan = make_plan("seeds-2", [math.inf, *GRID])
+    assert isinstance(plan, Plan)
+    record = rollout(Model(), start(2, 1) / GRID[0], plan, SeededNoise([1, 2]))
+    assert record.steps == (0, 1, 2, 3, 4)
+    scaled = rollout(Model(), start(2, 1) / GRID[0], plan.scaled(lambda s: 1 / (1 + s)))
+    assert scaled.log_prob.isfinite().all()
+
+
+def test_states_that_are_one_are_one_tensor() -> None:
+    record = rollout(Model(), start(2, 1), plan_of("seeds-2"), SeededNoise([1, 2]))
+    same = chain_of(record.plan).same
+    assert all(record.states[n] is record.states[k] for n, k in enumerate(same))
+    assert len({id(state) for state in record.states}) == 1 + record.plan.nfe  # type: ignore[union-attr]
