@@ -16,13 +16,14 @@ def open_network(name: str | Path, device: torch.device) -> tuple[Network, dict[
 
     Parameters
     ----------
-    name : a checkpoint's path, an embedded one's name, or ``module:function`` or ``file.py:function``: the
-        user's code, which is run; the function returns a `gpu_runs.checkpoints.image_denoiser.ImageDenoiser`.
+    name : a checkpoint's path, with what the file does not say as ``FILE@name=value``, an embedded one's
+        name, or ``module:function`` or ``file.py:function``: the user's code, which is run; the function
+        returns a `gpu_runs.checkpoints.image_denoiser.ImageDenoiser`.
     device : where it computes.
 
     Raises
     ------
-    CheckpointError : as of `gpu_runs.load_checkpoint`.
+    CheckpointError, ParameterError : as of `gpu_runs.load_checkpoint`.
     UnknownNameError, NetworkCodeError : as of `gpu_runs.checkpoints.own_network.load_own_network`.
     """
     if names_code(name):
