@@ -99,12 +99,24 @@ def run(
         bool, typer.Option("--ours", help="Of a preset: our table, not the published cell.")
     ] = False,
     images: Annotated[
-        int | None, typer.Option(min=2, help="Per block of seeds, instead of the plan's.")
+        int | None, typer.Option(min=4, help="Per block of seeds, instead of the plan's.")
     ] = None,
     blocks: Annotated[
         int | None, typer.Option(min=1, help="Of seeds, instead of the plan's.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 64,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images to a network call, instead of the plan's.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Of the network, instead of the plan's: {', '.join(PRECISIONS)}.",
+            autocompletion=one_of(PRECISIONS),
+        ),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Run the network through torch.compile.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option(min=1, help="Processes of one thread; on GPUs, on all of them in turn.")
     ] = 1,
@@ -125,8 +137,12 @@ def run(
     method = "seeds-3"
     eta = [0.5, 1.0]
 
-    The same command again goes on with a run that was stopped, and tries failed cells again. A plan with
-    more cells or blocks adds to what is there; any other is refused.
+    The same command again goes on with a run that was stopped, at the batch where it was, and tries failed
+    cells again. Started several times, on nodes that see one folder, or by torchrun, it shares the work. A
+    plan with more cells or blocks adds to what is there; any other is refused.
+
+    With a table fine, as of a method with one number of steps, each curve of the same eta is also compared
+    with that fine solution, on the same noise: with the law that the network itself defines.
 
     The name of this command may be left out.
 
@@ -139,9 +155,11 @@ def run(
     require_plan_name(plan, ours=ours)
     if network and names_code(network):
         require_network(network)
+    from gpu_runs.benchmarks.bench import Resources
     from gpu_runs.benchmarks.curves import table
-    from gpu_runs.benchmarks.engine import Resources, run_plan
+    from gpu_runs.benchmarks.engine import run_plan
     from gpu_runs.benchmarks.presets import find_plan
+    from gpu_runs.machine.distributed import processes
 
     chosen = find_plan(plan, ours=ours)
     if plan in preset_names():
@@ -166,6 +184,9 @@ def run(
         reference=ref or chosen.reference,
         features=features or chosen.features,
         blocks=blocks or chosen.blocks,
+        batch=batch or chosen.batch,
+        precision=precision or chosen.precision,
+        compile=compiled or chosen.compile,
     )
     notes = []
     if images and images != chosen.images:
@@ -176,12 +197,22 @@ def run(
             )
         curves = tuple(replace(curve, published=None) for curve in chosen.curves)
         chosen = replace(chosen, images=images, curves=curves)
-    results = run_plan(
-        chosen,
-        out or Path(Path(plan).name.removesuffix(".toml") + ("-ours" if ours else "")),
-        Resources(weights, trust, batch, device, progress=sys.stderr.isatty()),
-        jobs=jobs,
-    )
+    out = out or Path(Path(plan).name.removesuffix(".toml") + ("-ours" if ours else ""))
+    with processes(device) as group:
+        alone = group.world == 1
+        results = run_plan(
+            chosen,
+            out,
+            Resources(
+                weights,
+                trust,
+                device if alone else str(group.device),
+                progress=group.rank == 0 and sys.stderr.isatty(),
+            ),
+            jobs=jobs if alone else 1,
+        )
+        if group.rank > 0:
+            return
     console = Console()
     console.print(table(results))
     console.print(f"all results: {results.folder}", soft_wrap=True, highlight=False, markup=False)
@@ -320,7 +351,7 @@ def tuned(
         str | None, typer.Option(help="Network, reference and images as in this plan.")
     ] = None,
     network: InsteadOfThePlans = None,
-    images: Annotated[int, typer.Option(min=2, help="Of each setting.")] = 1000,
+    images: Annotated[int, typer.Option(min=4, help="Of each setting.")] = 1000,
     device: Device = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
@@ -337,7 +368,7 @@ def tuned(
         require_plan_name(plan)
     if network:
         require_network(network)
-    from gpu_runs.benchmarks.engine import Resources
+    from gpu_runs.benchmarks.bench import Resources
     from gpu_runs.benchmarks.plans import Plan
     from gpu_runs.benchmarks.presets import find_plan
     from gpu_runs.benchmarks.tuned import rows as tuned_rows

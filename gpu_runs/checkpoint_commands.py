@@ -11,6 +11,7 @@ from rich.console import Console
 
 from gpu_runs.checkpoints.checkpoint_files import EMBEDDED, checkpoint_path
 from gpu_runs.checkpoints.network_names import FORMS, require_network
+from gpu_runs.errors import printable
 from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
 
@@ -46,6 +47,8 @@ def inspect(
     Of your own code: [bold]seeds-inspect my_network.py:network --check[/bold]
     """
     require_writable(json_file)
+    if device is not None and not check:
+        raise ParameterError("--device is of the check: add --check, or leave it out")
     require_network(network)
     from gpu_runs.checkpoints.inspection import describe, description_table
     from gpu_runs.machine.device import require_device
@@ -62,7 +65,9 @@ def inspect(
 
 @convert_app.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint, as of seeds-inspect.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="A checkpoint file, as of seeds-inspect.")
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
@@ -89,7 +94,10 @@ def convert(
     net = checkpoint.network(dtype=checkpoint.widest())
     save_checkpoint(net, target, {**checkpoint.metadata, **origin})
     Console().print(
-        f"{target}: {target.stat().st_size:,} bytes", soft_wrap=True, highlight=False, markup=False
+        f"{printable(target)}: {target.stat().st_size:,} bytes",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gpu_runs.errors import printable
 from gpu_runs.names import FASHION_MNIST, FEATURES, SPLITS
 from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
 from seeds_theory.errors import ParameterError
@@ -92,7 +93,7 @@ def stats(
             return
     summary = Summary.merged(parts)
     Reference.of(summary, network).save(out)
-    print(f"{out}: {summary.statistics.count} images, {network.name} features")
+    print(f"{printable(out)}: {summary.statistics.count} images, {network.name} features")
     size = len(summary.sample)
     if size >= FEWEST:
         apart = half_distance(summary.sample)

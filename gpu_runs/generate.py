@@ -19,6 +19,7 @@ import typer
 
 from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
 from gpu_runs.checkpoints.network_names import FORMS, require_network
+from gpu_runs.errors import printable
 from gpu_runs.names import (
     GRIDS,
     PRECISIONS,
@@ -170,7 +171,8 @@ def generate(
             speed = f", {rate:.3g} images/s" if made and rate else ""
             there = "" if made == len(numbers) else f", {len(numbers) - made} of them there before"
             print(
-                f"{len(numbers)} images in {out}{there}: {content['nfe']} network calls each{speed}"
+                f"{len(numbers)} images in {printable(out)}{there}: {content['nfe']} network calls "
+                f"each{speed}"
             )
 
 
@@ -185,6 +187,8 @@ def _options(texts: Iterable[str], named: dict[str, Any]) -> dict[str, Any]:
             raise ParameterError(f"option {name!r} is given twice")
         try:
             options[name] = json.loads(value, parse_constant=str)
+        except RecursionError:
+            raise ParameterError(f"the value of option {name!r} is nested too deeply") from None
         except ValueError:  # a word
             options[name] = value
     return options

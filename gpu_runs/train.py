@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from gpu_runs.errors import printable
 from gpu_runs.training.settings import TrainSettings
 from seeds_theory.command import run_command
 from seeds_theory.errors import ParameterError
@@ -75,7 +76,9 @@ def train(
     with (out / "loss.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("images", "loss"), *points])
     figure(points).savefig(out / "loss.png", dpi=150)
-    print(f"{out / 'network.safetensors'}: {settings.steps} steps, loss {points[-1][1]:.4f}")
+    print(
+        f"{printable(out / 'network.safetensors')}: {settings.steps} steps, loss {points[-1][1]:.4f}"
+    )
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from math import factorial
@@ -121,12 +122,63 @@ class BrownianPath:
         ParameterError : no interval, or more than one eta.
         """
         asked = list(intervals)
-        etas = {interval.eta for interval in asked}
-        if len(etas) != 1:
-            raise ParameterError(f"a path serves intervals of one eta; got {sorted(etas)}")
-        forms = tuple(dict.fromkeys(form for interval in asked for form, _, _ in interval.parts))
-        degree = max(interval.degree for interval in asked)
-        return cls(_ends(asked), etas.pop(), like, source, forms, degree=degree)
+        return cls(
+            _ends(asked), _only_eta(asked), like, source, _forms(asked), degree=_degree(asked)
+        )
+
+    @classmethod
+    def refining(
+        cls,
+        levels: Sequence[float] | np.ndarray,
+        intervals: Iterable[Interval],
+        like: Tensor,
+        source: NoiseSource,
+    ) -> BrownianPath:
+        r"""A path that serves these intervals and has, between `levels`, the noise that others have.
+
+        The noise of data prediction on each stretch of the levels is drawn first, as normals v that depend
+        on the source and the levels only. The normals z of the finer grid, on which all ends are points, are
+        then drawn given those: v = M z with orthonormal rows M, so
+
+        .. math::  z = u + M^T (v - M u), \qquad u \sim N(0, 1),
+
+        has the law of z given v. So runs that ask for different intervals share one Brownian motion as far as
+        the levels resolve it, and none needs to know of the others.
+
+        Parameters
+        ----------
+        levels : descending, finite and positive; the intervals lie between the first and the last.
+        source : such as `SeededNoise`, whose first answer is the same in all runs.
+
+        Raises
+        ------
+        ParameterError, GridError : no interval, more than one eta, or no such levels.
+        """
+        asked = list(intervals)
+        eta = _only_eta(asked)
+        coarse = [
+            Interval(a, b, DATA, eta) for a, b in itertools.pairwise(require_grid(levels).tolist())
+        ]
+        given = require_normals(source(coarse, like), len(coarse), like, "the levels of the path")
+        points = distinct_levels([*_ends(coarse), *_ends(asked)])
+        forms = tuple(dict.fromkeys((DATA, *_forms(asked))))
+        path = cls(points, eta, like, source, forms, degree=_degree(asked))
+        path._agree_with(coarse, given)
+        return path
+
+    def _agree_with(self, coarse: Sequence[Interval], given: Tensor) -> None:
+        """Make the normals those that give these noises of data prediction: see `refining`."""
+        count, normals = len(self._carried), list(self._normals)
+        for interval, value in zip(coarse, given.to(normals[0]), strict=True):
+            first, last = self._index(interval.sigma), self._index(interval.sigma_next)
+            row = (self._weights(DATA, 0, first, last) / interval.deviation).ravel().tolist()
+            places = range(first * count, last * count)
+            missing = value.clone()
+            for place, weight in zip(places, row, strict=True):
+                missing.sub_(normals[place], alpha=weight)
+            for place, weight in zip(places, row, strict=True):
+                normals[place] = normals[place].add(missing, alpha=weight)
+        self._normals = tuple(normals)
 
     def _factor(self) -> np.ndarray:
         """Lower triangular factors of the joint covariances: (intervals, carried, carried, [*event])."""
@@ -246,6 +298,21 @@ def _over_event(form: Form, value: Any, shape: tuple[int, ...]) -> Any:
         raise ParameterError(
             f"the parameter of {form.name!r} broadcasts over the event {shape}; got {np.shape(value)}"
         ) from None
+
+
+def _only_eta(intervals: Sequence[Interval]) -> float:
+    etas = {interval.eta for interval in intervals}
+    if len(etas) != 1:
+        raise ParameterError(f"a path serves intervals of one eta; got {sorted(etas)}")
+    return etas.pop()
+
+
+def _forms(intervals: Iterable[Interval]) -> tuple[Form, ...]:
+    return tuple(dict.fromkeys(form for interval in intervals for form, _, _ in interval.parts))
+
+
+def _degree(intervals: Iterable[Interval]) -> int:
+    return max(interval.degree for interval in intervals)
 
 
 def path_points(plans: Iterable[Plan]) -> np.ndarray:

@@ -46,16 +46,22 @@ def run_command(app: typer.Typer, name: str) -> None:
         with optional_imports():
             app(prog_name=name)
     except SeedsError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {_one_line(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        print(f"{name}: cannot use the file{where}: {error.strerror or error}", file=sys.stderr)
+        said = f"cannot use the file{where}: {error.strerror or error}"
+        print(f"{name}: {_one_line(said)}", file=sys.stderr)
         raise SystemExit(2) from None
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             print(f"{name}: stopped", file=sys.stderr)
         raise
+
+
+def _one_line(message: str) -> str:
+    """A message that cannot break its line or command the terminal, whatever names it quotes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
 
 
 def _paragraphs(text: str) -> str:
@@ -70,7 +76,11 @@ def require_writable(*targets: str | Path | None) -> None:
     for target in targets:
         if target is None or str(target) == "-":
             continue
-        if not Path(target).resolve().parent.is_dir():
+        try:
+            folder = Path(target).resolve().parent
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null byte
+            raise ParameterError(f"{target} is no place to write to: {error}") from None
+        if not folder.is_dir():
             raise ParameterError(f"no folder {Path(target).parent} to write {target} in: create it")
         if Path(target).is_dir():
             raise ParameterError(f"{target or chr(39) * 2} is a folder: name a file in it")

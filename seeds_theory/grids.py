@@ -6,6 +6,7 @@ EDM and k-diffusion; otherwise the grid ends at sigma_min.
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Sequence
 
@@ -31,7 +32,14 @@ def rho_grid(
     _require_range(sigma_max, sigma_min)
     if not 0 < rho < np.inf:
         raise ParameterError(f"rho is positive and finite; got {rho}: EDM uses 7")
-    first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    try:
+        first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    except (OverflowError, ZeroDivisionError):  # 1 / rho is infinite below 1e-308
+        first = math.inf
+    if not math.isfinite(first):
+        raise ParameterError(
+            f"rho = {rho:g} is too small for sigma_max = {sigma_max:g}: EDM uses 7"
+        )
     return _grid(lambda u: (first + u * (last - first)) ** rho, steps, to_zero)
 
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
+import reprlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -256,8 +258,9 @@ def _plan(scheme: Scheme, eta: float, sigmas: tuple[float, ...]) -> Plan:
 
 def require_eta(eta: float) -> float:
     """A finite number >= 0; raises ParameterError for anything else."""
-    if not isinstance(eta, numbers.Real) or not 0 <= eta < math.inf:
-        raise ParameterError(f"eta is a finite number >= 0; got {eta!r}")
+    number = isinstance(eta, numbers.Real) and not isinstance(eta, bool)
+    if not number or not 0 <= eta <= sys.float_info.max:
+        raise ParameterError(f"eta is a finite number >= 0; got {reprlib.repr(eta)}")
     return float(eta)
 
 

@@ -1,15 +1,22 @@
-"""The curves in the results of a benchmark: distance against network calls, as points, table and plot."""
+"""The curves in the results of a benchmark: distances against network calls, as points, table and plot.
+
+Two distances are kept apart. That to the data holds the error of the network, the same for all samplers.
+That to the law which the network itself defines, by a fine solution of the same SDE or ODE, is the solver's
+error alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from gpu_runs.benchmarks.results import Results
+from gpu_runs.benchmarks.estimates import BEYOND, Estimate, leaders
+from gpu_runs.benchmarks.results import LawRow, Results, Row
 from gpu_runs.errors import printable
 from gpu_runs.files.whole import whole_file
 from seeds_theory.command import write_json
@@ -22,25 +29,39 @@ with optional_imports():
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 _CURVES = 7  # that the plot style can tell apart, in a panel
+_NEAR = 0.6  # of a budget: a run with fewer calls than this share of it is not shown there
+
+DATA, LAW, KERNEL, SQUARE = "data", "law", "kernel", "square"
+"""What can be estimated: Frechet distance to the data and to the network's own law, kernel distance to that
+law, mean square per pixel of the difference of coupled images."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A curve at one number of steps, over its seed blocks.
+    """A curve at one number of steps, over its blocks of seeds.
 
-    frechet, spread : mean, and standard deviation over blocks; None for one block. least : the best block.
-    floor, images_per_second : means; the floor None where it is not known.
+    estimates : by the names `DATA`, `LAW`, `KERNEL` and `SQUARE`, those that there are; the bias of the
+    number of images is removed in them. least : the distance to the data of the best block, as measured and
+    as scores are published. floor, images_per_second : means; the floor None where it is not known.
     """
 
     label: str
     steps: int
     nfe: int
     blocks: int
-    frechet: float
-    spread: float | None
+    estimates: Mapping[str, Estimate]
     least: float
     floor: float | None
     images_per_second: float
+
+    @property
+    def rms(self) -> tuple[float, float] | None:
+        """Root mean square per pixel, in [-1, 1], to the coupled fine solution, and its standard error."""
+        if SQUARE not in self.estimates:
+            return None
+        square = self.estimates[SQUARE]
+        root = math.sqrt(max(square.value, 0.0))
+        return root, square.error / (2 * root) if root else 0.0
 
 
 def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]:
@@ -59,7 +80,7 @@ def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]
         done = [row for row in results.rows if row.label == label and not row.error]
         for nfe, steps in sorted({(row.nfe, row.steps) for row in done}):
             rows = [row for row in done if row.steps == steps]
-            scores = [row.frechet for row in rows if row.frechet is not None]
+            laws = [law for law in results.laws if (law.label, law.steps) == (label, steps)]
             floors = [row.floor for row in rows if row.floor is not None]
             speeds = [row.images_per_second for row in rows if row.images_per_second is not None]
             found.append(
@@ -68,14 +89,38 @@ def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]
                     steps,
                     nfe,
                     blocks=len(rows),
-                    frechet=float(np.mean(scores)),
-                    spread=float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
-                    least=min(scores),
+                    estimates=_estimates(rows, laws),
+                    least=min(row.frechet for row in rows if row.frechet is not None),
                     floor=float(np.mean(floors)) if floors else None,
                     images_per_second=float(np.mean(speeds)),
                 )
             )
     return found
+
+
+def _estimates(rows: Sequence[Row], laws: Sequence[LawRow]) -> dict[str, Estimate]:
+    values = {
+        DATA: {row.block: row.frechet_values for row in rows},
+        LAW: {law.block: law.frechet_values for law in laws},
+        KERNEL: {law.block: law.kernel_values for law in laws},
+        SQUARE: {law.block: law.square_values for law in laws},
+    }
+    there = {name: {b: v for b, v in blocks.items() if v} for name, blocks in values.items()}
+    return {name: Estimate(blocks) for name, blocks in there.items() if blocks}
+
+
+def at_budget(found: Sequence[Point], budget: int) -> list[Point]:
+    """Of each curve the point with the most calls that are no more than the budget, if it comes near."""
+    best: dict[str, Point] = {}
+    for point in found:
+        if _NEAR * budget <= point.nfe <= budget:
+            best[point.label] = max(best.get(point.label, point), point, key=lambda p: p.nfe)
+    return list(best.values())
+
+
+def leading(found: Sequence[Point], name: str) -> set[str]:
+    """The labels of the points that lead in one of the estimates: the best and all not told apart from it."""
+    return leaders({p.label: p.estimates[name] for p in found if name in p.estimates})
 
 
 def _floor(shown: Sequence[Point]) -> float | None:
@@ -84,23 +129,52 @@ def _floor(shown: Sequence[Point]) -> float | None:
     return float(np.mean(floors)) if floors else None
 
 
+def budgets_of(results: Results) -> list[int]:
+    """The numbers of network calls that the plan compares at; without any, those that there are."""
+    return results.header["budgets"] or sorted({row.nfe for row in results.rows if not row.error})
+
+
 def table(results: Results, labels: Sequence[str] | None = None) -> Table:
-    """The points as a table, and beside them what was published. Errors as of `points`."""
+    """The points as a table, and beside them what was published. Errors as of `points`.
+
+    A star is at the best of those with as many calls, and at all that are not told apart from it.
+    """
     published = {curve["label"]: curve for curve in results.header["curves"] if curve["published"]}
     shown = points(results, labels)
     images = "".join(f"{count} images to a block" for count in {row.images for row in results.rows})
     floor = _floor(shown)
-    real = "" if floor is None else f"; as many real ones score about {floor:.2g}"
-    drawn = Table(title=escape(printable(results.header["distance"])), caption=images + real)
-    for heading in ("method", "steps", "NFE", "distance", "blocks"):
+    lines = [
+        images
+        + ("" if floor is None else f"; as many real ones would score about {floor:.2g} by chance"),
+        "± standard error; that of the number of images is removed from distances",
+        f"* the best at these calls, and what is less than {BEYOND:g} standard errors behind it",
+    ]
+    stars = {
+        (name, point.label, point.steps)
+        for budget in budgets_of(results)
+        for name in (DATA, LAW)
+        for point in at_budget(shown, budget)
+        if point.label in leading(at_budget(shown, budget), name)
+    }
+    compared = any(LAW in point.estimates for point in shown)
+    drawn = Table(title=escape(printable(results.header["distance"])), caption="\n".join(lines))
+    headings = ["method", "steps", "NFE", "to the data"]
+    headings += ["to its law", "kernel", "rms"] if compared else []
+    headings += ["blocks", *(("best block", "published") if published else ()), "images/s"]
+    for heading in headings:
         drawn.add_column(heading, justify="left" if heading == "method" else "right")
-    if published:
-        drawn.add_column("best block", justify="right")
-        drawn.add_column("published", justify="right")
-    drawn.add_column("images/s", justify="right")
     for point in shown:
-        spread = "" if point.spread is None else f" ± {point.spread:.2g}"
-        values = [f"{point.frechet:.4g}{spread}", str(point.blocks)]
+
+        def text(name: str, point: Point = point) -> str:
+            if name not in point.estimates:
+                return ""
+            star = " *" if (name, point.label, point.steps) in stars else ""
+            return with_error(point.estimates[name].value, point.estimates[name].error) + star
+
+        values = [text(DATA)]
+        if compared:
+            values += [text(LAW), text(KERNEL), with_error(*point.rms) if point.rms else ""]
+        values.append(str(point.blocks))
         if published:
             curve = published.get(point.label)
             recalled = " (recalled)" if curve and curve["recalled"] else ""
@@ -110,45 +184,66 @@ def table(results: Results, labels: Sequence[str] | None = None) -> Table:
     return drawn
 
 
-def figure(results: Results, labels: Sequence[str] | None = None) -> Figure:
-    """Distance against network calls, log-log: a curve for each label, bars over its seed blocks.
+def with_error(value: float, error: float) -> str:
+    """A number and its standard error, to two digits of the error."""
+    if not 0 < error < math.inf:
+        return f"{value:.4g}"
+    places = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{places}f} ± {error:.{places}f}"
 
-    At most seven curves share a panel. The dashed line is the distance that as many real images would
-    have, if features were Gaussian. Errors as of `points`.
+
+_AXES = {
+    DATA: "to the data",
+    LAW: "to the law that the network defines",
+}
+
+
+def figure(results: Results, labels: Sequence[str] | None = None) -> Figure:
+    """Distances against network calls, log-log: a curve for each label, bars of one standard error.
+
+    Above to the data, below to the network's own law, where that is known. At most seven curves share a
+    panel. The dashed line is what as many real images would score by chance, if features were Gaussian; the
+    estimates are free of that, so they may lie below. Errors as of `points`.
     """
     shown = points(results, labels)
     names = list(dict.fromkeys(point.label for point in shown))
     panels = np.array_split(names, max(1, -(-len(names) // _CURVES)))
-    floor = _floor(shown)
+    kinds = [DATA, *([LAW] if any(LAW in point.estimates for point in shown) else [])]
     with style():
-        drawn = Figure(figsize=(1.5 + 5.0 * len(panels), 4.6 + 0.26 * len(panels[0])))
-        for axes, panel in zip(
-            drawn.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0],
-            panels,
-            strict=True,
-        ):
-            for name in panel:
-                own = [point for point in shown if point.label == name]
-                axes.errorbar(
-                    [point.nfe for point in own],
-                    [point.frechet for point in own],
-                    yerr=[point.spread or 0.0 for point in own],
-                    label=name,
-                    capsize=3,
-                )
-            axes.set(xscale="log", yscale="log", xlabel="network calls per image (NFE)")
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-                axis.set_minor_locator(NullLocator())
-            if floor is not None:
-                axes.axhline(
-                    floor, color="#777777", linestyle=(0, (2, 2)), linewidth=1.2,
-                    marker="", zorder=1, label="as many real images",
-                )  # fmt: skip
+        drawn = Figure(
+            figsize=(1.5 + 5.0 * len(panels), 4.2 * len(kinds) + 0.4 + 0.26 * len(panels[0]))
+        )
+        grid = drawn.subplots(len(kinds), len(panels), sharex=True, sharey="row", squeeze=False)
+        for row, kind in enumerate(kinds):
+            for axes, panel in zip(grid[row], panels, strict=True):
+                for name in panel:
+                    own = [p for p in shown if p.label == name and kind in p.estimates]
+                    own = [point for point in own if point.estimates[kind].value > 0]
+                    if not own:
+                        continue
+                    axes.errorbar(
+                        [point.nfe for point in own],
+                        [point.estimates[kind].value for point in own],
+                        yerr=[point.estimates[kind].error for point in own],
+                        label=name,
+                        capsize=3,
+                    )
+                axes.set(xscale="log", yscale="log")
+                for axis in (axes.xaxis, axes.yaxis):
+                    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                    axis.set_minor_locator(NullLocator())
+                floor = _floor(shown)
+                if kind == DATA and floor is not None:
+                    axes.axhline(
+                        floor, color="#777777", linestyle=(0, (2, 2)), linewidth=1.2,
+                        marker="", zorder=1, label="as many real images, by chance",
+                    )  # fmt: skip
+            grid[row][0].set_ylabel(f"{results.header['distance']}\n{_AXES[kind]}")
+        for axes in grid[-1]:
+            axes.set_xlabel("network calls per image (NFE)")
             if axes.has_data():  # below the axes, where it covers no curve
                 axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16))
-        drawn.axes[0].set_ylabel(results.header["distance"].replace(" (", "\n("))
     return drawn
 
 

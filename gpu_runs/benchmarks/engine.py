@@ -1,144 +1,61 @@
-"""The engine of `seeds-bench`: makes the images of each cell of a plan and scores them.
+"""The engine of `seeds-bench`: makes the images of each cell of a plan, scores them, and compares them.
 
-The images are those of `seeds-generate` with the same settings and seeds; they are scored as they are made
-and not written. A cell that is done is a row on disk, so a run that was stopped goes on where it was.
+The seeds of a cell are cut into batches, each of which is a file when it is made. Whoever is free takes the
+next batch that is neither there nor being made: a process of this run, of torchrun, or of another run in the
+same folder on another node. So a run that is killed goes on at the batch where it was. Whoever finds a cell's
+batches complete scores it, beside the next batch, and whoever finds the fine solution there too compares the
+cell with it.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import platform
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
+from gpu_runs.benchmarks.bench import Bench, Resources
 from gpu_runs.benchmarks.curves import write_report
+from gpu_runs.benchmarks.pieces import Piece, Pieces
 from gpu_runs.benchmarks.plans import Cell, Plan
-from gpu_runs.benchmarks.results import Results, Row, key_of, open_results
+from gpu_runs.benchmarks.results import (
+    ROWS,
+    Key,
+    Results,
+    Row,
+    key_of,
+    open_results,
+    read_results,
+)
+from gpu_runs.benchmarks.sharing import held, held_if_free
+from gpu_runs.benchmarks.workers import in_processes
 from gpu_runs.checkpoints.checkpoint import file_sha256
-from gpu_runs.checkpoints.opening import open_network
-from gpu_runs.files.images import ImageSet
-from gpu_runs.generation.run_folder import only_writer
-from gpu_runs.generation.sampler import GridWarning, ImageSampler
-from gpu_runs.machine.device import device_name, require_device
+from gpu_runs.machine.device import device_name
 from gpu_runs.names import FASHION_MNIST
-from gpu_runs.scores.features import load_features
-from gpu_runs.scores.reference import REFERENCE_FILE, load_reference
-from gpu_runs.scores.report import require_comparable, score
-from gpu_runs.scores.summary import Summary, summarise
+from gpu_runs.scores.reference import REFERENCE_FILE
 from seeds_theory.errors import ParameterError, SeedsError
 
-_SCORES = ("frechet", "floor", "kernel", "kernel_error", "class_score", "precision", "recall")
-
-
-class WorkerLost(SeedsError):
-    """A process of the benchmark that was killed."""
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a run has besides its plan; nothing here changes a score by more than rounding.
-
-    weights, trust : of the feature network, as of `load_features`. batch : images to a network call.
-    device : where all computes, by default the GPU if there is one. progress : show a bar.
-    """
-
-    weights: Path | None = None
-    trust: bool = False
-    batch: int = 64
-    device: str | None = None
-    progress: bool = False
-
-
-class Bench:
-    """The networks and the reference of a plan, loaded, in one process.
-
-    Raises
-    ------
-    SeedsError : whatever is wrong with the files, or does not fit together.
-    """
-
-    def __init__(self, plan: Plan, resources: Resources) -> None:
-        self.plan, self.resources = plan, resources
-        if resources.batch < 1:
-            raise ParameterError(f"a batch has one image or more; got {resources.batch}")
-        self.device = require_device(resources.device)
-        self.reference = load_reference(plan.reference)
-        self.network, self.identity = open_network(plan.network, self.device)
-        self.features = load_features(
-            plan.features,
-            weights=resources.weights,
-            trust=resources.trust,
-            device=self.device,
-        )
-        self.shape = (self.network.channels, self.network.resolution, self.network.resolution)
-        black = ImageSet((1, *self.shape), lambda _: np.zeros((1, *self.shape), np.uint8))
-        require_comparable(black, self.reference, self.features)
-
-    def row(self, cell: Cell) -> Row:
-        """Make and score the images of a cell. What goes wrong with it is in the row."""
-        seeds = self.plan.seeds(cell.block)
-        done: dict[str, Any] = {}
-        start, making = time.perf_counter(), 0.0
-
-        def read(indices: np.ndarray) -> np.ndarray:
-            nonlocal making
-            began = time.perf_counter()
-            images = sampler([seeds[index] for index in indices.tolist()]).numpy()
-            making += time.perf_counter() - began
-            return images
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", GridWarning)  # a remark of the plan's already
-                sampler = ImageSampler(self.network, self.plan.settings(cell.curve, cell.steps))
-            parts = summarise(
-                ImageSet((len(seeds), *self.shape), read),
-                self.features,
-                batch=self.resources.batch,
-                progress=self.resources.progress,
-            )
-            scores = score(Summary.merged(parts), self.reference, self.features)
-            done = {name: getattr(scores, name) for name in _SCORES}
-            done["images_per_second"] = len(seeds) / making
-        except SeedsError as error:
-            done["error"] = " ".join(str(error).split())
-        label, method, options, steps, block = key_of(cell)
-        return Row(
-            label,
-            method,
-            options,
-            steps,
-            cell.nfe,
-            block,
-            seeds[0],
-            len(seeds),
-            seconds=time.perf_counter() - start,
-            **done,
-        )
+_UNTIL_LOOKED_AGAIN = 1.0  # seconds, while others make what is left
 
 
 def run_plan(
     plan: Plan, out: str | Path, resources: Resources | None = None, *, jobs: int = 1
 ) -> Results:
-    """Do the cells of a plan that are not in the folder yet, and write all results there.
+    """Do what is left of a plan in a folder, and write all results there.
 
     Parameters
     ----------
-    plan : of `gpu_runs.benchmarks.plans`. out : the folder. resources : by default those of `Resources`.
-    jobs : processes that share the cells, each on one thread; on GPUs, unless the device is one by its
+    plan : of `gpu_runs.benchmarks.plans`. out : the folder, which other runs of the same plan may share.
+    resources : by default those of `Resources`.
+    jobs : processes that share the work, each on one thread; on GPUs, unless the device is one by its
         number, on all of them in turn.
 
     Returns
@@ -147,39 +64,164 @@ def run_plan(
 
     Raises
     ------
-    SeedsError : bad input; results of another benchmark in the folder. Rows that are there stay.
+    SeedsError : bad input; results of another benchmark in the folder. What is there stays.
     """
-    resources = resources or Resources()
+    resources, out = resources or Resources(), Path(out)
     if jobs < 1:
         raise ParameterError(f"jobs are one or more; got {jobs}")
     bench = Bench(plan, resources)
     cells, remarks = plan.cells(bench.network)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", GridWarning)
-        ImageSampler(bench.network, plan.settings(cells[0].curve, cells[0].steps))  # all settings
-    header = _header(bench, cells, remarks, jobs)
-    with only_writer(Path(out)):
-        results = open_results(Path(out), header)
-        done = {row.key for row in results.rows}
-        todo = [cell for cell in cells if key_of(cell) not in done]
-        if jobs > 1:
-            del bench  # each process has its own
-            torch.cuda.empty_cache()
-            rows = _in_processes(plan, resources, todo, jobs)
-        else:
-            rows = map(bench.row, todo)
-        with tqdm(
-            desc="network calls",
-            total=sum(cell.nfe for cell in cells) * plan.images,
-            initial=sum(row.nfe for row in results.rows) * plan.images,
-            unit_scale=True,
-            disable=not resources.progress,
-        ) as bar:
-            for row in rows:
-                results.append(row)
-                bar.update(row.nfe * row.images)
+    bench.sampler(cells[0].curve, cells[0].steps)  # all settings
+    open_results(out, _header(bench, cells, remarks, jobs))
+    if jobs > 1:
+        bench.free()  # each process has its own
+        made = in_processes(_work_in_process, (plan, resources, out), jobs, resources.device)
+    else:
+        made = Worker(bench, cells, out).work()
+    with tqdm(
+        desc="network calls", unit_scale=True, unit="", disable=not resources.progress
+    ) as bar:
+        for calls in made:
+            bar.update(calls)
+    results = read_results(out)
+    with held(out / ".report.lock"):
         write_report(results)
     return results
+
+
+def _work_in_process(
+    plan: Plan, resources: Resources, out: Path, device: str | None
+) -> Iterator[int]:
+    """As of `Worker.work`, in a process that has loaded nothing yet."""
+    bench = Bench(plan, Resources(resources.weights, resources.trust, device))
+    return Worker(bench, plan.cells(bench.network)[0], out).work()
+
+
+class Worker:
+    """One of the processes that do the cells of a plan in a folder."""
+
+    def __init__(self, bench: Bench, cells: list[Cell], out: Path) -> None:
+        self.bench, self.cells, self.out = bench, cells, out
+        self.pieces = Pieces(out, bench.shape, len(bench.reference.mean))
+        self._rows = _Rows(out)
+        # A thread has its own number of threads for computing: that of the others, not all cores.
+        threads = torch.get_num_threads()
+        self._scorer = ThreadPoolExecutor(
+            1, "scores", initializer=torch.set_num_threads, initargs=(threads,)
+        )
+        self._scoring: dict[Key, Future[None]] = {}
+
+    def work(self) -> Iterator[int]:
+        """Do what is left until all is done, here or elsewhere; yields network calls as they are done."""
+        with self._scorer:
+            self._scorer.submit(self._compare).result()
+            left = self.cells
+            while left := [cell for cell in left if not self._rows.have(cell)]:
+                made = 0
+                for cell in left:
+                    for calls in self._make(cell):
+                        made += calls
+                        yield calls
+                self._settle()
+                if not made:
+                    time.sleep(_UNTIL_LOOKED_AGAIN)
+            while self._due():
+                self._compare()
+                time.sleep(_UNTIL_LOOKED_AGAIN)
+
+    def _make(self, cell: Cell) -> Iterator[int]:
+        """Make what is missing of a cell and made by no other; score it if it is complete then."""
+        if self._rows.have(cell) or key_of(cell) in self._scoring:
+            return
+        for seeds in self.bench.batches(cell.block):
+            path, lock = self.pieces.path(cell, seeds), self.pieces.lock(cell, seeds)
+            if path.exists():
+                continue
+            with held_if_free(lock) as mine:
+                if not mine:
+                    continue
+                if not path.exists():
+                    try:
+                        piece = self.bench.make(cell, seeds)
+                    except SeedsError as error:
+                        self._rows.append(self.bench.failed(cell, error))
+                        return
+                    self.pieces.write(cell, seeds, piece)
+                    yield cell.nfe * len(seeds)
+                lock.unlink(missing_ok=True)
+            self._settle(wait=False)
+        # Whoever makes the last batch sees all of them.
+        if all(self.pieces.path(cell, seeds).exists() for seeds in self.bench.batches(cell.block)):
+            self._scoring[key_of(cell)] = self._scorer.submit(self._score, cell)
+
+    def _settle(self, *, wait: bool = True) -> None:
+        """Raise what went wrong in the scores that are done, or in all of them."""
+        for key, task in list(self._scoring.items()):
+            if wait or task.done():
+                del self._scoring[key]
+                task.result()
+
+    # What follows runs beside the making of images, in the thread of the scores.
+
+    def _score(self, cell: Cell) -> None:
+        """Score a cell that is complete, unless another process does; then compare what can be."""
+        with held_if_free(self._lock(cell, "score")) as mine:
+            if mine and not _Rows(self.out).have(cell):
+                read_results(self.out).append(self.bench.score(cell, self._joined(cell)))
+        self._compare()
+
+    def _due(self) -> list[tuple[Cell, Cell]]:
+        """The cells that can be compared and are not, each with its fine solution."""
+        results = read_results(self.out)
+        scored = {row.key for row in results.rows if not row.error}
+        compared = {row.key for row in results.laws}
+        found = []
+        for cell in self.cells:
+            curve = self.bench.plan.fine_of(cell.curve)
+            if curve is None or curve == cell.curve or key_of(cell) in compared:
+                continue
+            fine = replace(cell, curve=curve, steps=curve.steps[0])
+            if {key_of(cell), key_of(fine)} <= scored:
+                found.append((cell, fine))
+        return found
+
+    def _compare(self) -> None:
+        for cell, fine in self._due():
+            with held_if_free(self._lock(cell, "law")) as mine:
+                if mine:
+                    row = self.bench.compare(cell, self._joined(cell), self._joined(fine))
+                    read_results(self.out).append(row)
+
+    def _joined(self, cell: Cell) -> Piece:
+        """All images of a cell."""
+        seeds = self.bench.batches(cell.block)
+        return Piece.joined([self.pieces.read(cell, batch) for batch in seeds])
+
+    def _lock(self, cell: Cell, what: str) -> Path:
+        first = self.pieces.path(cell, self.bench.plan.seeds(cell.block))
+        return first.with_suffix(f".{what}.lock")
+
+
+class _Rows:
+    """Which cells have a row, whoever made it."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._seen: tuple[int, int] | None = None
+        self._keys: set[Key] = set()
+
+    def have(self, cell: Cell) -> bool:
+        """Whether a cell has one; the file is read again if it has changed."""
+        status = (self._out / ROWS).stat()
+        seen = (status.st_mtime_ns, status.st_size)
+        if seen != self._seen:
+            self._keys = {row.key for row in read_results(self._out).rows}
+            self._seen = seen
+        return key_of(cell) in self._keys
+
+    def append(self, row: Row) -> None:
+        """Add one."""
+        read_results(self._out).append(row)
 
 
 def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> dict[str, Any]:
@@ -188,13 +230,15 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
     reference = REFERENCE_FILE if plan.reference == FASHION_MNIST else Path(plan.reference)
     asked = asdict(plan)
     files = {name: asked.pop(name) for name in ("network", "reference", "features")}
+    apart = ("curves", "blocks", "fine")
     return {
         "settings": {
             "seeds-theory": version("seeds-theory"),
             **bench.identity,
             "reference": file_sha256(reference),
             "features": bench.features.digest,
-            **{name: value for name, value in asked.items() if name not in ("curves", "blocks")},
+            **{name: value for name, value in asked.items() if name not in apart},
+            "fine": [f"{c.method} {c.options_text} {c.steps[0]}" for c in plan.fine],
         },
         "blocks": plan.blocks,
         "cells": [
@@ -208,9 +252,15 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
             if cell.block == 0
         ],
         "curves": [
-            {"label": curve.label, "published": curve.published, "recalled": curve.recalled}
+            {
+                "label": curve.label,
+                "published": curve.published,
+                "recalled": curve.recalled,
+                "fine": fine.label if (fine := plan.fine_of(curve)) else None,
+            }
             for curve in plan.curves
         ],
+        "budgets": sorted({most for curve in plan.curves for most in curve.nfe}),
         "distance": bench.features.distance,
         "files": files,
         "remarks": remarks,
@@ -218,52 +268,9 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
             {
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "jobs": jobs,
-                "batch": bench.resources.batch,
                 "device": device_name(bench.device),
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("torch", "numpy")},
             }
         ],
     }
-
-
-_bench: Callable[[], Bench]  # of a worker process
-
-
-def _in_processes(
-    plan: Plan, resources: Resources, cells: Sequence[Cell], jobs: int
-) -> Iterator[Row]:
-    """The rows of cells as they are finished."""
-    # Fresh processes: forking one that has threads or a GPU can lock up.
-    context = multiprocessing.get_context("spawn")
-    started = context.Value("i", 0)
-    with ProcessPoolExecutor(
-        jobs, context, initializer=_start_worker, initargs=(plan, resources, started)
-    ) as pool:
-        try:
-            for future in as_completed([pool.submit(_row, cell) for cell in cells]):
-                yield future.result()
-        except BrokenProcessPool:
-            raise WorkerLost(
-                "a process of the benchmark was killed, perhaps for want of memory: the rows that are "
-                "done are kept, run it again with fewer --jobs"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(plan: Plan, resources: Resources, started: Any) -> None:
-    global _bench
-    torch.set_num_threads(1)
-    with started.get_lock():
-        number = started.value
-        started.value += 1
-    device = resources.device
-    if device in (None, "cuda") and torch.cuda.is_available():
-        device = f"cuda:{number % torch.cuda.device_count()}"
-    # Not yet: what goes wrong here would only be said to have killed the process.
-    _bench = cache(lambda: Bench(plan, replace(resources, device=device, progress=False)))
-
-
-def _row(cell: Cell) -> Row:
-    return _bench().row(cell)

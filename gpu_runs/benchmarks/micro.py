@@ -76,10 +76,9 @@ def measure(
             raise ParameterError(f"{method}: no run has {nfe} network calls or fewer; allow more")
         sampler = ImageSampler(network, settings(steps))
     seeds = list(range(batch))
-    image = (network.channels, network.resolution, network.resolution)
     state = STATE_TYPES[sampler.settings.state]
     highest, labels = float(sampler.sigmas[0]), sampler.one_hot(seeds)
-    x = highest * torch.randn(batch, *image, dtype=state, device=sampler.device)
+    x = highest * torch.randn(batch, *network.state_shape, dtype=state, device=sampler.device)
     estimate = torch.zeros_like(x)
     generators = SeededNoise(seeds)
 

@@ -13,6 +13,11 @@
     method = "seeds-3"
     eta = [0.5, 1]                  # any option of the method; a list stands for one curve each
 
+    [[fine]]                        # a fine solution: the law that the network itself defines
+    method = "seeds-3"
+    eta = [0.5, 1]                  # the eta of the methods that are compared with it
+    steps = [67]
+
 Files are looked for from the current folder. Nothing in a plan can run code: a
 network of the user's own is given beside it, to `seeds-bench run` as --network.
 """
@@ -21,7 +26,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
+import sys
 import tomllib
 import warnings
 from bisect import bisect_right
@@ -33,6 +38,7 @@ from typing import Any
 
 from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network
+from gpu_runs.files.inputs import open_regular
 from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
 from gpu_runs.names import FASHION_MNIST
 from seeds_theory.errors import SeedsError
@@ -67,6 +73,13 @@ class Curve:
         Solver(self.method, self.options)
 
     @property
+    def eta(self) -> float | None:
+        """The eta of the SDE whose law it approaches; None if options of its own set the noise."""
+        solver = Solver(self.method, self.options)
+        own = solver.baseline.noise_options if solver.baseline else ()
+        return None if any(name in self.options for name in own) else float(solver.eta)
+
+    @property
     def options_text(self) -> str:
         """The options as JSON, for rows and comparisons."""
         return json.dumps(self.options, sort_keys=True)
@@ -84,9 +97,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that determines a table; images are those per block, the rest as of `Generation`."""
+    """All that determines a table; images are those per block, the rest as of `Generation`.
+
+    fine : solutions at one large number of steps each, one for an eta. What samplers of that eta end at is
+        compared with it, on one Brownian motion: its levels are those that the fine run asks for.
+    batch : images to a network call; the seeds of a block are cut into batches in their order.
+    """
 
     curves: tuple[Curve, ...]
+    fine: tuple[Curve, ...] = ()
     network: str = FASHION_MNIST
     reference: str = FASHION_MNIST
     features: str = FASHION_MNIST
@@ -99,17 +118,30 @@ class Plan:
     labels: str | None = None
     precision: str = "fp32"
     state: str = "float64"
+    compile: bool = False
+    batch: int = 64
 
     def __post_init__(self) -> None:
-        for name, least in (("images", 2), ("blocks", 1), ("first_seed", 0)):
+        for name, least in (("images", 4), ("blocks", 1), ("first_seed", 0), ("batch", 1)):
             if getattr(self, name) < least:
                 raise PlanError(f"{name} is {least} or more; got {getattr(self, name)}")
         if self.first_seed + self.blocks * self.images > 2**64:
             raise PlanError(f"seeds lie in [0, 2**64); first_seed {self.first_seed} is too large")
-        labels = [curve.label for curve in self.curves]
+        labels = [curve.label for curve in (*self.curves, *self.fine)]
         for label in labels:
             if labels.count(label) > 1:
                 raise PlanError(f"two curves are called {label!r}: give them labels")
+        for curve in self.fine:
+            if len(curve.steps) != 1 or curve.eta is None:
+                raise PlanError(
+                    f"the fine solution {curve.label!r} has one number of steps, and an eta"
+                )
+            if [other.eta for other in self.fine].count(curve.eta) > 1:
+                raise PlanError(f"there is one fine solution to an eta; got two for {curve.eta:g}")
+
+    def fine_of(self, curve: Curve) -> Curve | None:
+        """The fine solution that a curve is compared with; None if there is none for its eta."""
+        return next((fine for fine in self.fine if fine.eta == curve.eta), None)
 
     def seeds(self, block: int) -> range:
         """The seeds of a block."""
@@ -128,41 +160,43 @@ class Plan:
             labels=self.labels,
             precision=self.precision,
             state=self.state,
+            compile=self.compile,
         )
 
     def cells(self, network: Network) -> tuple[list[Cell], list[str]]:
         """The cells in the order of the work, and remarks on what is not as it was asked for.
 
-        Block by block, cheap cells first: what is there after a while can be compared.
+        Block by block, and in a block in the order of the numbers of calls or steps in the plan: what is
+        there after a while can be compared. The fine solutions come after the first number.
 
         Raises
         ------
         SeedsError : the grid, or no cell at all.
         """
-        points: list[tuple[int, int, Curve]] = []
+        points: list[tuple[int, Curve, int, int]] = []
         remarks: dict[str, None] = {}  # ordered, each once
-        for curve in self.curves:
+        for curve in (*self.curves, *self.fine):
             settings = partial(self.settings, curve)
-            steps = dict.fromkeys(curve.steps)
+            steps = {count: place for place, count in reversed(list(enumerate(curve.steps)))}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", GridWarning)
-                for most in curve.nfe:
+                for place, most in enumerate(curve.nfe):
                     if count := most_steps(network, settings, most):
-                        steps[count] = None
+                        steps.setdefault(count, place)
                     else:
                         remarks[f"{curve.label}: no run has {most} network calls or fewer"] = None
-            for count in steps:
+            for count, place in steps.items():
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", GridWarning)
-                    points.append((_nfe(network, settings(count)), count, curve))
+                    points.append((place, curve, count, _nfe(network, settings(count))))
                 remarks |= {str(warning.message): None for warning in caught}
-        if not points:
+        if len(points) == len(self.fine):
             raise PlanError(f"the plan has no cell: {'; '.join(remarks)}")
         points.sort(key=lambda point: point[0])  # stable: then in the order of the plan
         return [
             Cell(curve, count, calls, block)
             for block in range(self.blocks)
-            for calls, count, curve in points
+            for _, curve, count, calls in points
         ], list(remarks)
 
 
@@ -195,11 +229,16 @@ def parse_plan(record: dict[str, Any], source: str = "the plan") -> Plan:
     """The plan in a record as TOML gives it; source names it in errors, which are as of `read_plan`."""
     record = dict(record)
     methods = _list(record.pop("methods", []), dict, f"{source}: methods")
+    solutions = _list(record.pop("fine"), dict, f"{source}: fine") if "fine" in record else []
     counts = {name: record.pop(name) for name in _COUNTS if name in record}
-    kinds = {part.name: _KINDS[str(part.type)] for part in fields(Plan) if part.name != "curves"}
+    kinds = {
+        part.name: _KINDS[str(part.type)]
+        for part in fields(Plan)
+        if part.name not in ("curves", "fine")
+    }
     for name, value in record.items():
         if name not in kinds:
-            known = ", ".join(["methods", "steps", "nfe", *kinds])
+            known = ", ".join(["methods", "fine", "steps", "nfe", *kinds])
             raise PlanError(f"{source}: unknown key {name!r}; known: {known}")
         _require(value, kinds[name], f"{source}: {name}")
     if names_code(record.get("network", "")):
@@ -211,10 +250,23 @@ def parse_plan(record: dict[str, Any], source: str = "the plan") -> Plan:
         for number, entry in enumerate(methods, 1)
         for curve in _curves(entry, counts, f"{source}: method {number}")
     ]
-    return Plan(tuple(curves), **record)
+    fine = [
+        curve
+        for number, entry in enumerate(solutions, 1)
+        for curve in _curves(
+            {"label": f"{entry.get('method')}, fine", **entry}, {}, f"{source}: fine {number}"
+        )
+    ]
+    return Plan(tuple(curves), tuple(fine), **record)
 
 
-_KINDS: dict[str, type] = {"str": str, "str | None": str, "int": int, "float": float}
+_KINDS: dict[str, type] = {
+    "str": str,
+    "str | None": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+}
 """How the types of a plan's fields are written in TOML."""
 _NAMES = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false"}
 _COUNTS: tuple[str, ...] = ("steps", "nfe")
@@ -224,7 +276,7 @@ _OWN = ("method", "label", *_COUNTS, "published", "recalled")
 
 def _require(value: Any, kind: type, what: str) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is float and number and math.isfinite(value):
+    if kind is float and number and abs(value) <= sys.float_info.max:
         return
     if isinstance(value, kind) and (kind is not int or number) and kind is not float:
         return
@@ -287,8 +339,9 @@ def _curves(entry: dict[str, Any], counts: dict[str, Any], what: str) -> Iterato
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises PlanError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            return tomllib.load(file)
     except OSError as error:
-        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from None
+        raise PlanError(f"cannot read the plan {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise PlanError(f"{path} is no TOML: {error}") from None

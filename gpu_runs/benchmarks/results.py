@@ -1,6 +1,8 @@
-"""The results of a benchmark on disk, whole after a kill at any time.
+"""The results of a benchmark on disk, whole after a kill at any time, and added to by many processes.
 
-A folder holds run.json, which says what the rows are of, and results.csv, one row for each finished cell.
+A folder holds run.json, which says what the rows are of; results.csv, a row for each finished cell, scored
+against the data; and law.csv, a row for each cell that was compared with the fine solution of its SDE.
+These three are the record. Beside them are the images, from which it can be made again.
 """
 
 from __future__ import annotations
@@ -8,17 +10,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gpu_runs.benchmarks.plans import Cell
-from gpu_runs.files.whole import blamed_on, whole_file
+from gpu_runs.benchmarks.sharing import held
+from gpu_runs.files.whole import whole_file
 from seeds_theory.errors import SeedsError
 
-HEADER, ROWS = "run.json", "results.csv"
+HEADER, ROWS, LAWS = "run.json", "results.csv", "law.csv"
+_LOCK = ".lock"
 
 Key = tuple[str, str, str, int, int]
 
@@ -31,7 +34,8 @@ class ResultsError(SeedsError):
 class Row:
     """A finished cell: scores as of `gpu_runs.scores.report.Scores`, or in `error` why there are none.
 
-    options : JSON. seconds : of the whole cell. images_per_second : of making the images alone.
+    options : JSON. frechet_values : the pseudo-values of the Frechet distance over the block's seeds, as of
+    `gpu_runs.benchmarks.estimates`. seconds : that the images took. images_per_second : of making them.
     """
 
     label: str
@@ -43,6 +47,7 @@ class Row:
     first_seed: int
     images: int
     frechet: float | None = None
+    frechet_values: tuple[float, ...] = ()
     floor: float | None = None
     kernel: float | None = None
     kernel_error: float | None = None
@@ -59,47 +64,102 @@ class Row:
         return (self.label, self.method, self.options, self.steps, self.block)
 
 
+@dataclass(frozen=True)
+class LawRow:
+    """A cell against the fine solution of its eta on the same seeds: the solver's own error.
+
+    fine : the label of that solution. All else are pseudo-values over the block's seeds: of the Frechet and
+    the kernel distance of the features, and of the mean square over pixels, in [-1, 1], of the difference of
+    two images of one seed; none of that for a cell that does not follow the same Brownian motion.
+    """
+
+    label: str
+    method: str
+    options: str
+    steps: int
+    nfe: int
+    block: int
+    fine: str
+    frechet_values: tuple[float, ...] = ()
+    kernel_values: tuple[float, ...] = ()
+    square_values: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """As of `Row`."""
+        return (self.label, self.method, self.options, self.steps, self.block)
+
+
+Record = TypeVar("Record", Row, LawRow)
+
+
 def key_of(cell: Cell) -> Key:
     """The key of a cell's row."""
     curve = cell.curve
     return (curve.label, curve.method, curve.options_text, cell.steps, cell.block)
 
 
-_COLUMNS = [part.name for part in fields(Row)]
 _READERS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "int": int,
     "float | None": lambda text: float(text) if text else None,
+    "tuple[float, ...]": lambda text: tuple(map(float, text.split())),
 }
 """How the text of a column becomes what the field of that type holds."""
 
 
 @dataclass
 class Results:
-    """The rows of a benchmark in its folder; header is what run.json holds."""
+    """What a benchmark has found, in its folder; header is what run.json holds."""
 
     folder: Path
     header: dict[str, Any]
-    rows: list[Row]
+    rows: list[Row] = field(default_factory=list)
+    laws: list[LawRow] = field(default_factory=list)
 
-    def append(self, row: Row) -> None:
-        """Add a row; it is on the disk when this returns. Raises OutputError."""
-        with blamed_on(self.folder), (self.folder / ROWS).open("a", encoding="utf-8") as file:
-            file.write(_csv([row]))
-            file.flush()
-            os.fsync(file.fileno())
-        self.rows.append(row)
+    def append(self, row: Row | LawRow) -> None:
+        """Add a row, if no other process has; it is on the disk when this returns.
+
+        Raises
+        ------
+        ResultsError, OutputError : what is there is damaged, or cannot be written.
+        """
+        with held(self.folder / _LOCK):
+            self.refresh()
+            if isinstance(row, Row):
+                _add(self.folder / ROWS, self.rows, row)
+            else:
+                _add(self.folder / LAWS, self.laws, row)
+
+    def refresh(self) -> None:
+        """Read what other processes have added. Raises ResultsError."""
+        there = read_results(self.folder)
+        self.header, self.rows, self.laws = there.header, there.rows, there.laws
 
     def to_json(self) -> dict[str, Any]:
         """The header and the rows as plain values."""
-        records = [dict(zip(_COLUMNS, astuple(row), strict=True)) for row in self.rows]
-        return {"header": self.header, "rows": records}
+        return {
+            "header": self.header,
+            "rows": [_plain(row) for row in self.rows],
+            "laws": [_plain(row) for row in self.laws],
+        }
+
+
+def _add(file: Path, rows: list[Record], row: Record) -> None:
+    if row.key not in {other.key for other in rows}:
+        rows.append(row)
+        _write(file, _csv(type(row), rows))
+
+
+def _write(file: Path, text: str) -> None:
+    with whole_file(file) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def open_results(folder: Path, header: dict[str, Any]) -> Results:
     """The results in a folder, to be added to; with the header of this run, which is written.
 
-    Rows of cells that failed are left out: such cells are tried again. So is a last row that was cut off.
+    Rows of cells that failed are left out: such cells are tried again.
 
     Raises
     ------
@@ -107,21 +167,24 @@ def open_results(folder: Path, header: dict[str, Any]) -> Results:
     OutputError : it cannot be written.
     """
     header = json.loads(json.dumps(header))  # as it will be read
-    rows: list[Row] = []
-    if (folder / HEADER).exists() or (folder / ROWS).exists():
-        there = read_results(folder)
-        _require_same(there, header)
-        header["runs"] = there.header["runs"] + header["runs"]
-        rows = [row for row in there.rows if not row.error]
-    elif foreign := [file.name for file in folder.glob("[!.]*") if file.suffix != ".part"]:
-        raise ResultsError(
-            f"{folder} holds files, as {foreign[0]}, but no results of a benchmark: choose another --out"
-        )
-    # The rows last: as long as they are missing, they are none yet.
-    for name, text in ((HEADER, json.dumps(header, indent=1)), (ROWS, _csv(rows, heading=True))):
-        with whole_file(folder / name) as part:
-            part.write_text(text, encoding="utf-8")
-    return Results(folder, header, rows)
+    with held(folder / _LOCK):
+        results = Results(folder, header)
+        if (folder / HEADER).exists() or (folder / ROWS).exists():
+            there = read_results(folder)
+            _require_same(there, header)
+            header["runs"] = there.header["runs"] + header["runs"]
+            results.rows = [row for row in there.rows if not row.error]
+            results.laws = there.laws
+        elif foreign := [f.name for f in folder.glob("[!.]*") if f.suffix != ".part"]:
+            raise ResultsError(
+                f"{folder} holds files, as {foreign[0]}, but no results of a benchmark: choose "
+                "another --out"
+            )
+        # The rows last: as long as they are missing, they are none yet.
+        _write(folder / HEADER, json.dumps(header, indent=1))
+        _write(folder / LAWS, _csv(LawRow, results.laws))
+        _write(folder / ROWS, _csv(Row, results.rows))
+    return results
 
 
 def _require_same(there: Results, header: dict[str, Any]) -> None:
@@ -152,39 +215,89 @@ def read_results(folder: str | Path) -> Results:
     folder = Path(folder)
     try:
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-        text = (folder / ROWS).read_text(encoding="utf-8") if (folder / ROWS).exists() else ""
-        runs, cells = header["runs"], header["cells"]
-        known = {(c["label"], c["method"], c["options"], c["steps"]) for c in cells}
-        if not isinstance(header["settings"], dict) or not isinstance(runs, list):
-            raise ValueError("run.json is not of a benchmark")
-        rows = _rows(text)
+        _require_header(header)
+        results = Results(folder, header, _rows(folder / ROWS, Row), _rows(folder / LAWS, LawRow))
+        known = {(c["label"], c["method"], c["options"], c["steps"]) for c in header["cells"]}
+        rows: list[Row | LawRow] = [*results.rows, *results.laws]
         for row in rows:
-            if row.key[:4] not in known or row.block >= header["blocks"]:
+            if row.key[:4] not in known or not 0 <= row.block < header["blocks"]:
                 raise ValueError(f"no cell {row.label}, {row.steps} steps, block {row.block}")
     except (OSError, ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
         why = " ".join(str(error).split())
         raise ResultsError(
             f"{folder} has no results of a benchmark ({why}): choose another folder"
         ) from None
-    return Results(folder, header, rows)
+    return results
 
 
-def _rows(text: str) -> list[Row]:
-    """The rows in the text of a file; without a last one that a killed run has cut off."""
-    lines = text[: text.rfind("\n") + 1].split("\n")[:-1]
-    reader = csv.reader(lines, strict=True)
-    if lines and next(reader) != _COLUMNS:
-        raise ValueError(f"the columns are not {','.join(_COLUMNS)}")
-    return [
-        Row(*(_READERS[str(part.type)](v) for part, v in zip(fields(Row), record, strict=True)))
+_HEADER: dict[str, type] = {
+    "settings": dict,
+    "blocks": int,
+    "cells": list,
+    "curves": list,
+    "budgets": list,
+    "runs": list,
+    "remarks": list,
+    "distance": str,
+}
+_ENTRIES: dict[str, dict[str, tuple[type, ...]]] = {
+    "cells": {"label": (str,), "method": (str,), "options": (str,), "steps": (int,)},
+    "curves": {
+        "label": (str,),
+        "published": (int, float, type(None)),
+        "recalled": (bool,),
+        "fine": (str, type(None)),
+    },
+}
+
+
+def _require_header(header: Any) -> None:
+    """Raises ValueError, KeyError or TypeError for what is not the content of run.json."""
+    for name, kind in _HEADER.items():
+        if not isinstance(header[name], kind) or isinstance(header[name], bool):
+            raise ValueError(f"{HEADER}: {name} is not of a benchmark")
+    for name, parts in _ENTRIES.items():
+        for entry in header[name]:
+            for part, kinds in parts.items():
+                if not isinstance(entry[part], kinds):
+                    raise ValueError(f"{HEADER}: {name}: {part} is not of a benchmark")
+    if not all(isinstance(budget, int) for budget in header["budgets"]):
+        raise ValueError(f"{HEADER}: budgets are not of a benchmark")
+    images = header["settings"]["images"]
+    if not isinstance(images, int) or not header["cells"]:
+        raise ValueError(f"{HEADER}: it has no images or no cells")
+
+
+def _rows(file: Path, kind: type[Record]) -> list[Record]:
+    """The rows in a file; none if there is no file, or nothing in it."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    reader = csv.reader(text.split("\n")[:-1], strict=True)
+    columns = [part.name for part in fields(kind)]
+    if text and next(reader, None) != columns:
+        raise ValueError(f"the columns of {file.name} are not {','.join(columns)}")
+    readers = [_READERS[str(part.type)] for part in fields(kind)]
+    rows = [
+        kind(*(read(value) for read, value in zip(readers, record, strict=True)))
         for record in reader
     ]
+    if len({row.key for row in rows}) < len(rows):
+        raise ValueError(f"{file.name} has a cell twice")
+    return rows
 
 
-def _csv(rows: Iterable[Row], *, heading: bool = False) -> str:
+def _csv(kind: type[Record], rows: Iterable[Record]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if heading:
-        writer.writerow(_COLUMNS)
-    writer.writerows(astuple(row) for row in rows)
+    writer.writerow([part.name for part in fields(kind)])
+    for row in rows:
+        writer.writerow([_text(value) for value in astuple(row)])
     return text.getvalue()
+
+
+def _text(value: Any) -> Any:
+    # Values are read as they are written: seven digits are far below their scatter.
+    return " ".join(f"{v:.7g}" for v in value) if isinstance(value, tuple) else value
+
+
+def _plain(row: Row | LawRow) -> dict[str, Any]:
+    return dict(zip([part.name for part in fields(row)], astuple(row), strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from gpu_runs.benchmarks.engine import Bench, Resources
+from gpu_runs.benchmarks.bench import Bench, Resources
 from gpu_runs.benchmarks.plans import Cell, Curve, Plan
 from gpu_runs.benchmarks.results import Row
 from seeds_theory.settings import Setting

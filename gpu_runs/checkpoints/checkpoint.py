@@ -1,4 +1,4 @@
-"""Checkpoints: networks in files, as EDM's pickles, in files of torch.save or in the format of this project.
+"""Checkpoints: networks in files, as of EDM, EDM2, torch.save, or in the format of this project.
 
 All are read as data, see `gpu_runs.checkpoints.edm_pickle` and `gpu_runs.checkpoints.foreign`. The project's
 own format is safetensors: the tensors by the names of the state dict, and in the header the `NetworkSpec` as
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
+from gpu_runs.checkpoints.edm2_pickle import edm2_network, is_edm2
 from gpu_runs.checkpoints.edm_pickle import read_edm_pickle
 from gpu_runs.checkpoints.file_kinds import kind_of_bytes
 from gpu_runs.checkpoints.flags import Value, joined, split_name
@@ -34,6 +35,7 @@ from gpu_runs.checkpoints.header import read_header, write_header
 from gpu_runs.checkpoints.networks import UNetBlock
 from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
 from gpu_runs.checkpoints.spec_checks import check_spec
+from gpu_runs.checkpoints.state_dicts import PRECISIONS, placed, require_fitting, require_real
 from gpu_runs.checkpoints.torch_files import LEGACY
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files.whole import whole_file
@@ -47,7 +49,6 @@ with optional_imports():
 SIZE_LIMIT = 8 << 30
 """Bytes of a file; the largest public checkpoint has 1.2e9."""
 
-_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Not blocking: to open a pipe would wait for a writer. Binary: for Windows, which lacks the other.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -58,8 +59,8 @@ class Checkpoint:
 
     Attributes
     ----------
-    path, format : of the file; the format is "EDM pickle", "safetensors", "ADM state dict" or "score_sde
-        checkpoint".
+    path, format : of the file; the format is "EDM pickle", "EDM2 pickle", "safetensors", "ADM state dict" or
+        "score_sde checkpoint".
     sha256 : of the bytes that were read, in hexadecimal, whatever the file holds by now.
     spec : of the network; checked.
     tensors : real numbers by the names of the state dict, in the precision of the file.
@@ -114,8 +115,8 @@ def load_checkpoint(
 
     Parameters
     ----------
-    path : an EDM pickle, a safetensors file of `save_checkpoint`, a file of another project's that is read,
-        with what it does not say as ``FILE@name=value,name=value``; or the name of an embedded checkpoint.
+    path : a pickle of EDM or EDM2, a safetensors file of `save_checkpoint`, a file of another project's that
+        is read, with what it does not say as ``FILE@name=value,name=value``; or the name of an embedded one.
     device : where the network is to be.
     dtype : of its parameters. Its buffers (filters, frequencies, noise levels) are float32 at least.
 
@@ -146,9 +147,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         data = _content(file)
         read = _parse(data, given, file.name)
         check_spec(read.spec)
-        for name, tensor in read.tensors.items():
-            if tensor.dtype not in _PRECISIONS:
-                raise CheckpointError(f"{shown(name)} holds no real numbers but {tensor.dtype}")
+        require_real(read.tensors)
         return replace(read, path=file, sha256=sha256(data).hexdigest())
 
 
@@ -198,9 +197,12 @@ def _open(path: Path) -> BufferedReader:
         number = os.open(path, _OPEN_FLAGS)
     except OSError as error:
         raise CheckpointError(f"cannot be opened: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
         os.close(number)
-        raise CheckpointError("is a folder or a device, not a file")
+        if stat.S_ISDIR(mode):
+            raise CheckpointError("is a folder and no file: those of diffusers are for --network")
+        raise CheckpointError("is a device and no file")
     return open(number, "rb")
 
 
@@ -237,6 +239,8 @@ def _parse(data: bytes, given: Mapping[str, str], name: str) -> Checkpoint:
             raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
     if data[:1] == b"\x80":
         record = read_edm_pickle(data)
+        if is_edm2(record):
+            return Checkpoint(Path(), "EDM2 pickle", "", *edm2_network(record))
         return Checkpoint(Path(), "EDM pickle", "", record.spec(), record.tensors)
     raise CheckpointError(f"neither an EDM pickle nor safetensors: {kind_of_bytes(data)}")
 
@@ -259,30 +263,19 @@ def _assemble(
             raise CheckpointError(
                 f"no attention has {block.heads} heads for {block.norm2.num_channels} channels"
             )
-    expected = net.state_dict()
-    for name in [*expected, *tensors]:
-        if name not in tensors:
-            raise CheckpointError(f"the network has {shown(name)}, the file has not")
-        if name not in expected:
-            raise CheckpointError(f"the file has {shown(name)}, the network has not")
-        found, wanted = tuple(tensors[name].shape), tuple(expected[name].shape)
-        if found != wanted:
-            raise CheckpointError(
-                f"{name} has to have the shape {wanted}; it has {str(found)[:60]}"
-            )
+    require_fitting(net.state_dict(), tensors)
     # Buffers are small, and numbers like the frequencies are useless in half precision.
     fine = torch.promote_types(dtype, torch.float32)
     buffers = {name for name, _ in net.named_buffers()}
-    own = {}
-    for name, tensor in tensors.items():
-        own[name] = tensor.to(device, fine if name in buffers else dtype)
-        if not own[name].isfinite().all():
-            raise CheckpointError(f"{name} holds numbers that are not finite in {own[name].dtype}")
+    own = {
+        name: placed(name, tensor, device, fine if name in buffers else dtype)
+        for name, tensor in tensors.items()
+    }
     net.load_state_dict(own, assign=True)
     return net.requires_grad_(False)
 
 
 def _usable(device: torch.device | str, dtype: torch.dtype) -> torch.device:
-    if dtype not in _PRECISIONS:
-        raise ParameterError(f"a precision is {', '.join(map(str, _PRECISIONS))}; got {dtype}")
+    if dtype not in PRECISIONS:
+        raise ParameterError(f"a precision is {', '.join(map(str, PRECISIONS))}; got {dtype}")
     return require_device(device)

@@ -1,10 +1,11 @@
-"""Reads the pickles of EDM: networks as records of their classes, without their classes.
+"""Reads the pickles of EDM and EDM2: networks as records of their classes, without their classes.
 
-Such a file is a pickled dict; its entry ``ema`` is the network. Each module is stored as the source of its
-class, which the original runs and this reader does not look at, the name of the class, and the module's
-attributes. Nothing is needed of the other entries, training state, data sets, augmentation: what they hold
-may be unknown here. Within the network nothing may be. What a file can ask for is bounded: what is decoded is
-counted against the size of the file, each entry of a module is visited once, and names are short.
+Such a file is a pickled dict; its entry ``ema``, or else ``net``, is the network. Each module is stored as
+the source of its class, which the original runs and this reader does not look at, the name of the class,
+and the module's attributes. Nothing is needed of the other entries, training state, data sets,
+augmentation: what they hold may be unknown here. Within the network nothing may be. What a file can ask for
+is bounded: what is decoded is counted against the size of the file, each entry of a module is visited once,
+and names are short.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ _STORAGE_BYTES = 16_384
 _PASSING_LIMIT = 16
 """Buffers of a module that are not stored; those of EDM have none."""
 
+_ENTRIES = ("ema", "net")
+"""What the network is called in a file; the first that is there counts."""
+EDM2 = "Precond"
+"""The class of EDM2's preconditioning; see `gpu_runs.checkpoints.edm2_pickle`."""
+_MODELS = ("model", "unet")
+"""What the network in a preconditioning is called, in EDM and in EDM2."""
+
 _IMAGES = ("img_resolution", "img_channels", "label_dim")
 """Attributes of a preconditioning that are also keywords of its constructor."""
 _RUNTIME = ("use_fp16", "label_dropout")
@@ -41,6 +49,7 @@ _POSITIONS = {
     "VPPrecond": (*_IMAGES, "use_fp16", "beta_d", "beta_min", "M", "epsilon_t", "model_type"),
     "VEPrecond": (*_IMAGES, "use_fp16", "sigma_min", "sigma_max", "model_type"),
     "iDDPMPrecond": (*_IMAGES, "use_fp16", "C_1", "C_2", "M", "model_type"),
+    EDM2: (*_IMAGES, "use_fp16", "sigma_data", "logvar_channels"),
 }
 """Names of the arguments of EDM's constructors by their positions; all later ones are keywords."""
 
@@ -81,11 +90,11 @@ class EDMRecord:
         if missing:
             raise CheckpointError(f"{kind} lacks its {missing[0]}")
         said: dict[str, Any] = {name: self.attributes[name] for name in needed}
-        options = self._named()
+        options = self.named_options()
         for name, value in [*said.items(), ("model_type", self.model_class)]:
             # Those that are neither, as the range of noise levels, may be set later.
             if name in (*_IMAGES, "model_type"):
-                _agree(name, options.get(name, value), value)
+                agree(name, options.get(name, value), value)
         elsewhere = {*needed, "model_type", *_RUNTIME}
         return NetworkSpec(
             preconditioning=kind,
@@ -99,7 +108,7 @@ class EDMRecord:
             options={name: value for name, value in options.items() if name not in elsewhere},
         )
 
-    def _named(self) -> dict[str, Any]:
+    def named_options(self) -> dict[str, Any]:
         """The options, with the arguments by their names."""
         names = _POSITIONS[self.class_name]
         if len(self.arguments) > len(names):
@@ -114,7 +123,7 @@ class EDMRecord:
         return {**named, **self.options}
 
 
-def _agree(name: str, given: object, value: object) -> None:
+def agree(name: str, given: object, value: object) -> None:
     """An option that is also stored elsewhere has to be the same there."""
     if given != value:
         raise CheckpointError(
@@ -135,13 +144,15 @@ def read_edm_pickle(data: bytes) -> EDMRecord:
         raise CheckpointError(f"byte {end}: the pickle ends here, the file does not")
     if isinstance(content, Opaque):
         raise CheckpointError(content.why)
-    if type(content) is not dict or "ema" not in content:
+    held = content if type(content) is dict else {}
+    entry = next((name for name in _ENTRIES if name in held), None)
+    if entry is None:
         raise CheckpointError("holds no entry 'ema', which is the network of an EDM pickle")
-    network = _known(content["ema"], "entry 'ema'")
+    network = _known(held[entry], f"entry '{entry}'")
     if not isinstance(network, _Module):
-        raise CheckpointError(f"entry 'ema' has to be a network; it is {shown(network)}")
-    state = network.state_dict()
-    model = _part(network, "_modules").get("model")
+        raise CheckpointError(f"entry '{entry}' has to be a network; it is {shown(network)}")
+    state, parts = network.state_dict(), _part(network, "_modules")
+    model = next((parts[name] for name in _MODELS if name in parts), None)
     if not isinstance(model, _Module):
         raise CheckpointError(
             f"{shown(network.class_name)} holds no network 'model', as the networks of EDM do; {OWN_CODE}"

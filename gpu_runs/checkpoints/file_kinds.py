@@ -31,7 +31,11 @@ _STATE_DICTS: list[tuple[str, str]] = [
         "a checkpoint of latent or stable diffusion, with its prompts and decoder",
     ),
     (r"(double|single)_blocks\.|joint_blocks\.|transformer_blocks\.", "a diffusion transformer"),
-    (r"down_blocks\.\d+\.", "weights of a U-Net of diffusers without the folder that describes it"),
+    (
+        r"down_blocks\.\d+\.",
+        "weights of a U-Net of diffusers without their settings: give the folder that holds this file, "
+        "config.json and the scheduler's, as --network FOLDER",
+    ),
     (r"(quant_conv|decoder\.up)\.", "a decoder of latents"),
     (r"(unet|model)\.(downs|ups|mid_block1)\.|^downs\.", "a U-Net of denoising-diffusion-pytorch"),
 ]

@@ -16,6 +16,7 @@ from typing import Any
 
 from gpu_runs.checkpoints.file_kinds import kind_of_state_dict
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
+from gpu_runs.checkpoints.strict_json import json_object
 from gpu_runs.errors import CheckpointError, shown
 from seeds_theory.errors import ParameterError
 
@@ -51,7 +52,7 @@ def read_header(data: bytes) -> tuple[NetworkSpec, dict[str, Any]]:
     length = int.from_bytes(data[:8], "little")
     if not length <= min(HEADER_LIMIT, len(data) - 8):
         raise CheckpointError(f"a header of {length} bytes, in a file of {len(data)}")
-    tensors = _json_object(data[8 : 8 + length], "the header")
+    tensors = json_object(data[8 : 8 + length], "the header")
     header = tensors.pop("__metadata__", None)
     if type(header) is not dict or header.get("format") != FORMAT:
         raise CheckpointError(
@@ -61,41 +62,11 @@ def read_header(data: bytes) -> tuple[NetworkSpec, dict[str, Any]]:
         raise CheckpointError(
             f"format version {shown(header.get('format_version'))}; this program reads {FORMAT_VERSION}"
         )
-    network = _json_object(header.get("network"), "the header's network")
-    metadata = _json_object(header.get("metadata"), "the header's metadata")
+    network = json_object(header.get("network"), "the header's network")
+    metadata = json_object(header.get("metadata"), "the header's metadata")
     names = {field.name for field in fields(NetworkSpec)}
     if network.keys() != names:
         raise CheckpointError(f"the header's network has to have {', '.join(sorted(names))}")
     if network["sigma_max"] is None:
         network["sigma_max"] = math.inf
     return NetworkSpec(**network), metadata
-
-
-def _json_object(text: object, where: str) -> dict[str, Any]:
-    if not isinstance(text, str | bytes):
-        raise CheckpointError(f"{where} is missing")
-    try:
-        value = json.loads(
-            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once
-        )
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{where} is no strict JSON: {shown(str(error), 80)}") from error
-    if type(value) is not dict:
-        raise CheckpointError(f"{where} is no JSON object")
-    return value
-
-
-def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is no number")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    return value if math.isfinite(value) else _refuse(digits)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a name is there twice")
-    return value

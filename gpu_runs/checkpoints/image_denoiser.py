@@ -17,6 +17,9 @@ class ImageDenoiser(Protocol):
     resolution, channels : of the images, whose values are from -1 to 1.
     label_dim : number of classes, 0 for none.
     sigma_min, sigma_max : the noise levels at which it may be asked; the second may be infinite.
+
+    A denoiser of latents has two attributes more: ``state_shape``, theirs, (channels, height, width), and
+    ``decode``, a function from latents without noise, float32 (batch, *state_shape), to images.
     """
 
     resolution: int

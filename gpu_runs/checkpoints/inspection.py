@@ -35,8 +35,8 @@ def describe(
 
     Parameters
     ----------
-    name : as of `gpu_runs.checkpoints.opening.open_network`: a checkpoint's, or that of the user's code,
-        which is run, once.
+    name : as of `gpu_runs.checkpoints.opening.open_network`: a checkpoint's, that of a folder, or that of the
+        user's code, which is run, once.
     device : where it computes. check : whether ``fault`` says why it is no denoiser, see `fault_of`.
 
     Raises
@@ -44,8 +44,12 @@ def describe(
     CheckpointError : as of `gpu_runs.load_checkpoint`, which would not open the file either.
     UnknownNameError, NetworkCodeError : as of `gpu_runs.checkpoints.own_network.load_own_network`.
     """
-    opened = _of_code(str(name), device) if names_code(name) else _of_checkpoint(name, device)
-    network, description = opened
+    if names_code(name):
+        network, description = _of_code(str(name), device)
+    elif Path(name).is_dir():
+        network, description = _of_folder(name, device)
+    else:
+        network, description = _of_checkpoint(name, device)
     return {**description, "fault": fault_of(network)} if check else description
 
 
@@ -53,7 +57,7 @@ def fault_of(network: Network) -> str | None:
     """Why a network is no denoiser, by `seeds_theory.check_denoiser`; None if it behaves as one.
 
     It draws images of its own and is held to them, each of some class if it has classes; from the noise
-    level 80 to 0.02, as far as it knows them.
+    level 80 to 0.002, as far as it knows them.
     """
     device = network.device
 
@@ -65,9 +69,9 @@ def fault_of(network: Network) -> str | None:
     try:
         check_denoiser(
             denoise,
-            (network.channels, network.resolution, network.resolution),
+            network.state_shape,
             sigma_max=min(80.0, network.sigma_max),
-            sigma_min=max(0.02, network.sigma_min),
+            sigma_min=max(0.002, network.sigma_min),
             device=device,
         )
     except DenoiserError as error:
@@ -85,6 +89,35 @@ def _of_code(name: str, device: torch.device) -> tuple[Network, dict[str, Any]]:
         "classes": network.label_dim,
         "sigma_min": network.sigma_min,
         "sigma_max": _bound(network.sigma_max),
+    }
+
+
+def _of_folder(path: str | Path, device: torch.device) -> tuple[Network, dict[str, Any]]:
+    from gpu_runs.checkpoints.diffusers_folder import read_folder
+
+    folder = read_folder(path)
+    net = folder.network(device)
+    training = folder.training
+    return net, {
+        "folder": str(folder.path),
+        "format": "diffusers folder",
+        "sha256": folder.sha256,
+        "architecture": folder.part.kind,
+        "predicts": training.predicts,
+        "learned_variance": training.learned_variance,
+        "resolution": net.resolution,
+        "channels": net.channels,
+        "latents": list(net.state_shape) if net.decoder is not None else None,
+        "classes": net.label_dim,
+        "parameters": sum(parameter.numel() for parameter in net.model.parameters()),
+        "stored_as": sorted(
+            {str(tensor.dtype).removeprefix("torch.") for tensor in folder.part.tensors.values()}
+        ),
+        "sigma_min": training.sigma_min,
+        "sigma_max": _bound(training.sigma_max),
+        "options": folder.part.options,
+        "scheduler": dict(folder.scheduler),
+        "files": dict(folder.files),
     }
 
 
@@ -130,7 +163,7 @@ def description_table(description: dict[str, Any]) -> Table:
             if len(value) > _ROWS:
                 table.add_row(name, f"{len(value) - _ROWS:,} more")
         elif isinstance(value, list):
-            table.add_row(name, _cell(", ".join(value)))
+            table.add_row(name, _cell(", ".join(map(str, value))))
         elif name == "parameters":
             table.add_row(name, f"{value:,}")
         else:

@@ -10,8 +10,8 @@ from seeds_theory.errors import UnknownNameError
 from seeds_theory.named_code import is_code_name
 
 FORMS = (
-    "An EDM pickle, safetensors, a torch file of ADM or score_sde as FILE@name=value, an embedded name; or "
-    "module:function or file.py:function, which is run."
+    "A pickle of EDM or EDM2, safetensors, a folder of diffusers, a torch file of ADM or score_sde as "
+    "FILE@name=value, an embedded name; or module:function or file.py:function, which is run."
 )
 """What a network is on a command line, for its help."""
 

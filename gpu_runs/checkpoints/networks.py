@@ -203,7 +203,7 @@ class _Fourier(nn.Module):
 
 
 class UNet(nn.Module):
-    """What both networks share: the ladder of resolutions, and how states pass between its two sides."""
+    """What all networks share: the ladder of resolutions, and how states pass between its two sides."""
 
     enc: nn.ModuleDict
     dec: nn.ModuleDict
@@ -218,11 +218,25 @@ class UNet(nn.Module):
         self.widths, self.num_blocks = list(widths), num_blocks
         self.attends = [n in attention for n in resolutions]
 
+    def _stem(self, c_in: int, c_out: int) -> nn.Module:
+        """The first convolution."""
+        return Conv(c_in, c_out, 3)
+
     def _block(
-        self, c_in: int, c_out: int, change: str | None = None, attention: bool = False
-    ) -> UNetBlock | LearnedChange:
-        """A block of this network."""
+        self,
+        c_in: int,
+        c_out: int,
+        change: str | None = None,
+        *,
+        attention: bool = False,
+        decoder: bool = False,
+    ) -> nn.Module:
+        """A block of this network, in its encoder or its decoder."""
         raise NotImplementedError
+
+    def _join(self, h: Tensor, state: Tensor) -> Tensor:
+        """A state of the decoder and one of the encoder, channels beside channels."""
+        return torch.cat([h, state], dim=1)
 
     def _carry(self, size: str, c: int) -> None:
         """Add what carries the input down to a resolution, beside states of c channels."""
@@ -241,7 +255,7 @@ class UNet(nn.Module):
         kept = []  # channels of the encoder's states
         for level, (size, width, attends) in ladder:
             if level == 0:
-                self.enc[f"{size}_conv"] = Conv(c, first, 3)
+                self.enc[f"{size}_conv"] = self._stem(c, first)
                 c = first
             else:
                 self.enc[f"{size}_down"] = self._block(c, c, "down")
@@ -253,14 +267,14 @@ class UNet(nn.Module):
                 kept.append(c)
         for level, (size, width, attends) in reversed(ladder):
             if size == self.sizes[-1]:
-                self.dec[f"{size}_in0"] = self._block(c, c, attention=True)
-                self.dec[f"{size}_in1"] = self._block(c, c)
+                self.dec[f"{size}_in0"] = self._block(c, c, attention=True, decoder=True)
+                self.dec[f"{size}_in1"] = self._block(c, c, decoder=True)
             else:
-                self.dec[f"{size}_up"] = self._block(c, c, "up")
+                self.dec[f"{size}_up"] = self._block(c, c, "up", decoder=True)
             for i in range(self.num_blocks + 1):
                 attention = attends and (all_attend or i == self.num_blocks)
                 self.dec[f"{size}_block{i}"] = self._block(
-                    c + kept.pop(), width, attention=attention
+                    c + kept.pop(), width, attention=attention, decoder=True
                 )
                 c = width
             self._write(level, size, c)
@@ -269,9 +283,12 @@ class UNet(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Of the states: that of convolutions and norms, which `lower` changes."""
-        first = self.enc[f"{self.sizes[0]}_conv"]
-        assert isinstance(first, Conv)
-        return first.weight.dtype
+        return next(self.enc[f"{self.sizes[0]}_conv"].parameters()).dtype
+
+    @property
+    def embedding_dtype(self) -> torch.dtype:
+        """Of the layers that make the embedding."""
+        return self.map_layer0.weight.dtype
 
     def lower(self, dtype: torch.dtype) -> None:
         """Bring convolutions and norms to a lower precision; the embedding keeps its own."""
@@ -308,7 +325,7 @@ class UNet(nn.Module):
             else:
                 h = self.dec[f"{size}_up"](h, e)
             for i in range(self.num_blocks + 1):
-                h = self.dec[f"{size}_block{i}"](torch.cat([h, states.pop()], dim=1), e)
+                h = self.dec[f"{size}_block{i}"](self._join(h, states.pop()), e)
             if f"{size}_aux_conv" in self.dec:
                 written = self.dec[f"{size}_aux_conv"](
                     functional.silu(self.dec[f"{size}_aux_norm"](h))
@@ -371,7 +388,13 @@ class SongUNet(UNet):
         self._add_ladder(in_channels, model_channels, all_attend=False)
 
     def _block(
-        self, c_in: int, c_out: int, change: str | None = None, attention: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        change: str | None = None,
+        *,
+        attention: bool = False,
+        decoder: bool = False,
     ) -> UNetBlock:
         return UNetBlock(
             c_in,
@@ -412,7 +435,7 @@ class SongUNet(UNet):
         """States (batch, channels, n, n), noise labels (batch,), one-hot classes (batch, label_dim)."""
         e = self.map_noise(noise)
         cos, sin = e.chunk(2, dim=1)
-        e = torch.cat([sin, cos], dim=1).to(self.map_layer0.weight.dtype)
+        e = torch.cat([sin, cos], dim=1).to(self.embedding_dtype)
         if self.map_label is not None and labels is not None:
             e = e + self.map_label(labels.to(e.dtype) * math.sqrt(labels.shape[1]))
         e = functional.silu(self.map_layer1(functional.silu(self.map_layer0(e))))
@@ -468,7 +491,13 @@ class DhariwalUNet(UNet):
         self.out_conv = _starting_at_zero(Conv(c, out_channels, 3))
 
     def _block(
-        self, c_in: int, c_out: int, change: str | None = None, attention: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        change: str | None = None,
+        *,
+        attention: bool = False,
+        decoder: bool = False,
     ) -> UNetBlock | LearnedChange:
         if change and self.resampling == "conv":
             return LearnedChange(c_out, change)
@@ -489,7 +518,7 @@ class DhariwalUNet(UNet):
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """As of `SongUNet.forward`."""
-        e = self.map_noise(noise).to(self.map_layer0.weight.dtype)
+        e = self.map_noise(noise).to(self.embedding_dtype)
         e = self.map_layer1(functional.silu(self.map_layer0(e)))
         if self.map_label is not None and labels is not None:
             e = e + self.map_label(labels.to(e.dtype))

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from gpu_runs.checkpoints.image_denoiser import ImageDenoiser
 from gpu_runs.checkpoints.preconditioning import PreconditionedNetwork
+from gpu_runs.checkpoints.scheduled_network import ScheduledNetwork
 from gpu_runs.errors import printable, shown
 from gpu_runs.machine.device import arithmetic
 from seeds_theory.errors import SeedsError
@@ -51,11 +52,13 @@ class OwnNetwork:
     Attributes
     ----------
     resolution, channels, label_dim, sigma_min, sigma_max, device
+    state_shape : (channels, n, n) of what it denoises: that of the images, if it decodes none.
 
     Raises
     ------
     NetworkCodeError : an attribute is missing or of a wrong type, or a call on trial fails: what it returns
-        is no float32 tensor shaped like the states and on their device, or not finite.
+        is no float32 tensor shaped like the states and on their device, or not finite; or what it decodes is
+        no image.
     """
 
     def __init__(self, name: str, denoiser: Any, device: torch.device) -> None:
@@ -67,6 +70,7 @@ class OwnNetwork:
         self.channels = self._whole("channels", said, least=1)
         self.label_dim = self._whole("label_dim", said, least=0)
         self.sigma_min, self.sigma_max = self._range(said)
+        self.state_shape = self._state_shape()
         self._modules = _modules(denoiser)
         for module in self._modules.values():
             module.eval()
@@ -75,7 +79,7 @@ class OwnNetwork:
     def __call__(
         self, x: Tensor, sigma: Tensor | float, class_labels: Tensor | None = None
     ) -> Tensor:
-        """Estimate the data of states (batch, channels, resolution, resolution); of their dtype.
+        """Estimate the data of states (batch, *state_shape); of their dtype.
 
         Raises
         ------
@@ -97,6 +101,25 @@ class OwnNetwork:
     def round_sigma(self, sigma: Tensor) -> Tensor:
         """The noise levels themselves: it knows all in its range."""
         return sigma
+
+    def decode(self, states: Tensor) -> Tensor:
+        """The images of states without noise: the states themselves, or what the code makes of these latents.
+
+        Raises
+        ------
+        NetworkCodeError : the code raises, or returns no images in float32.
+        """
+        if not hasattr(self._denoiser, "decode"):
+            return states
+        latents = states.to(torch.float32, copy=True)
+        with torch.no_grad(), _failing_as(f"{self.name}: its decode"):
+            images = self._denoiser.decode(latents)
+        shape = torch.Size((len(states), self.channels, self.resolution, self.resolution))
+        wanted = _kind(shape, torch.float32, states.device)
+        found = _kind_of(images) if isinstance(images, Tensor) else f"type {type(images).__name__}"
+        if found != wanted:
+            raise self._error(f"its decode returns images of {wanted} here; got some of {found}")
+        return images.clone()
 
     def weights_digest(self) -> str | None:
         """SHA-256 of the tensors of its modules, in hexadecimal; None if it shows no module."""
@@ -144,9 +167,26 @@ class OwnNetwork:
             raise self._error(f"0 <= sigma_min < sigma_max; got {low:g} and {high:g}")
         return low, high
 
+    def _state_shape(self) -> tuple[int, int, int]:
+        image = (self.channels, self.resolution, self.resolution)
+        if not hasattr(self._denoiser, "decode"):
+            return image
+        shape = self._attribute("state_shape")
+        if (
+            not isinstance(shape, tuple | list)
+            or len(shape) != 3
+            or not all(isinstance(n, Integral) and int(n) > 0 for n in shape)
+        ):
+            raise self._error(
+                "a denoiser with decode says the shape of its latents as state_shape, (channels, height, "
+                f"width); got {_described(shape)}"
+            )
+        channels, height, width = (int(n) for n in shape)
+        return channels, height, width
+
     def _try(self) -> None:
         """Ask for two images at either end of the usual levels."""
-        shape = (2, self.channels, self.resolution, self.resolution)
+        shape = (2, *self.state_shape)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
         labels = None
         if self.label_dim:
@@ -158,9 +198,11 @@ class OwnNetwork:
                 estimate = self(level * noise, level, labels)
             if not bool(estimate.isfinite().all()):
                 raise self._error(f"what its denoiser returns at sigma = {level:g} is not finite")
+        with arithmetic():
+            self.decode(noise)
 
 
-Network = PreconditionedNetwork | OwnNetwork
+Network = PreconditionedNetwork | ScheduledNetwork | OwnNetwork
 """What images are made with."""
 
 

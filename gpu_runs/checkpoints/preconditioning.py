@@ -19,8 +19,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gpu_runs.checkpoints.networks import NETWORKS
+from gpu_runs.checkpoints.edm2_network import EDM2UNet
+from gpu_runs.checkpoints.networks import NETWORKS, DhariwalUNet, SongUNet
 from seeds_theory.errors import ParameterError
+
+ARCHITECTURES: dict[str, type[SongUNet] | type[DhariwalUNet] | type[EDM2UNet]] = {
+    **NETWORKS,
+    "EDM2UNet": EDM2UNet,
+}
+"""The networks F, by name."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class NetworkSpec:
     Parameters
     ----------
     preconditioning : a name in `PRECONDITIONINGS`.
-    architecture : a name in `gpu_runs.checkpoints.networks.NETWORKS`.
+    architecture : a name in `ARCHITECTURES`.
     resolution, channels : of the images. label_dim : number of classes, 0 for none.
     sigma_min, sigma_max : noise levels at which the network may be asked.
     constants : of the preconditioning. options : of the architecture.
@@ -81,13 +88,22 @@ class PreconditionedNetwork(nn.Module):
         self.label_dim = spec.label_dim
         self.sigma_min, self.sigma_max = spec.sigma_min, spec.sigma_max
         self.constant = {**self.constants, **spec.constants}
-        self.model = NETWORKS[spec.architecture](
+        self.model = ARCHITECTURES[spec.architecture](
             img_resolution=spec.resolution,
             in_channels=spec.channels,
             out_channels=spec.channels * self.out_factor,
             label_dim=spec.label_dim,
             **spec.options,
         )
+
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Of what it denoises, (channels, resolution, resolution)."""
+        return self.channels, self.resolution, self.resolution
+
+    def decode(self, states: Tensor) -> Tensor:
+        """The images of states without noise: the states themselves."""
+        return states
 
     @property
     def device(self) -> torch.device:
@@ -123,12 +139,12 @@ class PreconditionedNetwork(nn.Module):
         ParameterError : x, sigma or class_labels do not fit the network; integers out of range are
             checked on the CPU only.
         """
-        image = (self.channels, self.resolution, self.resolution)
-        if x.shape[1:] != image:
+        if x.shape[1:] != self.state_shape:
             raise ParameterError(
-                f"this network denoises (batch, {image[0]}, {image[1]}, {image[2]}); got {tuple(x.shape)}"
+                f"this network denoises (batch, {', '.join(map(str, self.state_shape))}); got "
+                f"{tuple(x.shape)}"
             )
-        dtype = torch.promote_types(self.model.map_layer0.weight.dtype, torch.float32)
+        dtype = torch.promote_types(self.model.embedding_dtype, torch.float32)
         labels = self._labels(class_labels, x)
         level = self._level(sigma, x, dtype)
         skip, out, c_in, c_noise = (c.to(dtype) for c in self.coefficients(level))

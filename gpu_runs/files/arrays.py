@@ -7,6 +7,7 @@ memory is taken. Python objects are never loaded.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -83,6 +84,21 @@ def map_npy(path: Path) -> np.ndarray:
         with open_regular(path) as file:
             _require_whole(file, path.stat().st_size)
         return np.lib.format.open_memmap(path, "r")
+
+
+def read_npy_sequence(path: Path) -> list[np.ndarray]:
+    """The arrays of a file that holds one .npy after another, as Equinox writes the leaves of a tree.
+
+    Raises ArrayError.
+    """
+    arrays = []
+    with _errors_of(path), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        while (start := file.tell()) < size:
+            _require_whole(file, size)
+            file.seek(start)
+            arrays.append(np.lib.format.read_array(file, allow_pickle=False))
+    return arrays
 
 
 def _require_whole(file: IO[bytes], size: int) -> None:

@@ -102,8 +102,6 @@ class _Run:
         if len(labels) > len(seeds):
             raise ParameterError(f"{len(labels)} labels for {len(seeds)} seeds: one each at most")
         network, identity = open_network(self.network, self.group.device)
-        if network.channels not in (1, 3):
-            raise ParameterError(f"images have 1 or 3 channels; the network's {network.channels}")
         self.sampler = ImageSampler(network, self.settings)
         self.identity = {
             **identity,

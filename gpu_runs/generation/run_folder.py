@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpu_runs.errors import printable
 from gpu_runs.files.images import open_images, write_png
 from gpu_runs.files.inputs import reason
 from gpu_runs.files.whole import OutputError, blamed_on, whole_file
@@ -190,9 +191,14 @@ def open_output(out: Path) -> Output:
 
     Raises
     ------
-    OutputError : a file that is no folder, or the other way round.
+    OutputError : a file that is no folder, or the other way round, or no name for either.
     """
-    out = out.resolve()
+    try:
+        out = out.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null byte
+        raise OutputError(f"no place is called {printable(out)}: {reason(error)}") from None
+    if not out.name:
+        raise OutputError(f"images go to a folder of their own, not to {out}: name one in it")
     is_array = out.suffix in (".npy", ".npz")
     is_picture = out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir()
     if is_picture or (out.is_dir() if is_array else out.exists() and not out.is_dir()):

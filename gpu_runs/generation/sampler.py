@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from torch import Tensor
 
 from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
 from gpu_runs.checkpoints.preconditioning import IDDPM
+from gpu_runs.errors import shown
 from gpu_runs.files.images import to_uint8
+from gpu_runs.generation.shared_path import SharedPath
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
 from seeds_theory.baselines import BASELINES
@@ -91,9 +94,14 @@ class ImageSampler:
 
     All that is wrong with the settings, or does not fit the network, is found here.
 
+    Parameters
+    ----------
+    levels : of a Brownian motion that other runs share, as of `gpu_runs.generation.shared_path`; a run that
+        does not follow it, and every run by default, draws the noise of each step by itself.
+
     Attributes
     ----------
-    sigmas : the noise levels, descending to 0. nfe : network calls per image.
+    sigmas : the noise levels, descending to 0. nfe : network calls per image. path : a `SharedPath` or None.
 
     Raises
     ------
@@ -101,8 +109,15 @@ class ImageSampler:
     NetworkCodeError : a precision that a network of the user's own code chooses itself.
     """
 
-    def __init__(self, network: Network, settings: Generation) -> None:
+    def __init__(
+        self, network: Network, settings: Generation, levels: Sequence[float] = ()
+    ) -> None:
         require_type_names(settings.precision, settings.state)
+        if network.channels not in (1, 3):
+            raise ParameterError(
+                f"images have 1 or 3 channels; what this network makes has {network.channels}, as latents "
+                "have: give it a decoder in your own code, as --network file.py:function"
+            )
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -112,6 +127,7 @@ class ImageSampler:
         self.class_of = class_of(settings.labels, network.label_dim)
         self.sigmas = noise_levels(network, settings)
         self.nfe = self.solver.nfe(self.sigmas)
+        self.path = SharedPath.of(levels, self.solver, self.sigmas) if levels else None
         self.device = network.device
         if settings.precision == "tf32" and self.device.type != "cuda":
             raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")
@@ -128,7 +144,7 @@ class ImageSampler:
         """
         try:
             with arithmetic(tf32=self.settings.precision == "tf32"):
-                return to_uint8(self._states(seeds)).cpu()
+                return to_uint8(self.network.decode(self._states(seeds))).cpu()
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise _too_large(len(seeds)) from error
@@ -138,8 +154,8 @@ class ImageSampler:
         network = self.network
         labels = self.one_hot(seeds)
         noise = SeededNoise(seeds)
-        image = (network.channels, network.resolution, network.resolution)
-        x = noise.initial(image, STATE_TYPES[self.settings.state]).to(self.device) * self.sigmas[0]
+        unit = noise.initial(network.state_shape, STATE_TYPES[self.settings.state])
+        x = unit.to(self.device) * self.sigmas[0]
         last = (x, x)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -149,7 +165,8 @@ class ImageSampler:
             return estimate
 
         try:
-            return self.solver(denoise, x, self.sigmas, noise)
+            source = self.path.source(noise, x) if self.path else noise
+            return self.solver(denoise, x, self.sigmas, source)
         except (DenoiserError, NoiseError) as error:
             # Images do not mix in a network, and what is not finite stays so until the end.
             whole = torch.stack([values.isfinite().flatten(1).all(1) for values in last]).all(0)
@@ -219,9 +236,10 @@ def noise_levels(network: Network, settings: Generation) -> np.ndarray:
     ------
     GridError, ParameterError, UnknownNameError : the range, the number of steps, the name of the grid.
     """
-    if not settings.sigma_min < settings.sigma_max:
+    if not 0 < settings.sigma_min < settings.sigma_max:
         raise GridError(
-            f"sigma_min lies below sigma_max; got {settings.sigma_min:g} and {settings.sigma_max:g}"
+            "sigma_min is above 0 and below sigma_max; got "
+            f"{settings.sigma_min:g} and {settings.sigma_max:g}"
         )
     low = max(settings.sigma_min, network.sigma_min)
     high = min(settings.sigma_max, network.sigma_max)
@@ -290,8 +308,8 @@ def listed_classes(labels: str | None) -> tuple[int, ...]:
     if labels in (None, "random", "cycle", "none"):
         return ()
     parts = str(labels).split(",")
-    if not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+    if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", part) for part in parts):
         raise ParameterError(
-            f"labels are random, cycle, none, or classes as 3 or 0,4,7; got {labels!r}"
+            f"labels are random, cycle, none, or classes as 3 or 0,4,7; got {shown(labels)}"
         )
     return tuple(int(part) for part in parts)

@@ -36,6 +36,12 @@ class TrainSettings:
         for name in ("images", "batch", "warmup"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is 1 or more; got {getattr(self, name)}")
+        if self.batch > self.images:
+            raise ParameterError(
+                f"a batch is part of the images: {self.batch} in a step, {self.images} in all"
+            )
+        if not 0 <= self.seed < 2**63:
+            raise ParameterError(f"a seed lies in [0, 2**63); got {self.seed}")
 
     @property
     def steps(self) -> int:

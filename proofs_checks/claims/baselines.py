@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import sympy as sp
 import torch
 
@@ -422,10 +423,21 @@ _STEPS = (32, 64, 128, 256)
 _MORE_STEPS = {"lawson-2": (80, 160, 320, 640)}
 
 
+def _in_turn(first: float, last: float, steps: int) -> np.ndarray:
+    """Steps h, 2h, h, 2h, ... in log-SNR: their ratio does not tend to 1 as they get shorter."""
+    lengths = np.where(np.arange(steps) % 2 == 0, 1.0, 2.0)
+    place = np.append(0.0, np.cumsum(lengths)) / lengths.sum()
+    return np.asarray(first * (last / first) ** place)
+
+
+_GRIDS = {"ipndm-3": _in_turn, "ipndm-4": _in_turn}
+"""Where equal steps have a higher order than others: declared is the least."""
+
+
 def exact_errors(baseline: Baseline, at: float, steps: int, **options: Any) -> tuple[float, float]:
     """Strong and weak error against the exact solution at eta = `at`, relative, norm over variances."""
     law, end = _LAWS.get(baseline.name, (DATA_LAW, SIGMA_MIN))
-    grid = uniform_log_snr(SIGMA_MAX, end, steps)
+    grid = _GRIDS.get(baseline.name, uniform_log_snr)(SIGMA_MAX, end, steps)
     response = probe(
         lambda D, start, noise: baseline(D, start, grid, noise, eta=at, **options), law
     )

@@ -37,6 +37,8 @@ _PLACES = {
     "sde-dpm-solver++-3m": ("dpm_multistep", "SDE_DPM_SOLVER_PP_3M"),
     "deis-tab2": ("deis", "DEIS_TAB2"),
     "deis-tab3": ("deis", "DEIS_TAB3"),
+    "ipndm-3": ("ipndm", "IPNDM_3"),
+    "ipndm-4": ("ipndm", "IPNDM_4"),
     "unipc-2": ("unipc", "UNIPC_2"),
     "unipc-3": ("unipc", "UNIPC_3"),
     "sa-solver": ("sa_solver", "SA_SOLVER"),

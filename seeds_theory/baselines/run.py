@@ -23,6 +23,7 @@ import inspect
 import itertools
 import math
 import numbers
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -204,12 +205,17 @@ def require_option(
     ------
     ParameterError : it is not.
     """
-    if isinstance(value, numbers.Real):
-        number = float(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond 1e308
+            number = math.nan
         if low < number <= high or (closed and number == low):
             return
     sign = "<=" if closed else "<"
-    raise ParameterError(f"{name} is a number, {low:g} {sign} {name} <= {high:g}; got {value!r}")
+    raise ParameterError(
+        f"{name} is a number, {low:g} {sign} {name} <= {high:g}; got {reprlib.repr(value)}"
+    )
 
 
 def require_options(name: str, options: Iterable[str], known: Sequence[str]) -> None:

@@ -144,10 +144,10 @@ def test_wrong_requests_are_told_apart_from_wrong_files(edm_files):
 def test_files_that_are_none(tmp_path, write):
     assert "no checkpoint file" in refused(tmp_path / "none.pkl")
     assert "no checkpoint file" in refused("nu\0ll")
-    assert "a folder or a device" in refused(tmp_path)
-    assert "a folder or a device" in refused("/dev/zero")
+    assert "is a folder and no file" in refused(tmp_path)
+    assert "is a device and no file" in refused("/dev/zero")
     os.mkfifo(tmp_path / "pipe")
-    assert "a folder or a device" in refused(tmp_path / "pipe")
+    assert "is a device and no file" in refused(tmp_path / "pipe")
     assert "1 to 8589934592 bytes; this file has 0" in refused(write(b""))
     assert "an archive without its end" in refused(write(b"PK\x03\x04"))
     assert "its first byte is 35" in refused(write(b"#!/bin/sh"))
@@ -323,7 +323,7 @@ HEADERS = [
     (with_network(preconditioning=["EDMPrecond"]), "it is a list"),
     (
         with_network(architecture={}),
-        "architecture has to be SongUNet or DhariwalUNet; it is a dict",
+        "architecture has to be SongUNet or DhariwalUNet or EDM2UNet; it is a dict",
     ),
     (with_network(constants=[]), "has to be a dict; it is a list"),
     (with_network(constants={"beta_d": 1}), "'beta_d' is no constant of EDMPrecond"),

@@ -500,7 +500,7 @@ def test_other_things_are_refused_with_a_way_out(kind, zipped, write):
         (safetensors.torch.save({"a.lora_down.weight": torch.ones(1)}), "a LoRA"),
         (
             safetensors.torch.save({"down_blocks.0.x": torch.ones(1)}),
-            "a U-Net of diffusers without the folder",
+            "a U-Net of diffusers without their settings: give the folder",
         ),
     ],
 )
@@ -811,7 +811,7 @@ def test_links_are_followed_to_files_only(files, tmp_path, networks):
     assert "no checkpoint file" in refused(tmp_path / "loop.pt")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "to-pipe.pt").symlink_to(tmp_path / "pipe")
-    assert "a folder or a device" in refused(f"{tmp_path / 'to-pipe.pt'}@sde=vpsde")
+    assert "is a device" in refused(f"{tmp_path / 'to-pipe.pt'}@sde=vpsde")
 
 
 def test_all_errors_are_of_the_project(files):

@@ -124,7 +124,7 @@ def test_help_has_examples():
     ("main", "arguments", "message"),
     [
         (inspect_main, ["none.pkl"], "no checkpoint file none.pkl; embedded: "),
-        (inspect_main, ["."], "a folder or a device"),
+        (inspect_main, ["."], "is a folder without model_index.json"),
         (inspect_main, ["small.pkl", "--json", "none/x.json"], "no folder none"),
         (inspect_main, ["evil.pkl"], "nothing was run"),
         (convert_main, ["small.pkl", "small.pt"], "ends in .safetensors; got small.pt"),

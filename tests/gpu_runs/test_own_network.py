@@ -131,6 +131,51 @@ def test_what_it_returns_may_be_used_again_by_it():
     assert torch.equal(*images)
 
 
+class Latent(Sound):
+    """A denoiser of latents of 2 channels, whose first is drawn twice as large."""
+
+    def __init__(self, **attributes):
+        super().__init__(**{"resolution": 8, "state_shape": (2, 4, 3)} | attributes)
+
+    def decode(self, latents):
+        self.decoded = latents
+        first = latents[:, :1].repeat_interleave(2, 2)
+        return torch.nn.functional.pad(first.repeat_interleave(2, 3), (0, 2))
+
+
+def test_latents_are_decoded_at_the_end():
+    denoiser = Latent()
+    network = OwnNetwork("x", denoiser, CPU)
+    assert network.state_shape == (2, 4, 3) and (network.channels, network.resolution) == (1, 8)
+    images = make_images(network, Generation("ddim", 2), range(3))
+    assert images.shape == (3, 1, 8, 8)
+    assert denoiser.decoded.dtype == torch.float32 and denoiser.decoded.shape == (3, 2, 4, 3)
+    assert (images == 128).all()  # its latents are 0 without noise
+    pixels = OwnNetwork("x", Sound(), CPU)
+    states = torch.randn(2, 1, 4, 4)
+    assert pixels.state_shape == (1, 4, 4) and pixels.decode(states) is states
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"state_shape": None}, "without state_shape"),
+        ({"state_shape": (2, 4)}, "says the shape of its latents"),
+        ({"state_shape": (2, 4, 0)}, "says the shape of its latents"),
+        ({"state_shape": "abc"}, "says the shape of its latents"),
+        ({"resolution": 16}, "its decode returns images of (2, 1, 16, 16), float32, on cpu here"),
+        ({"channels": 3}, "got some of (2, 1, 8, 8), float32, on cpu"),
+        ({"decode": lambda x: x.double()}, "float64"),
+        ({"decode": lambda x: None}, "type NoneType"),
+        ({"decode": lambda x: x.nothing}, "its decode raises AttributeError"),
+    ],
+)
+def test_a_decoder_that_is_none(attributes, words):
+    with pytest.raises(NetworkCodeError) as caught:
+        OwnNetwork("x", Latent(**attributes), CPU)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_modules_are_put_in_evaluation_mode():
     class Dropping(Sound):
         def __init__(self):

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -108,6 +109,9 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
         ({"blocks": 0}, PlanError, "blocks is 1 or more; got 0"),
         ({"first_seed": 2**64 - 5}, PlanError, "seeds lie in [0, 2**64)"),
         ({"sigma_max": float("inf")}, PlanError, "sigma_max is a finite number; got inf"),
+        ({"sigma_max": 10**400}, PlanError, "sigma_max is a finite number; got 1000"),
+        ({"methods": [METHOD | {"eta": 10**400}]}, PlanError, "eta is a finite number; got 1000"),
+        ({"methods": [METHOD | {"eta": True}]}, ParameterError, "number >= 0; got True"),
         ({"network": 5}, PlanError, "network is text; got 5"),
     ],
 )
@@ -126,15 +130,22 @@ def test_a_plan_is_toml(tmp_path, text):
         read_plan(path)
 
 
+def test_a_pipe_is_no_plan_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "plan.toml")
+    with pytest.raises(PlanError, match="it is no regular file"):
+        read_plan(tmp_path / "plan.toml")
+
+
 def test_presets_repeat_the_published_runs():
     known = presets()
-    assert len(known) == 18
+    assert len(known) == 18 + 4
     for preset in known.values():
         (curve,), plan = preset.published.curves, preset.published
         assert plan.images == preset.ours.images == 50000 and plan.blocks == 3
         assert plan.network == preset.ours.network == f"{preset.name}.pkl"
         assert plan.features == preset.ours.features == "inception"
-        nfe = 511 if "imagenet" in preset.name else 35 if "cifar10" in preset.name else 79
+        calls = {"imagenet": 511, "cifar10": 35, "64x64": 79, "edm2": 63}
+        nfe = next(number for data, number in calls.items() if data in preset.name)
         assert 2 * curve.steps[0] - 1 == nfe and curve.method == "edm-heun"
         assert ("churn" in curve.options) == ("imagenet" in preset.name)
         assert 1 < curve.published < 30

@@ -190,6 +190,22 @@ def test_an_output_of_the_other_kind_is_refused(tmp_path):
             open_output(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("/", "a folder of their own, not to /: name one in it"),
+        ("loop", "no place is called .*loop: Symlink loop"),
+        ("loop/run", "no place is called .*run: Symlink loop"),
+        ("a\0b", r"no place is called '.*a\\x00b': embedded null byte"),
+    ],
+)
+def test_a_name_that_is_none_is_one_line(tmp_path, name, message):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OutputError, match=message) as caught:
+        open_output(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     output = open_output(tmp_path / "file" / "run")

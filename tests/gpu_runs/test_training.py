@@ -125,6 +125,14 @@ def test_numbers_that_are_too_small_are_refused(name: str) -> None:
         replace(SETTINGS, **{name: 0})
 
 
+def test_a_batch_beyond_all_images_and_a_seed_that_torch_has_not_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"a batch is part of the images: 10{20} in a step"):
+        replace(SETTINGS, batch=10**20)
+    for seed in (-1, 2**63):
+        with pytest.raises(ParameterError, match=r"a seed lies in \[0, 2\*\*63\); got"):
+            replace(SETTINGS, seed=seed)
+
+
 def test_images_of_another_size_are_refused() -> None:
     images, labels = data()
     with pytest.raises(ParameterError, match=r"uint8 \(n, 1, 8, 8\); got torch.uint8"):

@@ -61,6 +61,12 @@ def test_rho_grid_is_that_of_edm(rho: float) -> None:
     assert grid == pytest.approx((first + i / 17 * (last - first)) ** rho, rel=1e-12)
 
 
+@pytest.mark.parametrize("rho", [0.005, 1e-9, 1e-320])
+def test_a_rho_whose_powers_overflow_is_refused(rho: float) -> None:
+    with pytest.raises(ParameterError, match=r"too small for sigma_max = 80: EDM uses 7"):
+        rho_grid(80.0, 0.002, 10, rho=rho)
+
+
 def test_beta_grid_is_uniform_for_the_uniform_distribution() -> None:
     assert beta_grid(5.0, 1.0, 4, a=1.0, b=1.0) == pytest.approx([5.0, 4.0, 3.0, 2.0, 1.0])
     sines = [1 + 4 * math.sin(math.pi / 8 * (4 - i)) ** 2 for i in range(5)]  # the arcsine law

@@ -614,3 +614,10 @@ def test_a_scaled_plan_follows_the_same_states_times_alpha(
     )
     assert scaled.initial_scale == plan.initial_scale * factor(first)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("eta", [10**400, True, "1", -1.0, math.nan, math.inf])
+def test_an_eta_that_is_no_finite_number_is_refused_in_short(eta: object) -> None:
+    with pytest.raises(ParameterError, match="eta is a finite number >= 0; got ") as caught:
+        make_plan("seeds-1", [1.0, 0.5], eta=eta)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 100

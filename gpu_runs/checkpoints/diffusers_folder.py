@@ -1,0 +1,281 @@
+"""Networks of diffusers in folders, read as data: no code that lies there is run, and none is fetched.
+
+A folder is that of a pipeline of images without prompts: ``unet`` of class UNet2DModel, or ``transformer`` of
+class DiTTransformer2DModel, ``scheduler``, and ``vae`` where the network denoises latents. It may be the
+network's alone, with ``scheduler_config.json`` in it or with ``scheduler`` beside it. The classes are those
+of the installed diffusers; its loaders are not used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gpu_runs.checkpoints.diffusers_settings import (
+    CLASSES,
+    DECODER,
+    FOR_PROMPTS,
+    TRANSFORMER,
+    UNET,
+    options_of,
+    square,
+    training_of,
+)
+from gpu_runs.checkpoints.folder_files import FolderFiles
+from gpu_runs.checkpoints.scheduled_network import ScheduledNetwork, Training
+from gpu_runs.checkpoints.state_dicts import placed, require_fitting
+from gpu_runs.errors import CheckpointError, printable, shown
+
+INDEX, CONFIG, SCHEDULER = "model_index.json", "config.json", "scheduler_config.json"
+_NETWORKS = ("unet", "transformer")
+_PARTS = (*_NETWORKS, "scheduler", "vae")
+_PARTS_OF_TEXT = ("text_encoder", "text_encoder_2", "tokenizer")
+_RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+"""Layers of attention in older files, and their present names."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network in a folder: its class, its options and its tensors."""
+
+    kind: str
+    options: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def module(self, device: torch.device) -> nn.Module:
+        """The network, for evaluation only, in single precision. Raises CheckpointError."""
+        kind = CLASSES[self.kind]
+        try:
+            with torch.device("meta"):
+                net = kind(**self.options)
+        except Exception as error:  # channels that do not fit groups, lists of different lengths
+            raise CheckpointError(
+                f"no {self.kind} has these options: {shown(str(error), 100)}"
+            ) from error
+        expected = net.state_dict()
+        tensors = _in_present_names(self.tensors, expected)
+        require_fitting(expected, tensors)
+        if {name for name, _ in net.named_buffers()} - expected.keys():
+            net = kind(**self.options)  # buffers that no file has are made with it
+        own = {
+            name: placed(name, tensor, device, torch.float32) for name, tensor in tensors.items()
+        }
+        net.load_state_dict(own, assign=True)
+        evaluated: nn.Module = nn.Module.to(net, device).eval().requires_grad_(False)
+        return evaluated
+
+
+@dataclass(frozen=True)
+class DiffusersFolder:
+    """A folder that was read: its network, on what that was trained, and a decoder if it has one.
+
+    Attributes
+    ----------
+    path : of the folder. files : the SHA-256 of those that were read, by their paths in it.
+    """
+
+    path: Path
+    files: Mapping[str, str]
+    part: Part
+    training: Training
+    scheduler: Mapping[str, Any]
+    decoder: Part | None
+
+    @property
+    def sha256(self) -> str:
+        """One for all files and their names, in hexadecimal."""
+        return sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def label_dim(self) -> int:
+        """The number of classes, 0 for none."""
+        name = "num_class_embeds" if self.part.kind == UNET else "num_embeds_ada_norm"
+        return self.part.options[name] or 0
+
+    def network(self, device: torch.device) -> ScheduledNetwork:
+        """The network. Raises CheckpointError: the tensors are not those of the settings."""
+        try:
+            return self._network(device)
+        except CheckpointError as error:
+            raise CheckpointError(f"{printable(self.path)}: {error}") from error
+
+    def _network(self, device: torch.device) -> ScheduledNetwork:
+        options = self.part.options
+        n = square(options["sample_size"])
+        state = (options["in_channels"], n, n)
+        decoder, image = None, state
+        if self.decoder:
+            if self.decoder.options["latent_channels"] != state[0]:
+                raise CheckpointError(
+                    f"its vae is for {self.decoder.options['latent_channels']} channels, its network "
+                    f"for {state[0]}"
+                )
+            decoder = Decoder(self.decoder.module(device), self.decoder.options)
+            larger = n << (len(self.decoder.options["block_out_channels"]) - 1)
+            image = (self.decoder.options["out_channels"], larger, larger)
+        network = ScheduledNetwork(
+            self.part.module(device),
+            self.training,
+            state,
+            label_dim=self.label_dim,
+            no_class=self.label_dim if self.part.kind == TRANSFORMER else None,
+            decoder=decoder,
+            image_shape=image,
+        ).eval()
+        return network
+
+
+class Decoder(nn.Module):
+    """An autoencoder's way from latents, in the units of the network, to images."""
+
+    def __init__(self, vae: Any, options: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale, self.shift = options["scaling_factor"], options["shift_factor"] or 0.0
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (batch, c, n, n) to images (batch, channels, m, m), values about from -1 to 1."""
+        images: Tensor = self.vae.decode(latents / self.scale + self.shift).sample
+        return images
+
+
+def read_folder(path: str | os.PathLike[str]) -> DiffusersFolder:
+    """A folder of diffusers as data.
+
+    Raises
+    ------
+    CheckpointError : no such folder, or one that is malformed or hostile; one line says what and where.
+    LibraryError : diffusers is not installed.
+    """
+    files, index, part = _located(Path(path)), {}, ""
+    if files.has(INDEX):
+        index = files.settings(INDEX)
+        with files.blamed_on(INDEX):
+            part = files.part(_network_in(index), CONFIG)
+    network = _part(files, part, UNET, TRANSFORMER)
+    with files.blamed_on(f"{part}{CONFIG}"):
+        _require_plain(network)
+    settings, scheduler = _scheduler(files, part)
+    with files.blamed_on(scheduler):
+        options = network.options
+        learned = options["out_channels"] == 2 * options["in_channels"]
+        counts = options.get("time_embedding_type") == "learned"
+        training = training_of(settings, learned_variance=learned, counts=counts)
+    decoder = _part(files, "vae/", DECODER) if _has(index, "vae") else None
+    return DiffusersFolder(Path(path), files.sha256, network, training, settings, decoder)
+
+
+def _located(path: Path) -> FolderFiles:
+    """The folder to read: that of the pipeline, if the path is that of the network in it."""
+    files, above = FolderFiles(path), FolderFiles(path.absolute().parent)
+    if not files.has(INDEX) and path.absolute().name in _NETWORKS and above.has(INDEX):
+        return above
+    if not files.has(INDEX) and not files.has(CONFIG):
+        raise CheckpointError(
+            f"{printable(path)} is a folder without {INDEX} or {CONFIG}: --network takes folders of diffusers"
+        )
+    return files
+
+
+def _has(index: Mapping[str, Any], name: str) -> bool:
+    """Whether a pipeline has a part of that name; a pair of null stands for none."""
+    return isinstance(index.get(name), list) and index[name] != [None, None]
+
+
+def _network_in(index: Mapping[str, Any]) -> str:
+    """The name of the network of a pipeline, all of whose parts are known."""
+    if not isinstance(index.get("_class_name", ""), str):
+        raise CheckpointError(
+            "asks for a pipeline of its own code: load it in yours, --network file.py:function"
+        )
+    parts = [name for name in index if not name.startswith("_") and _has(index, name)]
+    if any(name in _PARTS_OF_TEXT for name in parts):
+        raise CheckpointError(f"is a pipeline with {_first(parts, _PARTS_OF_TEXT)}: {FOR_PROMPTS}")
+    for name in parts:
+        if name not in _PARTS:
+            raise CheckpointError(
+                f"has a part {shown(name)}; known: {', '.join(_PARTS)}: load it in your own code, as "
+                "--network file.py:function"
+            )
+        pair = index[name]
+        if len(pair) != 2 or not all(isinstance(word, str) for word in pair):
+            raise CheckpointError(f"its {name} is no pair of a library and a class")
+        library = pair[0]
+        if library not in ("diffusers", "seeds_theory.diffusers"):
+            raise CheckpointError(
+                f"takes its {name} from {shown(library)}, which is not diffusers; nothing was run"
+            )
+    found = [name for name in parts if name in _NETWORKS]
+    if len(found) != 1:
+        raise CheckpointError(
+            f"has {' and '.join(found) or 'no network'}; one of {' or '.join(_NETWORKS)} is needed"
+        )
+    return found[0]
+
+
+def _first(names: list[str], among: tuple[str, ...]) -> str:
+    return next(name for name in names if name in among)
+
+
+def _part(files: FolderFiles, part: str, *classes: str) -> Part:
+    """The network in a part of the folder."""
+    config = files.settings(f"{part}{CONFIG}")
+    with files.blamed_on(f"{part}{CONFIG}"):
+        kind, options = options_of(config, *classes)
+    return Part(kind, options, files.tensors(part))
+
+
+def _require_plain(network: Part) -> None:
+    """It returns as many channels as it takes, or a variance beside; its classes are counted."""
+    options = network.options
+    c_in = options["in_channels"]
+    options["out_channels"] = options["out_channels"] or c_in
+    if options["out_channels"] not in (c_in, 2 * c_in):
+        raise CheckpointError(
+            f"returns {options['out_channels']} channels for {c_in}; as many, or twice as many with a "
+            "variance, make a denoiser: load others in your own code, as --network file.py:function"
+        )
+    if kind := options.get("class_embed_type"):
+        raise CheckpointError(
+            f"takes a class as a {kind}, so that its classes are not known: load it in your own code, as "
+            "--network file.py:function"
+        )
+    square(options["sample_size"])
+
+
+def _scheduler(files: FolderFiles, part: str) -> tuple[dict[str, Any], str]:
+    """The settings of the scheduler, and the path of their file in the folder."""
+    places = (
+        f"scheduler/{SCHEDULER}",
+        SCHEDULER,
+        f"{part}{SCHEDULER}",
+        f"../scheduler/{SCHEDULER}",
+    )
+    place = next((place for place in places if files.has(place)), None)
+    if place is None:
+        raise CheckpointError(
+            f"{printable(files.path)} does not say on what its network was trained: it needs the pipeline's "
+            f"scheduler/{SCHEDULER}"
+        )
+    return files.settings(place), place
+
+
+def _in_present_names(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors, with the layers of attention called as they are today."""
+    named = {}
+    for name, tensor in tensors.items():
+        *outer, layer, kind = ["", *name.split(".")] if "." in name else ["", "", name]
+        present = ".".join([*outer[1:], _RENAMED.get(layer, layer), kind])
+        renamed = name not in expected and present in expected and present not in tensors
+        named[present if renamed else name] = tensor
+    return named

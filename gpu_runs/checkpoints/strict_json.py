@@ -1,0 +1,45 @@
+"""JSON out of a file: finite numbers only, and no name twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from gpu_runs.errors import CheckpointError, shown
+
+
+def json_object(text: object, where: str) -> dict[str, Any]:
+    """The object that a text, str or bytes, holds; `where` is what the text is called in an error.
+
+    Raises
+    ------
+    CheckpointError : no text, or one that is no object.
+    """
+    if not isinstance(text, str | bytes):
+        raise CheckpointError(f"{where} is missing")
+    try:
+        value = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once
+        )
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{where} is no strict JSON: {shown(str(error), 80)}") from error
+    if type(value) is not dict:
+        raise CheckpointError(f"{where} is no JSON object")
+    return value
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse(digits)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a name is there twice")
+    return value
