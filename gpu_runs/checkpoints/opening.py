@@ -16,14 +16,14 @@ def open_network(name: str | Path, device: torch.device) -> tuple[Network, dict[
 
     Parameters
     ----------
-    name : the path of a checkpoint or of a folder of diffusers, an embedded one's name, or
-        ``module:function`` or ``file.py:function``: the user's code, which is run; the function returns a
-        `gpu_runs.checkpoints.image_denoiser.ImageDenoiser`.
+    name : the path of a checkpoint, with what the file does not say as ``FILE@name=value``, or of a folder of
+        diffusers, an embedded one's name, or ``module:function`` or ``file.py:function``: the user's code,
+        which is run; the function returns a `gpu_runs.checkpoints.image_denoiser.ImageDenoiser`.
     device : where it computes.
 
     Raises
     ------
-    CheckpointError : as of `gpu_runs.load_checkpoint`, and for a folder likewise.
+    CheckpointError, ParameterError : as of `gpu_runs.load_checkpoint`, and for a folder likewise.
     LibraryError : a folder, and diffusers is not installed.
     UnknownNameError, NetworkCodeError : as of `gpu_runs.checkpoints.own_network.load_own_network`.
     """
