@@ -77,8 +77,8 @@ class ScheduledNetwork(nn.Module):
 
     Attributes
     ----------
-    model : the `Backbone`. channels, resolution : of the images. state_shape : as above.
-    label_dim, sigma_min, sigma_max
+    model : the `Backbone`. trained_on : the training. channels, resolution : of the images.
+    state_shape, label_dim, sigma_min, sigma_max
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ScheduledNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.decoder = Backbone(net), decoder
-        self.on, self.state_shape = training, state_shape
+        self.trained_on, self.state_shape = training, state_shape
         self.channels, self.resolution, _ = image_shape or state_shape
         self.label_dim, self.no_class = label_dim, no_class
         self.sigma_min, self.sigma_max = training.sigma_min, training.sigma_max
@@ -139,7 +139,7 @@ class ScheduledNetwork(nn.Module):
                 f"this network denoises (batch, {', '.join(map(str, self.state_shape))}); got "
                 f"{tuple(x.shape)}"
             )
-        on, classes = self.on, self._classes(class_labels, x)
+        on, classes = self.trained_on, self._classes(class_labels, x)
         denoise = NetworkDenoiser(
             lambda state, t: self.model(state, _whole(t * on.timesteps_per_time), classes),
             on.schedule,

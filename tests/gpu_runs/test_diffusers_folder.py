@@ -64,7 +64,7 @@ def assert_steps_agree(network, scheduler, unet, labels=None, **told):
             continue  # the noise level is infinite
         alpha, level = product**0.5, (1 / product - 1) ** 0.5
         own = float(
-            network.on.schedule.noise_level(float(t))
+            network.trained_on.schedule.noise_level(float(t))
         )  # their tables are in single precision
         of_table, level = abs(level / own - 1) * level, min(level, own)
         noise = torch.randn((2, *network.state_shape), generator=torch.Generator().manual_seed(t))
