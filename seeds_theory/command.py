@@ -7,7 +7,9 @@ and to refuse a name that is not known.
 from __future__ import annotations
 
 import inspect
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -40,6 +42,7 @@ def run_command(app: typer.Typer, name: str) -> None:
 
     So does a file that cannot be read or written.
     """
+    _make_printable()
     for command in app.registered_commands:
         command.help = _paragraphs(inspect.getdoc(command.callback) or "")
     try:
@@ -57,6 +60,18 @@ def run_command(app: typer.Typer, name: str) -> None:
         if end.code == _INTERRUPTED:
             print(f"{name}: stopped", file=sys.stderr)
         raise
+
+
+def _make_printable() -> None:
+    """Whatever the encoding and the size of the terminal, results are printed.
+
+    What the encoding lacks is escaped. A width of 0, that of a terminal that does not know its own, is
+    forgotten: tables would have no columns.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if os.environ.get("COLUMNS", "x").strip("0") == "":
+        del os.environ["COLUMNS"]
 
 
 def _one_line(message: str) -> str:

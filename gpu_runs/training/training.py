@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
+from gpu_runs.files.inputs import open_regular
 from gpu_runs.files.whole import whole_file
 from gpu_runs.machine.device import require_device
 from gpu_runs.training.settings import TrainSettings
@@ -172,6 +173,7 @@ class Training:
         ParameterError : the file is no state of a run with this network, these images and settings.
         """
         try:
+            open_regular(path).close()
             with safe_open(path, framework="pt") as file:
                 identity = (file.metadata() or {}).get("training")
                 if identity != self._identity():

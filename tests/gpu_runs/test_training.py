@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,10 @@ def test_a_broken_state_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.safetensors"
     path.write_bytes(b"not a state")
     with pytest.raises(ParameterError, match="is no training state"):
+        training().load(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ParameterError, match="is no training state: it is no regular file"):
         training().load(path)
 
 

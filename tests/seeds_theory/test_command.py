@@ -1,5 +1,7 @@
 """What the commands share."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -31,6 +33,29 @@ def test_an_error_is_one_line_whatever_names_it_quotes(error, said, monkeypatch,
         run_command(app, "seeds-fail")
     assert end.value.code == 2
     assert capsys.readouterr().err == f"seeds-fail: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "shown"),
+    [({"PYTHONIOENCODING": "ascii"}, r"width \xb1 1"), ({"COLUMNS": "0"}, "width ± 1")],
+)
+def test_results_are_printed_whatever_the_terminal_can(surroundings, shown):
+    program = (
+        "import typer; from rich.console import Console; from seeds_theory.command import run_command\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "def show(): Console().print('width ± 1')\n"
+        "run_command(app, 'seeds-show')\n"
+    )
+    usual = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"}
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        env={**os.environ, **usual, **surroundings},
+        check=True,
+        encoding="utf-8",
+    )
+    assert run.stdout == f"{shown}\n"
 
 
 @pytest.mark.parametrize("name", ["loop", "loop/file", "a\0b"])
