@@ -42,7 +42,8 @@ class Point:
 
     estimates : by the names `DATA`, `LAW`, `KERNEL` and `SQUARE`, those that there are; the bias of the
     number of images is removed in them. least : the distance to the data of the best block, as measured and
-    as scores are published. floor, images_per_second : means; the floor None where it is not known.
+    as scores are published. fine : the label of the fine solution whose law it is compared with.
+    floor, images_per_second : means; the floor None where it is not known.
     """
 
     label: str
@@ -50,6 +51,7 @@ class Point:
     nfe: int
     blocks: int
     estimates: Mapping[str, Estimate]
+    fine: str | None
     least: float
     floor: float | None
     images_per_second: float
@@ -71,7 +73,8 @@ def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]
     ------
     UnknownNameError : a label that no curve of the plan has.
     """
-    known = [curve["label"] for curve in results.header["curves"]]
+    fine = {curve["label"]: curve["fine"] for curve in results.header["curves"]}
+    known = list(fine)
     for label in labels or ():
         if label not in known:
             raise UnknownNameError(f"no curve {label!r}; known: {'; '.join(known)}")
@@ -90,6 +93,7 @@ def points(results: Results, labels: Sequence[str] | None = None) -> list[Point]
                     nfe,
                     blocks=len(rows),
                     estimates=_estimates(rows, laws),
+                    fine=fine[label],
                     least=min(row.frechet for row in rows if row.frechet is not None),
                     floor=float(np.mean(floors)) if floors else None,
                     images_per_second=float(np.mean(speeds)),
@@ -119,8 +123,16 @@ def at_budget(found: Sequence[Point], budget: int) -> list[Point]:
 
 
 def leading(found: Sequence[Point], name: str) -> set[str]:
-    """The labels of the points that lead in one of the estimates: the best and all not told apart from it."""
-    return leaders({p.label: p.estimates[name] for p in found if name in p.estimates})
+    """The labels of the points that lead in one of the estimates: the best and all not told apart from it.
+
+    Distances to the data are compared with each other, those to a law only with others to the same law.
+    """
+    groups: dict[str | None, dict[str, Estimate]] = {}
+    for point in found:
+        if name in point.estimates:
+            group = groups.setdefault(None if name == DATA else point.fine, {})
+            group[point.label] = point.estimates[name]
+    return set().union(*map(leaders, groups.values()))
 
 
 def _floor(shown: Sequence[Point]) -> float | None:

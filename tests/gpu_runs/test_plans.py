@@ -34,17 +34,24 @@ def test_each_combination_of_options_is_a_curve_with_a_name():
     ]
 
 
-def test_cells_come_block_by_block_and_the_cheap_ones_first():
+def test_cells_come_block_by_block_in_the_order_of_the_plans_numbers():
     plan = plan_of(
         {"method": "seeds-2", "nfe": [10, 5]},
         {"method": "seeds-1", "steps": [9, 5]},
+        fine=[{"method": "seeds-3", "steps": [9]}],
         blocks=2,
         images=7,
         first_seed=100,
     )
     cells, remarks = plan.cells(tiny_network())
     assert remarks == []
-    block = [("seeds-2", 3, 5), ("seeds-1", 5, 5), ("seeds-2", 5, 9), ("seeds-1", 9, 9)]
+    block = [
+        ("seeds-2", 5, 9),
+        ("seeds-1", 9, 9),
+        ("seeds-3", 9, 25),
+        ("seeds-2", 3, 5),
+        ("seeds-1", 5, 5),
+    ]
     expected = [(*cell, block_number) for block_number in (0, 1) for cell in block]
     assert [(c.curve.method, c.steps, c.nfe, c.block) for c in cells] == expected
     assert plan.seeds(0) == range(100, 107) and plan.seeds(1) == range(107, 114)
@@ -84,7 +91,11 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
 @pytest.mark.parametrize(
     ("record", "kind", "message"),
     [
-        ({"stesp": [3]}, PlanError, "unknown key 'stesp'; known: methods, steps, nfe, network"),
+        (
+            {"stesp": [3]},
+            PlanError,
+            "unknown key 'stesp'; known: methods, fine, steps, nfe, network",
+        ),
         ({"methods": []}, PlanError, "methods is a list that is not empty; got []"),
         ({"methods": METHOD}, PlanError, "methods is a list that is not empty"),
         ({"methods": ["seeds-1"]}, PlanError, "methods is a table; got 'seeds-1'"),
@@ -104,7 +115,22 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
         ({"methods": [{"method": "ddim"}]}, PlanError, "1, ddim, states either steps or nfe"),
         ({"methods": [METHOD, METHOD]}, PlanError, "two curves are called 'seeds-2'"),
         ({"methods": [METHOD | {"label": "a\nb"}]}, PlanError, "a label is one line of text"),
-        ({"images": 1}, PlanError, "images is 2 or more; got 1"),
+        ({"images": 3}, PlanError, "images is 4 or more; got 3"),
+        ({"batch": 0}, PlanError, "batch is 1 or more; got 0"),
+        ({"compile": 1}, PlanError, "compile is true or false; got 1"),
+        ({"fine": []}, PlanError, "fine is a list that is not empty"),
+        ({"fine": [{"steps": [9]}]}, PlanError, "fine 1 has no key 'method'"),
+        ({"fine": [METHOD | {"steps": [9, 8]}]}, PlanError, "has one number of steps, and an eta"),
+        (
+            {"fine": [METHOD, METHOD | {"label": "b"}]},
+            PlanError,
+            "one fine solution to an eta; got two",
+        ),
+        (
+            {"fine": [{"method": "edm-heun", "churn": 9.0, "steps": [9]}]},
+            PlanError,
+            "has one number of steps, and an eta",
+        ),
         ({"images": "many"}, PlanError, "images is a whole number; got 'many'"),
         ({"blocks": 0}, PlanError, "blocks is 1 or more; got 0"),
         ({"first_seed": 2**64 - 5}, PlanError, "seeds lie in [0, 2**64)"),
@@ -175,11 +201,31 @@ def test_a_plan_is_found_by_preset_or_file():
         find_plan("none.toml")
 
 
-def test_the_plan_of_the_book_has_the_methods_at_10_to_200_network_calls():
+def test_curves_are_compared_with_the_fine_solution_of_their_eta():
+    plan = plan_of(
+        {"method": "seeds-2", "eta": [0.0, 0.5, 1.0], "steps": [3]},
+        {"method": "ddim", "steps": [3]},
+        {"method": "edm-heun", "churn": 9.0, "steps": [3]},
+        fine=[{"method": "seeds-3", "eta": [0.0, 1.0], "steps": [9]}],
+    )
+    found = [fine and fine.label for fine in map(plan.fine_of, plan.curves)]
+    assert found == [
+        "seeds-3, fine, eta 0",
+        None,
+        "seeds-3, fine, eta 1",
+        "seeds-3, fine, eta 0",
+        None,
+    ]
+
+
+def test_the_plan_of_the_book_has_what_matters_first():
     plan = read_plan(Path(__file__).parents[2] / "book" / "fashion_mnist.toml")
     cells, remarks = plan.cells(tiny_network(channels=1, label_dim=10))
-    assert remarks == [] and len(cells) == len(plan.curves) * 5 * plan.blocks
-    assert {"seeds-1", "seeds-2", "seeds-3"} < {curve.method for curve in plan.curves}
-    for target in (10, 20, 40, 80, 200):
-        near = [cell for cell in cells if target - 1 <= cell.nfe <= target]
-        assert len(near) == len(plan.curves) * plan.blocks
+    assert remarks == [] and all(plan.fine_of(curve) for curve in plan.curves)
+    first = cells[: len(plan.curves) + len(plan.fine)]
+    assert {cell.block for cell in first} == {0}
+    assert all(9 <= cell.nfe <= 10 for cell in first[: -len(plan.fine)])
+    assert [cell.nfe for cell in first[-len(plan.fine) :]] == [199, 100]
+    for budget in (6, 8, 10, 15, 20, 40):
+        near = {cell.curve.label for cell in cells if 0.6 * budget <= cell.nfe <= budget}
+        assert near == {curve.label for curve in plan.curves}
