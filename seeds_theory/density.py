@@ -268,7 +268,7 @@ def kl(
 
     def divergence(block: Block, innovations: list[list[Tensor]]) -> Tensor:
         pairs = zip(*innovations, strict=True)
-        return sum((_reduced((a - b).square(), chosen) for a, b in pairs), torch.zeros(())) / 2
+        return sum((_squares(a - b, chosen) for a, b in pairs), torch.zeros(())) / 2
 
     return _by_step([denoiser, other], record, chain, steps, divergence, checkpointing)
 
@@ -485,7 +485,7 @@ class _Known:
                     rest.sub_(self._value(used), alpha=weight)
                 for weight, earlier in zip(row, found, strict=False):
                     rest.sub_(earlier, alpha=weight)
-                found.append(rest / row[-1])
+                found.append(rest.mul_(1 / row[-1]))
             self._solve(number, block, found)
         self._forget(number)
         return found
@@ -548,13 +548,15 @@ def _by_step(
 
 
 def _log_density(block: Block, innovations: list[Tensor], reduction: Reduction) -> Tensor:
-    squares = sum((_reduced(w.square(), reduction) for w in innovations), torch.zeros(()))
+    squares = sum((_squares(w, reduction) for w in innovations), torch.zeros(()))
     elements = innovations[0][0].numel() if reduction == "sum" else 1
     rows = len(innovations)
     constant = block.log_determinant + rows / 2 * math.log(2 * math.pi)
     return -0.5 * squares - elements * constant
 
 
-def _reduced(values: Tensor, reduction: Reduction) -> Tensor:
+def _squares(values: Tensor, reduction: Reduction) -> Tensor:
+    """The sum or the mean of the squares of each sample, (batch,)."""
     each = values.flatten(1)
-    return each.sum(1) if reduction == "sum" else each.mean(1)
+    total = torch.bmm(each.unsqueeze(1), each.unsqueeze(2)).flatten()
+    return total if reduction == "sum" else total / each.shape[1]

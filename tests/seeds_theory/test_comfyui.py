@@ -344,3 +344,16 @@ def test_noise_that_is_not_of_unit_variance_is_scaled_as_the_host_does() -> None
 
     assert torch.equal(spread(1.0), spread(None))
     torch.testing.assert_close(spread(8.0), 8 * spread(1.0))
+
+
+def test_a_window_of_eta_takes_the_place_of_the_number() -> None:
+    x = SIGMAS[0] * initial(1)
+    ends = [
+        sampler(eta=eta, eta_windows=windows).sample(Guider(EPS()), SIGMAS, x.clone(), seed=1)
+        for eta, windows in ((0.5, ""), (1.0, "0.5:0-inf"), (1.0, ""), (1.0, "0.5"))
+    ]
+    assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[3])
+    assert not torch.equal(ends[0], ends[2])
+    node = seeds_theory.comfyui.SamplerSEEDS
+    assert node.VALIDATE_INPUTS("seeds-3", eta_windows="1:0.3-5") is True
+    assert "windows of noise levels" in str(node.VALIDATE_INPUTS("seeds-3", eta_windows="1:5"))

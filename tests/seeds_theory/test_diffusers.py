@@ -6,6 +6,7 @@ import contextlib
 import copy
 import inspect
 import itertools
+import json
 import math
 import pickle
 import re
@@ -1186,3 +1187,28 @@ def test_schedulers_of_other_networks_are_known_by_their_names() -> None:
 def test_a_method_is_a_name_and_options_a_dictionary(setting: dict[str, Any], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         SEEDSScheduler(**setting)
+
+
+# ------------------------------------------------------------------------------------------ eta along
+
+
+@pytest.mark.parametrize("method", ["seeds-2", "sde-dpm-solver++-2m"])
+def test_eta_may_differ_from_step_to_step(method: str) -> None:
+    settings = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "method": method}
+    ends = []
+    for eta in ([0, 1, 1, 0], "1:0.25-0.75"):
+        scheduler = SEEDSScheduler(**settings, eta=eta)
+        scheduler.set_timesteps(sigmas=[1.0, 0.75, 0.5, 0.25])
+        scheduler.noise = SeededNoise([1, 2])
+        x = SeededNoise([1, 2]).initial((3,))
+        for timestep in scheduler.timesteps:
+            x = scheduler.step(0.1 * x, timestep, x).prev_sample
+        ends.append(x)
+        again = SEEDSScheduler.from_config(json.loads(json.dumps(dict(scheduler.config))))
+        assert again.config.eta == eta
+    torch.testing.assert_close(*ends)
+    scheduler = SEEDSScheduler(**settings, eta=[1, 0])
+    with pytest.raises(ParameterError, match="one number for each of the 4 steps"):
+        scheduler.set_timesteps(4)
+    with pytest.raises(ParameterError, match="windows of a flow lie in"):
+        SEEDSScheduler(**settings, eta="1:0.5-3")
