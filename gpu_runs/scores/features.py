@@ -25,7 +25,7 @@ from gpu_runs.errors import printable
 from gpu_runs.files.inputs import open_regular, reason
 from gpu_runs.machine.device import arithmetic, require_device
 from gpu_runs.names import FASHION_MNIST, INCEPTION
-from gpu_runs.scores.classifier import IMAGE_SHAPE, FeatureError, load_classifier
+from gpu_runs.scores.fashion_features import IMAGE_SHAPE, FeatureError, load_fashion_features
 
 INCEPTION_DIM = 2048
 """How many features Inception has, for images of any size."""
@@ -97,7 +97,7 @@ def load_features(
 ) -> FeatureNetwork:
     """A feature network, by name or file.
 
-    "fashion-mnist": the classifier of this package. "inception": Inception from `weights`, a state
+    "fashion-mnist": those of this package, of a classifier and of pixels. "inception": Inception from `weights`, a state
     dict for torch-fidelity's network, or a TorchScript file. Anything else is a TorchScript file.
 
     A state dict is read as tensors only. TorchScript is a program: it is run only with `trust`.
@@ -132,7 +132,7 @@ def load_features(
 
 
 def _fashion_mnist(device: torch.device) -> FeatureNetwork:
-    model, _, digest = load_classifier()
+    model, _, digest = load_fashion_features()
     model.to(device)
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -218,11 +218,15 @@ class ClassScore:
 def precision_recall(
     real: Tensor | np.ndarray, fake: Tensor | np.ndarray, *, neighbours: int = 3
 ) -> tuple[float, float]:
-    """Precision and recall of Kynkaanniemi et al. (2019), of features (n, d) and (m, d).
+    """Precision and recall of features (n, d) and (m, d), after Kynkaanniemi et al. (2019).
 
-    A set covers the balls around its points that reach to their k-th nearest neighbours. Precision
-    is the share of the fake features that the real set covers, recall the converse. Both depend on
-    the sizes of the sets: compare at equal sizes only.
+    A set covers the balls around its points that reach to their k-th nearest neighbours, but no farther than the
+    median of these distances. Precision is the share of the fake features that the real set covers, recall the
+    converse. Both depend on the sizes of the sets: compare at equal sizes only.
+
+    In the paper the radii have no such bound, and the few outliers of a set cover much of the space that
+    is far from all the others: noise scores a precision of one half. The bound is that of the paper's
+    realism score, which leaves out the larger half of the balls.
     """
     sets = [torch.as_tensor(features).double() for features in (real, fake)]
     for values in sets:
@@ -242,10 +246,11 @@ _ROWS = 1024  # of a matrix of distances at a time
 
 
 def _covered(points: Tensor, others: Tensor, neighbours: int) -> float:
-    """The share of `others` inside a ball around one of the points."""
+    """The share of `others` inside a ball around one of the points, of at most the median radius."""
     # The point itself is the nearest of all: the k-th neighbour is the (k+1)-th smallest distance.
     radii = torch.cat(
         [torch.cdist(rows, points).kthvalue(neighbours + 1).values for rows in points.split(_ROWS)]
     )
+    radii = radii.clamp(max=radii.median())
     inside = [(torch.cdist(rows, points) <= radii).any(dim=1) for rows in others.split(_ROWS)]
     return float(torch.cat(inside).double().mean())
