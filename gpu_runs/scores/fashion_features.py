@@ -1,7 +1,7 @@
 """The features of Fashion-MNIST: the hidden layer of a small classifier, and statistics of pixels beside it.
 
-They are of 32x32 gray images. `python -m gpu_runs.train_features` makes their file, which is part of the package:
-scores of this data need no network from elsewhere.
+They are of 32x32 gray images. `python -m gpu_runs.train_features` makes their file, which is part of the
+package: scores of this data need no network from elsewhere.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class FeatureError(SeedsError):
 class Classifier(nn.Module):
     """Five convolutions, 64 hidden units, ten classes; 270 thousand parameters.
 
-    The hidden units see the 4x4 map with its positions, not its mean: what is out of place in an image counts.
+    The hidden units see the 4x4 map with its positions, not its mean: what is out of place in an image
+    counts.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,7 @@ class Classifier(nn.Module):
         self.classes = nn.Linear(HIDDEN, 10)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden units (n, 64) before their ReLU, and logits (n, 10), of images (n, 1, 32, 32) from 0 to 255."""
+        """Hidden units (n, 64) before their ReLU, and logits (n, 10); images (n, 1, 32, 32) from 0 to 255."""
         hidden = self.hidden(images.float() / 127.5 - 1)
         return hidden, self.classes(hidden.relu())
 
@@ -70,9 +71,10 @@ class Classifier(nn.Module):
 class FashionFeatures(nn.Module):
     """A classifier and statistics of pixels as one network of features.
 
-    Hidden units are taken before their ReLU, which maps to 0 whatever they do not know. The features have mean 0
-    over the images that they were fitted to, and those of the three kinds, hidden units, coordinates along principal
-    components and logarithms, mean variance 1 each: so each kind has a say in a distance. offset, scale : (DIM,).
+    Hidden units are taken before their ReLU, which maps to 0 whatever they do not know. The features have
+    mean 0 over the images that they were fitted to, and those of the three kinds, hidden units, coordinates
+    along principal components and logarithms, mean variance 1 each: so each kind has a say in a distance.
+    offset, scale : (DIM,).
     """
 
     offset: Tensor

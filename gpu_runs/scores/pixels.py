@@ -1,8 +1,9 @@
 """Statistics of pixels, which see what a classifier ignores: noise, blur, contrast, a place out of order.
 
-A classifier is taught to tell garments apart and answers anything with one of them, so its hidden layer may put noise
-amid garments. What these statistics know is the principal components of the data: where an image lies along the
-first of them, how much of it the first ones leave over, and how strongly it varies from pixel to pixel.
+A classifier is taught to tell garments apart and answers anything with one of them, so its hidden layer may
+put noise amid garments. What these statistics know is the principal components of the data: where an image
+lies along the first of them, how much of it the first ones leave over, and how strongly it varies from pixel
+to pixel.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _FLOOR = 16.0  # added to mean squares before the logarithm: the square of four 
 class PixelStatistics(nn.Module):
     """Of gray images of one size: coordinates along principal components, and logarithms of mean squares.
 
-    The mean squares are of: what RESIDUALS components leave over, differences of neighbours along x and along y,
-    the difference to the mean of a 3x3 neighbourhood, and the difference to the mean image. mean : (pixels,).
-    components : (pixels, 64), in the order of their variances.
+    The mean squares are of: what RESIDUALS components leave over, differences of neighbours along x and along
+    y, the difference to the mean of a 3x3 neighbourhood, and the difference to the mean image.
+    mean : (pixels,). components : (pixels, 64), in the order of their variances.
     """
 
     mean: Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from gpu_runs.files.arrays import ArrayError, Npz
 from gpu_runs.files.whole import whole_file
 from gpu_runs.names import FASHION_MNIST
 from gpu_runs.scores.features import FeatureNetwork
-from gpu_runs.scores.statistics import ScoreError
+from gpu_runs.scores.statistics import FrechetReference, ScoreError
 from gpu_runs.scores.summary import Summary
 
 REFERENCE_FILE = Path(__file__).parents[1] / "models" / "fashion-mnist-reference.npz"
@@ -38,6 +39,11 @@ class Reference:
     features: str | None = None
     digest: str | None = None
     sample: np.ndarray | None = None
+
+    @cached_property
+    def gaussian(self) -> FrechetReference:
+        """The Gaussian of mean and covariance, decomposed. Raises ScoreError for what is not a covariance."""
+        return FrechetReference(self.mean, self.covariance)
 
     @classmethod
     def of(cls, summary: Summary, network: FeatureNetwork) -> Reference:

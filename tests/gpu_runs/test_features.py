@@ -18,7 +18,6 @@ from gpu_runs.files.whole import OutputError
 from gpu_runs.scores.fashion_features import (
     DIM,
     MODEL_FILE,
-    Classifier,
     FashionFeatures,
     FeatureError,
     ModelCard,
