@@ -34,7 +34,7 @@ from typing import Any
 from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network
 from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
-from gpu_runs.names import FASHION_MNIST
+from gpu_runs.names import FASHION_MNIST, require_convention
 from seeds_theory.errors import SeedsError
 from seeds_theory.solver import Solver
 
@@ -99,11 +99,13 @@ class Plan:
     labels: str | None = None
     precision: str = "fp32"
     state: str = "float64"
+    seeds_like: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("images", 2), ("blocks", 1), ("first_seed", 0)):
             if getattr(self, name) < least:
                 raise PlanError(f"{name} is {least} or more; got {getattr(self, name)}")
+        require_convention(self.seeds_like)
         if self.first_seed + self.blocks * self.images > 2**64:
             raise PlanError(f"seeds lie in [0, 2**64); first_seed {self.first_seed} is too large")
         labels = [curve.label for curve in self.curves]
@@ -128,6 +130,7 @@ class Plan:
             labels=self.labels,
             precision=self.precision,
             state=self.state,
+            seeds_like=self.seeds_like,
         )
 
     def cells(self, network: Network) -> tuple[list[Cell], list[str]]:

@@ -20,8 +20,15 @@ from torch import Tensor
 from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
 from gpu_runs.checkpoints.preconditioning import IDDPM
 from gpu_runs.files.images import to_uint8
+from gpu_runs.generation.edm_seeds import EDMSeeds
 from gpu_runs.machine.device import arithmetic
-from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
+from gpu_runs.names import (
+    PRECISIONS,
+    STATES,
+    grid_exponent,
+    require_convention,
+    require_type_names,
+)
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.edm import EDM_HEUN
 from seeds_theory.errors import (
@@ -33,7 +40,7 @@ from seeds_theory.errors import (
 )
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.solver import Solver
-from seeds_theory.sources import SeededNoise, seeded_generator
+from seeds_theory.sources import NoiseSource, SeededNoise, seeded_generator
 
 STATE_TYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in STATES}
 """The types of the solver's state, by name."""
@@ -72,6 +79,8 @@ class Generation:
         "random" for a network with classes.
     precision : of the network, a name in `NETWORK_TYPES`. state : of the solver, a name in `STATE_TYPES`.
     compile : run the network through torch.compile.
+    seeds_like : "edm" for what a seed means in EDM's script: initial noise, random classes and the noise of
+        edm-heun with churn. The noise of other methods, which EDM's script has not, is the seeds' as ever.
     """
 
     method: str
@@ -84,6 +93,7 @@ class Generation:
     precision: str = "fp32"
     state: str = "float64"
     compile: bool = False
+    seeds_like: str | None = None
 
 
 class ImageSampler:
@@ -103,6 +113,7 @@ class ImageSampler:
 
     def __init__(self, network: Network, settings: Generation) -> None:
         require_type_names(settings.precision, settings.state)
+        require_convention(settings.seeds_like)
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -110,6 +121,8 @@ class ImageSampler:
         self.settings = settings
         self.solver = Solver(settings.method, _options(network, settings))
         self.class_of = class_of(settings.labels, network.label_dim)
+        if self.class_of and settings.seeds_like and settings.labels in (None, "random"):
+            self.class_of = self._class_by_edm
         self.sigmas = noise_levels(network, settings)
         self.nfe = self.solver.nfe(self.sigmas)
         self.device = network.device
@@ -137,9 +150,15 @@ class ImageSampler:
     def _states(self, seeds: Sequence[int]) -> Tensor:
         network = self.network
         labels = self.one_hot(seeds)
-        noise = SeededNoise(seeds)
-        image = (network.channels, network.resolution, network.resolution)
-        x = noise.initial(image, STATE_TYPES[self.settings.state]).to(self.device) * self.sigmas[0]
+        noise: NoiseSource = SeededNoise(seeds)
+        if self.settings.seeds_like:
+            by_edm = self._edm(seeds)
+            start = by_edm.start
+            if "churn" in self.settings.options:
+                noise = by_edm
+        else:
+            start = SeededNoise(seeds).initial(self._shape)
+        x = start.to(self.device, STATE_TYPES[self.settings.state]) * self.sigmas[0]
         last = (x, x)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -156,6 +175,19 @@ class ImageSampler:
             broken = [str(s) for s, fine in zip(seeds, whole.tolist(), strict=True) if not fine]
             seed = f"seed {', '.join(broken[:5])}: " if broken else ""
             raise type(error)(f"{seed}{error}") from None
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        network = self.network
+        return network.channels, network.resolution, network.resolution
+
+    def _edm(self, seeds: Sequence[int]) -> EDMSeeds:
+        return EDMSeeds(seeds, self._shape, self.network.label_dim, self.device)
+
+    def _class_by_edm(self, seed: int) -> int:
+        classes = self._edm([seed]).classes
+        assert classes is not None
+        return classes[0]
 
     def one_hot(self, seeds: Sequence[int]) -> Tensor | None:
         """The classes of seeds, (n, label_dim), on the device; None if no class is told.
