@@ -22,6 +22,7 @@ REFERENCE_FILE = Path(__file__).parents[1] / "models" / "fashion-mnist-reference
 
 _MOST_BYTES = 2**30  # of the arrays in a reference; Inception's are 34 MB
 _OPTIONAL = ("count", "features", "digest", "sample")
+_LARGEST = 1e100  # of a number, whose square is to be one
 _LONGEST = 300  # of a text, in characters
 
 
@@ -128,6 +129,11 @@ def _reference(parts: Mapping[str, np.ndarray]) -> Reference:
     d = len(reference.mean)
     if reference.covariance.shape != (d, d):
         raise ValueError(f"d is {d}, sigma has the shape {reference.covariance.shape}")
+    if (
+        np.abs(reference.covariance - reference.covariance.T).max()
+        > 1e-5 * np.abs(reference.covariance).max()
+    ):
+        raise ValueError("sigma is not symmetric")
     if reference.sample is not None and reference.sample.shape[1] != d:
         raise ValueError(f"d is {d}, sample has the shape {reference.sample.shape}")
     return reference
@@ -149,6 +155,8 @@ def _numbers(array: np.ndarray, dimensions: int) -> np.ndarray:
         values = array.astype(np.float64)
     if not np.isfinite(values).all():
         raise ValueError("values are not finite")
+    if np.abs(values).max() > _LARGEST:
+        raise ValueError(f"values are larger than {_LARGEST:g}")
     return values
 
 

@@ -66,6 +66,7 @@ def require_comparable(images: ImageSet, reference: Reference, network: FeatureN
     """Before the work: raises ScoreError or FeatureError if the first image cannot be scored."""
     _, first = next(images.batches(1))
     reference.require_features_of(network, network(first)[0].shape[1])
+    _ = reference.gaussian  # what is no covariance is said now
 
 
 def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Scores:

@@ -109,7 +109,7 @@ def frechet_distance(
 
 def _gaussian(mean: np.ndarray, covariance: np.ndarray) -> Gaussian:
     """With eigenvalues that are negative by rounding, also by that of float32, taken as zero."""
-    symmetric = torch.as_tensor((covariance + covariance.T) / 2, dtype=torch.float64)
+    symmetric = torch.as_tensor(covariance / 2 + covariance.T / 2, dtype=torch.float64)
     if not (symmetric.isfinite().all() and np.isfinite(mean).all()):
         raise ScoreError("means and covariances are finite; got nan or inf")
     variances, basis = torch.linalg.eigh(symmetric)
@@ -228,7 +228,7 @@ def kernel_distance(first: Tensor | np.ndarray, second: Tensor | np.ndarray) -> 
     ------
     ScoreError : fewer than four features, or features of two networks.
     """
-    x, y = (torch.as_tensor(features).double() for features in (first, second))
+    x, y = _features(first), _features(second)
     for values in (x, y):
         if values.ndim != 2 or len(values) < 4:
             raise ScoreError(
@@ -247,7 +247,17 @@ def kernel_distance(first: Tensor | np.ndarray, second: Tensor | np.ndarray) -> 
     linear = 4 / n * (within_x.rows - between.rows).var()
     linear = linear + 4 / m * (within_y.rows - between.columns).var()
     variance = max(float(linear) - degenerate, degenerate)
+    if not math.isfinite(value) or not math.isfinite(variance):
+        raise ScoreError("features are too large for a kernel of their third power")
     return value, math.sqrt(max(variance, 0.0))
+
+
+def _features(values: Tensor | np.ndarray) -> Tensor:
+    """In float64. Raises ScoreError if they are not finite."""
+    features = torch.as_tensor(values).double()
+    if not features.isfinite().all():
+        raise ScoreError("features are finite; got nan or inf: look at the images")
+    return features
 
 
 @dataclass
@@ -354,7 +364,7 @@ def precision_recall(
     is far from all the others: noise scores a precision of one half. The bound is that of the paper's
     realism score, which leaves out the larger half of the balls.
     """
-    sets = [torch.as_tensor(features).double() for features in (real, fake)]
+    sets = [_features(real), _features(fake)]
     for values in sets:
         if values.ndim != 2 or len(values) <= neighbours:
             raise ScoreError(

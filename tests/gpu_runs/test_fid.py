@@ -19,8 +19,8 @@ from gpu_runs.files.images import ImageError, ImageSet, write_png
 from gpu_runs.scores.fashion_features import DIM, FeatureError
 from gpu_runs.scores.features import FeatureNetwork, load_features
 from gpu_runs.scores.reference import REFERENCE_FILE, Reference, load_reference
-from gpu_runs.scores.report import score, score_images
-from gpu_runs.scores.statistics import ScoreError, frechet_distance
+from gpu_runs.scores.report import require_comparable, score, score_images
+from gpu_runs.scores.statistics import FrechetReference, ScoreError, frechet_distance
 from gpu_runs.scores.summary import Summary, summarise
 from seeds_theory.errors import ParameterError
 
@@ -151,6 +151,18 @@ def test_files_that_are_no_reference(tmp_path):
         ({"mu": mean, "sigma": sigma, "digest": np.zeros(3)}, "no text"),
         ({"mu": mean, "sigma": np.full((3, 3), np.longdouble("1e999"))}, "not finite"),
         ({"mu": np.array([{}]), "sigma": sigma}, "Python objects, which are not loaded"),
+        ({"mu": mean, "sigma": sigma + np.triu(np.ones((3, 3)))}, "sigma is not symmetric"),
+        ({"mu": mean + 1e101, "sigma": sigma}, "larger than 1e"),
+        ({"mu": mean, "sigma": -1e300 * sigma}, "larger than 1e"),
+        ({"mu": mean.astype(int), "sigma": sigma}, "int64"),
+        ({"mu": np.zeros(3, [("a", "f8")]), "sigma": sigma}, "no floats"),
+        ({"mu": mean[None], "sigma": sigma}, "no floats of 1 dimension"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, "no floats"),
+        ({"mu": mean, "sigma": sigma, "sample": np.zeros((0, 3))}, "no floats of 2"),
+        ({"mu": mean, "sigma": sigma, "sample": np.full((2, 3), np.nan)}, "not finite"),
+        ({"mu": mean, "sigma": sigma, "sample": np.zeros((2, 3, 1))}, "no floats of 2"),
+        ({"mu": mean, "sigma": sigma, "count": True}, "whole number of 2 or more"),
+        ({"mu": mean, "sigma": sigma, "features": np.bytes_(b"abc")}, "no text"),
     ]
     for arrays, match in broken:
         np.savez(path, **arrays)
@@ -221,6 +233,45 @@ def test_reference_of_edm_is_read_as_it_is(tmp_path):
         "the reference does not say whose features it has",
         f"fewer than {5 * DIM} images: the distance of infinitely many cannot be told from theirs",
     )
+
+
+def test_a_reference_that_is_no_covariance_is_refused_before_the_work():
+    d = len(embedded().mean)
+    wrong = Reference(np.zeros(d), np.diag(np.linspace(-1, 1, d)))
+    images = ImageSet((4, 1, 32, 32), lambda indices: np.zeros((len(indices), 1, 32, 32), np.uint8))
+    with pytest.raises(ScoreError, match="no negative eigenvalues"):
+        require_comparable(images, wrong, network())
+
+
+def test_the_reference_is_decomposed_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "gpu_runs.scores.reference.FrechetReference",
+        lambda *parts: calls.append(1) or FrechetReference(*parts),
+    )
+    reference = replace(embedded())
+    for seed in (1, 2):
+        score(summary_of(pictures(seed=seed)), reference, network())
+    assert len(calls) == 1
+
+
+def test_a_sample_in_half_precision_changes_no_score(tmp_path):
+    reference = Reference.of(summary_of(pictures()), network())
+    reference.save(tmp_path / "ref.npz")
+    short = load_reference(tmp_path / "ref.npz")
+    assert np.abs(short.sample - reference.sample).max() > 0
+    summary = summary_of(pictures(seed=1))
+    whole, rounded = (score(summary, one, network()) for one in (reference, short))
+    assert abs(rounded.kernel - whole.kernel) < 1e-3 * whole.kernel_error
+    assert abs(rounded.precision - whole.precision) <= 1 / 300
+    assert abs(rounded.recall - whole.recall) <= 1 / 300
+    assert rounded.frechet == pytest.approx(whole.frechet, rel=1e-12)
+    # Features whose mean is large beside their spread keep single precision.
+    sample = (1000 + np.random.default_rng(0).standard_normal((50, 2))).astype(np.float32)
+    replace(reference, mean=np.zeros(2), covariance=np.eye(2), sample=sample).save(
+        tmp_path / "b.npz"
+    )
+    np.testing.assert_array_equal(load_reference(tmp_path / "b.npz").sample, sample)
 
 
 def test_few_images_have_a_frechet_distance_only():

@@ -127,7 +127,13 @@ def test_a_plan_is_toml(tmp_path, text):
 
 
 def test_presets_repeat_the_published_runs():
-    known = presets()
+    known = dict(presets())
+    assert {name: preset.seeds for name, preset in known.items() if preset.seeds} == {
+        "edm-cifar10-32x32-cond-vp": 2.24,
+        "celeba-64x64-uncond-vp": 1.93,
+    }
+    (curve,) = known.pop("celeba-64x64-uncond-vp").published.curves
+    assert (curve.method, curve.published) == ("seeds-3", None)
     assert len(known) == 18
     for preset in known.values():
         (curve,), plan = preset.published.curves, preset.published

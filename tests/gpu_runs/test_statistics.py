@@ -295,6 +295,19 @@ def test_kernel_distance_refuses_too_few_or_unlike_features():
         kernel_distance(np.zeros((20, 2)), np.zeros((20, 3)))
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_features_that_are_not_finite_have_no_score(value):
+    good = np.random.default_rng(0).standard_normal((20, 2))
+    bad = good.copy()
+    bad[3, 1] = value
+    for score in (kernel_distance, precision_recall):
+        for pair in ((good, bad), (bad, good)):
+            with pytest.raises(ScoreError, match="features are finite; got nan or inf"):
+                score(*pair)
+    with pytest.raises(ScoreError, match="too large for a kernel"):
+        kernel_distance(1e200 * good, good)
+
+
 def test_class_score_of_certain_and_of_uninformed_classes():
     certain = np.eye(4)[np.arange(400) // 100]  # sorted by class, as a folder may be
     assert ClassScore.of(certain, np.arange(400)).result() == pytest.approx((4, 0))
