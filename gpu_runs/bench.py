@@ -251,6 +251,46 @@ def plot(
         figure(results, label).savefig(to)
 
 
+@app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of results, finished or not.")],
+    published: Annotated[
+        bool, typer.Option("--published", help="With what others published, at the nearest NFE.")
+    ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="The data set, where the network's name does not say: cifar10-32x32-cond."
+        ),
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
+    ] = None,
+) -> None:
+    """Print the scores in DIR by network calls, and beside them published ones of the same data.
+
+    FID is of Inception's features and 50000 images: where ours is another distance, or of fewer images, a
+    note says that they are not comparable. Each figure has its source; a star marks one that is quoted from
+    memory.
+
+    Example: [bold]seeds-bench compare edm-cifar10-32x32-uncond-vp-ours --published[/bold]
+    """
+    require_writable(json_file)
+    from gpu_runs.benchmarks.published import beside, comparison, remarks
+    from gpu_runs.benchmarks.results import read_results
+
+    if not published:
+        raise ParameterError("what to compare with: --published")
+    results = read_results(folder)
+    lines, notes = beside(results, data), remarks(results)
+    console = Console(stderr=json_file == "-")
+    console.print(comparison(lines))
+    for note in notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+    if json_file:
+        write_json({"lines": [asdict(line) for line in lines], "notes": notes}, json_file)
+
+
 @app.command("presets")
 def list_presets(
     json_file: Annotated[
@@ -260,7 +300,8 @@ def list_presets(
     """List the public checkpoints with their published settings and scores; the JSON has their plans.
 
     The weights are licensed CC BY-NC-SA 4.0 and are not part of this project: a user has the files that are
-    named here. A score with a star is quoted from memory, not from the publication.
+    named here. A score with a star is quoted from memory, not from the publication. SEEDS is the FID that
+    its paper's abstract states for such data, at a number of calls that it does not state.
 
     Example: [bold]seeds-bench presets --json presets.json[/bold]
     """
@@ -271,16 +312,18 @@ def list_presets(
         caption="The weights are CC BY-NC-SA 4.0 and not part of this project. "
         "N steps of their sampler are 2N - 1 network calls. * quoted from memory."
     )
-    for heading in ("preset and its file (.pkl)", "what", "steps", "options", "FID"):
+    for heading in ("preset and its file (.pkl)", "what", "steps", "options", "FID", "SEEDS"):
         drawn.add_column(heading, no_wrap=heading.startswith("preset"))
     for preset in presets().values():
         (curve,) = preset.published.curves
+        score = "" if curve.published is None else f"{curve.published:g}{'*' * curve.recalled}"
         drawn.add_row(
             preset.name,
             preset.about,
-            str(curve.steps[0]),
+            str(curve.steps[0]) if curve.steps else "",
             "\n".join(f"{name} {value:g}" for name, value in curve.options.items()) or "eta 0",
-            f"{curve.published:g}{'*' if curve.recalled else ''}",
+            score,
+            f"{preset.seeds:g}" if preset.seeds else "",
         )
     Console(stderr=json_file == "-").print(drawn)
     if json_file:

@@ -136,7 +136,7 @@ def score_command(
 
     A Frechet distance is called FID only in Inception's features; if their file is none of the two
     public ones, the name says that you vouch for it. It depends on the number of images: compare at
-    equal numbers.
+    equal numbers, or compare what it is extrapolated to for infinitely many.
 
     Example: [bold]seeds-fid score generated/ --ref fashion-mnist[/bold]
     """

@@ -21,10 +21,12 @@ from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
 from gpu_runs.checkpoints.network_names import FORMS, require_network
 from gpu_runs.errors import printable
 from gpu_runs.names import (
+    CONVENTIONS,
     GRIDS,
     PRECISIONS,
     STATES,
     grid_exponent,
+    require_convention,
     require_type_names,
 )
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
@@ -107,6 +109,13 @@ def generate(
             help=f"Type of the solver's: {', '.join(STATES)}.", autocompletion=one_of(STATES)
         ),
     ] = "float64",
+    seeds_like: Annotated[
+        str | None,
+        typer.Option(
+            help="edm: noise and classes of a seed as in EDM's script, for edm-heun image by image.",
+            autocompletion=one_of(CONVENTIONS),
+        ),
+    ] = None,
     compile_: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile.")
     ] = False,
@@ -126,6 +135,10 @@ def generate(
     Example: [bold]seeds-generate --network fashion-mnist --method seeds-3 --steps 20 --seeds 0-63 --out
     images[/bold]
 
+    [bold]--seeds-like edm[/bold] gives a seed the noise and the class that it has in EDM's script on the same
+    kind of device. With edm-heun, at eta 0 or with --churn, the images are those of that script but for
+    rounding; of other methods only the initial noise and the classes are.
+
     A network of your own is a function of your own code, which is imported and run: [bold]--network
     my_network.py:network[/bold], or module:network. It takes the torch.device, and returns a denoiser with
     resolution, channels, label_dim, sigma_min and sigma_max; each process calls it. The run goes on with the
@@ -138,6 +151,7 @@ def generate(
         require_sampler_name(method)
         require_type_names(precision, state)
         grid_exponent(grid)
+        require_convention(seeds_like)
     from gpu_runs.generation.image_run import generate_images
     from gpu_runs.generation.sampler import Generation, GridWarning
     from gpu_runs.machine.distributed import processes
@@ -158,6 +172,7 @@ def generate(
             precision=precision,
             state=state,
             compile=compile_,
+            seeds_like=seeds_like,
         )
         numbers = group.together(lambda: parse_seeds(seeds))
         if compile_ and group.rank == 0:

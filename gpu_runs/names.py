@@ -28,6 +28,9 @@ PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 STATES = ("float64", "float32")
 """Types of the solver's state."""
 
+CONVENTIONS = ("edm",)
+"""Other programs whose seeds can be meant."""
+
 GRIDS = ("edm", "rho=NUMBER", "logsnr")
 """What a grid is called; edm is rho=7."""
 
@@ -37,6 +40,12 @@ def require_type_names(precision: str, state: str) -> None:
     for what, name, known in (("precision", precision, PRECISIONS), ("state", state, STATES)):
         if name not in known:
             raise unknown(what, name, known)
+
+
+def require_convention(name: str | None) -> None:
+    """It is None or a known program's; raises UnknownNameError."""
+    if name is not None and name not in CONVENTIONS:
+        raise unknown("convention of seeds", name, CONVENTIONS)
 
 
 def grid_exponent(grid: str) -> float | None:

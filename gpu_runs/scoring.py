@@ -29,6 +29,9 @@ def table(scores: Scores) -> Table:
     result.add_column("value", justify="right")
     result.add_row("images", str(scores.images))
     result.add_row(escape(scores.distance), f"{scores.frechet:.4g}")
+    if scores.limit is not None:
+        limit = f"{scores.limit:.4g} ± {scores.limit_error:.2g}"
+        result.add_row("  of infinitely many such images", limit)
     if scores.floor is not None:
         result.add_row("  of as many real images, about", f"{scores.floor:.2g}")
     if scores.kernel is not None:

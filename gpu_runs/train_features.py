@@ -1,4 +1,4 @@
-"""Train the classifier whose features score Fashion-MNIST: `python -m gpu_runs.train_features`.
+"""Make the features that score Fashion-MNIST, training their classifier: `python -m gpu_runs.train_features`.
 
 One core, about four minutes. The same seed and the same torch give the same file.
 """
@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gpu_runs.files.fashion_mnist import load_fashion_mnist
-from gpu_runs.scores.classifier import Classifier, ModelCard, save_classifier
+from gpu_runs.scores.fashion_features import (
+    Classifier,
+    FashionFeatures,
+    ModelCard,
+    rounded,
+    save_features,
+)
 from seeds_theory.command import require_writable, run_command
 
 BATCH = 128
@@ -61,20 +67,25 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the initial weights and the order.")] = 0,
 ) -> None:
-    """Train the feature network of Fashion-MNIST and write it as safetensors."""
+    """Train the classifier, fit the features of Fashion-MNIST, and write them as safetensors."""
     require_writable(out)
     images, labels = load_fashion_mnist(data)
     test = load_fashion_mnist(data, "test")
-    model = train_classifier(images, labels, epochs=epochs, seed=seed, progress=sys.stderr.isatty())
+    classifier = train_classifier(
+        images, labels, epochs=epochs, seed=seed, progress=sys.stderr.isatty()
+    )
+    classifier.load_state_dict(rounded(classifier))  # what is measured is what the file holds
+    model = FashionFeatures(classifier)
+    model.fit(images)
     card = ModelCard(
         data="Fashion-MNIST, 60000 training images padded to 32x32",
         epochs=epochs,
         batch=BATCH,
         learning_rate=LEARNING_RATE,
         seed=seed,
-        test_accuracy=accuracy(model, *test),
+        test_accuracy=accuracy(classifier, *test),
     )
-    save_classifier(model, card, out)
+    save_features(model, card, out)
     print(f"{out}: test accuracy {card.test_accuracy:.4f}")
 
 

@@ -40,7 +40,7 @@ from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network
 from gpu_runs.files.inputs import open_regular
 from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
-from gpu_runs.names import FASHION_MNIST
+from gpu_runs.names import FASHION_MNIST, require_convention
 from seeds_theory.errors import SeedsError
 from seeds_theory.solver import Solver
 
@@ -120,11 +120,13 @@ class Plan:
     state: str = "float64"
     compile: bool = False
     batch: int = 64
+    seeds_like: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("images", 4), ("blocks", 1), ("first_seed", 0), ("batch", 1)):
             if getattr(self, name) < least:
                 raise PlanError(f"{name} is {least} or more; got {getattr(self, name)}")
+        require_convention(self.seeds_like)
         if self.first_seed + self.blocks * self.images > 2**64:
             raise PlanError(f"seeds lie in [0, 2**64); first_seed {self.first_seed} is too large")
         labels = [curve.label for curve in (*self.curves, *self.fine)]
@@ -161,6 +163,7 @@ class Plan:
             precision=self.precision,
             state=self.state,
             compile=self.compile,
+            seeds_like=self.seeds_like,
         )
 
     def cells(self, network: Network) -> tuple[list[Cell], list[str]]:

@@ -18,12 +18,16 @@ _IMAGES, _RUNS = 50000, 3  # the published scores are the best of three runs of 
 
 @dataclass(frozen=True)
 class Preset:
-    """A public checkpoint: what it is, its published table of one cell, and a table of our own."""
+    """A public checkpoint: what it is, its published table of one cell, and a table of our own.
+
+    seeds : the FID of SEEDS on record for it, None where there is none.
+    """
 
     name: str
     about: str
     published: Plan
     ours: Plan
+    seeds: float | None = None
 
 
 @cache
@@ -45,13 +49,20 @@ def _preset(name: str, entry: dict[str, Any], methods: list[dict[str, Any]]) -> 
         "precision": entry.get("precision", "fp32"),
     }
     churn = entry.get("churn", {})
-    published = {
-        "method": "edm-heun",
-        "label": "EDM, as published",
-        "steps": [entry["steps"]],
-        **{key: entry[key] for key in ("published", "recalled")},
-        **churn,
+    published: dict[str, Any] = {
+        "method": "seeds-3",
+        "label": "SEEDS-3",
+        "eta": 1.0,
+        "nfe": entry["nfe"],
     }
+    if "published" in entry:
+        published = {
+            "method": "edm-heun",
+            "label": "EDM, as published",
+            "steps": [entry["steps"]],
+            **{key: entry[key] for key in ("published", "recalled")},
+            **churn,
+        }
     stochastic = {"method": "edm-heun", "label": "EDM, stochastic"}
     stochastic |= entry.get("churn_elsewhere", churn) or {"eta": 1.0}
     return Preset(
@@ -59,6 +70,7 @@ def _preset(name: str, entry: dict[str, Any], methods: list[dict[str, Any]]) -> 
         entry["about"],
         parse_plan({**common, "blocks": _RUNS, "methods": [published]}, name),
         parse_plan({**common, "nfe": entry["nfe"], "methods": [*methods, stochastic]}, name),
+        entry.get("seeds"),
     )
 
 

@@ -22,9 +22,16 @@ from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwo
 from gpu_runs.checkpoints.preconditioning import IDDPM
 from gpu_runs.errors import shown
 from gpu_runs.files.images import to_uint8
+from gpu_runs.generation.edm_seeds import EDMSeeds
 from gpu_runs.generation.shared_path import SharedPath
 from gpu_runs.machine.device import arithmetic
-from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
+from gpu_runs.names import (
+    PRECISIONS,
+    STATES,
+    grid_exponent,
+    require_convention,
+    require_type_names,
+)
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.edm import EDM_HEUN
 from seeds_theory.errors import (
@@ -36,7 +43,7 @@ from seeds_theory.errors import (
 )
 from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.solver import Solver
-from seeds_theory.sources import SeededNoise, seeded_generator
+from seeds_theory.sources import NoiseSource, SeededNoise, seeded_generator
 
 STATE_TYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in STATES}
 """The types of the solver's state, by name."""
@@ -75,6 +82,8 @@ class Generation:
         "random" for a network with classes.
     precision : of the network, a name in `NETWORK_TYPES`. state : of the solver, a name in `STATE_TYPES`.
     compile : run the network through torch.compile.
+    seeds_like : "edm" for what a seed means in EDM's script: initial noise, random classes and the noise of
+        edm-heun with churn. The noise of other methods, which EDM's script has not, is the seeds' as ever.
     """
 
     method: str
@@ -87,6 +96,7 @@ class Generation:
     precision: str = "fp32"
     state: str = "float64"
     compile: bool = False
+    seeds_like: str | None = None
 
 
 class ImageSampler:
@@ -118,6 +128,7 @@ class ImageSampler:
                 f"images have 1 or 3 channels; what this network makes has {network.channels}, as latents "
                 "have: give it a decoder in your own code, as --network file.py:function"
             )
+        require_convention(settings.seeds_like)
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -125,6 +136,8 @@ class ImageSampler:
         self.settings = settings
         self.solver = Solver(settings.method, _options(network, settings))
         self.class_of = class_of(settings.labels, network.label_dim)
+        if self.class_of and settings.seeds_like and settings.labels in (None, "random"):
+            self.class_of = self._class_by_edm
         self.sigmas = noise_levels(network, settings)
         self.nfe = self.solver.nfe(self.sigmas)
         self.path = SharedPath.of(levels, self.solver, self.sigmas) if levels else None
@@ -153,9 +166,16 @@ class ImageSampler:
     def _states(self, seeds: Sequence[int]) -> Tensor:
         network = self.network
         labels = self.one_hot(seeds)
-        noise = SeededNoise(seeds)
-        unit = noise.initial(network.state_shape, STATE_TYPES[self.settings.state])
+        dtype, seeded = STATE_TYPES[self.settings.state], SeededNoise(seeds)
+        source: NoiseSource = seeded
+        if self.settings.seeds_like:
+            by_edm = self._edm(seeds)
+            unit = by_edm.start.to(dtype)
+            source = by_edm if "churn" in self.settings.options else seeded
+        else:
+            unit = seeded.initial(network.state_shape, dtype)
         x = unit.to(self.device) * self.sigmas[0]
+        source = self.path.source(seeded, x) if self.path else source
         last = (x, x)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -165,7 +185,6 @@ class ImageSampler:
             return estimate
 
         try:
-            source = self.path.source(noise, x) if self.path else noise
             return self.solver(denoise, x, self.sigmas, source)
         except (DenoiserError, NoiseError) as error:
             # Images do not mix in a network, and what is not finite stays so until the end.
@@ -173,6 +192,14 @@ class ImageSampler:
             broken = [str(s) for s, fine in zip(seeds, whole.tolist(), strict=True) if not fine]
             seed = f"seed {', '.join(broken[:5])}: " if broken else ""
             raise type(error)(f"{seed}{error}") from None
+
+    def _edm(self, seeds: Sequence[int]) -> EDMSeeds:
+        return EDMSeeds(seeds, self.network.state_shape, self.network.label_dim, self.device)
+
+    def _class_by_edm(self, seed: int) -> int:
+        classes = self._edm([seed]).classes
+        assert classes is not None
+        return classes[0]
 
     def one_hot(self, seeds: Sequence[int]) -> Tensor | None:
         """The classes of seeds, (n, label_dim), on the device; None if no class is told.

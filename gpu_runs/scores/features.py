@@ -25,7 +25,7 @@ from gpu_runs.errors import printable
 from gpu_runs.files.inputs import open_regular, reason
 from gpu_runs.machine.device import arithmetic, require_device
 from gpu_runs.names import FASHION_MNIST, INCEPTION
-from gpu_runs.scores.classifier import IMAGE_SHAPE, FeatureError, load_classifier
+from gpu_runs.scores.fashion_features import IMAGE_SHAPE, FeatureError, load_fashion_features
 
 INCEPTION_DIM = 2048
 """How many features Inception has, for images of any size."""
@@ -62,7 +62,7 @@ class FeatureNetwork:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features (n, d) and class probabilities (n, classes) or None, float32 on the CPU.
+        """Features (n, d) and class probabilities (n, classes) or None, float32 on the device.
 
         GPUs compute in full float32, whatever the flags of the process say.
         Raises FeatureError for images it does not read, or if what comes out is no features.
@@ -73,7 +73,9 @@ class FeatureNetwork:
                 f"{self.name} features are of images (channels, height, width) "
                 f"{self.image_shape}; got {shape}"
             )
-        images = images.to(self.device)
+        if self.device.type == "cuda" and images.device.type == "cpu":
+            images = images.pin_memory()  # the copy then does not wait for the batch before
+        images = images.to(self.device, non_blocking=True)
         if self.image_shape is None and len(shape) == 3 and shape[0] == 1:
             images = images.expand(-1, 3, -1, -1)
         with arithmetic(tf32=False):
@@ -83,9 +85,7 @@ class FeatureNetwork:
                 f"features are floats (n, d); {self.name} gives {features.dtype} "
                 f"{tuple(features.shape)} for {len(images)} images"
             )
-        if probabilities is not None:
-            probabilities = probabilities.float().cpu()
-        return features.float().cpu(), probabilities
+        return features.float(), None if probabilities is None else probabilities.float()
 
 
 def load_features(
@@ -97,8 +97,9 @@ def load_features(
 ) -> FeatureNetwork:
     """A feature network, by name or file.
 
-    "fashion-mnist": the classifier of this package. "inception": Inception from `weights`, a state
-    dict for torch-fidelity's network, or a TorchScript file. Anything else is a TorchScript file.
+    "fashion-mnist": those of this package, of a classifier and of pixels. "inception": Inception from
+    `weights`, a state dict for torch-fidelity's network, or a TorchScript file. Anything else is a
+    TorchScript file.
 
     A state dict is read as tensors only. TorchScript is a program: it is run only with `trust`.
     Raises FeatureError for what is missing, not trusted or not such a file, ParameterError for a
@@ -132,7 +133,7 @@ def load_features(
 
 
 def _fashion_mnist(device: torch.device) -> FeatureNetwork:
-    model, _, digest = load_classifier()
+    model, _, digest = load_fashion_features()
     model.to(device)
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,6 @@ from gpu_runs.files.images import ImageSet
 from gpu_runs.scores.features import FeatureNetwork
 from gpu_runs.scores.reference import Reference
 from gpu_runs.scores.statistics import (
-    frechet_distance,
     frechet_floor,
     kernel_distance,
     precision_recall,
@@ -22,6 +21,9 @@ from gpu_runs.scores.summary import Summary, summarise
 FEWEST = 100
 """With fewer images than this only the Frechet distance is given."""
 
+FEWEST_PER_FEATURE = 5
+"""With fewer images than this for each feature the Frechet distance is not extrapolated."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -30,11 +32,12 @@ class Scores:
     distance : what the Frechet distance is called, with its features. features : the network's name.
     is_inception : whether the distances are FID and KID, and the class score the Inception Score; in
     other features they have no such names. images : how many.
-    frechet : Frechet distance. floor : what it would be about for as many real images, if features
-    were Gaussian. kernel : kernel distance, kernel_error its standard error. class_score : exp of the
-    information that an image gives on its class, with its standard deviation over ten splits.
-    precision, recall : shares in [0, 1]. sample : the images that the kernel distance, precision and
-    recall are of.
+    frechet : Frechet distance, which depends on how many they are. limit : the same of infinitely many such
+    images, by extrapolation, limit_error its standard error. floor : what it would be about for as many real
+    images, if features were Gaussian. kernel : kernel distance, kernel_error its standard error.
+    class_score : exp of the information that an image gives on its class, with its standard deviation over
+    ten splits.
+    precision, recall : shares in [0, 1]. sample : the images that precision and recall are of.
     """
 
     distance: str
@@ -42,6 +45,8 @@ class Scores:
     is_inception: bool
     images: int
     frechet: float
+    limit: float | None = None
+    limit_error: float | None = None
     floor: float | None = None
     kernel: float | None = None
     kernel_error: float | None = None
@@ -61,6 +66,7 @@ def require_comparable(images: ImageSet, reference: Reference, network: FeatureN
     """Before the work: raises ScoreError or FeatureError if the first image cannot be scored."""
     _, first = next(images.batches(1))
     reference.require_features_of(network, network(first)[0].shape[1])
+    _ = reference.gaussian  # what is no covariance is said now
 
 
 def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Scores:
@@ -81,9 +87,16 @@ def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Sc
             values |= {"class_score": mean, "class_deviation": deviation}
     if reference.count is not None:
         values["floor"] = frechet_floor(reference.covariance, statistics.count, reference.count)
-    values["frechet"] = frechet_distance(
-        statistics.mean, statistics.covariance, reference.mean, reference.covariance
-    )
+    values["frechet"] = reference.gaussian.distance(statistics)
+    needed = max(FEWEST, FEWEST_PER_FEATURE * len(statistics.mean))
+    if statistics.count >= needed:
+        values["limit"], values["limit_error"] = reference.gaussian.limit(
+            list(summary.groups.values())
+        )
+    elif statistics.count >= FEWEST:
+        remarks.append(
+            f"fewer than {needed} images: the distance of infinitely many cannot be told from theirs"
+        )
     return Scores(
         network.distance,
         network.name,
@@ -95,11 +108,10 @@ def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Sc
 
 
 def _sample_scores(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
-    """Scores of two samples, cut to one size: precision and recall depend on it."""
-    size = min(len(real), len(fake))
-    real, fake = real[:size], fake[:size]
+    """Scores of two samples; for precision and recall, which depend on it, cut to one size."""
     kernel, error = kernel_distance(real, fake)
-    precision, recall = precision_recall(real, fake)
+    size = min(len(real), len(fake))
+    precision, recall = precision_recall(real[:size], fake[:size])
     return {
         "kernel": kernel,
         "kernel_error": error,

@@ -6,7 +6,10 @@ are exact under merging: what several processes saw adds up to what one would ha
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -35,15 +38,20 @@ class FeatureStatistics:
 
     @classmethod
     def of(cls, features: Tensor | np.ndarray) -> FeatureStatistics:
-        """Of features (n, d), n >= 1. Raises ScoreError for other shapes or values not finite."""
-        values = np.asarray(features, dtype=np.float64)
+        """Of features (n, d), n >= 1, summed on their device if it has float64.
+
+        Raises ScoreError for other shapes or values not finite.
+        """
+        values = torch.as_tensor(features)
+        values = values.double() if values.device.type != "mps" else values.cpu().double()
         if values.ndim != 2 or not len(values):
-            raise ScoreError(f"features have the shape (n, d), n >= 1; got {values.shape}")
-        if not np.isfinite(values).all():
-            raise ScoreError("features are finite; got nan or inf: look at the images")
-        mean = values.mean(axis=0)
+            raise ScoreError(f"features have the shape (n, d), n >= 1; got {tuple(values.shape)}")
+        mean = values.mean(dim=0)
         centred = values - mean
-        return cls(len(values), mean, centred.T @ centred)
+        scatter = centred.T @ centred
+        if not (scatter.isfinite().all() and mean.isfinite().all()):
+            raise ScoreError("features are finite; got nan or inf: look at the images")
+        return cls(len(values), mean.cpu().numpy(), scatter.cpu().numpy())
 
     def merge(self, other: FeatureStatistics) -> FeatureStatistics:
         """Of the features of both. Raises ScoreError if they differ in size."""
@@ -59,6 +67,18 @@ class FeatureStatistics:
             self.scatter
             + other.scatter
             + np.outer(shift, shift) * (self.count * other.count / count),
+        )
+
+    def without(self, part: FeatureStatistics) -> FeatureStatistics:
+        """Of all features but those of a part, which are fewer: the converse of `merge`."""
+        count = self.count - part.count
+        shift = (self.mean - part.mean) * (self.count / count)  # of the rest from the part
+        return FeatureStatistics(
+            count,
+            part.mean + shift,
+            self.scatter
+            - part.scatter
+            - np.outer(shift, shift) * (count * part.count / self.count),
         )
 
     @property
@@ -89,13 +109,67 @@ def frechet_distance(
 
 def _gaussian(mean: np.ndarray, covariance: np.ndarray) -> Gaussian:
     """With eigenvalues that are negative by rounding, also by that of float32, taken as zero."""
-    symmetric = torch.as_tensor((covariance + covariance.T) / 2, dtype=torch.float64)
+    symmetric = torch.as_tensor(covariance / 2 + covariance.T / 2, dtype=torch.float64)
     if not (symmetric.isfinite().all() and np.isfinite(mean).all()):
         raise ScoreError("means and covariances are finite; got nan or inf")
     variances, basis = torch.linalg.eigh(symmetric)
     if variances[0] < -1e-6 * variances[-1].abs():
         raise ScoreError(f"a covariance has no negative eigenvalues; got {variances[0]:.3g}")
     return Gaussian(torch.as_tensor(mean), variances.clamp(min=0), basis)
+
+
+class FrechetReference:
+    """A Gaussian that many others are compared with: its covariance is decomposed once.
+
+    mean (d,), covariance (d, d), which may be singular. Raises ScoreError for what is not a covariance.
+    """
+
+    def __init__(self, mean: np.ndarray, covariance: np.ndarray) -> None:
+        self.gaussian = _gaussian(mean, covariance)
+        assert self.gaussian.basis is not None
+        scaled = self.gaussian.basis * self.gaussian.variances.sqrt()
+        self._root = scaled @ self.gaussian.basis.mT
+
+    def distance(self, statistics: FeatureStatistics) -> float:
+        """The Frechet distance of features of these statistics; equal to `frechet_distance`."""
+        other = _gaussian(statistics.mean, statistics.covariance)
+        return w2_distance(other, self.gaussian) ** 2
+
+    def limit(self, groups: Sequence[FeatureStatistics]) -> tuple[float, float]:
+        r"""The Frechet distance of infinitely many such images, and its standard error.
+
+        The distance of n images is biased by a term in 1/n. As Chong and Forsyth (2020) do, it is
+        extrapolated in 1/n to 0; but their smaller sets are random subsets, and these are all but one of k
+        disjoint groups, which is the jackknife: with the distance d of all n images, and d_g of all but the
+        n_g of group g,
+
+        .. math:: k d - \sum_g (1 - n_g / n)\, d_g .
+
+        The scatter of the pseudo-values gives the error (Busing, Meijer and van der Leeden 1999, for unequal
+        groups); where both laws agree it is too large by a root of 2. What is left of the bias is of order
+        1/n^2. The reference stays as it is, with the error that it has itself.
+
+        groups : of disjoint random parts of the images, two or more. Raises ScoreError for fewer.
+        """
+        if len(groups) < 2:
+            raise ScoreError(f"an extrapolation takes two or more groups; got {len(groups)}")
+        whole = reduce(FeatureStatistics.merge, groups)
+        shares = np.array([whole.count / group.count for group in groups])
+        others = np.array([self._by_roots(whole.without(group)) for group in groups])
+        distance, count = self._by_roots(whole), len(groups)
+        value = count * distance - ((1 - 1 / shares) * others).sum()
+        pseudo = shares * distance - (shares - 1) * others
+        variance = (np.square(pseudo - value) / (shares - 1)).mean()
+        return float(value), float(np.sqrt(variance))
+
+    def _by_roots(self, statistics: FeatureStatistics) -> float:
+        """The distance by eigenvalues alone: faster, and worse only where covariances are singular."""
+        shift = torch.as_tensor(statistics.mean) - self.gaussian.mean
+        covariance = torch.as_tensor(statistics.covariance)
+        product = self._root @ covariance @ self._root
+        cross = torch.linalg.eigvalsh((product + product.mT) / 2).clamp(min=0).sqrt().sum()
+        traces = covariance.trace() + self.gaussian.variances.sum()
+        return float(shift.square().sum() + traces - 2 * cross)
 
 
 def frechet_floor(covariance: np.ndarray, count: int, reference_count: int) -> float:
@@ -127,45 +201,107 @@ def half_distance(features: Tensor | np.ndarray, seed: int = 0) -> float:
     )
 
 
-def kernel_distance(
-    first: Tensor | np.ndarray, second: Tensor | np.ndarray, *, blocks: int = 10, seed: int = 0
-) -> tuple[float, float]:
-    """The kernel distance of features (n, d) and (m, d), and its standard error.
+_ROWS = 1024  # of a matrix of all pairs at a time
 
-    In Inception's features it is the KID of Binkowski et al. (2018): the
-    unbiased estimate of the squared MMD with the kernel (x.y / d + 1)^3, averaged over
-    disjoint random blocks of both sets. Blocks that share no feature are independent, so their
-    scatter gives the standard error; the average is unbiased for any number of blocks.
+
+def kernel_distance(first: Tensor | np.ndarray, second: Tensor | np.ndarray) -> tuple[float, float]:
+    r"""The kernel distance of features (n, d) and (m, d), and its standard error.
+
+    It is the unbiased estimate of the squared MMD over all pairs, with the kernel
+    :math:`k(x, y) = (x \cdot y / d + 1)^3`; in Inception's features that is the KID of Binkowski et al.
+    (2018) without its blocks, which leave most pairs out. The error is that of a U-statistic (Hoeffding
+    1948). With
+
+    .. math:: g(x) = \overline{k(x, x')} - \overline{k(x, y)}, \quad
+              g'(y) = \overline{k(y, y')} - \overline{k(x, y)},
+
+    means over all others of each set, and A, B, C the mean squares of k(x, x'), k(y, y') and k(x, y) less the
+    means of their rows and columns, the variance is
+
+    .. math:: \frac4n \mathrm{var}\,g + \frac4m \mathrm{var}\,g'
+              - \frac{2A}{n^2} - \frac{2B}{m^2} - \frac{4C}{nm} ,
+
+    and never less than :math:`2A/n^2 + 2B/m^2 + 4C/nm`, which it is where both laws agree. Pairs
+    are summed in blocks: memory grows with n + m.
+
+    Raises
+    ------
+    ScoreError : fewer than four features, or features of two networks.
     """
-    generator = np.random.default_rng(seed)
-    parts = []
-    for features in (first, second):
-        values = np.asarray(features, dtype=np.float64)
-        size = len(values) // blocks
-        if size < 2 or blocks < 2:
+    x, y = _features(first), _features(second)
+    for values in (x, y):
+        if values.ndim != 2 or len(values) < 4:
             raise ScoreError(
-                "a kernel distance takes 2 or more blocks of at least 2 features; got "
-                f"{len(values)} features and {blocks} blocks"
+                f"a kernel distance takes four or more features (n, d); got {tuple(values.shape)}"
             )
-        order = generator.permutation(len(values))[: size * blocks]
-        parts.append(values[order].reshape(blocks, size, -1))
-    if parts[0].shape[2] != parts[1].shape[2]:
-        raise ScoreError(
-            f"features of one network are compared; got {parts[0].shape[2]} and {parts[1].shape[2]}"
-        )
-    estimates = np.array([_squared_mmd(x, y) for x, y in zip(*parts, strict=True)])
-    return float(estimates.mean()), float(estimates.std(ddof=1) / np.sqrt(blocks))
+    if x.shape[1] != y.shape[1]:
+        raise ScoreError(f"features of one network are compared; got {x.shape[1]} and {y.shape[1]}")
+    n, m = len(x), len(y)
+    within_x, within_y, between = _Pairs.within(x), _Pairs.within(y), _Pairs.between(x, y)
+    value = within_x.mean + within_y.mean - 2 * between.mean
+    degenerate = (
+        2 * within_x.interaction / n**2
+        + 2 * within_y.interaction / m**2
+        + 4 * between.interaction / (n * m)
+    )
+    linear = 4 / n * (within_x.rows - between.rows).var()
+    linear = linear + 4 / m * (within_y.rows - between.columns).var()
+    variance = max(float(linear) - degenerate, degenerate)
+    if not math.isfinite(value) or not math.isfinite(variance):
+        raise ScoreError("features are too large for a kernel of their third power")
+    return value, math.sqrt(max(variance, 0.0))
 
 
-def _squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / a.shape[1] + 1) ** 3
+def _features(values: Tensor | np.ndarray) -> Tensor:
+    """In float64. Raises ScoreError if they are not finite."""
+    features = torch.as_tensor(values).double()
+    if not features.isfinite().all():
+        raise ScoreError("features are finite; got nan or inf: look at the images")
+    return features
 
-    def mean_of_pairs(a: np.ndarray) -> float:
-        values = kernel(a, a)
-        return (values.sum() - np.trace(values)) / (len(a) * (len(a) - 1))
 
-    return float(mean_of_pairs(x) + mean_of_pairs(y) - 2 * kernel(x, y).mean())
+@dataclass
+class _Pairs:
+    """The kernel of all pairs: means of rows (n,) and of columns (m,), and the mean square."""
+
+    rows: Tensor
+    columns: Tensor
+    square: float
+
+    @classmethod
+    def between(cls, x: Tensor, y: Tensor) -> _Pairs:
+        rows, columns, square = [], torch.zeros(len(y), dtype=torch.float64), 0.0
+        for _, kernel in _kernel_rows(x, y):
+            rows.append(kernel.mean(dim=1))
+            columns += kernel.sum(dim=0) / len(x)
+            square += float(kernel.square().sum()) / (len(x) * len(y))
+        return cls(torch.cat(rows), columns, square)
+
+    @classmethod
+    def within(cls, x: Tensor) -> _Pairs:
+        """Of pairs of two different ones."""
+        rows, square, others = [], 0.0, len(x) - 1
+        for start, kernel in _kernel_rows(x, x):
+            kernel.diagonal(start).zero_()
+            rows.append(kernel.sum(dim=1) / others)
+            square += float(kernel.square().sum()) / (len(x) * others)
+        means = torch.cat(rows)
+        return cls(means, means, square)
+
+    @property
+    def mean(self) -> float:
+        return float(self.rows.mean())
+
+    @property
+    def interaction(self) -> float:
+        effects = self.rows.var(unbiased=False) + self.columns.var(unbiased=False)
+        return max(self.square - self.mean**2 - float(effects), 0.0)
+
+
+def _kernel_rows(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Blocks of rows of the kernel of x and y, each with the number of its first row."""
+    for start in range(0, len(x), _ROWS):
+        yield start, (x[start : start + _ROWS] @ y.T / x.shape[1] + 1) ** 3
 
 
 @dataclass
@@ -218,13 +354,17 @@ class ClassScore:
 def precision_recall(
     real: Tensor | np.ndarray, fake: Tensor | np.ndarray, *, neighbours: int = 3
 ) -> tuple[float, float]:
-    """Precision and recall of Kynkaanniemi et al. (2019), of features (n, d) and (m, d).
+    """Precision and recall of features (n, d) and (m, d), after Kynkaanniemi et al. (2019).
 
-    A set covers the balls around its points that reach to their k-th nearest neighbours. Precision
-    is the share of the fake features that the real set covers, recall the converse. Both depend on
-    the sizes of the sets: compare at equal sizes only.
+    A set covers the balls around its points that reach to their k-th nearest neighbours, but no farther than
+    the median of these distances. Precision is the share of the fake features that the real set covers,
+    recall the converse. Both depend on the sizes of the sets: compare at equal sizes only.
+
+    In the paper the radii have no such bound, and the few outliers of a set cover much of the space that
+    is far from all the others: noise scores a precision of one half. The bound is that of the paper's
+    realism score, which leaves out the larger half of the balls.
     """
-    sets = [torch.as_tensor(features).double() for features in (real, fake)]
+    sets = [_features(real), _features(fake)]
     for values in sets:
         if values.ndim != 2 or len(values) <= neighbours:
             raise ScoreError(
@@ -238,14 +378,12 @@ def precision_recall(
     return _covered(sets[0], sets[1], neighbours), _covered(sets[1], sets[0], neighbours)
 
 
-_ROWS = 1024  # of a matrix of distances at a time
-
-
 def _covered(points: Tensor, others: Tensor, neighbours: int) -> float:
-    """The share of `others` inside a ball around one of the points."""
+    """The share of `others` inside a ball around one of the points, of at most the median radius."""
     # The point itself is the nearest of all: the k-th neighbour is the (k+1)-th smallest distance.
     radii = torch.cat(
         [torch.cdist(rows, points).kthvalue(neighbours + 1).values for rows in points.split(_ROWS)]
     )
+    radii = radii.clamp(max=radii.median())
     inside = [(torch.cdist(rows, points) <= radii).any(dim=1) for rows in others.split(_ROWS)]
     return float(torch.cat(inside).double().mean())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from gpu_runs.files.images import ImageSet
@@ -16,32 +18,45 @@ from gpu_runs.scores.statistics import ClassScore, FeatureStatistics, ScoreError
 SAMPLE = 5000
 """How many features of a set are kept, at random, for kernel distance, precision and recall."""
 
-_ROWS = 2048  # of features, whose sums are merged at a time: a merge of 2048x2048 sums takes long
+GROUPS = 10
+"""Random parts of a set whose statistics are kept apart, to see what a distance owes to their number."""
+
+_NUMBERS = 2**25  # in features that wait on the device: a merge of 2048x2048 sums takes long
 
 
 @dataclass
 class Summary:
     """Of a set of images or of a part of it; parts merge into the whole.
 
-    sample : (k, d) float32, features of a random subset. places : (k,), theirs in a random order of
+    groups : statistics of `GROUPS` random parts of it, by their number; one without an image is left
+    out. sample : (k, d) float32, features of a random subset. places : (k,), theirs in a random order of
     the subset. classes : None if the network has no classes.
     """
 
-    statistics: FeatureStatistics
+    groups: dict[int, FeatureStatistics]
     sample: np.ndarray
     places: np.ndarray
     classes: ClassScore | None
+
+    @cached_property
+    def statistics(self) -> FeatureStatistics:
+        """Of all of it."""
+        return reduce(FeatureStatistics.merge, self.groups.values())
 
     @classmethod
     def merged(cls, parts: Sequence[Summary]) -> Summary:
         """The summary of all parts; of the sample in its random order. Raises ScoreError for none."""
         if not parts:
             raise ScoreError("there are no images to summarise")
+        groups: dict[int, FeatureStatistics] = {}
+        for part in parts:
+            for group, statistics in part.groups.items():
+                groups[group] = groups[group].merge(statistics) if group in groups else statistics
         places = np.concatenate([part.places for part in parts])
         order = np.argsort(places)
         scores = [part.classes for part in parts if part.classes is not None]
         return cls(
-            reduce(FeatureStatistics.merge, [part.statistics for part in parts]),
+            groups,
             np.concatenate([part.sample for part in parts])[order],
             places[order],
             reduce(ClassScore.merge, scores) if scores else None,
@@ -65,45 +80,51 @@ def summarise(
     """
     place = np.empty(len(images), np.int64)
     place[np.random.default_rng(seed).permutation(len(images))] = np.arange(len(images))
-    sums = _Sums()
-    classes: ClassScore | None = None
-    samples, places = [], []
+    sums = _Sums(sample)
     with tqdm(total=len(images), desc="images", disable=not progress, leave=False) as bar:
         for indices, pictures in images.batches(batch, rank=rank, world=world):
-            features, probabilities = network(pictures)
-            kept = place[indices] < sample
-            samples.append(features.numpy()[kept])
-            places.append(place[indices][kept])
-            sums.add(features.numpy())
-            if probabilities is not None:
-                scores = ClassScore.of(probabilities, indices)
-                classes = scores if classes is None else classes.merge(scores)
+            sums.add(indices, place[indices], *network(pictures))
             bar.update(len(indices) * world)
-    statistics = sums.result()
-    if statistics is None:
-        return []
-    return [Summary(statistics, np.concatenate(samples), np.concatenate(places), classes)]
+    return sums.result()
 
 
 class _Sums:
-    """Statistics of features that come in batches."""
+    """What a summary holds, of features that come in batches; they wait on their device."""
 
-    def __init__(self) -> None:
-        self._waiting: list[np.ndarray] = []
-        self._merged: FeatureStatistics | None = None
+    def __init__(self, sample: int) -> None:
+        self._sample, self._numbers = sample, 0
+        self._waiting: list[tuple[np.ndarray, np.ndarray, Tensor, Tensor | None]] = []
+        self._parts: list[Summary] = []
 
-    def add(self, features: np.ndarray) -> None:
-        self._waiting.append(features)
-        if sum(map(len, self._waiting)) >= _ROWS:
-            self._merge()
+    def add(
+        self, indices: np.ndarray, places: np.ndarray, features: Tensor, classes: Tensor | None
+    ) -> None:
+        """Features (n, d) and class probabilities of the images with these indices and places."""
+        self._waiting.append((indices, places, features, classes))
+        self._numbers += features.numel()
+        if self._numbers >= _NUMBERS:
+            self._reduce()
 
-    def result(self) -> FeatureStatistics | None:
-        """Of all features; None if there were none."""
+    def result(self) -> list[Summary]:
+        """Of all features; none if there were none."""
         if self._waiting:
-            self._merge()
-        return self._merged
+            self._reduce()
+        return [Summary.merged(self._parts)] if self._parts else []
 
-    def _merge(self) -> None:
-        new = FeatureStatistics.of(np.concatenate(self._waiting))
-        self._merged = new if self._merged is None else self._merged.merge(new)
+    def _reduce(self) -> None:
+        indices, places = (
+            np.concatenate(part) for part in list(zip(*self._waiting, strict=True))[:2]
+        )
+        features = torch.cat([entry[2] for entry in self._waiting])
+        probabilities = [entry[3] for entry in self._waiting if entry[3] is not None]
+        groups = {
+            group: FeatureStatistics.of(features[torch.from_numpy(members)])
+            for group in range(GROUPS)
+            if len(members := np.flatnonzero(places % GROUPS == group))
+        }
+        kept = np.flatnonzero(places < self._sample)
+        classes = ClassScore.of(torch.cat(probabilities).cpu(), indices) if probabilities else None
+        sample = features[torch.from_numpy(kept)].cpu().numpy()
+        self._parts.append(Summary(groups, sample, places[kept], classes))
         self._waiting.clear()
+        self._numbers = 0

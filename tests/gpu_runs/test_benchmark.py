@@ -659,7 +659,15 @@ def test_the_command_names_failed_cells_and_files(files, tmp_path, monkeypatch, 
 def test_presets_are_listed_with_what_a_user_needs(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     result = CliRunner().invoke(app, ["presets"])
-    for text in ("edm-cifar10-32x32-uncond-vp", "1.97", "1.98*", "CC BY-NC-SA", "256"):
+    for text in (
+        "edm-cifar10-32x32-uncond-vp",
+        "1.97",
+        "1.98*",
+        "2.24",
+        "1.93",
+        "CC BY-NC-SA",
+        "256",
+    ):
         assert text in result.output
     result = CliRunner().invoke(app, ["run", "edm-cifar10-32x32-uncond-vp", "--ours"])
     assert isinstance(result.exception, SeedsError)

@@ -15,13 +15,15 @@ from torch.backends import cuda
 
 from gpu_runs.files.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
 from gpu_runs.files.whole import OutputError
-from gpu_runs.scores.classifier import (
+from gpu_runs.scores.fashion_features import (
+    DIM,
     MODEL_FILE,
-    Classifier,
+    FashionFeatures,
     FeatureError,
     ModelCard,
-    load_classifier,
-    save_classifier,
+    load_fashion_features,
+    rounded,
+    save_features,
 )
 from gpu_runs.scores.features import PUBLIC_INCEPTION, _torch_fidelity_class, load_features
 from gpu_runs.train_features import accuracy, train_classifier
@@ -38,8 +40,8 @@ def random_images(*shape):
 
 
 def test_classifier_is_small_and_says_how_good_it_is():
-    model, card, digest = load_classifier()
-    assert MODEL_FILE.stat().st_size < 1.3e6
+    model, card, digest = load_fashion_features()
+    assert MODEL_FILE.stat().st_size < 1e6
     assert 100_000 < sum(p.numel() for p in model.parameters()) < 300_000
     assert card.test_accuracy > 0.92
     assert len(digest) == 64
@@ -48,19 +50,21 @@ def test_classifier_is_small_and_says_how_good_it_is():
 
 @pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="needs dataset-fashion-mnist")
 def test_classifier_is_as_good_as_its_card_says():
-    model, card, _ = load_classifier()
+    model, card, _ = load_fashion_features()
     images, labels = load_fashion_mnist(DEBIAN_FOLDER, "test")
     error = (card.test_accuracy * (1 - card.test_accuracy) / 2000) ** 0.5
-    assert abs(accuracy(model, images[:2000], labels[:2000]) - card.test_accuracy) < 4 * error
+    assert (
+        abs(accuracy(model.classifier, images[:2000], labels[:2000]) - card.test_accuracy)
+        < 4 * error
+    )
 
 
 def test_fashion_mnist_features():
     network = load_features()
     images = random_images(6, 1, 32, 32)
     features, probabilities = network(images)
-    assert features.shape == (6, 64)
-    assert (features >= 0).all()
-    assert features.any()
+    assert features.shape == (6, DIM)
+    assert features.abs().min() > 0
     assert probabilities.shape == (6, 10)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(6))
     torch.testing.assert_close(network(images[2:3])[0], features[2:3], rtol=1e-4, atol=1e-4)
@@ -69,25 +73,53 @@ def test_fashion_mnist_features():
         network(random_images(2, 3, 32, 32))
 
 
-def test_classifier_file_keeps_the_model_and_the_card(tmp_path):
+def test_feature_file_keeps_the_model_and_the_card(tmp_path):
     torch.manual_seed(0)
-    model = Classifier().eval()
+    model = FashionFeatures().eval()
+    images = random_images(70, 1, 32, 32)
+    model.classifier.load_state_dict(rounded(model.classifier))
+    model.fit(images)
     for name in "ab":
-        save_classifier(model, CARD, tmp_path / name)
+        save_features(model, CARD, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    loaded, card, _ = load_classifier(tmp_path / "a")
+    loaded, card, _ = load_fashion_features(tmp_path / "a")
     assert card == CARD
-    images = random_images(3, 1, 32, 32)
     assert all(map(torch.equal, loaded(images), model(images)))
+
+
+def test_fitted_features_have_mean_zero_and_each_kind_a_mean_variance_of_one():
+    torch.manual_seed(0)
+    model = FashionFeatures().eval()
+    images = (random_images(300, 1, 32, 32).float() * torch.rand(300, 1, 1, 1)).byte()
+    for _ in range(2):  # again: what was there before does not matter
+        model.fit(images)
+        with torch.inference_mode():
+            features = model(images)[0].double()
+        assert features.mean(dim=0).abs().max() < 1e-4
+        for kind in features.var(dim=0).tensor_split((64, 88)):
+            assert kind.mean().item() == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="needs dataset-fashion-mnist")
+def test_features_are_fitted_to_the_training_images():
+    model, _, _ = load_fashion_features()
+    pixels = load_fashion_mnist(DEBIAN_FOLDER)[0].flatten(1).double()
+    torch.testing.assert_close(model.pixels.mean.double(), pixels.mean(dim=0), rtol=1e-6, atol=1e-4)
+    basis = model.pixels.components.double()
+    torch.testing.assert_close(basis.T @ basis, torch.eye(64).double(), rtol=0, atol=1e-3)
+    coordinates = torch.cov(((pixels - pixels.mean(dim=0)) @ basis).T)
+    variances = coordinates.diagonal()
+    assert (variances[:-1] >= variances[1:] * (1 - 1e-4)).all()
+    assert (coordinates - variances.diag()).abs().max() < 1e-3 * variances[0]
 
 
 def test_files_that_hold_no_classifier(tmp_path):
     path = tmp_path / "features.safetensors"
     with pytest.raises(FeatureError, match="make it again with python -m gpu_runs"):
-        load_classifier(path)
+        load_fashion_features(path)
     whole = MODEL_FILE.read_bytes()
     other = io.BytesIO()
-    torch.save(Classifier().state_dict(), other)
+    torch.save(FashionFeatures().state_dict(), other)
     for content in (
         b"",
         whole[:-1],
@@ -96,14 +128,16 @@ def test_files_that_hold_no_classifier(tmp_path):
         other.getvalue(),
     ):
         path.write_bytes(content)
-        with pytest.raises(FeatureError, match="does not hold the Fashion-MNIST") as caught:
-            load_classifier(path)
+        with pytest.raises(
+            FeatureError, match="does not hold the features of Fashion-MNIST"
+        ) as caught:
+            load_fashion_features(path)
         assert "\n" not in str(caught.value)
     path.write_bytes(bytes(2**24 + 1))
     with pytest.raises(FeatureError, match="more than 16777216 bytes"):
-        load_classifier(path)
+        load_fashion_features(path)
     with pytest.raises(OutputError, match="cannot write"):
-        save_classifier(Classifier(), CARD, path / "a")
+        save_features(FashionFeatures(), CARD, path / "a")
 
 
 def test_training_learns_and_is_reproducible(monkeypatch):

@@ -15,7 +15,7 @@ SCRIPTS = tomllib.loads(PROJECT.read_text())["project"]["scripts"]
 GROUPS = {
     "seeds-tune": ["fit", "show", "settings", "compare"],
     "seeds-fid": ["stats", "score"],
-    "seeds-bench": ["run", "plot", "presets", "micro", "tuned"],
+    "seeds-bench": ["run", "plot", "compare", "presets", "micro", "tuned"],
     "seeds-conformance": ["write", "check", "serve"],
 }
 
