@@ -103,6 +103,12 @@ def generate(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile.")
     ] = False,
+    autotune: Annotated[
+        bool,
+        typer.Option(
+            "--autotune", help="Let cuDNN choose by time; images repeat to rounding then."
+        ),
+    ] = False,
     device: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +157,7 @@ def generate(
             precision=precision,
             state=state,
             compile=compile_,
+            autotune=autotune,
         )
         numbers = group.together(lambda: parse_seeds(seeds))
         if compile_ and group.rank == 0:

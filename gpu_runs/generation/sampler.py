@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
-from gpu_runs.checkpoints.preconditioning import IDDPM
+from gpu_runs.checkpoints.preconditioning import IDDPM, PreconditionedNetwork
 from gpu_runs.files.images import to_uint8
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
@@ -71,7 +71,9 @@ class Generation:
         (no class told), or classes as "3" or "0,4,7", taken by seed modulo their number. By default
         "random" for a network with classes.
     precision : of the network, a name in `NETWORK_TYPES`. state : of the solver, a name in `STATE_TYPES`.
-    compile : run the network through torch.compile.
+    compile : run the network through torch.compile, on a GPU with CUDA graphs.
+    autotune : cuDNN times its kernels at the first call of a shape and takes the fastest, which may be
+        others in another process: images then repeat to rounding, not to the bit.
     """
 
     method: str
@@ -84,12 +86,19 @@ class Generation:
     precision: str = "fp32"
     state: str = "float64"
     compile: bool = False
+    autotune: bool = False
 
 
 class ImageSampler:
     """Makes the images of seeds.
 
     All that is wrong with the settings, or does not fit the network, is found here.
+
+    Parameters
+    ----------
+    network : whose images these are. settings : what else determines them.
+    keep : whether the network stays as it is, and a copy is used. Without, there is one in memory, which is
+        used up: in the precision asked for.
 
     Attributes
     ----------
@@ -101,7 +110,7 @@ class ImageSampler:
     NetworkCodeError : a precision that a network of the user's own code chooses itself.
     """
 
-    def __init__(self, network: Network, settings: Generation) -> None:
+    def __init__(self, network: Network, settings: Generation, *, keep: bool = True) -> None:
         require_type_names(settings.precision, settings.state)
         numbers = {"sigma_min": settings.sigma_min, "sigma_max": settings.sigma_max}
         for name, value in {**numbers, **settings.options}.items():
@@ -115,10 +124,13 @@ class ImageSampler:
         self.device = network.device
         if settings.precision == "tf32" and self.device.type != "cuda":
             raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")
-        self.network = _prepared(network, settings)
+        self.network = _prepared(network, settings, keep)
 
-    def __call__(self, seeds: Sequence[int]) -> Tensor:
+    def __call__(self, seeds: Sequence[int], size: int = 0) -> Tensor:
         """The images of these seeds as one batch: uint8 (n, channels, height, width) on the CPU.
+
+        size : of the batches of a run. A compiled network is made for one size: a smaller batch is filled up
+            to it with its last seed.
 
         Raises
         ------
@@ -126,13 +138,19 @@ class ImageSampler:
         OutOfMemory : the batch is too large.
         NetworkCodeError : the user's own code fails.
         """
+        filling = size - len(seeds) if self.settings.compile else 0
+        filled = [*seeds, *[seeds[-1]] * filling]
+        tf32, fastest = self.settings.precision == "tf32", self.settings.autotune
+        # The user's own code may want gradients within, for a guidance.
+        bare = isinstance(self.network, PreconditionedNetwork)
         try:
-            with arithmetic(tf32=self.settings.precision == "tf32"):
-                return to_uint8(self._states(seeds)).cpu()
+            with arithmetic(tf32=tf32, fastest=fastest), torch.inference_mode(bare):
+                images = to_uint8(self._states(filled)).cpu()
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                raise _too_large(len(seeds)) from error
+                raise _too_large(len(filled)) from error
             raise
+        return images[: len(seeds)].clone()  # outside: it may be written to
 
     def _states(self, seeds: Sequence[int]) -> Tensor:
         network = self.network
@@ -153,7 +171,8 @@ class ImageSampler:
         except (DenoiserError, NoiseError) as error:
             # Images do not mix in a network, and what is not finite stays so until the end.
             whole = torch.stack([values.isfinite().flatten(1).all(1) for values in last]).all(0)
-            broken = [str(s) for s, fine in zip(seeds, whole.tolist(), strict=True) if not fine]
+            found = zip(seeds, whole.tolist(), strict=True)
+            broken = list(dict.fromkeys(str(seed) for seed, fine in found if not fine))
             seed = f"seed {', '.join(broken[:5])}: " if broken else ""
             raise type(error)(f"{seed}{error}") from None
 
@@ -189,8 +208,8 @@ def _too_large(batch: int) -> OutOfMemory:
     return OutOfMemory(f"out of memory at batch {batch}: {way_out}")
 
 
-def _prepared(network: Network, settings: Generation) -> Network:
-    """A copy of the network, in the precision asked for; one of the user's own as it is."""
+def _prepared(network: Network, settings: Generation, keep: bool) -> Network:
+    """The network or a copy, in the precision asked for; one of the user's own as it is."""
     if isinstance(network, OwnNetwork):
         if settings.compile or settings.precision not in ("fp32", "tf32"):
             raise NetworkCodeError(
@@ -198,14 +217,16 @@ def _prepared(network: Network, settings: Generation) -> Network:
                 f"{settings.precision!r} and --compile out"
             )
         return network
-    network = copy.deepcopy(network)
-    network.model.lower(NETWORK_TYPES[settings.precision])
-    if network.device.type == "cpu":
-        # A quarter faster there.
+    network = copy.deepcopy(network) if keep else network
+    lower = NETWORK_TYPES[settings.precision]
+    network.model.lower(lower)
+    on_gpu = network.device.type == "cuda"
+    if not on_gpu or lower.itemsize < 4:
+        # A quarter faster on a CPU; on a GPU it is the layout of products of less than 32 bits.
         network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
         # A kernel per shape: what a batch gives must not depend on the batches before it.
-        network.model.compile(dynamic=False)
+        network.model.compile(dynamic=False, mode="reduce-overhead" if on_gpu else None)
     return network
 
 

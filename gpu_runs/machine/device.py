@@ -34,7 +34,7 @@ def device_name(device: torch.device) -> str:
 
 @contextmanager
 def arithmetic(*, tf32: bool = False, fastest: bool = False) -> Iterator[None]:
-    """Within it float32 is multiplied in full, or on NVIDIA GPUs in TF32, and GPUs repeat themselves to the bit.
+    """Within it float32 is multiplied in full, or on NVIDIA GPUs in TF32; these repeat themselves to the bit.
 
     Whatever the flags of the process say, in torch's present or older ways; they are as before afterwards.
 

@@ -1,11 +1,11 @@
 """How exactly float32 is multiplied: torch's flags of the process, set for a while and restored as found.
 
-torch since 2.9 has a tree of settings: one of all, below it one for each backend, below that one for each of its
-operations. What is not set ("none") follows what is above it, and reading gives what is followed; so a setting
-is read, to be restored, while nothing above it is set. Convolutions of cuDNN start out with TF32 unless something
-above is set, which can be seen and not written: they are left as they are wherever they follow. Older flags
-beside the tree contradict it as soon as both are used, and torch refuses to read them from then on; the one of
-products is kept in step with it.
+torch since 2.9 has a tree of settings: one of all, below it one for each backend, below that one for each of
+its operations. What is not set ("none") follows what is above it, and reading gives what is followed; so a
+setting is read, to be restored, while nothing above it is set. Convolutions of cuDNN start out with TF32
+unless something above is set, which can be seen and not written: they are left as they are wherever they
+follow. Older flags beside the tree contradict it as soon as both are used, and torch refuses to read them
+from then on; the one of products is kept in step with it.
 
 Reference: "Numerical accuracy" and "TensorFloat-32" in torch's notes on CUDA.
 """
@@ -36,7 +36,7 @@ def float32_products(*, tf32: bool) -> Iterator[None]:
 
 @contextmanager
 def cudnn_kernels(*, fastest: bool) -> Iterator[None]:
-    """Within it cuDNN takes kernels that repeat themselves to the bit, or those that it timed as the fastest."""
+    """Within it cuDNN takes kernels that repeat themselves to the bit, or those it timed as fastest."""
     with ExitStack() as undo:
         _set(undo, torch.backends.cudnn, "enabled", True)
         _set(undo, torch.backends.cudnn, "benchmark", fastest)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,8 +13,8 @@ from gpu_runs.generation.sampler import Generation, make_images
 from gpu_runs.machine import precision
 from gpu_runs.machine.device import arithmetic
 
-# Flags are of the process, and some that torch starts with cannot be written again: so each setting is made in
-# a fork of a process that has only imported torch.
+# Flags are of the process, and some that torch starts with cannot be written again: so each setting is made
+# in a fork of a process that has only imported torch.
 PROBE = """
 import json, os, sys, warnings
 import torch
@@ -196,16 +197,9 @@ def test_older_torch_has_its_flags(monkeypatch):
             assert name == "allow_tf32"
             flags[self.__dict__["name"]] = value
 
-    class Backends:
-        class cuda:
-            matmul = Flag("matmul")
-
-        cudnn = Flag("cudnn")
-
-    class OldTorch:
-        backends = Backends
-
-    monkeypatch.setattr(precision, "torch", OldTorch)
+    cuda = SimpleNamespace(matmul=Flag("matmul"))
+    old_torch = SimpleNamespace(backends=SimpleNamespace(cuda=cuda, cudnn=Flag("cudnn")))
+    monkeypatch.setattr(precision, "torch", old_torch)
     with precision.float32_products(tf32=False):
         assert flags == {"matmul": False, "cudnn": False}
         with pytest.raises(KeyError), precision.float32_products(tf32=True):
