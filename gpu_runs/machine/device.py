@@ -18,13 +18,16 @@ def require_device(name: str | torch.device | None) -> torch.device:
 
     Raises
     ------
-    ParameterError : it is not available here.
+    ParameterError : it is not available here, or cannot compute, as meta.
     """
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if name is None else name
     try:
-        return torch.empty(0, device=chosen).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ParameterError(f"device {printable(str(chosen))} is not available here") from error
+        trial = torch.ones(1, device=chosen)
+        if float(trial + trial) == 2:
+            return trial.device
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError, TypeError, ImportError):
+        pass
+    raise ParameterError(f"device {printable(str(chosen))} is not available here")
 
 
 def device_name(device: torch.device) -> str:
