@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.extras import optional_imports
+from seeds_theory.interruption import INTERRUPTED, stopped
 
 if TYPE_CHECKING:
     import typer
-
-_INTERRUPTED = 130  # what a command ends with on Ctrl-C
 
 
 def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -53,9 +52,9 @@ def run_command(app: typer.Typer, name: str) -> None:
         print(f"{name}: cannot use the file{where}: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(2) from None
     except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            print(f"{name}: stopped", file=sys.stderr)
-        raise
+        raise stopped(name) if end.code == INTERRUPTED else end from None
+    except KeyboardInterrupt:
+        raise stopped(name) from None
 
 
 def _paragraphs(text: str) -> str:

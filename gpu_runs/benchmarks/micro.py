@@ -55,6 +55,7 @@ def measure(
     nfe: int = 20,
     batch: int = 16,
     precision: str = "fp32",
+    state: str = "float64",
 ) -> Cost:
     """The cost of a method at the most steps with no more than `nfe` network calls, on batches.
 
@@ -67,7 +68,7 @@ def measure(
         raise ParameterError(f"a batch has one image or more; got {batch}")
 
     def settings(steps: int) -> Generation:
-        return Generation(method, steps, options or {}, precision=precision)
+        return Generation(method, steps, options or {}, precision=precision, state=state)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GridWarning)
@@ -77,9 +78,8 @@ def measure(
         sampler = ImageSampler(network, settings(steps))
     seeds = list(range(batch))
     image = (network.channels, network.resolution, network.resolution)
-    state = STATE_TYPES[sampler.settings.state]
     highest, labels = float(sampler.sigmas[0]), sampler.one_hot(seeds)
-    x = highest * torch.randn(batch, *image, dtype=state, device=sampler.device)
+    x = highest * torch.randn(batch, *image, dtype=STATE_TYPES[state], device=sampler.device)
     estimate = torch.zeros_like(x)
     generators = SeededNoise(seeds)
 
@@ -87,7 +87,7 @@ def measure(
         return sampler.solver(lambda x, sigma: estimate, x, sampler.sigmas, source)
 
     # The network's own kernels are chosen in its first calls, which the timer leaves out.
-    with arithmetic(tf32=precision == "tf32"):
+    with arithmetic(tf32=precision == "tf32"), torch.inference_mode():
         call = _seconds(lambda: sampler.network(x, highest, labels))
     bare = _seconds(lambda: run(silent))
     own = max(bare, _seconds(lambda: run(generators)))
