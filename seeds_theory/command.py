@@ -37,7 +37,7 @@ def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str]
 def run_command(app: typer.Typer, name: str) -> None:
     """Run a typer app; bad input ends in one line on stderr and exit status 2, Ctrl-C in one and 130.
 
-    So does a file that cannot be read or written.
+    So does a file that cannot be read or written, and want of memory.
     """
     for command in app.registered_commands:
         command.help = _paragraphs(inspect.getdoc(command.callback) or "")
@@ -51,10 +51,21 @@ def run_command(app: typer.Typer, name: str) -> None:
         where = f" {error.filename}" if error.filename else ""
         print(f"{name}: cannot use the file{where}: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"{name}: out of memory: ask for less at a time", file=sys.stderr)
+        raise SystemExit(2) from None
     except SystemExit as end:
         raise stopped(name) if end.code == INTERRUPTED else end from None
     except KeyboardInterrupt:
         raise stopped(name) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether something was too large for the host or the device; torch's errors are known by their words."""
+    torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or torchs
 
 
 def _paragraphs(text: str) -> str:

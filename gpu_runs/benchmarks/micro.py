@@ -24,6 +24,7 @@ from gpu_runs.machine.device import arithmetic
 from seeds_theory.errors import ParameterError
 from seeds_theory.sources import NoiseSource, SeededNoise, silent
 
+_MOST_IMAGES = 2**16
 _LONG_ENOUGH = 0.1  # seconds; a shorter run is repeated until it has taken that
 
 
@@ -61,11 +62,11 @@ def measure(
 
     Raises
     ------
-    ParameterError : no run has so few calls, or a batch without images.
+    ParameterError : no run has so few calls, or a batch without images or of more than 65536.
     SeedsError : the method or an option, as of `ImageSampler`.
     """
-    if batch < 1:
-        raise ParameterError(f"a batch has one image or more; got {batch}")
+    if not 1 <= batch <= _MOST_IMAGES:
+        raise ParameterError(f"a batch has one image or more, {_MOST_IMAGES} at most; got {batch}")
 
     def settings(steps: int) -> Generation:
         return Generation(method, steps, options or {}, precision=precision, state=state)

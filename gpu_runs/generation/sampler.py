@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
+from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork
 from gpu_runs.checkpoints.preconditioning import IDDPM, PreconditionedNetwork
 from gpu_runs.files.images import to_uint8
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import PRECISIONS, STATES, grid_exponent, require_type_names
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.edm import EDM_HEUN
+from seeds_theory.command import is_out_of_memory
 from seeds_theory.errors import (
     DenoiserError,
     GridError,
@@ -124,6 +125,7 @@ class ImageSampler:
         self.device = network.device
         if settings.precision == "tf32" and self.device.type != "cuda":
             raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")
+        _require_state_type(settings.state, self.device)
         self.network = _prepared(network, settings, keep)
 
     def __call__(self, seeds: Sequence[int], size: int = 0) -> Tensor:
@@ -201,6 +203,13 @@ def _options(network: Network, settings: Generation) -> dict[str, Any]:
         "round_sigma": lambda sigma: min(levels, key=lambda level: abs(level - sigma)),
         **settings.options,
     }
+
+
+def _require_state_type(name: str, device: torch.device) -> None:
+    try:
+        torch.empty(0, dtype=STATE_TYPES[name], device=device)
+    except (RuntimeError, TypeError):  # Apple's GPUs have no float64
+        raise ParameterError(f"{device.type} has no {name}: choose another --state") from None
 
 
 def _too_large(batch: int) -> OutOfMemory:

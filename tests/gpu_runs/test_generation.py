@@ -213,6 +213,7 @@ def test_churn_goes_up_to_levels_of_the_network(monkeypatch):
         ({"sigma_max": math.inf}, ParameterError, "sigma_max is finite"),
         ({"sigma_min": math.nan}, ParameterError, "sigma_min is finite"),
         ({"steps": 1}, GridError, "2 or more"),
+        ({"steps": 10**12}, GridError, "a grid has at most 100000 steps; got 1000000000000"),
         ({"method": "seeds-9"}, UnknownNameError, "unknown sampler 'seeds-9' .*; known: seeds-1"),
         ({"options": {"churn": 1.0}}, ParameterError, "no option 'churn'"),
         ({"options": {"eta": -1.0}}, ParameterError, "eta"),
