@@ -7,7 +7,6 @@ In a notebook, `gpu_runs.generation.image_run.generate_images` is the same, and
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import warnings
@@ -20,6 +19,7 @@ import typer
 from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
 from gpu_runs.checkpoints.network_names import FORMS, require_network
 from gpu_runs.errors import printable
+from gpu_runs.machine.launch import is_one_of_several
 from gpu_runs.names import (
     CONVENTIONS,
     GRIDS,
@@ -119,6 +119,12 @@ def generate(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile.")
     ] = False,
+    autotune: Annotated[
+        bool,
+        typer.Option(
+            "--autotune", help="Let cuDNN choose by time; images repeat to rounding then."
+        ),
+    ] = False,
     device: Annotated[
         str | None,
         typer.Option(
@@ -144,9 +150,10 @@ def generate(
     resolution, channels, label_dim, sigma_min and sigma_max; each process calls it. The run goes on with the
     same code only.
 
-    On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]
+    On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]; with srun or
+    mpirun, SEEDS_DISTRIBUTED=1 and torch's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT.
     """
-    if "RANK" not in os.environ:  # under torchrun, all processes end together below
+    if not is_one_of_several():  # else all processes end together below
         require_network(network)
         require_sampler_name(method)
         require_type_names(precision, state)
@@ -173,6 +180,7 @@ def generate(
             state=state,
             compile=compile_,
             seeds_like=seeds_like,
+            autotune=autotune,
         )
         numbers = group.together(lambda: parse_seeds(seeds))
         if compile_ and group.rank == 0:

@@ -34,6 +34,23 @@ CONVENTIONS = ("edm",)
 GRIDS = ("edm", "rho=NUMBER", "logsnr")
 """What a grid is called; edm is rho=7."""
 
+SELF_TESTS = (
+    "environment",
+    "noise",
+    "products",
+    "network",
+    "ddpmpp",
+    "methods",
+    "repeats",
+    "graph",
+    "compile",
+    "png",
+    "speed",
+    "several",
+    "resume",
+)
+"""The checks of `seeds-selftest`, in the order in which they are made."""
+
 
 def require_type_names(precision: str, state: str) -> None:
     """Both are known; raises UnknownNameError, which lists what is."""

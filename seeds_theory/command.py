@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from seeds_theory.errors import ParameterError, SeedsError
 from seeds_theory.extras import optional_imports
+from seeds_theory.interruption import INTERRUPTED, stopped
 
 if TYPE_CHECKING:
     import typer
-
-_INTERRUPTED = 130  # what a command ends with on Ctrl-C
 
 
 def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -40,7 +39,7 @@ def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str]
 def run_command(app: typer.Typer, name: str) -> None:
     """Run a typer app; bad input ends in one line on stderr and exit status 2, Ctrl-C in one and 130.
 
-    So does a file that cannot be read or written.
+    So does a file that cannot be read or written, and want of memory.
     """
     _make_printable()
     for command in app.registered_commands:
@@ -56,10 +55,21 @@ def run_command(app: typer.Typer, name: str) -> None:
         said = f"cannot use the file{where}: {error.strerror or error}"
         print(f"{name}: {_one_line(said)}", file=sys.stderr)
         raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"{name}: out of memory: ask for less at a time", file=sys.stderr)
+        raise SystemExit(2) from None
     except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            print(f"{name}: stopped", file=sys.stderr)
-        raise
+        raise stopped(name) if end.code == INTERRUPTED else end from None
+    except KeyboardInterrupt:
+        raise stopped(name) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether something was too large for the host or the device; torch's errors are known by their words."""
+    torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or torchs
 
 
 def _make_printable() -> None:

@@ -16,6 +16,8 @@ from seeds_theory.errors import GridError, ParameterError
 from seeds_theory.extras import optional_imports
 from seeds_theory.schedule import Schedule
 
+_MOST_STEPS = 100_000  # a plan keeps numbers for each
+
 
 def uniform_log_snr(
     sigma_max: float, sigma_min: float, steps: int, *, to_zero: bool = False
@@ -99,6 +101,8 @@ def _grid(levels: Callable[[np.ndarray], np.ndarray], steps: int, to_zero: bool)
     least = 2 if to_zero else 1
     if not isinstance(steps, numbers.Real) or steps % 1 != 0 or steps < least:
         raise GridError(f"a grid needs a whole number of steps, {least} or more; got {steps!r}")
+    if steps > _MOST_STEPS:
+        raise GridError(f"a grid has at most {_MOST_STEPS} steps; got {steps!r}")
     points = int(steps) if to_zero else int(steps) + 1
     sigmas = levels(np.linspace(0.0, 1.0, points))
     return np.append(sigmas, 0.0) if to_zero else sigmas

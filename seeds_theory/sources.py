@@ -140,9 +140,14 @@ class SeededNoise:
         key = _mixed(level + (self._times[level] << 22))
         self._times[level] += 1
         shape, generator = (len(intervals), *like.shape[1:]), torch.Generator()
-        # In single precision: the same numbers for states of every dtype.
-        rows = [torch.randn(shape, generator=generator.manual_seed(r ^ key)) for r in self._roots]
-        return _moved(torch.stack(rows, dim=1).to(like.dtype), like.device)
+        # In single precision: the same numbers for states of every dtype. On the CPU: the same on every
+        # device. A GPU need not be waited for: it is still busy with the step before.
+        pinned = like.device.type == "cuda"
+        draws = torch.empty((len(self._roots), *shape), pin_memory=pinned)
+        for row, root in zip(draws.unbind(), self._roots, strict=True):
+            torch.randn(shape, generator=generator.manual_seed(root ^ key), out=row)
+        there = draws.to(like.device, non_blocking=pinned)
+        return there.to(like.dtype).transpose(0, 1)
 
 
 _INITIAL, _STEPS = 0, 1

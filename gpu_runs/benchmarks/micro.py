@@ -24,6 +24,7 @@ from gpu_runs.machine.device import arithmetic
 from seeds_theory.errors import ParameterError
 from seeds_theory.sources import NoiseSource, SeededNoise, silent
 
+_MOST_IMAGES = 2**16
 _LONG_ENOUGH = 0.1  # seconds; a shorter run is repeated until it has taken that
 
 
@@ -55,19 +56,20 @@ def measure(
     nfe: int = 20,
     batch: int = 16,
     precision: str = "fp32",
+    state: str = "float64",
 ) -> Cost:
     """The cost of a method at the most steps with no more than `nfe` network calls, on batches.
 
     Raises
     ------
-    ParameterError : no run has so few calls, or a batch without images.
+    ParameterError : no run has so few calls, or a batch without images or of more than 65536.
     SeedsError : the method or an option, as of `ImageSampler`.
     """
-    if batch < 1:
-        raise ParameterError(f"a batch has one image or more; got {batch}")
+    if not 1 <= batch <= _MOST_IMAGES:
+        raise ParameterError(f"a batch has one image or more, {_MOST_IMAGES} at most; got {batch}")
 
     def settings(steps: int) -> Generation:
-        return Generation(method, steps, options or {}, precision=precision)
+        return Generation(method, steps, options or {}, precision=precision, state=state)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GridWarning)
@@ -76,9 +78,9 @@ def measure(
             raise ParameterError(f"{method}: no run has {nfe} network calls or fewer; allow more")
         sampler = ImageSampler(network, settings(steps))
     seeds = list(range(batch))
-    state = STATE_TYPES[sampler.settings.state]
     highest, labels = float(sampler.sigmas[0]), sampler.one_hot(seeds)
-    x = highest * torch.randn(batch, *network.state_shape, dtype=state, device=sampler.device)
+    shape = (batch, *network.state_shape)
+    x = highest * torch.randn(shape, dtype=STATE_TYPES[state], device=sampler.device)
     estimate = torch.zeros_like(x)
     generators = SeededNoise(seeds)
 
@@ -86,7 +88,7 @@ def measure(
         return sampler.solver(lambda x, sigma: estimate, x, sampler.sigmas, source)
 
     # The network's own kernels are chosen in its first calls, which the timer leaves out.
-    with arithmetic(tf32=precision == "tf32"):
+    with arithmetic(tf32=precision == "tf32"), torch.inference_mode():
         call = _seconds(lambda: sampler.network(x, highest, labels))
     bare = _seconds(lambda: run(silent))
     own = max(bare, _seconds(lambda: run(generators)))

@@ -44,6 +44,8 @@ from gpu_runs.names import FASHION_MNIST, require_convention
 from seeds_theory.errors import SeedsError
 from seeds_theory.solver import Solver
 
+_MOST_SEEDS = 10_000_000
+
 
 class PlanError(SeedsError):
     """A plan that cannot be read, or that asks for nothing."""
@@ -127,6 +129,11 @@ class Plan:
             if getattr(self, name) < least:
                 raise PlanError(f"{name} is {least} or more; got {getattr(self, name)}")
         require_convention(self.seeds_like)
+        if self.blocks * self.images > _MOST_SEEDS:
+            raise PlanError(
+                f"a plan has at most {_MOST_SEEDS} images; got blocks = {self.blocks} of "
+                f"images = {self.images}"
+            )
         if self.first_seed + self.blocks * self.images > 2**64:
             raise PlanError(f"seeds lie in [0, 2**64); first_seed {self.first_seed} is too large")
         labels = [curve.label for curve in (*self.curves, *self.fine)]

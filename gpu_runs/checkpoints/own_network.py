@@ -25,6 +25,7 @@ from gpu_runs.checkpoints.preconditioning import PreconditionedNetwork
 from gpu_runs.checkpoints.scheduled_network import ScheduledNetwork
 from gpu_runs.errors import printable, shown
 from gpu_runs.machine.device import arithmetic
+from seeds_theory.command import is_out_of_memory
 from seeds_theory.errors import SeedsError
 from seeds_theory.named_code import load_named, summary
 
@@ -282,13 +283,6 @@ def _kind(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> str:
 
 def _kind_of(tensor: Tensor) -> str:
     return _kind(tensor.shape, tensor.dtype, tensor.device)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a batch was too large for the device."""
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    return "DefaultCPUAllocator" in str(error)
 
 
 @contextlib.contextmanager

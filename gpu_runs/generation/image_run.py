@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from gpu_runs.checkpoints.opening import open_network
@@ -102,7 +104,7 @@ class _Run:
         if len(labels) > len(seeds):
             raise ParameterError(f"{len(labels)} labels for {len(seeds)} seeds: one each at most")
         network, identity = open_network(self.network, self.group.device)
-        self.sampler = ImageSampler(network, self.settings)
+        self.sampler = ImageSampler(network, self.settings, keep=False)
         self.identity = {
             **identity,
             "seeds-theory": version("seeds-theory"),
@@ -166,17 +168,30 @@ class _Run:
         )
         missing = set(self.missing)
         todo = [batch for batch in self.batches if not missing.isdisjoint(batch)]
-        with bar:
+
+        def write(batch: list[int], images: Tensor) -> int:
+            rows = [row for row, seed in enumerate(batch) if seed in missing]
+            self.output.write([batch[row] for row in rows], images[rows])
+            return len(rows)
+
+        def wait(writing: Future[int]) -> None:
+            done = group.count("images", writing.result())
+            if self.leads:
+                bar.update(there + done - bar.n)
+                self.manifest.update(images=done, seconds=time.perf_counter() - self.start)
+
+        with bar, ThreadPoolExecutor(1) as writer:
+            # A batch is written, by another thread, while the next one is made.
+            writing: Future[int] | None = None
             while (place := group.count("batches", 1) - 1) < len(todo) and not group.failed:
                 batch = todo[place]
                 # All of the batch, also if some of it is there: a smaller one is rounded otherwise.
-                images = self.sampler(batch)
-                rows = [row for row, seed in enumerate(batch) if seed in missing]
-                self.output.write([batch[row] for row in rows], images[rows])
-                done = group.count("images", len(rows))
-                if self.leads:
-                    bar.update(there + done - bar.n)
-                    self.manifest.update(images=done, seconds=time.perf_counter() - self.start)
+                images = self.sampler(batch, len(self.batches[0]))
+                if writing:
+                    wait(writing)
+                writing = writer.submit(write, batch, images)
+            if writing:
+                wait(writing)
 
     def finish(self) -> None:
         """Once all is made: join it, draw the picture, and complete the manifest."""

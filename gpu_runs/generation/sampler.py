@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork, is_out_of_memory
+from gpu_runs.checkpoints.own_network import Network, NetworkCodeError, OwnNetwork
 from gpu_runs.checkpoints.preconditioning import IDDPM
 from gpu_runs.errors import shown
 from gpu_runs.files.images import to_uint8
@@ -34,6 +34,7 @@ from gpu_runs.names import (
 )
 from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.edm import EDM_HEUN
+from seeds_theory.command import is_out_of_memory
 from seeds_theory.errors import (
     DenoiserError,
     GridError,
@@ -81,9 +82,11 @@ class Generation:
         (no class told), or classes as "3" or "0,4,7", taken by seed modulo their number. By default
         "random" for a network with classes.
     precision : of the network, a name in `NETWORK_TYPES`. state : of the solver, a name in `STATE_TYPES`.
-    compile : run the network through torch.compile.
+    compile : run the network through torch.compile, on a GPU with CUDA graphs.
     seeds_like : "edm" for what a seed means in EDM's script: initial noise, random classes and the noise of
         edm-heun with churn. The noise of other methods, which EDM's script has not, is the seeds' as ever.
+    autotune : cuDNN times its kernels at the first call of a shape and takes the fastest, which may be
+        others in another process: images then repeat to rounding, not to the bit.
     """
 
     method: str
@@ -97,6 +100,7 @@ class Generation:
     state: str = "float64"
     compile: bool = False
     seeds_like: str | None = None
+    autotune: bool = False
 
 
 class ImageSampler:
@@ -106,8 +110,11 @@ class ImageSampler:
 
     Parameters
     ----------
+    network : whose images these are. settings : what else determines them.
     levels : of a Brownian motion that other runs share, as of `gpu_runs.generation.shared_path`; a run that
         does not follow it, and every run by default, draws the noise of each step by itself.
+    keep : whether the network stays as it is, and a copy is used. Without, there is one in memory, which is
+        used up: in the precision asked for.
 
     Attributes
     ----------
@@ -120,7 +127,12 @@ class ImageSampler:
     """
 
     def __init__(
-        self, network: Network, settings: Generation, levels: Sequence[float] = ()
+        self,
+        network: Network,
+        settings: Generation,
+        levels: Sequence[float] = (),
+        *,
+        keep: bool = True,
     ) -> None:
         require_type_names(settings.precision, settings.state)
         if network.channels not in (1, 3):
@@ -144,10 +156,14 @@ class ImageSampler:
         self.device = network.device
         if settings.precision == "tf32" and self.device.type != "cuda":
             raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")
-        self.network = _prepared(network, settings)
+        _require_state_type(settings.state, self.device)
+        self.network = _prepared(network, settings, keep)
 
-    def __call__(self, seeds: Sequence[int]) -> Tensor:
+    def __call__(self, seeds: Sequence[int], size: int = 0) -> Tensor:
         """The images of these seeds as one batch: uint8 (n, channels, height, width) on the CPU.
+
+        size : of the batches of a run. A compiled network is made for one size: a smaller batch is filled up
+            to it with its last seed.
 
         Raises
         ------
@@ -155,13 +171,19 @@ class ImageSampler:
         OutOfMemory : the batch is too large.
         NetworkCodeError : the user's own code fails.
         """
+        filling = size - len(seeds) if self.settings.compile else 0
+        filled = [*seeds, *[seeds[-1]] * filling]
+        tf32, fastest = self.settings.precision == "tf32", self.settings.autotune
+        # The user's own code may want gradients within, for a guidance.
+        bare = not isinstance(self.network, OwnNetwork)
         try:
-            with arithmetic(tf32=self.settings.precision == "tf32"):
-                return to_uint8(self.network.decode(self._states(seeds))).cpu()
+            with arithmetic(tf32=tf32, fastest=fastest), torch.inference_mode(bare):
+                images = to_uint8(self.network.decode(self._states(filled))).cpu()
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                raise _too_large(len(seeds)) from error
+                raise _too_large(len(filled)) from error
             raise
+        return images[: len(seeds)].clone()  # outside: it may be written to
 
     def _states(self, seeds: Sequence[int]) -> Tensor:
         network = self.network
@@ -189,7 +211,8 @@ class ImageSampler:
         except (DenoiserError, NoiseError) as error:
             # Images do not mix in a network, and what is not finite stays so until the end.
             whole = torch.stack([values.isfinite().flatten(1).all(1) for values in last]).all(0)
-            broken = [str(s) for s, fine in zip(seeds, whole.tolist(), strict=True) if not fine]
+            found = zip(seeds, whole.tolist(), strict=True)
+            broken = list(dict.fromkeys(str(seed) for seed, fine in found if not fine))
             seed = f"seed {', '.join(broken[:5])}: " if broken else ""
             raise type(error)(f"{seed}{error}") from None
 
@@ -228,13 +251,20 @@ def _options(network: Network, settings: Generation) -> dict[str, Any]:
     }
 
 
+def _require_state_type(name: str, device: torch.device) -> None:
+    try:
+        torch.empty(0, dtype=STATE_TYPES[name], device=device)
+    except (RuntimeError, TypeError):  # Apple's GPUs have no float64
+        raise ParameterError(f"{device.type} has no {name}: choose another --state") from None
+
+
 def _too_large(batch: int) -> OutOfMemory:
     way_out = f"try --batch {batch // 2}" if batch > 1 else "a lower --precision may fit"
     return OutOfMemory(f"out of memory at batch {batch}: {way_out}")
 
 
-def _prepared(network: Network, settings: Generation) -> Network:
-    """A copy of the network, in the precision asked for; one of the user's own as it is."""
+def _prepared(network: Network, settings: Generation, keep: bool) -> Network:
+    """The network or a copy, in the precision asked for; one of the user's own as it is."""
     if isinstance(network, OwnNetwork):
         if settings.compile or settings.precision not in ("fp32", "tf32"):
             raise NetworkCodeError(
@@ -242,14 +272,16 @@ def _prepared(network: Network, settings: Generation) -> Network:
                 f"{settings.precision!r} and --compile out"
             )
         return network
-    network = copy.deepcopy(network)
-    network.model.lower(NETWORK_TYPES[settings.precision])
-    if network.device.type == "cpu":
-        # A quarter faster there.
+    network = copy.deepcopy(network) if keep else network
+    lower = NETWORK_TYPES[settings.precision]
+    network.model.lower(lower)
+    on_gpu = network.device.type == "cuda"
+    if not on_gpu or lower.itemsize < 4:
+        # A quarter faster on a CPU; on a GPU it is the layout of products of less than 32 bits.
         network.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.compile:
         # A kernel per shape: what a batch gives must not depend on the batches before it.
-        network.model.compile(dynamic=False)
+        network.model.compile(dynamic=False, mode="reduce-overhead" if on_gpu else None)
     return network
 
 

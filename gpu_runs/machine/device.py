@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from gpu_runs.errors import printable
+from gpu_runs.machine.precision import cudnn_kernels, float32_products
 from seeds_theory.errors import ParameterError
 
 
@@ -17,13 +18,16 @@ def require_device(name: str | torch.device | None) -> torch.device:
 
     Raises
     ------
-    ParameterError : it is not available here.
+    ParameterError : it is not available here, or cannot compute, as meta.
     """
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if name is None else name
     try:
-        return torch.empty(0, device=chosen).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ParameterError(f"device {printable(str(chosen))} is not available here") from error
+        trial = torch.ones(1, device=chosen)
+        if float(trial + trial) == 2:
+            return trial.device
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError, TypeError, ImportError):
+        pass
+    raise ParameterError(f"device {printable(str(chosen))} is not available here")
 
 
 def device_name(device: torch.device) -> str:
@@ -32,17 +36,13 @@ def device_name(device: torch.device) -> str:
 
 
 @contextmanager
-def arithmetic(*, tf32: bool = False) -> Iterator[None]:
-    """Within it NVIDIA GPUs multiply in full float32, or in TF32, and repeat themselves to the bit.
+def arithmetic(*, tf32: bool = False, fastest: bool = False) -> Iterator[None]:
+    """Within it float32 is multiplied in full, or on NVIDIA GPUs in TF32; these repeat themselves to the bit.
 
-    These are flags of the process; they are as before afterwards.
+    Whatever the flags of the process say, in torch's present or older ways; they are as before afterwards.
+
+    fastest : cuDNN times its kernels for each new shape and takes the fastest, which may be another one in
+        another run: then results repeat to rounding.
     """
-    products = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
-        ):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = products
+    with float32_products(tf32=tf32), cudnn_kernels(fastest=fastest):
+        yield

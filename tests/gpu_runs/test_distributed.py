@@ -1,14 +1,17 @@
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import typer
 from tiny_networks import tiny_checkpoint
 
 from gpu_runs.files.whole import OutputError
@@ -16,7 +19,9 @@ from gpu_runs.generate import main
 from gpu_runs.generation import image_run
 from gpu_runs.generation.image_run import generate_images
 from gpu_runs.generation.sampler import Generation
+from gpu_runs.machine import heartbeat
 from gpu_runs.machine.distributed import Processes, processes
+from seeds_theory.command import run_command
 from seeds_theory.errors import ParameterError
 
 pytestmark = pytest.mark.slow  # processes that each load torch
@@ -47,13 +52,23 @@ def files(folder):
 
 
 def worker(rank, world, port, main, arguments, log):
-    """One process of a run, with the environment that torchrun would give it."""
+    """One process of a run, with the environment that a launcher would give it."""
     torch.set_num_threads(1)
+    os.environ |= {"SEEDS_DISTRIBUTED": "1"}
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     sys.argv = ["seeds-generate", *arguments]
     sys.stdout = sys.stderr = log.open("w", buffering=1)
     main()
+
+
+def commanded():
+    """`work_for_ever` as a command ends it."""
+    heartbeat.BEAT = 0.5
+    app = typer.Typer()
+    app.command()(work_for_ever)
+    sys.argv = ["seeds-test"]
+    run_command(app, "seeds-test")
 
 
 def gather():
@@ -63,8 +78,8 @@ def gather():
         print([group.new_run().count("images", 1 + group.rank) > 2 for _ in range(2)])
 
 
-def run(folder, world, arguments, main=main):
-    """Run the command in so many processes; their exit codes and outputs, by rank.
+def start(folder, world, arguments, main=main):
+    """Start the command in so many processes; these, and the files that they write to, by rank.
 
     arguments : of all, or a list for each.
     """
@@ -82,6 +97,12 @@ def run(folder, world, arguments, main=main):
     ]
     for child in children:
         child.start()
+    return children, logs
+
+
+def run(folder, world, arguments, main=main):
+    """As `start`, to the end: exit codes and outputs, by rank."""
+    children, logs = start(folder, world, arguments, main)
     for child in children:
         child.join(60)
     return [child.exitcode for child in children], [log.read_text() for log in logs]
@@ -169,12 +190,12 @@ def test_code_and_a_checkpoint_are_different_runs(checkpoint, tmp_path):
     assert outputs[0].startswith("seeds-generate: process 1 has checkpoint = None, process 0 '")
 
 
-def test_under_torchrun_the_rank_chooses_the_gpu(checkpoint, tmp_path):
+def test_with_several_processes_the_rank_chooses_the_gpu(checkpoint, tmp_path):
     codes, outputs = run(tmp_path, 2, command(checkpoint, tmp_path / "run", "--device", "cuda:1"))
     assert codes == [2, 2]
     assert outputs == [
-        "seeds-generate: under torchrun a device is cpu or cuda, and the local rank chooses the GPU; "
-        "got 'cuda:1'\n",
+        "seeds-generate: with several processes a device is cpu or cuda, and the local rank chooses the "
+        "GPU; got 'cuda:1'\n",
         "",
     ]
 
@@ -217,6 +238,44 @@ def test_one_group_serves_several_runs(checkpoint, tmp_path):
         assert content["images"] == len(files(tmp_path / name)) == 2
 
 
+def work_for_ever():
+    """Two processes: the second waits for the first, which does not come to it."""
+    with processes() as group:
+        print("there", flush=True)
+        group.gather(None)
+        if group.rank == 0:
+            time.sleep(120)
+        group.gather(None)
+
+
+@pytest.mark.parametrize(
+    ("lost", "way"), [(0, signal.SIGSTOP), (1, signal.SIGSTOP), (1, signal.SIGKILL)]
+)
+def test_if_one_is_lost_the_others_end_with_a_line(tmp_path, lost, way):
+    # Stopped, a process says as little as one whose node lost its power: no connection is closed.
+    children, logs = start(tmp_path, 3, ["unused"], commanded)
+    end = time.monotonic() + 60
+    while not all(log.exists() and "there" in log.read_text() for log in logs):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    time.sleep(1)
+    os.kill(children[lost].pid, way)
+    others = [rank for rank in range(3) if rank != lost]
+    try:
+        for rank in others:
+            children[rank].join(30)
+        assert [children[rank].exitcode for rank in others] == [2, 2]
+    finally:
+        for child in children:
+            child.kill()
+    for rank in others:
+        said = logs[rank].read_text().splitlines()
+        assert len(said) == 2 and said[0] == "there", said
+        assert "what is done is kept, run the same command again" in said[1]
+        if way == signal.SIGSTOP and lost:
+            assert f"process {lost} has given no sign of life for 4 s" in said[1]
+
+
 @pytest.mark.slow
 def test_torchrun(checkpoint, alone, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -229,8 +288,10 @@ def test_torchrun(checkpoint, alone, tmp_path):
     assert files(tmp_path / "run") == alone
 
 
-def test_without_torchrun_there_is_one_process(monkeypatch):
-    monkeypatch.delenv("RANK", raising=False)
+@pytest.mark.parametrize("variables", [{}, {"RANK": "0"}, {"RANK": "3", "WORLD_SIZE": "8"}])
+def test_without_a_launcher_there_is_one_process(monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     with processes() as group:
         assert (group.rank, group.world, group.gather("x")) == (0, 1, ["x"])
         assert group.gather_to_first("x") == ["x"]

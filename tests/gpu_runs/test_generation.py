@@ -213,6 +213,7 @@ def test_churn_goes_up_to_levels_of_the_network(monkeypatch):
         ({"sigma_max": math.inf}, ParameterError, "sigma_max is finite"),
         ({"sigma_min": math.nan}, ParameterError, "sigma_min is finite"),
         ({"steps": 1}, GridError, "2 or more"),
+        ({"steps": 10**12}, GridError, "a grid has at most 100000 steps; got 1000000000000"),
         ({"method": "seeds-9"}, UnknownNameError, "unknown sampler 'seeds-9' .*; known: seeds-1"),
         ({"options": {"churn": 1.0}}, ParameterError, "no option 'churn'"),
         ({"options": {"eta": -1.0}}, ParameterError, "eta"),
@@ -256,7 +257,61 @@ def test_compile_is_asked_for_fixed_shapes(network, monkeypatch):
     asked = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: asked.append(how))
     ImageSampler(network, Generation("seeds-1", 3, compile=True))
-    assert asked == [{"dynamic": False}]
+    assert asked == [{"dynamic": False, "mode": None}]
+
+
+def test_a_compiled_network_is_asked_for_batches_of_one_size(network, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: None)
+    plain = ImageSampler(network, Generation("seeds-2", 3))
+    filling = ImageSampler(network, Generation("seeds-2", 3, compile=True))
+    sizes = []
+    for sampler in (plain, filling):
+        sampler.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    filled = filling([4, 9], 5)
+    assert set(sizes) == {5} and len(filled) == 2
+    assert torch.equal(filled, plain([4, 9, 9, 9, 9])[:2])
+    sizes.clear()
+    assert len(plain([4, 9], 5)) == 2 and set(sizes) == {2}
+    assert len(filling([4, 9])) == 2
+
+
+def test_a_seed_that_fills_a_batch_is_named_once(network, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: None)
+    sampler = ImageSampler(network, Generation("seeds-1", 3, compile=True))
+    sampler.network.register_forward_hook(lambda module, inputs, output: output * math.nan)
+    with pytest.raises(DenoiserError, match=r"^seed 4, 9: step 0"):
+        sampler([4, 9], 5)
+
+
+def test_no_gradient_is_recorded_and_images_can_be_written_to(network):
+    seen = set()
+    sampler = ImageSampler(network, Generation("seeds-1", 2))
+    sampler.network.register_forward_pre_hook(
+        lambda *_: seen.add(torch.is_inference_mode_enabled())
+    )
+    images = sampler([0])
+    assert seen == {True}
+    assert images.add_(1).dtype == torch.uint8 and not images.is_inference()
+
+
+def test_a_network_that_is_not_kept_is_not_copied():
+    network = tiny_network()
+    settings = Generation("seeds-1", 3, precision="bf16")
+    assert ImageSampler(network, settings).network is not network
+    assert network.model.dtype == torch.float32
+    assert ImageSampler(network, settings, keep=False).network is network
+    assert network.model.dtype == torch.bfloat16
+
+
+def test_kernels_are_chosen_by_time_where_that_is_asked_for(network):
+    seen = []
+    for autotune in (False, True):
+        sampler = ImageSampler(network, Generation("seeds-1", 2, autotune=autotune))
+        sampler.network.register_forward_pre_hook(
+            lambda *_: seen.append(torch.backends.cudnn.benchmark)
+        )
+        sampler([0])
+    assert seen == [False, False, True, True]
 
 
 def failing(network, hook):

@@ -66,7 +66,8 @@ def test_the_network_is_timed_in_the_arithmetic_of_a_run(monkeypatch):
     ("method", "options", "message"),
     [
         ("seeds-3", {"nfe": 3}, "seeds-3: no run has 3 network calls or fewer"),
-        ("seeds-1", {"batch": 0}, "a batch has one image or more; got 0"),
+        ("seeds-1", {"batch": 0}, "a batch has one image or more, 65536 at most; got 0"),
+        ("seeds-1", {"batch": 10**12}, "65536 at most; got 1000000000000"),
         ("seeds-1", {"options": {"churn": 1}}, "no option 'churn'"),
     ],
 )

@@ -27,7 +27,7 @@ GROUND = {"errors", "names"}
 MATHEMATICS = {"phi", "prediction", "exact", "noise", "tableau", "methods", "formula", "multistep"}
 HOSTS = {"kdiffusion", "comfyui", "diffusers"}
 # What runs before anything heavy is loaded, or is shared by all rooms.
-COMMANDS = {"command", "launcher", "processes"}
+COMMANDS = {"command", "interruption", "launcher", "processes"}
 
 
 def room(module):

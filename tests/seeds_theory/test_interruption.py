@@ -1,0 +1,56 @@
+"""Ctrl-C at any time of a command is one line and status 130."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+# A module that takes long to import, or whose function runs long; either says when it is there.
+MODULE = """
+import sys, time
+def wait():
+    print("there", flush=True)
+    time.sleep(60)
+if {importing}:
+    try:
+        wait()
+    except KeyboardInterrupt:
+        raise ImportError("what an import makes of an interruption")
+main = wait
+"""
+LAUNCH = """
+import sys
+from seeds_theory.launcher import launch
+sys.path.insert(0, {folder!r})
+launch("seeds-x", "slow")
+"""
+
+
+def interrupted(folder, importing, before=None):
+    (folder / "slow.py").write_text(MODULE.format(importing=importing))
+    command = [sys.executable, "-c", LAUNCH.format(folder=str(folder))]
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before
+    )
+    assert started.stdout.readline() == "there\n"
+    started.send_signal(signal.SIGINT)
+    return started
+
+
+@pytest.mark.parametrize("importing", [True, False])
+def test_ctrl_c_is_a_line_also_in_an_import(tmp_path, importing):
+    started = interrupted(tmp_path, importing)
+    _, errors = started.communicate(timeout=60)
+    assert (started.returncode, errors) == (130, "seeds-x: stopped\n")
+
+
+def test_a_command_that_is_not_to_be_interrupted_goes_on(tmp_path):
+    # As under nohup, or in the background of a script.
+    ignored = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
+    started = interrupted(tmp_path, True, ignored)
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.communicate(timeout=1)
+    os.kill(started.pid, signal.SIGKILL)
+    started.communicate()
