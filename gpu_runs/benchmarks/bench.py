@@ -33,8 +33,7 @@ from gpu_runs.machine.device import require_device
 from gpu_runs.scores.features import load_features
 from gpu_runs.scores.reference import load_reference
 from gpu_runs.scores.report import require_comparable, score
-from gpu_runs.scores.statistics import ClassScore, FeatureStatistics
-from gpu_runs.scores.summary import SAMPLE, Summary
+from gpu_runs.scores.summary import summary_of
 from seeds_theory.errors import SeedsError
 from seeds_theory.seeds_range import batches
 from seeds_theory.solver import Solver
@@ -122,7 +121,9 @@ class Bench:
     def score(self, cell: Cell, piece: Piece) -> Row:
         """The row of a cell, of all its images. What goes wrong with the scores is in it."""
         try:
-            scores = score(_summary(piece), self.reference, self.features)
+            scores = score(
+                summary_of(piece.features, piece.probabilities), self.reference, self.features
+            )
             reference = self.reference
             values = frechet_values(piece.features, reference.mean, reference.covariance)
         except SeedsError as error:
@@ -188,14 +189,3 @@ class Bench:
         """Give the memory of a GPU back, where other processes of this program need it."""
         del self.network, self.features, self._made
         torch.cuda.empty_cache()
-
-
-def _summary(piece: Piece) -> Summary:
-    """The summary of a cell, as `gpu_runs.scores.summary.summarise` makes it of images."""
-    features, probabilities = piece.features, piece.probabilities
-    count = len(features)
-    kept = np.random.default_rng(0).permutation(count)[:SAMPLE]
-    classes = None
-    if probabilities is not None:
-        classes = ClassScore.of(probabilities, np.arange(count))
-    return Summary(FeatureStatistics.of(features), features[kept], np.arange(len(kept)), classes)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gpu_runs.benchmarks.curves import points
+from gpu_runs.benchmarks.curves import DATA, points
 from gpu_runs.benchmarks.plans import PlanError, read_toml
 from gpu_runs.benchmarks.results import Results
 from gpu_runs.errors import printable, shown
@@ -67,7 +67,7 @@ class Line:
     nfe: int | None
     method: str
     score: float
-    spread: float | None
+    error: float | None
     source: str
     recalled: bool = False
     checkpoint: str | None = None
@@ -198,12 +198,14 @@ def _require_whole(results: Results) -> None:
 
 
 def _lines(results: Results, data: str) -> Iterator[Line]:
-    own = sorted(points(results), key=lambda point: (point.nfe, point.frechet))
+    own = sorted(points(results), key=lambda point: (point.nfe, point.least))
     figures = [figure for figure in published() if figure.data == data]
     for nfe in dict.fromkeys(point.nfe for point in own):
         for point in own:
             if point.nfe == nfe:
-                yield Line(nfe, point.label, point.frechet, point.spread, "ours")
+                distance = point.estimates.get(DATA)
+                error = distance.error if distance else None
+                yield Line(nfe, point.label, point.least, error, "ours")
         found = [
             Line(calls, figure.method, fid, None, figure.source, figure.recalled, figure.checkpoint)
             for figure in figures
@@ -241,11 +243,11 @@ def comparison(lines: list[Line]) -> Table:
             if before:
                 drawn.add_section()
             before = line.nfe
-        spread = "" if line.spread is None else f" ± {line.spread:.2g}"
+        error = "" if line.error is None else f" ± {line.error:.2g}"
         drawn.add_row(
             "not stated" if line.nfe is None else str(line.nfe),
             escape(printable(line.method)),
-            f"{line.score:.4g}{'*' if line.recalled else ''}{spread}",
+            f"{line.score:.4g}{'*' if line.recalled else ''}{error}",
             line.source,
             line.checkpoint or "",
             style="bold" if line.source == "ours" else None,

@@ -88,6 +88,17 @@ def summarise(
     return sums.result()
 
 
+def summary_of(features: np.ndarray, probabilities: np.ndarray | None) -> Summary:
+    """The summary of images whose features (n, d) and class probabilities are at hand, as of `summarise`."""
+    place = np.empty(len(features), np.int64)
+    place[np.random.default_rng(0).permutation(len(features))] = np.arange(len(features))
+    sums, classes = _Sums(SAMPLE), None
+    if probabilities is not None:
+        classes = torch.from_numpy(probabilities)
+    sums.add(np.arange(len(features)), place, torch.from_numpy(features), classes)
+    return Summary.merged(sums.result())
+
+
 class _Sums:
     """What a summary holds, of features that come in batches; they wait on their device."""
 
