@@ -9,7 +9,9 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,17 @@ def run_command(app: typer.Typer, name: str) -> None:
         if end.code == _INTERRUPTED:
             print(f"{name}: stopped", file=sys.stderr)
         raise
+
+
+@contextmanager
+def warnings_in_one_line(name: str, *, quiet: bool = False) -> Iterator[None]:
+    """Within it a warning to users is one line on stderr, after the command's name; nothing if quiet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if quiet else "always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"{name}: {message}", file=sys.stderr
+        )
+        yield
 
 
 def _paragraphs(text: str) -> str:

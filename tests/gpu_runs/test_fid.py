@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from gpu_runs import fid, scoring
 from gpu_runs.files.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
-from gpu_runs.files.images import ImageError, ImageSet, write_png
+from gpu_runs.files.images import ImageSet, write_png
+from gpu_runs.files.pictures import ImageError
 from gpu_runs.scores.classifier import FeatureError
 from gpu_runs.scores.features import FeatureNetwork, load_features
 from gpu_runs.scores.reference import REFERENCE_FILE, Reference, load_reference
