@@ -1,7 +1,7 @@
 """The manifest of a run: a JSON file that says what the images are and how they were made.
 
 settings  what determines an image but its seed; runs with other settings are refused
-network, noise_levels, nfe, eta
+network, nfe, eta, ...  what else there is to say of all of them; of a pipeline also its prompts and files
 runs      one entry per command: seeds, versions, devices, images made, time
 images, seconds, images_per_second     in all
 """
@@ -9,6 +9,7 @@ images, seconds, images_per_second     in all
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 from gpu_runs.files.whole import OutputError, whole_file
 from gpu_runs.generation.run_folder import Output
 from seeds_theory.command import write_json
-from seeds_theory.seeds_range import format_seeds
+from seeds_theory.errors import ParameterError
+from seeds_theory.seeds_range import format_seeds, parse_seeds
 
 
 class DeviceWarning(UserWarning):
@@ -96,12 +98,33 @@ class Manifest:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
-        runs = [
-            (run["seeds"], run["images"] + run["seconds"], "".join(run["devices"]))
-            for run in content["runs"]
-        ]
-        if runs and isinstance(content["settings"], dict):
-            return content
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        pass
-    raise OutputError(f"{path} is no manifest of a run: choose another --out")
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not _is_manifest(content):
+        raise OutputError(f"{path} is no manifest of a run: choose another --out")
+    return content
+
+
+def _is_manifest(content: Any) -> bool:
+    """Whether the content of a file has all that is read of a manifest, of the right kinds."""
+    if not (isinstance(content, dict) and isinstance(content.get("settings"), dict)):
+        return False
+    runs = content.get("runs")
+    return isinstance(runs, list) and bool(runs) and all(map(_is_run, runs))
+
+
+def _is_run(run: Any) -> bool:
+    if not isinstance(run, dict):
+        return False
+    seeds, devices = run.get("seeds"), run.get("devices")
+    numbers: list[Any] = [run.get("images"), run.get("seconds")]
+    try:
+        whole = isinstance(seeds, str) and bool(parse_seeds(seeds))
+    except ParameterError:
+        whole = False
+    return (
+        whole
+        and all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers)
+        and isinstance(devices, list)
+        and all(isinstance(device, str) for device in devices)
+    )

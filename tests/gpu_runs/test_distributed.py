@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from gpu_runs.files.whole import OutputError
 from gpu_runs.generate import main
 from gpu_runs.generation import image_run
 from gpu_runs.generation.image_run import generate_images
+from gpu_runs.generation.network_images import NetworkImages
 from gpu_runs.generation.sampler import Generation
 from gpu_runs.machine.distributed import Processes, processes
 from seeds_theory.errors import ParameterError
@@ -109,7 +111,7 @@ def test_two_processes_join_their_batches_in_one_array(checkpoint, tmp_path):
 def test_if_one_fails_all_end_with_its_message_and_the_rest_is_kept(checkpoint, alone, tmp_path):
     out = tmp_path / "run"
     generate_images(checkpoint, SETTINGS, [0], out)
-    (out / "000000" / "000004.png.part").symlink_to("/dev/full")  # of the second process
+    (out / "000000" / "000004.png.part").mkdir()  # of the second process: no file can be written
     codes, outputs = run(tmp_path, 2, command(checkpoint, out))
     assert codes == [2, 2]
     assert outputs[0].startswith(f"seeds-generate: cannot write {out / '000000' / '000004.png'}: ")
@@ -195,8 +197,9 @@ def test_images_of_another_node_get_time_to_be_seen(checkpoint, tmp_path, monkey
     monkeypatch.setattr(image_run.time, "sleep", lambda _: None)
 
     def lost(world):
-        one = image_run._Run(checkpoint, SETTINGS, tmp_path / "run", Processes(world=world))
-        one.seeds = [0, 1]
+        opened = partial(NetworkImages, checkpoint, SETTINGS)
+        one = image_run._Run(opened, tmp_path / "run", Processes(world=world))
+        one.numbers = [0, 1]
         left = iter(answers)
         monkeypatch.setattr(one.output, "missing", lambda _: next(left))
         return one._lost()
