@@ -28,6 +28,9 @@ PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 STATES = ("float64", "float32")
 """Types of the solver's state."""
 
+DTYPES = ("float32", "bfloat16", "float16")
+"""Types of the networks of a pipeline."""
+
 GRIDS = ("edm", "rho=NUMBER", "logsnr")
 """What a grid is called; edm is rho=7."""
 
