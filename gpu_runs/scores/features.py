@@ -121,8 +121,8 @@ def load_features(
     path = Path(features)
     if not path.is_file():
         raise FeatureError(
-            f"features are {FASHION_MNIST}, {INCEPTION} or a TorchScript file; "
-            f"got {printable(features)}"
+            f"there is no file {printable(features)}: features are {FASHION_MNIST}, {INCEPTION} or a "
+            "TorchScript file"
         )
     if weights is not None:
         raise FeatureError(
