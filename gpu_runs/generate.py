@@ -18,7 +18,8 @@ from typing import Annotated, Any
 import typer
 
 from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
-from gpu_runs.checkpoints.network_names import FORMS, require_network
+from gpu_runs.checkpoints.network_names import FORMS, require_network, require_pipeline
+from gpu_runs.files.prompts import read_prompts
 from gpu_runs.names import (
     DTYPES,
     GRIDS,
@@ -204,6 +205,9 @@ def generate(
             grid_exponent(grid)
         elif dtype not in DTYPES:
             raise unknown("dtype", dtype, DTYPES)
+        elif pipeline is not None and prompts is not None:
+            require_pipeline(pipeline)
+            read_prompts(prompts)
     from gpu_runs.generation.image_run import make_run
     from gpu_runs.machine.distributed import processes
 

@@ -21,15 +21,19 @@ from typing import Any
 
 import torch
 
+from gpu_runs.checkpoints.network_names import require_pipeline
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files.inputs import open_regular, reason
-from seeds_theory.errors import SeedsError
-from seeds_theory.extras import optional_imports
+from seeds_theory.errors import LibraryError, SeedsError
 
-with optional_imports():
+try:
     import transformers
+except ImportError as error:
+    raise LibraryError(
+        f"transformers does not import ({error}): pip install '.[pipelines]' in the project's folder"
+    ) from None
 
-from seeds_theory.diffusers import SEEDSScheduler  # says what to do if diffusers is not there
+from seeds_theory.diffusers import SEEDSScheduler  # isort: skip  (it says so if diffusers is not there)
 
 import diffusers  # isort: skip
 from diffusers import pipelines  # isort: skip
@@ -185,11 +189,7 @@ def open_pipeline_folder(path: str | Path, variant: str | None = None) -> Pipeli
         raise CheckpointError(
             f"a variant is a word in the names of files, as fp16; got {variant!r}"
         )
-    if not path.is_dir():
-        raise CheckpointError(
-            f"there is no folder {printable(path)}: --pipeline is a folder as save_pretrained writes it, "
-            "and nothing is downloaded"
-        )
+    require_pipeline(path)
     index = _json(path / INDEX, f"{printable(path)} is no folder of a pipeline")
     kind = _pipeline_class(index.get("_class_name"), path)
     parts: dict[str, type | None] = {}

@@ -37,9 +37,10 @@ from seeds_theory.sources import SeededNoise
 _MOST_IMAGES = 10_000_000
 _OURS = (
     *("prompt", "negative_prompt", "guidance_scale", "height", "width"),
-    *("num_inference_steps", "generator", "output_type"),
+    *("num_inference_steps", "generator", "output_type", "num_images_per_prompt", "eta"),
+    *("self", "kwargs", "return_dict"),
 )
-"""Arguments of a pipeline's call that have options of their own, or are the run's."""
+"""Arguments of a pipeline's call that have options of their own, are the run's or have no effect."""
 _GUIDED = "true_cfg_scale"
 """The guidance by a negative prompt, in pipelines whose guidance_scale is an input of the network."""
 
@@ -323,7 +324,8 @@ def _arguments(kind: type, settings: PipelineGeneration) -> dict[str, Any]:
     if guidance is not None and not 0 <= guidance < math.inf:
         raise ParameterError(f"guidance is finite and 0 or more; got {guidance}")
     for name, value in settings.call.items():
-        if name not in call or name in (*_OURS, "self", "kwargs", "return_dict"):
+        is_prompt = name.startswith(("prompt_", "negative_prompt_"))  # one for each image
+        if name not in call or name in _OURS or is_prompt:
             raise ParameterError(
                 f"{printable(name)} is no argument of {kind.__name__} that is set with --call"
             )

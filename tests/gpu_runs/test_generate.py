@@ -226,6 +226,7 @@ def test_bad_input_is_one_line_and_status_2(
 def test_help_has_an_example():
     result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"})
     assert "Example: seeds-generate --network fashion-mnist" in result.stdout
+    assert "seeds-generate --pipeline sdxl --prompts prompts.txt" in " ".join(result.stdout.split())
 
 
 def test_the_picture_is_of_the_first_images_of_all_runs(checkpoint, tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -184,6 +186,25 @@ def test_code_that_lies_in_a_folder_is_not_run(folder, file, monkeypatch):
     written(file)(folder)
     index(custom_pipeline="pipeline", _custom="x")(folder)
     assert type(load(folder)).__module__.startswith("diffusers.pipelines.")
+
+
+@pytest.mark.parametrize("library", ["diffusers", "transformers"])
+def test_a_library_that_is_missing_is_one_line(library):
+    code = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {library!r}: raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "from gpu_runs.generate import main\n"
+        "sys.argv[1:] = '--pipeline x --prompts y --method ddim --steps 2 --seeds 0 --out z'.split()\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(
+        f"seeds-generate: {library} does not import ({library}): pip install"
+    )
 
 
 def test_a_variant_is_read_where_there_is_one(folder):

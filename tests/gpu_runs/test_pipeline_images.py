@@ -288,6 +288,8 @@ def test_prompts_that_are_too_long_are_said_once(saved, tmp_path):
         (["--guidance", "1", "--negative-prompt", "x"], "has no effect with guidance 1"),
         (["--call", "image=3"], "image is no argument of StableDiffusionXLPipeline"),
         (["--call", "prompt=x"], "prompt is no argument of .* that is set with --call"),
+        (["--call", "prompt_2=x"], "prompt_2 is no argument of"),
+        (["--call", "num_images_per_prompt=2"], "num_images_per_prompt is no argument of"),
         (["--call", "clip_skip"], "NAME=VALUE"),
         (["--call", "cross_attention_kwargs={}"], "is a number or a word"),
         (["--seeds", str(2**64 - 1)], "with 3 prompts seeds lie below 6148914691236517205"),

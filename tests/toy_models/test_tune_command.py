@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from seeds_theory import few_steps
+from seeds_theory.errors import ParameterError
 from toy_models import tune, tuning
 from toy_models.few_steps_study import HELD_OUT, trial
 
