@@ -178,7 +178,7 @@ def generate(
 
     An image depends on its seed: bit for bit it is the same from any number of processes with as many
     threads each, and another --batch changes it by no more than rounding. Beside the images are run.json,
-    which says how they were made, dataset.json with their classes, and a picture of the first 64.
+    which says how they were made, dataset.json with their classes, and a picture of the first ones.
 
     Example: [bold]seeds-generate --network fashion-mnist --method seeds-3 --steps 20 --seeds 0-63 --out
     images[/bold]

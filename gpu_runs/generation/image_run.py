@@ -6,6 +6,7 @@ are the same for any number of processes of as many threads each, and however of
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from gpu_runs.machine.distributed import Processes
 from seeds_theory.errors import SeedsError
 from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
 
+_MOST_PIXELS = 2**22  # of the picture of the first images
 _UNTIL_SEEN = 90.0  # seconds; NFS may hide a file that another node has written for 60
 
 
@@ -220,8 +222,9 @@ class _Run:
             )
         numbers = self._whole()
         images = self.output.finish(numbers, self.images.columns(numbers))
+        shown = max(1, _MOST_PIXELS // math.prod(images.shape[2:]))
         with whole_file(self.output.picture) as part:
-            write_grid(images, part)
+            write_grid(images[:shown], part)
 
     def _lost(self) -> list[int]:
         """The images that are not there; those of other nodes get time to be seen."""

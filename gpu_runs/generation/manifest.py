@@ -14,11 +14,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from gpu_runs.errors import printable
 from gpu_runs.files.whole import OutputError, whole_file
 from gpu_runs.generation.run_folder import Output
 from seeds_theory.command import write_json
 from seeds_theory.errors import ParameterError
 from seeds_theory.seeds_range import format_seeds, parse_seeds
+
+_LENGTH = 300  # of a setting in a message
 
 
 class DeviceWarning(UserWarning):
@@ -60,9 +63,10 @@ class Manifest:
     def _require(self, there: dict[str, Any], here: dict[str, Any]) -> None:
         for name in {**here, **there}:
             if there.get(name) != here.get(name):
+                old, new = (repr(values.get(name))[:_LENGTH] for values in (there, here))
                 raise OutputError(
-                    f"{self.file} is of a run with {name} = {there.get(name)!r}, this one has "
-                    f"{here.get(name)!r}: they are never mixed, choose another --out"
+                    f"{self.file} is of a run with {printable(name)} = {printable(old)}, this one has "
+                    f"{printable(new)}: they are never mixed, choose another --out"
                 )
 
     def add_run(self, devices: list[str], **entry: Any) -> None:
@@ -73,9 +77,10 @@ class Manifest:
         runs = self.content["runs"]
         runs.append({"seeds": self.seeds, "images": 0, "seconds": 0.0, "devices": devices, **entry})
         if len(known := {device for run in runs for device in run["devices"]}) > 1:
+            devices = sorted(map(printable, known))
             warnings.warn(
-                f"the images in {self.file.parent} come from {' and '.join(sorted(known))}: another "
-                "device would have made them with other rounding",
+                f"the images in {self.file.parent} come from {' and '.join(devices)}: another device "
+                "would have made them with other rounding",
                 DeviceWarning,
                 stacklevel=2,
             )

@@ -33,7 +33,7 @@ with optional_imports():
     from PIL import Image
 
 SHOWN = 64
-"""So many images are in the picture of a run."""
+"""So many images are in the picture of a run, or fewer if they are large."""
 _LOCK = ".lock"
 _MOST_BYTES = 2**40  # of a batch, which our own run has written
 _MARK = "seeds-run"

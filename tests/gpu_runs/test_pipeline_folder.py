@@ -1,9 +1,11 @@
 """Folders of pipelines that are broken or hostile: nothing in them is run, and what is wrong is one line."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ pytest.importorskip("transformers")
 
 from text_pipelines import BUILT
 
+import gpu_runs
 from gpu_runs.checkpoints.pipeline_folder import open_pipeline_folder
 from gpu_runs.errors import CheckpointError
 
@@ -189,7 +192,8 @@ def test_code_that_lies_in_a_folder_is_not_run(folder, file, monkeypatch):
 
 
 @pytest.mark.parametrize("library", ["diffusers", "transformers"])
-def test_a_library_that_is_missing_is_one_line(library):
+def test_a_library_that_is_missing_is_one_line(library, tmp_path):
+    (tmp_path / "y").write_text("a prompt")
     code = (
         "import sys\n"
         "class Missing:\n"
@@ -197,10 +201,17 @@ def test_a_library_that_is_missing_is_one_line(library):
         f"        if name == {library!r}: raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Missing())\n"
         "from gpu_runs.generate import main\n"
-        "sys.argv[1:] = '--pipeline x --prompts y --method ddim --steps 2 --seeds 0 --out z'.split()\n"
+        "sys.argv[1:] = '--pipeline . --prompts y --method ddim --steps 2 --seeds 0 --out z'.split()\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(gpu_runs.__file__).parents[1])},
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.startswith(
         f"seeds-generate: {library} does not import ({library}): pip install"

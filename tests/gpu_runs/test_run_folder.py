@@ -352,6 +352,22 @@ def test_other_settings_are_refused(tmp_path, change, message):
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
+def test_a_manifest_of_someone_else_cannot_command_the_terminal_or_fill_it(tmp_path):
+    begun(tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    content["settings"]["\x1b[31m\n"] = "\x1b[31m\n" * 100_000
+    (tmp_path / "run" / "run.json").write_text(json.dumps(content))
+    with pytest.raises(OutputError, match="this one has None") as caught:
+        begun(tmp_path / "run")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 1000
+    content["settings"] = SETTINGS
+    content["runs"][0]["devices"] = ["\x1b[31m\n"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(content))
+    with pytest.warns(DeviceWarning) as warned:
+        begun(tmp_path / "run")
+    assert str(warned[0].message).isprintable()
+
+
 def test_another_device_is_warned_of(tmp_path):
     manifest = begun(tmp_path / "run")
     with pytest.warns(DeviceWarning, match="come from H200 and x86_64: another device would"):
