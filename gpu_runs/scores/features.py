@@ -119,7 +119,7 @@ def load_features(
             )
         return _inception(weights, trust, device)
     path = Path(features)
-    if not path.is_file():
+    if not path.exists():
         raise FeatureError(
             f"there is no file {printable(features)}: features are {FASHION_MNIST}, {INCEPTION} or a "
             "TorchScript file"

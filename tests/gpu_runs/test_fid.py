@@ -334,7 +334,7 @@ def test_command_knows_fashion_mnist_by_name():
     [
         (["a.npy", "--ref", "fashion-mnist", "--num", "11"], ImageError, "11 images were asked"),
         (["a.npy", "--ref", "missing.npz"], ScoreError, "No such file"),
-        (["missing", "--ref", "fashion-mnist"], ImageError, "a folder of PNGs"),
+        (["missing", "--ref", "fashion-mnist"], ImageError, "there is no file or folder missing"),
         (["empty", "--ref", "fashion-mnist"], ImageError, "no .png"),
         (["large.npy", "--ref", "fashion-mnist"], FeatureError, r"got \(3, 64, 64\)"),
         (["a.npy", "--ref", "edm.npz"], ScoreError, "a network it does not name: give that"),
