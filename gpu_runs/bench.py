@@ -166,6 +166,8 @@ def run(
         given = {"--network": network or chosen.network, "--ref": ref or chosen.reference}
         lost = [
             name
+            if file in (chosen.network, chosen.reference)
+            else f"{name} (there is no file {file})"
             for name, file in given.items()
             if file != FASHION_MNIST
             and not names_code(file)

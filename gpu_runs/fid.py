@@ -14,7 +14,14 @@ from rich.console import Console
 
 from gpu_runs.errors import printable
 from gpu_runs.names import FASHION_MNIST, FEATURES, SPLITS
-from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
+from seeds_theory.command import (
+    one_of,
+    require_new,
+    require_writable,
+    run_command,
+    warnings_in_one_line,
+    write_json,
+)
 from seeds_theory.errors import ParameterError
 
 app = typer.Typer(
@@ -29,8 +36,8 @@ Images = Annotated[
     str,
     typer.Argument(
         metavar="IMAGES",
-        help="A folder of PNGs (also in folders below), an .npz or an .npy file, or fashion-mnist or "
-        "fashion-mnist-test: its training or test images.",
+        help="A folder of PNGs and JPEGs (also in folders below), a .zip of them, an .npz or an .npy file; "
+        "or fashion-mnist or fashion-mnist-test: its training or test images.",
         autocompletion=one_of(SPLITS),
     ),
 ]
@@ -86,7 +93,7 @@ def stats(
         where = team.device
         return image_set, load_features(features, weights=weights, trust=trust, device=where)
 
-    with processes(device) as team:
+    with processes(device) as team, warnings_in_one_line("seeds-fid", quiet=team.rank > 0):
         image_set, network = team.together(prepare)
         parts = summaries(image_set, network, batch, seed, team)
         if team.rank > 0:
@@ -161,7 +168,7 @@ def score_command(
         require_comparable(image_set, reference, network)
         return image_set, reference, network
 
-    with processes(device) as team:
+    with processes(device) as team, warnings_in_one_line("seeds-fid", quiet=team.rank > 0):
         image_set, reference, network = team.together(prepare)
         parts = summaries(image_set, network, batch, seed, team)
         if team.rank > 0:

@@ -1,7 +1,7 @@
-"""`seeds-generate`: images from a checkpoint by any method or baseline, from the command line.
+"""`seeds-generate`: images from a checkpoint or a pipeline by any method or baseline, from the command line.
 
-In a notebook, `gpu_runs.generation.image_run.generate_images` is the same, and
-`gpu_runs.generation.sampler.make_images` makes one batch.
+In a notebook, `gpu_runs.generation.image_run.generate_images` is the same for a checkpoint, `make_run` there
+for both, and `gpu_runs.generation.sampler.make_images` makes one batch.
 """
 
 from __future__ import annotations
@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gpu_runs.checkpoints.checkpoint_files import EMBEDDED
-from gpu_runs.checkpoints.network_names import FORMS, require_network
+from gpu_runs.checkpoints.network_names import FORMS, require_network, require_pipeline
 from gpu_runs.errors import printable
+from gpu_runs.files.prompts import read_prompts
 from gpu_runs.machine.launch import is_one_of_several
 from gpu_runs.names import (
     CONVENTIONS,
+    DTYPES,
     GRIDS,
     PRECISIONS,
     STATES,
@@ -30,24 +32,42 @@ from gpu_runs.names import (
     require_type_names,
 )
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
-from seeds_theory.command import one_of, run_command
-from seeds_theory.errors import ParameterError
+from seeds_theory.command import one_of, run_command, warnings_in_one_line
+from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.eta_schedule import parse_eta
 from seeds_theory.seeds_range import parse_seeds
 
 app = typer.Typer(rich_markup_mode="rich")
 
+_OF_A_NETWORK = (
+    "grid",
+    "sigma_min",
+    "sigma_max",
+    "labels",
+    "precision",
+    "state",
+    "compile_",
+    "seeds_like",
+    "autotune",
+)
+_OF_A_PIPELINE = (
+    "prompts",
+    "negative_prompt",
+    "guidance",
+    "height",
+    "width",
+    "dtype",
+    "variant",
+    "call",
+)
+_OPTIONS = {"compile_": "--compile"}
+"""What an option is called, where it is not its name with hyphens."""
+_BATCHES = {"network": 64, "pipeline": 4}
+
 
 @app.command()
 def generate(
-    network: Annotated[
-        str,
-        typer.Option(
-            metavar="NETWORK",
-            help=FORMS,
-            autocompletion=one_of(EMBEDDED),
-        ),
-    ],
+    context: typer.Context,
     method: Annotated[
         str,
         typer.Option(
@@ -56,11 +76,34 @@ def generate(
         ),
     ],
     steps: Annotated[int, typer.Option(help="Steps of the grid, the last one to noise level 0.")],
-    seeds: Annotated[str, typer.Option(help="One image each, as 0-49999 or 0-9,20,30-39.")],
+    seeds: Annotated[
+        str,
+        typer.Option(
+            help="One image each, of a pipeline one for each prompt; as 0-49999 or 0-9,20,30-39."
+        ),
+    ],
     out: Annotated[
         Path, typer.Option(help="A folder for PNGs, in folders of 1000; or an .npy or .npz file.")
     ],
-    batch: Annotated[int, typer.Option(min=1, help="Images to a network call.")] = 64,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help=FORMS,
+            autocompletion=one_of(EMBEDDED),
+        ),
+    ] = None,
+    pipeline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Instead of --network: diffusers' text to image, as save_pretrained writes it.",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images to a network call. Default: 64, of a pipeline 4."),
+    ] = None,
     eta: Annotated[
         str | None,
         typer.Option(
@@ -131,12 +174,43 @@ def generate(
             help="As cpu or cuda:1; under torchrun cpu or cuda. Default: the GPUs, if there are any."
         ),
     ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of a pipeline: plain text, every line is a prompt."),
+    ] = None,
+    negative_prompt: Annotated[
+        str | None, typer.Option(help="Of a pipeline, for all images.")
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="guidance_scale of a pipeline. Default: its own.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help="Pixels, of a pipeline. Default: its own.")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Pixels, of a pipeline. Default: its own.")
+    ] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help=f"Of a pipeline's networks: {', '.join(DTYPES)}.", autocompletion=one_of(DTYPES)
+        ),
+    ] = "float32",
+    variant: Annotated[
+        str | None, typer.Option(help="Of a pipeline's files of weights, as fp16.")
+    ] = None,
+    call: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Another argument of the pipeline's call, as clip_skip=1."
+        ),
+    ] = None,
 ) -> None:
     """Generate images from a checkpoint; the same command again goes on with a run that was stopped.
 
     An image depends on its seed: bit for bit it is the same from any number of processes with as many
     threads each, and another --batch changes it by no more than rounding. Beside the images are run.json,
-    which says how they were made, dataset.json with their classes, and a picture of the first 64.
+    which says how they were made, dataset.json with their classes, and a picture of the first ones.
 
     Example: [bold]seeds-generate --network fashion-mnist --method seeds-3 --steps 20 --seeds 0-63 --out
     images[/bold]
@@ -150,47 +224,83 @@ def generate(
     resolution, channels, label_dim, sigma_min and sigma_max; each process calls it. The run goes on with the
     same code only.
 
+    A pipeline makes one image for each prompt and seed: prompt 12 (from 0) with seed 3 is
+    000000/000012-000003.png, and a seed has the same noise for every prompt. Nothing is downloaded, and no
+    code in the folder is run; weights are safetensors. The method takes the place of its scheduler, with the
+    noise levels that this sets for so many steps. [bold]seeds-generate --pipeline sdxl --prompts prompts.txt
+    --method seeds-3 --steps 67 --seeds 0-3 --dtype float16 --out images[/bold]
+
     On several GPUs or nodes: [bold]torchrun --nproc_per_node=8 -m gpu_runs.generate ...[/bold]; with srun or
     mpirun, SEEDS_DISTRIBUTED=1 and torch's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT.
     """
     if not is_one_of_several():  # else all processes end together below
-        require_network(network)
+        _require_one_kind(context)
         require_sampler_name(method)
-        require_type_names(precision, state)
-        grid_exponent(grid)
-        require_convention(seeds_like)
-    from gpu_runs.generation.image_run import generate_images
-    from gpu_runs.generation.sampler import Generation, GridWarning
+        if network is not None:
+            require_network(network)
+            require_type_names(precision, state)
+            grid_exponent(grid)
+            require_convention(seeds_like)
+        elif dtype not in DTYPES:
+            raise unknown("dtype", dtype, DTYPES)
+        elif pipeline is not None and prompts is not None:
+            require_pipeline(pipeline)
+            read_prompts(prompts)
+    from gpu_runs.generation.image_run import make_run
     from gpu_runs.machine.distributed import processes
 
-    with processes(device) as group, warnings.catch_warnings():
-        warnings.simplefilter("ignore" if group.rank else "always", GridWarning)
-        warnings.showwarning = _print_warning
+    with (
+        processes(device) as group,
+        warnings_in_one_line("seeds-generate", quiet=group.rank > 0),
+    ):
         named = {"prediction": prediction, "churn": churn}
-        options = group.together(lambda: _options(option or (), named | {"eta": _eta(eta)}))
-        settings = Generation(
-            method=method,
-            steps=steps,
-            options=options,
-            grid=grid,
-            sigma_min=sigma_min,
-            sigma_max=sigma_max,
-            labels=labels,
-            precision=precision,
-            state=state,
-            compile=compile_,
-            seeds_like=seeds_like,
-            autotune=autotune,
-        )
+
+        def opener() -> Callable[..., Any]:
+            _require_one_kind(context)
+            options = _options(option or (), named | {"eta": _eta(eta)})
+            if pipeline is not None and prompts is not None:
+                from gpu_runs.generation.pipeline_images import PipelineGeneration, PipelineImages
+
+                how = PipelineGeneration(
+                    method=method,
+                    steps=steps,
+                    options=options,
+                    guidance=guidance,
+                    negative_prompt=negative_prompt,
+                    height=height,
+                    width=width,
+                    dtype=dtype,
+                    call=_options(call or (), {}),
+                )
+                return partial(PipelineImages, pipeline, prompts, how, variant=variant)
+            from gpu_runs.generation.network_images import NetworkImages
+            from gpu_runs.generation.sampler import Generation
+
+            settings = Generation(
+                method=method,
+                steps=steps,
+                options=options,
+                grid=grid,
+                sigma_min=sigma_min,
+                sigma_max=sigma_max,
+                labels=labels,
+                precision=precision,
+                state=state,
+                compile=compile_,
+                seeds_like=seeds_like,
+                autotune=autotune,
+            )
+            return partial(NetworkImages, str(network), settings)
+
+        open_images = group.together(opener)
         numbers = group.together(lambda: parse_seeds(seeds))
         if compile_ and group.rank == 0:
             print("the first batch compiles the network, which takes minutes", file=sys.stderr)
-        content = generate_images(
-            network,
-            settings,
+        content = make_run(
+            open_images,
             numbers,
             out,
-            batch=batch,
+            batch=batch or _BATCHES["network" if pipeline is None else "pipeline"],
             group=group,
             command=shlex.join(["seeds-generate", *sys.argv[1:]]),
             progress=sys.stderr.isatty(),
@@ -198,11 +308,32 @@ def generate(
         if group.rank == 0:
             rate, made = content["images_per_second"], content["made"]
             speed = f", {rate:.3g} images/s" if made and rate else ""
-            there = "" if made == len(numbers) else f", {len(numbers) - made} of them there before"
+            asked = content["asked"]
+            there = "" if made == asked else f", {asked - made} of them there before"
             print(
-                f"{len(numbers)} images in {printable(out)}{there}: {content['nfe']} network calls "
-                f"each{speed}"
+                f"{asked} images in {printable(out)}{there}: {content['nfe']} network calls each{speed}"
             )
+
+
+def _require_one_kind(context: typer.Context) -> None:
+    """There is a network or a pipeline with prompts, and no option that is the other's alone."""
+    given = {name for name in context.params if _is_given(context, name)}
+    if ("network" in given) == ("pipeline" in given):
+        raise ParameterError("name a --network, or a --pipeline with its --prompts")
+    kind, others = (
+        ("--pipeline", _OF_A_NETWORK) if "pipeline" in given else ("--network", _OF_A_PIPELINE)
+    )
+    for name in others:
+        if name in given:
+            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            raise ParameterError(f"{option} has no effect with {kind}: leave it out")
+    if "pipeline" in given and "prompts" not in given:
+        raise ParameterError("a --pipeline needs --prompts, a file with a prompt in every line")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _eta(text: str | None) -> float | str | None:
@@ -229,10 +360,6 @@ def _options(texts: Iterable[str], named: dict[str, Any]) -> dict[str, Any]:
         except ValueError:  # a word
             options[name] = value
     return options
-
-
-def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"seeds-generate: {message}", file=sys.stderr)
 
 
 def main() -> None:

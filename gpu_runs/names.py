@@ -30,6 +30,8 @@ STATES = ("float64", "float32")
 
 CONVENTIONS = ("edm",)
 """Other programs whose seeds can be meant."""
+DTYPES = ("float32", "bfloat16", "float16")
+"""Types of the networks of a pipeline."""
 
 GRIDS = ("edm", "rho=NUMBER", "logsnr")
 """What a grid is called; edm is rho=7."""

@@ -11,7 +11,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +89,17 @@ def _make_printable() -> None:
 def _one_line(message: str) -> str:
     """A message that cannot break its line or command the terminal, whatever names it quotes."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+
+
+@contextmanager
+def warnings_in_one_line(name: str, *, quiet: bool = False) -> Iterator[None]:
+    """Within it a warning to users is one line on stderr, after the command's name; nothing if quiet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if quiet else "always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"{name}: {message}", file=sys.stderr
+        )
+        yield
 
 
 def _paragraphs(text: str) -> str:

@@ -91,9 +91,11 @@ def read_spectrum(file: Path) -> Tensor:
     ------
     ParameterError : no such file, or no row of finite numbers >= 0 with one above 0.
     """
+    if not file.exists():
+        raise ParameterError(f"there is no file {file}")
     try:
-        values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError):
+        values = np.load(file, allow_pickle=False) if file.is_file() else None
+    except (OSError, ValueError, EOFError):
         values = None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
         raise ParameterError(f"{file} is no .npy file of numbers")

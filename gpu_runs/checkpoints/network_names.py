@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from gpu_runs.checkpoints.checkpoint_files import checkpoint_path
+from gpu_runs.errors import CheckpointError, printable
 from seeds_theory.errors import UnknownNameError
 from seeds_theory.named_code import is_code_name
 
@@ -38,3 +39,12 @@ def require_network(name: str) -> None:
     file = name.rpartition(":")[0]
     if file.endswith(".py") and not os.path.isfile(file):
         raise UnknownNameError(f"there is no file {file}")
+
+
+def require_pipeline(path: Path) -> None:
+    """There is such a folder; what is in it is looked at when it is opened. Raises CheckpointError."""
+    if not path.is_dir():
+        raise CheckpointError(
+            f"there is no folder {printable(path)}: --pipeline is a folder as save_pretrained writes it, "
+            "and nothing is downloaded"
+        )

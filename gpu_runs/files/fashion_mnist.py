@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from gpu_runs.errors import printable
-from gpu_runs.files.images import ImageError
 from gpu_runs.files.inputs import reason
+from gpu_runs.files.pictures import ImageError
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = (

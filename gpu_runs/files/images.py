@@ -1,12 +1,12 @@
-"""Sets of uint8 images: a folder of PNGs, an .npz or an .npy file, read when they are needed."""
+"""Sets of uint8 images: a folder or zip of pictures, an .npz or an .npy file, read when they are needed."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -14,20 +14,21 @@ from torch import Tensor
 
 from gpu_runs.errors import printable, shown
 from gpu_runs.files.arrays import ArrayError, Npz, map_npy
-from gpu_runs.files.inputs import open_regular, reason
-from seeds_theory.errors import SeedsError
+from gpu_runs.files.picture_files import PictureFiles, files_of_folder, files_of_zip
+from gpu_runs.files.pictures import ImageError
 from seeds_theory.extras import optional_imports
 
 with optional_imports():
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
-_MODES = ("L", "RGB")  # Pillow's, of 1 and 3 channels of 8 bits
+_IMAGES, _CLASSES = ("images", "arr_0"), ("classes", "labels", "arr_1")  # arrays of an .npz
 _MOST_BYTES = 2**34  # of the arrays in an .npz, which is unpacked into memory; an .npy is not
 _NAMES = 5  # of other arrays, in a message
 
 
-class ImageError(SeedsError):
-    """Images that cannot be read, or that are not what was asked for."""
+def no_labels() -> None:
+    """Of images without classes."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ class ImageSet:
     """Images of one size: uint8 (n, channels, height, width), channels 1 or 3.
 
     read : gives the images with these indices as an array (k, channels, height, width).
+    labels : reads the classes, int64 (n,), or None if the images have none; raises ImageError.
     """
 
     shape: tuple[int, int, int, int]
     read: Callable[[np.ndarray], np.ndarray]
+    labels: Callable[[], np.ndarray | None] = no_labels
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -76,7 +79,14 @@ class ImageSet:
         if not 1 <= count <= len(self):
             raise ImageError(f"{count} images were asked for; there are {len(self)}")
         chosen = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
-        return ImageSet((count, *self.shape[1:]), lambda indices: self.read(chosen[indices]))
+
+        def labels() -> np.ndarray | None:
+            found = self.labels()
+            return None if found is None else found[chosen]
+
+        return ImageSet(
+            (count, *self.shape[1:]), lambda indices: self.read(chosen[indices]), labels
+        )
 
     def batches(
         self, size: int, *, rank: int = 0, world: int = 1
@@ -91,75 +101,85 @@ class ImageSet:
 
 
 def open_images(path: str | Path) -> ImageSet:
-    """The images in a folder of PNGs (recursive, by relative path), an .npz or an .npy file.
+    """The images in a folder of PNGs and JPEGs, a .zip of them, an .npz or an .npy file.
 
-    An .npz has an array "images" or no other. Raises ImageError for all else; a damaged picture,
-    or one of another size than the first, is found when it is read.
+    A folder is read with those below it, in the order of the relative paths, and so is a zip, EDM's format of
+    data sets. An .npz has an array "images", ADM's "arr_0", or no other. Classes are those of a
+    ``dataset.json``, or of an array "classes", "labels" or ADM's "arr_1".
+
+    Raises
+    ------
+    ImageError : for all else; a damaged picture, or one of another size than the first, is found when it is
+        read, as is one that would have to be converted with a loss.
     """
     path = Path(path)
+    suffix = path.suffix.lower()
     if path.is_dir():
-        return _open_folder(path)
-    if path.suffix not in (".npz", ".npy") or not path.is_file():
+        return _of_files(files_of_folder(path))
+    if not path.exists():
+        raise ImageError(f"there is no file or folder {printable(path)}")
+    if suffix not in (".zip", ".npz", ".npy") or not path.is_file():
         raise ImageError(
-            f"images are a folder of PNGs, an .npz or an .npy file; got {printable(path)}"
+            "images are a folder of PNGs and JPEGs, a .zip of them, an .npz or an .npy file; got "
+            f"{printable(path)}"
         )
+    if suffix == ".zip":
+        return _of_files(files_of_zip(path))
     try:
-        array = map_npy(path) if path.suffix == ".npy" else _images_of(Npz(path, _MOST_BYTES), path)
+        if suffix == ".npy":
+            return ImageSet.of(map_npy(path), printable(path))
+        arrays = Npz(path, _MOST_BYTES)
+        images = ImageSet.of(_images_of(arrays, path), printable(path))
     except ArrayError as error:
         raise ImageError(str(error)) from None
-    return ImageSet.of(array, printable(path))
+    return replace(images, labels=lambda: _labels_of(arrays, len(images), path))
 
 
 def _images_of(arrays: Npz, path: Path) -> np.ndarray:
-    names = list(arrays)
-    if "images" not in names and len(names) != 1:
+    names = list(arrays)  # to ask a mapping for a name would read the array
+    name = next((name for name in _IMAGES if name in names), names[0] if len(names) == 1 else None)
+    if name is None:
         there = ", ".join(map(shown, names[:_NAMES])) + (" ..." if len(names) > _NAMES else "")
         raise ImageError(
-            f'an .npz has an array "images", or only one; {printable(path)} has {there or "none"}'
+            f'an .npz has an array "images" or "arr_0", or only one; {printable(path)} has {there or "none"}'
         )
-    return arrays["images" if "images" in names else names[0]]
+    return arrays[name]
 
 
-def _open_folder(folder: Path) -> ImageSet:
-    files = sorted(
-        (file for file in folder.rglob("*") if file.suffix.lower() == ".png"),
-        key=lambda file: file.relative_to(folder).as_posix(),
-    )
-    if not files:
-        raise ImageError(f"no .png file in {printable(folder)} or below")
-    shape = _read_png(files[0]).shape
+def _labels_of(arrays: Npz, count: int, path: Path) -> np.ndarray | None:
+    names = list(arrays)
+    name = next((name for name in _CLASSES if name in names), None)
+    if name is None:
+        return None
+    try:
+        labels = arrays[name]
+    except ArrayError as error:
+        raise ImageError(str(error)) from None
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise ImageError(
+            f"{printable(path)} has {shown(name)} {labels.dtype} {labels.shape} for {count} images: classes "
+            "are whole numbers, one for each"
+        )
+    return labels.astype(np.int64)
+
+
+def _of_files(files: PictureFiles) -> ImageSet:
+    names = files.names
+    shape = files.picture(0).shape
 
     def read(indices: np.ndarray) -> np.ndarray:
         pictures = np.empty((len(indices), *shape), np.uint8)
-        for place, index in enumerate(indices):
-            picture = _read_png(files[index])
+        for place, index in enumerate(indices.tolist()):
+            picture = files.picture(index)
             if picture.shape != shape:
                 raise ImageError(
-                    f"the images of a set have one size; {printable(files[0])} has (channels, "
-                    f"height, width) {shape}, {printable(files[index])} has {picture.shape}"
+                    f"the images of a set have one size; in {printable(files.place)} {printable(names[0])} "
+                    f"has (channels, height, width) {shape}, {printable(names[index])} has {picture.shape}"
                 )
             pictures[place] = picture
         return pictures
 
-    return ImageSet((len(files), *shape), read)
-
-
-def _read_png(path: Path) -> np.ndarray:
-    """One picture, (channels, height, width)."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Pillow only warns of a picture up to twice too large.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with open_regular(path) as file, Image.open(file, formats=["PNG"]) as picture:
-                mode, pixels = picture.mode, np.asarray(picture)
-    except Exception as error:  # of Pillow: a damaged PNG is a SyntaxError, or any other
-        raise ImageError(f"cannot read {printable(path)}: {reason(error)}") from None
-    if mode not in _MODES:
-        raise ImageError(
-            f"pictures are gray or RGB, 8 bits; {printable(path)} has Pillow's mode {mode}"
-        )
-    return pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
+    return ImageSet((len(names), *shape), read, files.labels)
 
 
 def to_uint8(x: Tensor) -> Tensor:
@@ -170,14 +190,25 @@ def to_uint8(x: Tensor) -> Tensor:
     return (x * 127.5 + 128).clamp(0, 255).to(torch.uint8)
 
 
-def write_png(image: Tensor, path: str | Path) -> None:
-    """Write one uint8 image (channels, height, width), channels 1 or 3. Raises ImageError."""
+def write_png(
+    image: Tensor, path: str | Path, texts: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write one uint8 image (channels, height, width), channels 1 or 3, with texts by keyword in the file.
+
+    Raises
+    ------
+    ImageError : no such image.
+    """
     if image.ndim != 3 or image.shape[0] not in (1, 3) or image.dtype != torch.uint8:
         raise ImageError(
             f"a picture is uint8 (1 or 3, height, width); got {image.dtype} {tuple(image.shape)}"
         )
     pixels = image.permute(1, 2, 0).cpu().numpy()
-    Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels).save(path, format="PNG")
+    chunks = PngInfo()
+    for keyword, text in texts.items():
+        chunks.add_text(keyword, text)
+    picture = Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels)
+    picture.save(path, format="PNG", pnginfo=chunks)
 
 
 def write_grid(images: Tensor, path: str | Path, columns: int | None = None) -> None:

@@ -34,6 +34,8 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
     durable : it is on the disk by then, and outlives a power failure.
 
+    What a run that was killed left there is replaced. A link is never followed: it is replaced too.
+
     Raises
     ------
     OutputError : it cannot be written.
@@ -41,6 +43,8 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
     part = path.with_name(path.name + ".part")
     with blamed_on(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        part.touch(exist_ok=False)
         try:
             yield part
             if durable:

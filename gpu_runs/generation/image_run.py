@@ -6,13 +6,14 @@ are the same for any number of processes of as many threads each, and however of
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -21,17 +22,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gpu_runs.checkpoints.opening import open_network
 from gpu_runs.files.images import write_grid
 from gpu_runs.files.whole import OutputError, whole_file
+from gpu_runs.generation.images_of_run import OpenImages
 from gpu_runs.generation.manifest import Manifest
-from gpu_runs.generation.run_folder import only_writer, open_output
-from gpu_runs.generation.sampler import Generation, ImageSampler, listed_classes
+from gpu_runs.generation.network_images import NetworkImages
+from gpu_runs.generation.run_folder import mark_of, only_writer, open_output
+from gpu_runs.generation.sampler import Generation
 from gpu_runs.machine.device import device_name
 from gpu_runs.machine.distributed import Processes
-from seeds_theory.errors import ParameterError, SeedsError
+from seeds_theory.errors import SeedsError
 from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
 
+_MOST_PIXELS = 2**22  # of the picture of the first images
 _UNTIL_SEEN = 90.0  # seconds; NFS may hide a file that another node has written for 60
 
 
@@ -50,41 +53,70 @@ def generate_images(
     command: str = "",
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Make the images of seeds that are not there yet, and a picture of the first ones.
+    """Make the images of a network, one for each seed: `make_run` with `NetworkImages`.
 
     Parameters
     ----------
     network : a checkpoint, the name of an embedded one, or code of the user's, as of
-        `gpu_runs.checkpoints.opening.open_network`. settings : of the images.
+        `gpu_runs.checkpoints.opening.open_network`. settings : of the images. The rest is as of `make_run`.
+    """
+    return make_run(
+        partial(NetworkImages, network, settings),
+        seeds,
+        out,
+        batch=batch,
+        group=group,
+        command=command,
+        progress=progress,
+    )
+
+
+def make_run(
+    open_images: OpenImages,
+    seeds: Sequence[int],
+    out: str | Path,
+    *,
+    batch: int = 64,
+    group: Processes | None = None,
+    command: str = "",
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Make the images of seeds that are not there yet, and a picture of the first ones.
+
+    Parameters
+    ----------
+    open_images : loads what makes the images, see `gpu_runs.generation.images_of_run`.
     seeds : ascending. out : a folder for PNGs, or an .npy or .npz file.
-    batch : images to a network call. The seeds are cut into batches in their order; who makes a batch,
-        and when, does not change it.
+    batch : images to a network call. They are cut into batches in the order of their numbers; who makes a
+        batch, and when, does not change it.
     group : the processes that share the work; by default this one.
     command : to be recorded. progress : show a bar, in process 0.
 
     Returns
     -------
-    The content of the manifest, and as "made" how many images were missing; in process 0, in the others
-    an empty one.
+    The content of the manifest, how many images were "asked" for, and as "made" how many were missing; in
+    process 0, in the others an empty one.
 
     Raises
     ------
     SeedsError : whatever is wrong with the input, or went wrong. What was done by then is kept.
     """
     group = (group or Processes()).new_run()
-    with group.together(lambda: _Run(network, settings, Path(out), group)) as run:
+    with group.together(lambda: _Run(open_images, Path(out), group)) as run:
         group.together(lambda: run.prepare(list(seeds), batch))
         group.together(lambda: run.open(command))
         group.together(lambda: run.make(progress))
         group.together(run.finish)
-        return {**run.manifest.content, "made": len(run.missing)} if run.leads else {}
+        if not run.leads:
+            return {}
+        return {**run.manifest.content, "asked": len(run.numbers), "made": len(run.missing)}
 
 
 class _Run:
     """A run in one of its processes. Process 0 says what there is to do and keeps the manifest."""
 
-    def __init__(self, network: str, settings: Generation, out: Path, group: Processes) -> None:
-        self.network, self.settings, self.group = network, settings, group
+    def __init__(self, open_images: OpenImages, out: Path, group: Processes) -> None:
+        self.open_images, self.group = open_images, group
         self.output = open_output(out)
         self.leads = group.rank == 0
         self.missing: list[int] = []
@@ -99,17 +131,11 @@ class _Run:
     def prepare(self, seeds: list[int], batch: int) -> None:
         """Check all input, and say what determines the images."""
         self.seeds = parse_seeds(format_seeds(seeds))
-        self.batches = batches(self.seeds, batch)
-        labels = listed_classes(self.settings.labels)
-        if len(labels) > len(seeds):
-            raise ParameterError(f"{len(labels)} labels for {len(seeds)} seeds: one each at most")
-        network, identity = open_network(self.network, self.group.device)
-        self.sampler = ImageSampler(network, self.settings, keep=False)
-        self.identity = {
-            **identity,
-            "seeds-theory": version("seeds-theory"),
-            **asdict(self.settings),
-        }
+        self.images = self.open_images(self.group.device)
+        self.numbers = self.images.numbers(self.seeds)
+        self.batches = batches(self.numbers, batch)
+        self.identity = {**self.images.identity, "seeds-theory": version("seeds-theory")}
+        self.output.name_of, self.output.mark = self.images.file_name, mark_of(self.identity)
         self.shape = {"seeds": format_seeds(seeds), "batch": batch, "torch": torch.__version__}
 
     def open(self, command: str) -> None:
@@ -131,14 +157,9 @@ class _Run:
             self.output,
             self.seeds,
             settings=self.identity,
-            about={
-                "network": self.network,
-                "noise_levels": self.sampler.sigmas.tolist(),
-                "nfe": self.sampler.nfe,
-                "eta": self.sampler.solver.eta,
-            },
+            about=dict(self.images.about),
         )
-        self.missing = self.output.missing(self.seeds)
+        self.missing = self.output.missing(self.numbers)
         if self.missing:
             self.manifest.add_run(
                 sorted(set(devices)),
@@ -149,7 +170,10 @@ class _Run:
                 threads=torch.get_num_threads(),
                 versions={
                     "python": platform.python_version(),
-                    **{name: version(name) for name in ("seeds-theory", "torch", "numpy")},
+                    **{
+                        name: version(name)
+                        for name in ("seeds-theory", "torch", "numpy", *self.images.libraries)
+                    },
                 },
             )
 
@@ -158,11 +182,11 @@ class _Run:
         group = self.group
         self.missing = group.gather(self.missing)[0]
         self.start = time.perf_counter()
-        there = len(self.seeds) - len(self.missing)
+        there = len(self.numbers) - len(self.missing)
         bar = tqdm(
             desc="images",
             unit="image",
-            total=len(self.seeds),
+            total=len(self.numbers),
             initial=there,
             disable=not (progress and self.leads),
         )
@@ -186,7 +210,7 @@ class _Run:
             while (place := group.count("batches", 1) - 1) < len(todo) and not group.failed:
                 batch = todo[place]
                 # All of the batch, also if some of it is there: a smaller one is rounded otherwise.
-                images = self.sampler(batch, len(self.batches[0]))
+                images = self.images(batch, len(self.batches[0]))
                 if writing:
                     wait(writing)
                 writing = writer.submit(write, batch, images)
@@ -211,15 +235,15 @@ class _Run:
                 seconds=time.perf_counter() - self.start,
                 peak_memory_bytes=max(peaks) if cuda else None,
             )
-        seeds, class_of = self._whole(), self.sampler.class_of
-        classes = [class_of(seed) for seed in seeds] if class_of else None
-        images = self.output.finish(seeds, classes)
+        numbers = self._whole()
+        images = self.output.finish(numbers, self.images.columns(numbers))
+        shown = max(1, _MOST_PIXELS // math.prod(images.shape[2:]))
         with whole_file(self.output.picture) as part:
-            write_grid(images, part)
+            write_grid(images[:shown], part)
 
     def _lost(self) -> list[int]:
-        """The seeds without an image; those of other nodes get time to be seen."""
-        lost = self.output.missing(self.seeds)
+        """The images that are not there; those of other nodes get time to be seen."""
+        lost = self.output.missing(self.numbers)
         end = time.monotonic() + (_UNTIL_SEEN if self.group.world > 1 else 0.0)
         while lost and time.monotonic() < end:
             time.sleep(1)
@@ -227,9 +251,9 @@ class _Run:
         return lost
 
     def _whole(self) -> list[int]:
-        """The seeds, of this command and of earlier ones, that have an image."""
+        """The images that are there, of this command and of earlier ones."""
         runs = self.manifest.content["runs"]
         seeds = sorted({seed for run in runs for seed in parse_seeds(run["seeds"])})
-        own = set(self.seeds)  # known to be there
-        lost = set(self.output.missing([seed for seed in seeds if seed not in own]))
-        return [seed for seed in seeds if seed not in lost]
+        numbers, own = self.images.numbers(seeds), set(self.numbers)  # these are known to be there
+        lost = set(self.output.missing([number for number in numbers if number not in own]))
+        return [number for number in numbers if number not in lost]

@@ -1,7 +1,7 @@
 """The manifest of a run: a JSON file that says what the images are and how they were made.
 
 settings  what determines an image but its seed; runs with other settings are refused
-network, noise_levels, nfe, eta
+network, nfe, eta, ...  what else there is to say of all of them; of a pipeline also its prompts and files
 runs      one entry per command: seeds, versions, devices, images made, time
 images, seconds, images_per_second     in all
 """
@@ -9,14 +9,19 @@ images, seconds, images_per_second     in all
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
 
+from gpu_runs.errors import printable
 from gpu_runs.files.whole import OutputError, whole_file
 from gpu_runs.generation.run_folder import Output
 from seeds_theory.command import write_json
-from seeds_theory.seeds_range import format_seeds
+from seeds_theory.errors import ParameterError
+from seeds_theory.seeds_range import format_seeds, parse_seeds
+
+_LENGTH = 300  # of a setting in a message
 
 
 class DeviceWarning(UserWarning):
@@ -58,9 +63,10 @@ class Manifest:
     def _require(self, there: dict[str, Any], here: dict[str, Any]) -> None:
         for name in {**here, **there}:
             if there.get(name) != here.get(name):
+                old, new = (repr(values.get(name))[:_LENGTH] for values in (there, here))
                 raise OutputError(
-                    f"{self.file} is of a run with {name} = {there.get(name)!r}, this one has "
-                    f"{here.get(name)!r}: they are never mixed, choose another --out"
+                    f"{self.file} is of a run with {printable(name)} = {printable(old)}, this one has "
+                    f"{printable(new)}: they are never mixed, choose another --out"
                 )
 
     def add_run(self, devices: list[str], **entry: Any) -> None:
@@ -71,9 +77,10 @@ class Manifest:
         runs = self.content["runs"]
         runs.append({"seeds": self.seeds, "images": 0, "seconds": 0.0, "devices": devices, **entry})
         if len(known := {device for run in runs for device in run["devices"]}) > 1:
+            devices = sorted(map(printable, known))
             warnings.warn(
-                f"the images in {self.file.parent} come from {' and '.join(sorted(known))}: another "
-                "device would have made them with other rounding",
+                f"the images in {self.file.parent} come from {' and '.join(devices)}: another device "
+                "would have made them with other rounding",
                 DeviceWarning,
                 stacklevel=2,
             )
@@ -96,12 +103,33 @@ class Manifest:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
-        runs = [
-            (run["seeds"], run["images"] + run["seconds"], "".join(run["devices"]))
-            for run in content["runs"]
-        ]
-        if runs and isinstance(content["settings"], dict):
-            return content
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        pass
-    raise OutputError(f"{path} is no manifest of a run: choose another --out")
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not _is_manifest(content):
+        raise OutputError(f"{path} is no manifest of a run: choose another --out")
+    return content
+
+
+def _is_manifest(content: Any) -> bool:
+    """Whether the content of a file has all that is read of a manifest, of the right kinds."""
+    if not (isinstance(content, dict) and isinstance(content.get("settings"), dict)):
+        return False
+    runs = content.get("runs")
+    return isinstance(runs, list) and bool(runs) and all(map(_is_run, runs))
+
+
+def _is_run(run: Any) -> bool:
+    if not isinstance(run, dict):
+        return False
+    seeds, devices = run.get("seeds"), run.get("devices")
+    numbers: list[Any] = [run.get("images"), run.get("seconds")]
+    try:
+        whole = isinstance(seeds, str) and bool(parse_seeds(seeds))
+    except ParameterError:
+        whole = False
+    return (
+        whole
+        and all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers)
+        and isinstance(devices, list)
+        and all(isinstance(device, str) for device in devices)
+    )

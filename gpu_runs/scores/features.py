@@ -120,10 +120,10 @@ def load_features(
             )
         return _inception(weights, trust, device)
     path = Path(features)
-    if not path.is_file():
+    if not path.exists():
         raise FeatureError(
-            f"features are {FASHION_MNIST}, {INCEPTION} or a TorchScript file; "
-            f"got {printable(features)}"
+            f"there is no file {printable(features)}: features are {FASHION_MNIST}, {INCEPTION} or a "
+            "TorchScript file"
         )
     if weights is not None:
         raise FeatureError(

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from gpu_runs.files.arrays import ArrayError, Npz, map_npy
-from gpu_runs.files.images import ImageError, open_images, write_png
+from gpu_runs.files.images import open_images, write_png
+from gpu_runs.files.pictures import ImageError
 from gpu_runs.scores.reference import load_reference
 from gpu_runs.scores.statistics import ScoreError
 

@@ -7,7 +7,7 @@ import torch
 
 from gpu_runs.files import fashion_mnist
 from gpu_runs.files.fashion_mnist import load_fashion_mnist
-from gpu_runs.files.images import ImageError
+from gpu_runs.files.pictures import ImageError
 
 COUNT = 20
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from gpu_runs import fid, scoring
 from gpu_runs.files.fashion_mnist import DEBIAN_FOLDER, load_fashion_mnist
-from gpu_runs.files.images import ImageError, ImageSet, write_png
+from gpu_runs.files.images import ImageSet, write_png
+from gpu_runs.files.pictures import ImageError
 from gpu_runs.scores.fashion_features import DIM, FeatureError
 from gpu_runs.scores.features import FeatureNetwork, load_features
 from gpu_runs.scores.reference import REFERENCE_FILE, Reference, load_reference
@@ -392,7 +393,7 @@ def test_command_knows_fashion_mnist_by_name():
     [
         (["a.npy", "--ref", "fashion-mnist", "--num", "11"], ImageError, "11 images were asked"),
         (["a.npy", "--ref", "missing.npz"], ScoreError, "No such file"),
-        (["missing", "--ref", "fashion-mnist"], ImageError, "a folder of PNGs"),
+        (["missing", "--ref", "fashion-mnist"], ImageError, "there is no file or folder missing"),
         (["empty", "--ref", "fashion-mnist"], ImageError, "no .png"),
         (["large.npy", "--ref", "fashion-mnist"], FeatureError, r"got \(3, 64, 64\)"),
         (["a.npy", "--ref", "edm.npz"], ScoreError, "a network it does not name: give that"),

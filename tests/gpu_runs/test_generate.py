@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -14,9 +15,9 @@ from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
 from gpu_runs.checkpoints.checkpoint import file_sha256, save_checkpoint
-from gpu_runs.files.images import open_images
+from gpu_runs.files.images import open_images, write_png
 from gpu_runs.generate import app, main
-from gpu_runs.generation import image_run
+from gpu_runs.generation import image_run, run_folder
 from gpu_runs.generation.image_run import generate_images
 from gpu_runs.generation.run_folder import only_writer
 from gpu_runs.generation.sampler import Generation, make_images
@@ -149,11 +150,18 @@ def test_the_manifest_is_read_once_no_other_run_writes_it(checkpoint, tmp_path):
         generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
 
 
-def test_full_disk_ends_the_run_and_it_goes_on_later(checkpoint, tmp_path):
+def test_full_disk_ends_the_run_and_it_goes_on_later(checkpoint, tmp_path, monkeypatch):
     generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
-    (tmp_path / "run" / "000000" / "000003.png.part").symlink_to("/dev/full")
-    with pytest.raises(SeedsError, match="No space left on device; what is there is whole"):
-        generate_images(checkpoint, SETTINGS, range(6), tmp_path / "run", batch=2)
+
+    def full(image, path, texts):
+        if path.name == "000003.png.part":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_png(image, path, texts)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(run_folder, "write_png", full)
+        with pytest.raises(SeedsError, match="No space left on device; what is there is whole"):
+            generate_images(checkpoint, SETTINGS, range(6), tmp_path / "run", batch=2)
     assert len(files(tmp_path / "run")) == 3
     content = generate_images(checkpoint, SETTINGS, range(6), tmp_path / "run", batch=2)
     assert [run["images"] for run in content["runs"]] == [1, 1, 3]
@@ -233,6 +241,7 @@ def test_bad_input_is_one_line_and_status_2(
 def test_help_has_an_example():
     result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"})
     assert "Example: seeds-generate --network fashion-mnist" in result.stdout
+    assert "seeds-generate --pipeline sdxl --prompts prompts.txt" in " ".join(result.stdout.split())
 
 
 def test_the_picture_is_of_the_first_images_of_all_runs(checkpoint, tmp_path):

@@ -1,15 +1,18 @@
+import errno
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from gpu_runs.files.images import open_images
+from gpu_runs.files.images import open_images, write_png
 from gpu_runs.files.whole import OutputError, whole_file
 from gpu_runs.generation.manifest import DeviceWarning, Manifest
-from gpu_runs.generation.run_folder import only_writer, open_output
+from gpu_runs.generation.run_folder import mark_of, only_writer, open_output
 from seeds_theory.errors import ParameterError
 from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
 
@@ -18,6 +21,20 @@ SEEDS = [2, 3, 5, 1001, 2**63 + 7]
 
 def pictures(count, channels=3):
     return torch.arange(count * channels * 16).reshape(count, channels, 4, 4).to(torch.uint8)
+
+
+def full_disk(monkeypatch):
+    """From now on a picture or a batch ends after its first bytes."""
+
+    def write(data, path, *_, **__):
+        if isinstance(path, Path):
+            path.write_bytes(b"begun")
+        else:
+            path.write(b"begun")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gpu_runs.generation.run_folder.write_png", write)
+    monkeypatch.setattr(np, "savez", lambda file, **_: write(None, file))
 
 
 # -------------------------------------------------------------------------------------------- seeds
@@ -78,7 +95,7 @@ def test_pngs_lie_in_folders_of_1000(tmp_path):
     output.write(SEEDS[3:], images[3:])
     output.write(SEEDS[:3], images[:3])
     assert output.missing(SEEDS) == []
-    assert torch.equal(output.finish(SEEDS, [7, 1, 0, 3, 9]), images)
+    assert torch.equal(output.finish(SEEDS, {"classes": [7, 1, 0, 3, 9]}), images)
     listed = json.loads((output.work / "dataset.json").read_text())["labels"]
     assert listed[0] == ["000000/000002.png", 7] and listed[3] == ["001000/001001.png", 3]
     found = sorted(str(p.relative_to(tmp_path / "run")) for p in tmp_path.rglob("*.png"))
@@ -113,15 +130,15 @@ def test_a_png_with_lost_blocks_is_missing(tmp_path, part):
     assert output.missing([4, 5]) == [4]
 
 
-def test_a_picture_of_something_else_is_one_line(tmp_path):
+def test_a_picture_that_is_replaced_meanwhile_is_one_line(tmp_path):
     output = open_output(tmp_path / "run")
     output.write([4, 5], pictures(2))
     Image.new("L", (9, 9)).save(output.path(5))
     with pytest.raises(OutputError, match=r"pictures that are not of this run .*: remove them$"):
-        output.finish([4, 5], None)
+        output.finish([4, 5], {})
     output.path(5).write_text("no picture")
     with pytest.raises(OutputError, match=r"pictures that are not of this run .*: remove them$"):
-        output.finish([4, 5], None)
+        output.finish([4, 5], {})
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
@@ -135,7 +152,7 @@ def test_arrays_have_rows_in_the_order_of_the_seeds(tmp_path, suffix, channels):
     assert later.missing(SEEDS) == [2, 5, 1001]
     later.write([2, 5, 1001], images[[0, 2, 3]])
     assert later.missing(SEEDS) == []
-    assert torch.equal(later.finish(SEEDS, [7, 1, 0, 3, 9]), images)
+    assert torch.equal(later.finish(SEEDS, {"seeds": SEEDS, "classes": [7, 1, 0, 3, 9]}), images)
     assert np.array_equal(open_images(file).read(np.arange(len(SEEDS))), images.numpy())
     if suffix == ".npz":
         assert np.load(file)["seeds"].tolist() == SEEDS
@@ -145,7 +162,7 @@ def test_arrays_have_rows_in_the_order_of_the_seeds(tmp_path, suffix, channels):
     assert os.listdir(tmp_path) == [file.name]
     done = open_output(file)
     assert done.missing(SEEDS) == []
-    assert torch.equal(done.finish(SEEDS, None), images)
+    assert torch.equal(done.finish(SEEDS, {}), images)
 
 
 def test_a_batch_that_was_cut_off_is_not_taken(tmp_path):
@@ -156,18 +173,102 @@ def test_a_batch_that_was_cut_off_is_not_taken(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run", "x.npy"])
-def test_full_disk_keeps_what_is_whole(tmp_path, name):
+def test_full_disk_keeps_what_is_whole(tmp_path, name, monkeypatch):
     output = open_output(tmp_path / name)
     output.write([0], pictures(1))
     target = output.path(1) if name == "run" else output.work / "1.npz"
-    target.with_name(target.name + ".part").symlink_to("/dev/full")
-    with pytest.raises(OutputError, match=r"No space left on device; what is there is whole"):
-        output.write([1], pictures(1))
+    with monkeypatch.context() as full:
+        full_disk(full)
+        with pytest.raises(OutputError, match=r"No space left on device; what is there is whole"):
+            output.write([1], pictures(1))
     assert not target.exists()
     assert not list(tmp_path.rglob("*.part"))
     assert open_output(tmp_path / name).missing([0, 1]) == [1]
     output.write([1], pictures(1))
     assert output.missing([0, 1]) == []
+
+
+@pytest.mark.parametrize("name", ["run", "x.npy"])
+def test_a_link_in_place_of_a_part_is_not_followed(tmp_path, name):
+    output = open_output(tmp_path / name)
+    target = output.path(1) if name == "run" else output.work / "1.npz"
+    target.parent.mkdir(parents=True)
+    (tmp_path / "precious").write_text("mine")
+    target.with_name(target.name + ".part").symlink_to(tmp_path / "precious")
+    output.write([1], pictures(1))
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert target.is_file() and not target.is_symlink()
+    assert output.missing([1]) == []
+
+
+def test_a_folder_in_place_of_a_part_is_one_line(tmp_path):
+    output = open_output(tmp_path / "run")
+    output.path(1).with_name("000001.png.part").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"cannot write .*000001\.png: .*; choose another place$"):
+        output.write([1], pictures(1))
+
+
+# ------------------------------------------------------------------------------ pictures of other runs
+
+
+def foreign_pictures(folder):
+    """PNGs of the right size that this run did not make, by what they are."""
+    bare, other, seed = (folder / f"{name}.png" for name in ("bare", "other", "seed"))
+    write_png(pictures(1)[0], bare)
+    write_png(pictures(1)[0], other, {"seeds-run": f"{mark_of({'steps': 4})} 5"})
+    write_png(pictures(1)[0], seed, {"seeds-run": f"{mark_of({'steps': 3})} 6"})
+    huge, bomb = folder / "huge.png", folder / "bomb.png"
+    Image.new("L", (20_000, 20_000)).save(huge)
+    text = PngInfo()
+    text.add_itxt("seeds-run", "x" * 2**24, zip=True)
+    Image.new("L", (4, 4)).save(bomb, pnginfo=text)
+    return {path.stem: path for path in (bare, other, seed, huge, bomb)}
+
+
+@pytest.mark.parametrize("kind", ["bare", "other", "seed", "huge", "bomb"])
+def test_a_picture_that_another_run_made_is_found(tmp_path, kind):
+    output = open_output(tmp_path / "run")
+    output.mark = mark_of({"steps": 3})
+    output.write([4, 5], pictures(2))
+    assert output.missing([4, 5]) == []
+    output.path(5).write_bytes(foreign_pictures(tmp_path)[kind].read_bytes())
+    with pytest.raises(OutputError, match=r"000005\.png is not a picture of this run: remove it"):
+        output.missing([4, 5])
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("kind", ["count", "bytes", "float"])
+def test_a_file_of_arrays_that_another_run_made_is_found(tmp_path, suffix, kind):
+    file = tmp_path / f"x{suffix}"
+    output = open_output(file)
+    output.write([4, 5], pictures(2))
+    output.finish([4, 5], {"seeds": [4, 5]})
+    assert output.missing([4, 5]) == []
+    arrays = {"count": pictures(3).numpy(), "float": np.zeros((2, 3, 4, 4))}
+    if kind == "bytes":
+        file.write_bytes(b"something else")
+    elif suffix == ".npy":
+        np.save(file, arrays[kind])
+    else:
+        np.savez(file, images=arrays[kind], run=np.array(""))
+    with pytest.raises(
+        OutputError, match=r"x\.np. does not hold the images of this run: remove it"
+    ):
+        output.missing([4, 5])
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", "other run", "no numbers"])
+def test_a_batch_of_something_else_is_found(tmp_path, content):
+    output = open_output(tmp_path / "x.npz")
+    output.write([4, 5], pictures(2))
+    stray = output.work / "6.npz"
+    if isinstance(content, bytes):
+        stray.write_bytes(content)
+    else:
+        names = {"other run": {"numbers": np.arange(2), "run": np.array("another")}}
+        np.savez(stray, **names.get(content, {"run": np.array("")}))
+    with pytest.raises(OutputError, match=r"6\.npz is not of this run.*: remove it"):
+        output.missing([4, 5])
 
 
 def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
@@ -267,6 +368,22 @@ def test_other_settings_are_refused(tmp_path, change, message):
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
+def test_a_manifest_of_someone_else_cannot_command_the_terminal_or_fill_it(tmp_path):
+    begun(tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    content["settings"]["\x1b[31m\n"] = "\x1b[31m\n" * 100_000
+    (tmp_path / "run" / "run.json").write_text(json.dumps(content))
+    with pytest.raises(OutputError, match="this one has None") as caught:
+        begun(tmp_path / "run")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 1000
+    content["settings"] = SETTINGS
+    content["runs"][0]["devices"] = ["\x1b[31m\n"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(content))
+    with pytest.warns(DeviceWarning) as warned:
+        begun(tmp_path / "run")
+    assert str(warned[0].message).isprintable()
+
+
 def test_another_device_is_warned_of(tmp_path):
     manifest = begun(tmp_path / "run")
     with pytest.warns(DeviceWarning, match="come from H200 and x86_64: another device would"):
@@ -301,6 +418,15 @@ def test_files_of_someone_else_are_refused(tmp_path):
         '{"settings": {}, "runs": []}',
         '{"settings": 1, "runs": [{}]}',
         '{"settings": {}, "runs": [{"seeds": "0", "images": 1, "seconds": 1, "devices": [1]}]}',
+        '{"settings": {}, "runs": [{"seeds": 5, "images": 1, "seconds": 1, "devices": []}]}',
+        '{"settings": {}, "runs": [{"seeds": "5-", "images": 1, "seconds": 1, "devices": []}]}',
+        '{"settings": {}, "runs": [{"seeds": "0", "images": "1", "seconds": "1", "devices": []}]}',
+        '{"settings": {}, "runs": [{"seeds": "0", "images": NaN, "seconds": 1, "devices": []}]}',
+        '{"settings": {}, "runs": [{"seeds": "0", "images": -1, "seconds": 1, "devices": []}]}',
+        '{"settings": {}, "runs": [{"seeds": "0", "images": 1, "seconds": 1, "devices": {"0": 1}}]}',
+        '{"settings": {}, "runs": {"0": 1}}',
+        '{"settings": {}, "runs": [[0]]}',
+        "[" * 100_000,
         "\xff",
     ],
 )

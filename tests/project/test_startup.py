@@ -111,6 +111,18 @@ def test_help_is_light(line):
             "seeds-generate --network fashion-mnist --method ddim --steps 3 --seeds 0 --out x --grid lin",
             "unknown grid 'lin'",
         ),
+        (
+            "seeds-generate --pipeline no --prompts x --method ddim --steps 3 --seeds 0 --out x",
+            "there is no folder no",
+        ),
+        (
+            "seeds-generate --pipeline book --prompts no --method ddim --steps 3 --seeds 0 --out x",
+            "there is no file of prompts no",
+        ),
+        (
+            "seeds-generate --pipeline book --method ddim --steps 3 --seeds 0 --out x --grid edm",
+            "--grid has no effect with --pipeline",
+        ),
         ("seeds-inspect fashion", "no checkpoint file fashion; embedded: fashion-mnist"),
         ("seeds-bench run edm-cifar", "unknown preset 'edm-cifar'"),
         ("seeds-bench micro seeds-9", "unknown sampler 'seeds-9'"),

@@ -21,6 +21,7 @@ diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
 
 from pipeline_networks import SIZE, TIMES, autoencoder, flux_transformer, transformer_3, unet  # noqa: E402
+from text_pipelines import text_encoder, tokenizer  # noqa: E402
 
 from seeds_theory import (  # noqa: E402
     DiscreteSchedule,
@@ -77,33 +78,6 @@ def diffusion_transformer() -> Any:
         in_channels=4,
         out_channels=8,  # with a learned variance, as the published ones
         num_embeds_ada_norm=1000,
-    )
-
-
-@seeded
-def text_encoder(kind: str) -> Any:
-    options = transformers.CLIPTextConfig(
-        hidden_size=8,
-        intermediate_size=8,
-        num_attention_heads=2,
-        num_hidden_layers=2,
-        projection_dim=8,
-        vocab_size=64,
-        max_position_embeddings=16,
-        bos_token_id=0,
-        eos_token_id=2,
-        pad_token_id=1,
-    )
-    return getattr(transformers, kind)(options)
-
-
-def tokenizer(folder: Path) -> Any:
-    letters = [chr(ord("a") + i) for i in range(26)]
-    words = ["<|startoftext|>", "!", "<|endoftext|>", *letters, *(f"{c}</w>" for c in letters)]
-    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return transformers.CLIPTokenizer(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from seeds_theory import few_steps
+from seeds_theory.errors import ParameterError
 from toy_models import tune, tuning
 from toy_models.few_steps_study import HELD_OUT, trial
 
@@ -56,6 +57,15 @@ def test_what_is_no_spectrum_is_refused(
     result = run(tune.app, ["fit", "seeds-2", "--spectrum", str(file)])
     with pytest.raises(type(result.exception), match=message):
         raise result.exception
+
+
+def test_a_spectrum_that_is_not_there_or_no_file(tmp_path: Path) -> None:
+    said = {tmp_path / "x.npy": "there is no file", tmp_path: "is no .npy file of numbers"}
+    (tmp_path / "empty.npy").write_bytes(b"")
+    said[tmp_path / "empty.npy"] = "is no .npy file of numbers"
+    for file, message in said.items():
+        result = run(tune.app, ["fit", "seeds-2", "--spectrum", str(file)])
+        assert isinstance(result.exception, ParameterError) and message in str(result.exception)
 
 
 def test_show_lists_every_setting_at_a_width() -> None:
