@@ -13,21 +13,19 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
+import operator
 import re
 import reprlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
-
-import numpy as np
 
 from seeds_theory.errors import ParameterError
 
 Eta = float | Sequence[float] | str | Callable[[float], float]
 """An ``eta``: a number, one for each step, windows as text or `EtaWindows`, or a function of sigma."""
-
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
 @dataclass(frozen=True)
@@ -215,11 +213,22 @@ def _mean(eta: Callable[[float], Any], index: int, sigma: float, sigma_next: flo
             raise _no_limit()
         return first
     middle, half = 0.5 * math.log(sigma * sigma_next), 0.5 * math.log(sigma / sigma_next)
-    levels = np.exp(middle + half * _NODES).tolist()
-    values = [value(level) for level in levels]
+    nodes, weights = _quadrature()
+    values = [value(math.exp(middle + half * node)) for node in nodes]
     if len(set(values)) == 1:
         return values[0]
-    return float(np.dot(_WEIGHTS, values)) / 2
+    return math.fsum(map(operator.mul, weights, values)) / 2
+
+
+@cache
+def _quadrature() -> tuple[list[float], list[float]]:
+    """Gauss-Legendre nodes and weights on [-1, 1]."""
+    from numpy.polynomial.legendre import (
+        leggauss,
+    )  # commands parse an eta before anything is loaded
+
+    nodes, weights = leggauss(20)
+    return nodes.tolist(), weights.tolist()
 
 
 def _require_whole(eta: EtaWindows, step: tuple[float, float]) -> None:
