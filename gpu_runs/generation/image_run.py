@@ -194,7 +194,7 @@ class _Run:
         todo = [batch for batch in self.batches if not missing.isdisjoint(batch)]
 
         def write(batch: list[int], images: Tensor) -> int:
-            rows = [row for row, seed in enumerate(batch) if seed in missing]
+            rows = [row for row, number in enumerate(batch) if number in missing]
             self.output.write([batch[row] for row in rows], images[rows])
             return len(rows)
 

@@ -152,7 +152,7 @@ class ImageSampler:
             self.class_of = self._class_by_edm
         self.sigmas = noise_levels(network, settings)
         self.nfe = self.solver.nfe(self.sigmas)
-        self.path = SharedPath.of(levels, self.solver, self.sigmas) if levels else None
+        self.path = SharedPath.of(levels, self.solver, self.sigmas)
         self.device = network.device
         if settings.precision == "tf32" and self.device.type != "cuda":
             raise ParameterError(f"tf32 is for CUDA; this is {self.device.type}: use fp32")

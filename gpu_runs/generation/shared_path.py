@@ -46,7 +46,7 @@ class SharedPath:
         cls, levels: Sequence[float], solver: Solver, sigmas: Sequence[float] | np.ndarray
     ) -> SharedPath | None:
         """That of a solver's run; None if it does not follow one path of its eta within these levels."""
-        asked = _asked(solver, sigmas)
+        asked = _asked(solver, sigmas) if levels else ()
         on_path = all(
             interval.path == 0
             and interval.eta == solver.eta
@@ -54,7 +54,7 @@ class SharedPath:
             and not any(form.parameter for form, _, _ in interval.parts)
             for interval in asked
         )
-        return cls(tuple(levels), asked) if asked and levels and on_path else None
+        return cls(tuple(levels), asked) if asked and on_path else None
 
     def source(self, noise: SeededNoise, like: Tensor) -> BrownianPath:
         """The noise for the states `like` of these seeds; the path has single precision."""
@@ -65,6 +65,5 @@ _ROUNDING = 1e-9
 
 
 def _within(levels: Sequence[float], interval: Interval) -> bool:
-    return levels[-1] * (
-        1 - _ROUNDING
-    ) <= interval.sigma_next < interval.sigma and interval.sigma <= levels[0] * (1 + _ROUNDING)
+    low, high = levels[-1] * (1 - _ROUNDING), levels[0] * (1 + _ROUNDING)
+    return low <= interval.sigma_next < interval.sigma <= high

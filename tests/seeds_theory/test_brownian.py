@@ -476,3 +476,46 @@ def test_a_path_gives_its_noises_where_they_are_asked_for() -> None:
     plan = make_plan("seeds-2", [4.0, 1.0])
     path = BrownianPath.serving(plan.intervals, torch.zeros(2, 3))
     assert path(plan.intervals, torch.empty(2, 3, device="meta")).device.type == "meta"
+
+
+# -------------------------------------------------------------------------------------- refinement
+
+LEVELS = [4.0, 3.0, 1.5, 1.0, 0.4, 0.1]
+
+
+@pytest.mark.parametrize("method", ["seeds-1", "seeds-3", "seeds-3s", "seeds-4s"])
+def test_a_path_that_refines_levels_keeps_their_noise_and_the_law(method: str) -> None:
+    plan = make_plan(method, [4.0, 2.0, 0.5, 0.1])
+    points = distinct_levels([*LEVELS, *path_points([plan])])
+    degrees = 1 + max(interval.degree for interval in plan.intervals)
+    count = len(LEVELS) - 1 + degrees * (len(points) - 1)
+    # A source that hands out a basis: each noise is a row of coefficients in independent normals.
+    basis = InjectedNoise(torch.eye(count, dtype=torch.float64)[..., None])
+    like = torch.zeros(count, 1, dtype=torch.float64)
+    path = BrownianPath.refining(LEVELS, plan.intervals, like, basis)
+    for place, (a, b) in enumerate(itertools.pairwise(LEVELS)):
+        row = path([Interval(a, b, DATA, 1.0)], like)[0, :, 0]
+        assert torch.allclose(row, torch.eye(count, dtype=torch.float64)[place], atol=1e-12)
+    rows = path(plan.intervals, like)[..., 0]
+    gram = torch.eye(len(rows), dtype=torch.float64)
+    assert torch.allclose(rows @ rows.T, gram, atol=1e-12)
+
+
+def test_runs_that_refine_the_same_levels_have_one_path_by_seed() -> None:
+    like = torch.zeros(3, 2, dtype=torch.float64)
+    noises = []
+    for method, grid in (("seeds-1", [4.0, 1.0, 0.1]), ("seeds-3s", [4.0, 2.0, 0.7, 0.1])):
+        plan = make_plan(method, grid)
+        path = BrownianPath.refining(LEVELS, plan.intervals, like, SeededNoise([5, 6, 7]))
+        noises.append(path.noise(DATA, 3.0, 0.4))
+    assert torch.allclose(noises[0], noises[1], atol=1e-12)
+    alone = BrownianPath.refining(LEVELS, plan.intervals, like[:1], SeededNoise([6]))
+    assert torch.allclose(alone.noise(DATA, 3.0, 0.4)[0], noises[1][1], atol=1e-12)
+
+
+def test_levels_to_refine_are_a_grid_and_hold_the_intervals() -> None:
+    plan, like, source = make_plan("seeds-1", [4.0, 1.0]), torch.zeros(1, 1), SeededNoise([1])
+    with pytest.raises(ParameterError, match="intervals of one eta"):
+        BrownianPath.refining(LEVELS, [], like, source)
+    with pytest.raises(GridError):
+        BrownianPath.refining([1.0, 4.0], plan.intervals, like, source)
