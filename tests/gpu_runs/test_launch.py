@@ -7,6 +7,7 @@ import pytest
 from torch.distributed import HashStore
 
 from gpu_runs.machine import heartbeat
+from gpu_runs.machine.device import require_device
 from gpu_runs.machine.heartbeat import SILENCE, Heartbeat
 from gpu_runs.machine.launch import Place, is_one_of_several
 from seeds_theory.errors import ParameterError
@@ -24,6 +25,15 @@ def test_only_a_launcher_that_says_so_starts_several():
     assert is_one_of_several({"SEEDS_DISTRIBUTED": "1"})
     with pytest.raises(ParameterError, match="SEEDS_DISTRIBUTED is 1 or 0; got 'yes'"):
         is_one_of_several({"SEEDS_DISTRIBUTED": "yes"})
+
+
+@pytest.mark.parametrize(
+    "name", ["meta", "cuda:99", "cuda:-1", "", "xla", "gpu", "cpu\n", "\ud800"]
+)
+def test_a_device_that_cannot_compute_is_none(name):
+    with pytest.raises(ParameterError, match="is not available here") as caught:
+        require_device(name)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_place_is_as_it_is_told():

@@ -131,6 +131,8 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
             PlanError,
             "has one number of steps, and an eta",
         ),
+        ({"images": 10**12}, PlanError, "a plan has at most 10000000 images; got blocks = 1 of"),
+        ({"blocks": 10**12}, PlanError, "a plan has at most 10000000 images"),
         ({"images": "many"}, PlanError, "images is a whole number; got 'many'"),
         ({"blocks": 0}, PlanError, "blocks is 1 or more; got 0"),
         ({"first_seed": 2**64 - 5}, PlanError, "seeds lie in [0, 2**64)"),
