@@ -12,7 +12,8 @@ from tiny_networks import tiny_checkpoint, tiny_network
 from typer.testing import CliRunner
 
 from gpu_runs import bench, generate
-from gpu_runs.benchmarks.engine import Resources, run_plan
+from gpu_runs.benchmarks.bench import Resources
+from gpu_runs.benchmarks.engine import run_plan
 from gpu_runs.benchmarks.micro import measure
 from gpu_runs.benchmarks.plans import PlanError, parse_plan
 from gpu_runs.checkpoint_commands import inspect_app
