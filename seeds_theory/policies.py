@@ -1,6 +1,6 @@
 r"""Published samplers of reinforcement learning on flow models, as members of the eta family.
 
-They are two steps and four etas. For states :math:`X = (1-\tau)\,x_0 + \tau\,\varepsilon`, and a step between
+They are two steps and four etas. For states :math:`X = (1-\tau)\,x_0 + \tau\,\varepsilon`, a step between
 times :math:`\tau` of the noise levels :math:`s = \tau/(1-\tau)` and :math:`t < s`, with :math:`h = \log(s/t)`:
 
 =========  =======================  ==========================================
@@ -15,7 +15,7 @@ cps        ``seeds-1``              :math:`-\log\cos(\tfrac\pi2 a)/h`
 a is the level of noise of their papers. Euler-Maruyama in tau is the baseline ``flow-sde``. The eta of
 ``cps`` depends on the length of the step, so it has no SDE as its limit.
 
-Their codes start at :math:`\tau = 1` and take their step to :math:`\tau = 0` too, each with an end of its own;
+Their codes start at :math:`\tau = 1` and take a step to :math:`\tau = 0` too, each with an end of its own;
 here the ends are those of all samplers, and a grid starts at a finite level.
 
 References: Liu et al., Flow-GRPO, arXiv 2505.05470; Xue et al., DanceGRPO, arXiv 2505.07818; Precise, arXiv
