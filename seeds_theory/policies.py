@@ -1,7 +1,7 @@
 r"""Published samplers of reinforcement learning on flow models, as members of the eta family.
 
-They are two steps and four etas. For states :math:`X = (1-\tau)\,x_0 + \tau\,\varepsilon`, a step between
-times :math:`\tau` of the noise levels :math:`s = \tau/(1-\tau)` and :math:`t < s`, with :math:`h = \log(s/t)`:
+They are two steps and four etas. For states :math:`X = (1-\tau)\,x_0 + \tau\,\varepsilon`, and a step
+between the noise levels :math:`s = \tau/(1-\tau)` and :math:`t < s`, with :math:`h = \log(s/t)`:
 
 =========  =======================  ==========================================
 name       step                     eta of the step

@@ -4,11 +4,11 @@ A sampler of noisy steps is a policy. The objective
 
 .. math::  E[r(x_0)] - \beta\,\mathrm{KL}(\text{runs} \,\|\, \text{runs of the first model})
 
-is at most :math:`\beta \log E_0[e^{r/\beta}]`, with equality where the runs are those of the first model weighed by
-:math:`e^{r/\beta}`. Their ends have the tilted law, density times :math:`e^{x/\beta}`: for a mixture of Gaussians
-again one. Its gradient is that of :math:`\sum_i A_i \log p(\text{run}_i)` with the advantage A, reward minus beta times
-the log-ratio of the run, minus its mean over the batch: GRPO with one group, without dividing by a deviation, which
-would change beta.
+is at most :math:`\beta \log E_0[e^{r/\beta}]`, with equality where the runs are those of the first model
+weighed by :math:`e^{r/\beta}`. Their ends then have the tilted law, density times :math:`e^{x/\beta}`: for a
+mixture of Gaussians again one. Its gradient is that of :math:`\sum_i A_i \log p(\text{run}_i)` with the
+advantage A: the reward minus beta times the log-ratio of the run, minus the mean of that over the batch.
+This is GRPO with one group, without dividing by a deviation, which would change beta.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def tilted(law: GaussianMixture, beta: float) -> GaussianMixture:
 
 
 class LearntMixture(nn.Module):
-    """The denoiser of a mixture on the line with learnt weights, means and deviations; at first those given."""
+    """The denoiser of a mixture on the line with learnt weights, means and deviations, at first given."""
 
     def __init__(self, law: GaussianMixture) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def train(
             advantage = gain - gain.mean()
         loss = -(advantage * density(model, record).sum(1)).mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
     return model
@@ -98,7 +98,7 @@ def runs(model: nn.Module, plan: Plan | LoopPlan, count: int, generator: torch.G
 
 
 def wasserstein(samples: Tensor, law: GaussianMixture) -> float:
-    """W2 of samples (n,) or (n, 1) on the line to a law, by the quantiles at the middles of n equal shares."""
+    """W2 of n samples on the line to a law, by its quantiles at the middles of n equal shares."""
     count = samples.numel()
     shares = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     return math.sqrt(
