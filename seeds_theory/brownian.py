@@ -234,7 +234,9 @@ class BrownianPath:
         asked = list(intervals)
         etas = sorted({interval.eta for interval in asked})
         if len(etas) != 1:
-            raise ParameterError(f"a path refines another of one eta; the intervals have {etas}")
+            raise ParameterError(
+                f"a path refines another for intervals of one eta; these have {etas}"
+            )
         (eta,) = etas
         coarse = [
             Interval(a, b, DATA, eta) for a, b in itertools.pairwise(require_grid(levels).tolist())

@@ -27,6 +27,7 @@ def test_what_does_not_fit_the_levels_draws_its_own_noise():
     assert levels_of(Solver("seeds-3", {"eta": 0.0}), GRID) == ()
 
 
+@pytest.mark.slow
 def test_images_approach_those_of_the_fine_solution_on_one_path_only():
     network = tiny_network()
     seeds = range(6)
