@@ -94,7 +94,7 @@ class EtaWindows:
 
     def within(self, bottom: float, top: float) -> list[tuple[float, float, float]]:
         """What of the stretches is between two levels, their ends there where they are but for rounding."""
-        long = 0 < bottom and top < math.inf
+        long = bottom > 0 and top < math.inf
         near = _ROUNDING * (min(1.0, math.log(top / bottom)) if long else 1.0)
 
         def placed(level: float) -> float:
