@@ -117,7 +117,7 @@ class Chain:
         return sorted(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
     """A run of a plan: its states, and the log-densities of its steps.
 
@@ -181,6 +181,8 @@ def rollout(
 ) -> Record:
     """Follow a plan and record its states and the log-density of each step with noise; without gradients.
 
+    Within ``torch.inference_mode`` too: what is recorded can be trained on.
+
     >>> record = rollout(model, x, make_plan("seeds-2", sigmas, eta="1:0.3-5"), SeededNoise(range(8)))
 
     Parameters
@@ -199,7 +201,7 @@ def rollout(
     require_steps(chain, None)
     require_denoiser(denoiser)
     require_state(x)
-    states = [x.detach().clone()]
+    states: list[Tensor] = []
     densities: list[Tensor] = []
     known = _Known(chain, chain.with_density, states)
 
@@ -218,7 +220,8 @@ def rollout(
         known.estimate(len(states) - 1, estimate)
         return estimate
 
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
+        states.append(x.detach().clone())
         _runner(plan)(recorded, x, noise, lambda step: arrived(step.x))
     return Record(
         plan, tuple(states), chain.with_density, torch.stack(densities, 1), reduction, chain.key

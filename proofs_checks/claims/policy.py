@@ -44,9 +44,9 @@ def _() -> Evidence:
 
 @claim(
     "policy-mean",
-    r"Over a step the propagator of data prediction is $e^{-(h + H)}$, a constant estimate has the weight "
-    r"$1 - e^{-(h + H)}$ and the noise the variance $e^{-2\lambda_t}(1 - e^{-2H})$, $H = \int \eta\,d\lambda$: "
-    r"those of the constant eta $H/h$.",
+    r"Over a step the propagator of data prediction is $e^{-(h + H)}$, the weight of a constant estimate is "
+    r"$1 - e^{-(h + H)}$, and its noise has the variance $e^{-2\lambda_t}(1 - e^{-2H})$, "
+    r"$H = \int \eta\,d\lambda$: those of the constant eta $H/h$.",
     source=HERE,
     expected=Verdict.proved,
 )

@@ -309,12 +309,22 @@ def test_a_record_has_no_gradients_of_what_made_its_start() -> None:
     assert not log_prob(Model(), record).requires_grad
 
 
+def test_a_record_of_inference_is_trained_on() -> None:
+    weight = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    with torch.inference_mode():
+        x = start(3, 2)
+        record = rollout(lambda x, s: weight * x, x, plan_of("seeds-2m"), SeededNoise(range(3)))
+    log_prob(lambda x, s: weight * x, record).sum().backward()
+    assert weight.grad is not None and weight.grad.isfinite().all()
+
+
 def test_a_part_of_a_record_is_the_record_of_that_part() -> None:
     record = rollout(Model(), start(4, 2), plan_of("seeds-2m"), SeededNoise(range(4)))
     part = record.mapped(lambda values: values[1:3])
     assert torch.equal(part.log_prob, record.log_prob[1:3])
     torch.testing.assert_close(log_prob(Model(), part), part.log_prob, rtol=1e-12, atol=1e-12)
     assert len({id(state) for state in part.states}) == len({id(state) for state in record.states})
+    assert record == record and record != part  # noqa: PLR0124
     meta = record.mapped(lambda values: values.to("meta"))
     assert {state.device.type for state in (*meta.states, meta.log_prob)} == {"meta"}
 
