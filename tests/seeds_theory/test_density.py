@@ -324,7 +324,7 @@ def test_a_part_of_a_record_is_the_record_of_that_part() -> None:
     assert torch.equal(part.log_prob, record.log_prob[1:3])
     torch.testing.assert_close(log_prob(Model(), part), part.log_prob, rtol=1e-12, atol=1e-12)
     assert len({id(state) for state in part.states}) == len({id(state) for state in record.states})
-    assert record == record and record != part  # noqa: PLR0124
+    assert record == record and record != part
     meta = record.mapped(lambda values: values.to("meta"))
     assert {state.device.type for state in (*meta.states, meta.log_prob)} == {"meta"}
 
