@@ -4,10 +4,13 @@ A sampler of noisy steps is a policy. The objective
 
 .. math::  E[r(x_0)] - \beta\,\mathrm{KL}(\text{runs} \,\|\, \text{runs of the first model})
 
-is at most :math:`\beta \log E_0[e^{r/\beta}]`, with equality where the runs are those of the first model
-weighed by :math:`e^{r/\beta}`. Their ends then have the tilted law, density times :math:`e^{x/\beta}`: for a
-mixture of Gaussians again one. Its gradient is that of :math:`\sum_i A_i \log p(\text{run}_i)` with the
-advantage A: the reward minus beta times the log-ratio of the run, minus the mean of that over the batch.
+is, the last estimate held, at most :math:`\beta \log E_0[e^{r/\beta}]`, with equality where the runs are
+those of the first model weighed by :math:`e^{r/\beta}`. Their ends then have the tilted law, density times
+:math:`e^{x/\beta}`: for a mixture of Gaussians again one. A policy comes near to that and not quite: the law
+of its start is given, which at large noise hardly differs from the weighed one. The last estimate is no noisy
+step and costs no divergence, so the gradient through it is left out. The rest is that of
+:math:`\sum_i A_i \log p(\text{run}_i)` with the advantage A: the reward minus beta times the log-ratio of the
+run, minus the mean of that over the batch.
 This is GRPO with one group, without dividing by a deviation, which would change beta.
 """
 
