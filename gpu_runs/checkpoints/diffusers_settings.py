@@ -25,7 +25,7 @@ from gpu_runs.checkpoints.rules import (
     real,
 )
 from gpu_runs.checkpoints.scheduled_network import Training
-from gpu_runs.errors import CheckpointError, shown
+from gpu_runs.errors import OWN_CODE, CheckpointError, shown
 from seeds_theory.diffusers import SEEDSScheduler  # says what to do if diffusers is not there
 from seeds_theory.diffusers.configuration import in_our_names, require_servable
 from seeds_theory.diffusers.coordinates import coordinates_of
@@ -182,11 +182,7 @@ def options_of(config: Mapping[str, Any], *classes: str) -> tuple[str, dict[str,
     said = config.get("_class_name")
     name = _FORMER.get(said, said) if isinstance(said, str) else said
     if name not in classes:
-        way_out = (
-            FOR_PROMPTS
-            if said in _OF_TEXT
-            else "load others in your own code, as --network file.py:function"
-        )
+        way_out = FOR_PROMPTS if said in _OF_TEXT else OWN_CODE
         raise CheckpointError(
             f"networks are {' or '.join(classes)} here; got {shown(said)}: {way_out}"
         )

@@ -21,11 +21,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpu_runs.checkpoints.pipeline_folder import digest_of, open_pipeline_folder, quiet
+from gpu_runs.checkpoints.folder_files import digest_of
+from gpu_runs.checkpoints.pipeline_folder import open_pipeline_folder, quiet
+from gpu_runs.checkpoints.strict_json import with_words
 from gpu_runs.errors import CheckpointError, printable
 from gpu_runs.files.inputs import reason
 from gpu_runs.files.prompts import read_prompts
-from gpu_runs.generation.sampler import OutOfMemory
+from gpu_runs.generation.sampler import too_large
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import DTYPES
 from seeds_theory.command import is_out_of_memory
@@ -123,7 +125,7 @@ class PipelineImages:
             "checkpoint": digest_of(hashes),
             "prompts": hashlib.sha256("\n".join(self.prompts).encode()).hexdigest(),
             **asdict(settings),
-            "scheduler": {k: v for k, v in scheduler.items() if not k.startswith("_")},
+            "scheduler": with_words({k: v for k, v in scheduler.items() if not k.startswith("_")}),
         }
         self.about: dict[str, Any] = {
             "network": str(folder),
@@ -288,8 +290,7 @@ class PipelineImages:
             raise
         except Exception as error:
             if is_out_of_memory(error):
-                way_out = f"try --batch {batch // 2}" if batch > 1 else "--dtype bfloat16 may fit"
-                raise OutOfMemory(f"out of memory at batch {batch}: {way_out}") from error
+                raise too_large(batch, "--dtype bfloat16 may fit") from error
             raise PipelineError(
                 f"{type(self.pipe).__name__} fails with {type(error).__name__}: {reason(error)}"
             ) from error
