@@ -62,7 +62,9 @@ _RUNS = {
     "transformers_weights": "names files of weights of its own",
 }
 """Settings that are refused, wherever in a configuration they are, and files of that name."""
-_IMPLEMENTATIONS = re.compile(r"_?attn_implementation(_internal)?")
+_IMPLEMENTATIONS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
+_OWN_IMPLEMENTATIONS = (None, "eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm")
+"""Those that are torch's; for others transformers may fetch a program from a repository, and run it."""
 _ANOTHER_INPUT = ("image", "video", "control_image", "num_frames", "audio_length_in_s")
 """Arguments of a call that only pipelines have which make something else, or from something else."""
 
@@ -300,8 +302,12 @@ def _require_plain(files: FolderFiles, name: str) -> None:
             for key, value in [(file.stem, settings), *_all_in(settings)]:
                 if key in _RUNS and value is not None:
                     raise CheckpointError(f"{_RUNS[key]}: load such a pipeline in your own code")
-                if _IMPLEMENTATIONS.fullmatch(key) and "/" in str(value):
-                    raise CheckpointError(f"names code to be run, {shown(str(value))}")
+                if _IMPLEMENTATIONS.fullmatch(key):
+                    for said in value.values() if isinstance(value, dict) else [value]:
+                        if said not in _OWN_IMPLEMENTATIONS:
+                            raise CheckpointError(
+                                f"names code to be run, {shown(said)}: {key} is eager or sdpa, or left out"
+                            )
 
 
 def _all_in(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -160,6 +160,14 @@ BROKEN = {
         part("text_encoder", text_config={"a": [{"attn_implementation": {"": "someone/kernels"}}]}),
         "names code to be run",
     ),
+    "kernels that are fetched": (
+        part("text_encoder", attn_implementation="flash_attention_2"),
+        "names code to be run, 'flash_attention_2': attn_implementation is eager or sdpa",
+    ),
+    "kernels of a number": (
+        part("text_encoder", attn_implementation=[["x"]]),
+        "code to be run, a list",
+    ),
     "weights elsewhere": (
         part("text_encoder", transformers_weights="sub/model.safetensors"),
         "names files of weights of its own",
