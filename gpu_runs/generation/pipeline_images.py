@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gpu_runs.checkpoints.diffusers_settings import defaults_of
 from gpu_runs.checkpoints.folder_files import digest_of
 from gpu_runs.checkpoints.pipeline_folder import open_pipeline_folder, quiet
 from gpu_runs.checkpoints.strict_json import with_words
@@ -229,7 +230,7 @@ class PipelineImages:
 
     def _known_arguments(self) -> dict[str, Any]:
         """The arguments of the call, with the pipeline's guidance and size where none are chosen."""
-        own = _defaults(type(self.pipe).__call__)
+        own = defaults_of(type(self.pipe).__call__)
         guidance = {name: own[name] for name in ("guidance_scale", _GUIDED) if name in own}
         return {**guidance, **_size(self.pipe), **self.arguments}
 
@@ -241,8 +242,8 @@ class PipelineImages:
         asked = inspect.signature(check).parameters
         given = {
             **dict.fromkeys(asked),  # old ones, as callback_steps, are in no call
-            **_defaults(check),
-            **_defaults(type(self.pipe).__call__),
+            **defaults_of(check),
+            **defaults_of(type(self.pipe).__call__),
             **_size(self.pipe),
             **self.arguments,
             "prompt": list(self.prompts[:1]),
@@ -256,7 +257,7 @@ class PipelineImages:
 
     def _warn_of_long_prompts(self) -> None:
         """What a tokenizer leaves of a prompt that is too long for it, said once."""
-        given = {**_defaults(type(self.pipe).__call__), **self.settings.call}
+        given = {**defaults_of(type(self.pipe).__call__), **self.settings.call}
         longest = given.get("max_sequence_length")
         for name, part in self.pipe.components.items():
             kept = getattr(part, "model_max_length", None) if name.startswith("tokenizer") else None
@@ -294,14 +295,6 @@ class PipelineImages:
             raise PipelineError(
                 f"{type(self.pipe).__name__} fails with {type(error).__name__}: {reason(error)}"
             ) from error
-
-
-def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
-    """The arguments of a function that have a default, with it."""
-    found = inspect.signature(function).parameters
-    return {
-        name: p.default for name, p in found.items() if p.default is not inspect.Parameter.empty
-    }
 
 
 def _arguments(kind: type, settings: PipelineGeneration) -> dict[str, Any]:
