@@ -227,7 +227,7 @@ def _parse(data: bytes, given: Mapping[str, str], name: str) -> Checkpoint:
         if is_edm2(record):
             return Checkpoint(Path(), "EDM2 pickle", "", *edm2_network(record))
         return Checkpoint(Path(), "EDM pickle", "", record.spec(), record.tensors)
-    raise CheckpointError(f"neither an EDM pickle nor safetensors: {kind_of_bytes(data)}")
+    raise CheckpointError(f"is no network that is read here: {kind_of_bytes(data)}")
 
 
 def _assemble(

@@ -150,6 +150,7 @@ def test_files_that_are_none(tmp_path, write):
     assert "it is no regular file" in refused(tmp_path / "pipe")
     assert "is empty: fetch the file again" in refused(write(b""))
     assert "an archive without its end" in refused(write(b"PK\x03\x04"))
+    assert "an archive of nothing" in refused(write(b"PK\x05\x06" + bytes(18)))
     assert "its first byte is 35" in refused(write(b"#!/bin/sh"))
     (tmp_path / "line\nfeed").write_bytes(b"x")
     assert r"line\nfeed" in refused(tmp_path / "line\nfeed")
