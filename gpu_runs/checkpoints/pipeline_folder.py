@@ -333,14 +333,17 @@ def _require_words(folder: Path, kind: Any) -> None:
 
 @contextmanager
 def _blamed_on(path: Path) -> Iterator[None]:
-    """Whatever a library raises, in one line that names the folder; want of memory goes its way."""
+    """Whatever a library raises, want of memory too, in one line that names the folder."""
     try:
         yield
     except SeedsError:
         raise
     except Exception as error:
         if is_out_of_memory(error):
-            raise
+            raise CheckpointError(
+                f"out of memory with {printable(path)}: --dtype bfloat16 may fit, unless its config.json "
+                "describes a larger network than its weights are of"
+            ) from error
         raise CheckpointError(f"cannot load {printable(path)}: {reason(error)}") from error
 
 

@@ -214,6 +214,10 @@ BROKEN = {
         ),
         "do not have '.*' and .* others, as UNet2DConditionModel needs|cannot load .*unet",
     ),
+    "part of a size without sense": (
+        part("unet", block_out_channels=[1 << 20, 1 << 20]),
+        "out of memory with .*unet: --dtype bfloat16 may fit, unless its config.json describes a larger",
+    ),
     "part of a bad size": (part("unet", block_out_channels=[8, 32]), "unet"),
     "no configuration": (removed("unet/config.json"), "cannot load .*unet"),
     "no words": (
