@@ -33,7 +33,7 @@ def inspect(
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
 ) -> None:
-    """Describe a NETWORK: a checkpoint, without running what the file holds, or one of your own code.
+    """Describe a NETWORK: a checkpoint or a folder of diffusers, of which nothing is run, or your own code.
 
     With --check it is called some thirty times. A posterior mean is nearer to the data than any sum of it and
     the state; a network that is none has a wrong sign, prediction, schedule or scaling, and ends in a line on

@@ -285,7 +285,7 @@ def _instead(trial: _Trial, denoiser: Denoiser) -> str:
     def distance(other: Denoiser) -> float:
         try:
             return trial.distance(other)
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:  # its name in any torch
             raise
         except Exception:  # a fault, or what a network raises at times that it does not know
             return math.inf

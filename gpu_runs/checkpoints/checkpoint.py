@@ -12,13 +12,11 @@ That is three times the size of the file at most, if its numbers become no more 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from hashlib import file_digest, sha256
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +32,12 @@ from gpu_runs.checkpoints.foreign import read_foreign
 from gpu_runs.checkpoints.header import read_header, write_header
 from gpu_runs.checkpoints.networks import UNetBlock
 from gpu_runs.checkpoints.preconditioning import NetworkSpec, PreconditionedNetwork, build_network
+from gpu_runs.checkpoints.safetensors_data import read_safetensors
 from gpu_runs.checkpoints.spec_checks import check_spec
 from gpu_runs.checkpoints.state_dicts import PRECISIONS, placed, require_fitting, require_real
-from gpu_runs.checkpoints.torch_files import LEGACY
+from gpu_runs.checkpoints.torch_files import ARCHIVE, LEGACY
 from gpu_runs.errors import CheckpointError, printable, shown
+from gpu_runs.files.inputs import open_regular, read_whole, reason
 from gpu_runs.files.whole import whole_file
 from gpu_runs.machine.device import require_device
 from seeds_theory.errors import ParameterError
@@ -48,9 +48,6 @@ with optional_imports():
 
 SIZE_LIMIT = 8 << 30
 """Bytes of a file; the largest public checkpoint has 1.2e9."""
-
-# Not blocking: to open a pipe would wait for a writer. Binary: for Windows, which lacks the other.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -179,8 +176,8 @@ def save_checkpoint(
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a checkpoint's file, in hexadecimal; names and errors as in `checkpoint_path`."""
     file = checkpoint_path(path)
-    with _blamed_on(file), _open(file) as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    with _blamed_on(file), _opening(file), open_regular(file) as stream:
+        return file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -192,36 +189,29 @@ def _blamed_on(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{printable(path)}: {error}") from error
 
 
-def _open(path: Path) -> BufferedReader:
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    if path.is_dir():
+        raise CheckpointError(
+            "is a folder and no file: those of diffusers are for --network, without flags behind them"
+        )
     try:
-        number = os.open(path, _OPEN_FLAGS)
+        yield
     except OSError as error:
-        raise CheckpointError(f"cannot be opened: {error.strerror}") from error
-    mode = os.fstat(number).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(number)
-        if stat.S_ISDIR(mode):
-            raise CheckpointError("is a folder and no file: those of diffusers are for --network")
-        raise CheckpointError("is a device and no file")
-    return open(number, "rb")
+        raise CheckpointError(f"cannot be read: {reason(error)}") from error
 
 
 def _content(path: Path) -> bytes:
-    with _open(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if not 0 < size <= SIZE_LIMIT:
-            raise CheckpointError(f"a checkpoint has 1 to {SIZE_LIMIT} bytes; this file has {size}")
-        try:
-            return file.read(size)
-        except (OSError, MemoryError) as error:
-            reason = str(error) or "it is too large for the memory"
-            raise CheckpointError(f"cannot be read: {reason}") from error
+    with _opening(path):
+        data = read_whole(path, SIZE_LIMIT)
+    if not data:
+        raise CheckpointError("is empty: fetch the file again")
+    return data
 
 
 def _parse(data: bytes, given: Mapping[str, str], name: str) -> Checkpoint:
     """The content of a file, not checked yet; without its path and its hash."""
-    start = memoryview(data)[: len(LEGACY)]
-    if data[:4] == b"PK\x03\x04" or start == LEGACY:
+    if data.startswith((ARCHIVE, LEGACY)):
         found = read_foreign(memoryview(data), given, name)
         return Checkpoint(Path(), found.format, "", found.spec, found.tensors, flags=found.flags)
     if given:
@@ -231,18 +221,13 @@ def _parse(data: bytes, given: Mapping[str, str], name: str) -> Checkpoint:
     # The first eight bytes of safetensors are the length of a JSON object, which begins at the ninth.
     if data[8:9] == b"{" and data[5:8] == bytes(3):
         spec, metadata = read_header(data)
-        try:
-            return Checkpoint(
-                Path(), "safetensors", "", spec, safetensors.torch.load(data), metadata
-            )
-        except Exception as error:  # of the library, or of torch for an unusual type
-            raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
+        return Checkpoint(Path(), "safetensors", "", spec, read_safetensors(data), metadata)
     if data[:1] == b"\x80":
         record = read_edm_pickle(data)
         if is_edm2(record):
             return Checkpoint(Path(), "EDM2 pickle", "", *edm2_network(record))
         return Checkpoint(Path(), "EDM pickle", "", record.spec(), record.tensors)
-    raise CheckpointError(f"neither an EDM pickle nor safetensors: {kind_of_bytes(data)}")
+    raise CheckpointError(f"is no network that is read here: {kind_of_bytes(data)}")
 
 
 def _assemble(

@@ -8,11 +8,9 @@ of the installed diffusers; its loaders are not used.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +27,17 @@ from gpu_runs.checkpoints.diffusers_settings import (
     square,
     training_of,
 )
-from gpu_runs.checkpoints.folder_files import FolderFiles
+from gpu_runs.checkpoints.folder_files import INDEX, FolderFiles, digest_of, named_class
 from gpu_runs.checkpoints.scheduled_network import ScheduledNetwork, Training
 from gpu_runs.checkpoints.state_dicts import placed, require_fitting
-from gpu_runs.errors import CheckpointError, printable, shown
+from gpu_runs.errors import OWN_CODE, CheckpointError, printable, shown
 
-INDEX, CONFIG, SCHEDULER = "model_index.json", "config.json", "scheduler_config.json"
+CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
 _NETWORKS = ("unet", "transformer")
 _PARTS = (*_NETWORKS, "scheduler", "vae")
 _PARTS_OF_TEXT = ("text_encoder", "text_encoder_2", "tokenizer")
+_MOST_PATCHES = 128
+"""On a side; DiT has 32."""
 _RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """Layers of attention in older files, and their present names."""
 
@@ -92,7 +92,7 @@ class DiffusersFolder:
     @property
     def sha256(self) -> str:
         """One for all files and their names, in hexadecimal."""
-        return sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
+        return digest_of(self.files)
 
     @property
     def label_dim(self) -> int:
@@ -155,11 +155,13 @@ def read_folder(path: str | os.PathLike[str]) -> DiffusersFolder:
     CheckpointError : no such folder, or one that is malformed or hostile; one line says what and where.
     LibraryError : diffusers is not installed.
     """
-    files, index, part = _located(Path(path)), {}, ""
+    files, part = _located(Path(path)), ""
+    named: Mapping[str, object] = {}
     if files.has(INDEX):
         index = files.settings(INDEX)
         with files.blamed_on(INDEX):
-            part = files.part(_network_in(index), CONFIG)
+            named = _parts_in(index)
+            part = files.part(_network_among(named), CONFIG)
     network = _part(files, part, UNET, TRANSFORMER)
     with files.blamed_on(f"{part}{CONFIG}"):
         _require_plain(network)
@@ -169,7 +171,7 @@ def read_folder(path: str | os.PathLike[str]) -> DiffusersFolder:
         learned = options["out_channels"] == 2 * options["in_channels"]
         counts = options.get("time_embedding_type") == "learned"
         training = training_of(settings, learned_variance=learned, counts=counts)
-    decoder = _part(files, "vae/", DECODER) if _has(index, "vae") else None
+    decoder = _part(files, "vae/", DECODER) if "vae" in named else None
     return DiffusersFolder(Path(path), files.sha256, network, training, settings, decoder)
 
 
@@ -185,34 +187,33 @@ def _located(path: Path) -> FolderFiles:
     return files
 
 
-def _has(index: Mapping[str, Any], name: str) -> bool:
-    """Whether a pipeline has a part of that name; a pair of null stands for none."""
-    return isinstance(index.get(name), list) and index[name] != [None, None]
-
-
-def _network_in(index: Mapping[str, Any]) -> str:
-    """The name of the network of a pipeline, all of whose parts are known."""
+def _parts_in(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The parts of a pipeline, all of which are known, and the library and class of each."""
     if not isinstance(index.get("_class_name", ""), str):
-        raise CheckpointError(
-            "asks for a pipeline of its own code: load it in yours, --network file.py:function"
-        )
-    parts = [name for name in index if not name.startswith("_") and _has(index, name)]
+        raise CheckpointError(f"asks for a pipeline of its own code: nothing was run; {OWN_CODE}")
+    parts = {
+        name: pair
+        for name, value in index.items()
+        if isinstance(value, list)
+        and not name.startswith("_")
+        and (pair := named_class(name, value))
+    }
     if any(name in _PARTS_OF_TEXT for name in parts):
         raise CheckpointError(f"is a pipeline with {_first(parts, _PARTS_OF_TEXT)}: {FOR_PROMPTS}")
-    for name in parts:
+    for name, (library, _) in parts.items():
         if name not in _PARTS:
             raise CheckpointError(
-                f"has a part {shown(name)}; known: {', '.join(_PARTS)}: load it in your own code, as "
-                "--network file.py:function"
+                f"has a part {shown(name)}; known: {', '.join(_PARTS)}; {OWN_CODE}"
             )
-        pair = index[name]
-        if len(pair) != 2 or not all(isinstance(word, str) for word in pair):
-            raise CheckpointError(f"its {name} is no pair of a library and a class")
-        library = pair[0]
         if library not in ("diffusers", "seeds_theory.diffusers"):
             raise CheckpointError(
                 f"takes its {name} from {shown(library)}, which is not diffusers; nothing was run"
             )
+    return parts
+
+
+def _network_among(parts: Iterable[str]) -> str:
+    """The name of the one network of a pipeline."""
     found = [name for name in parts if name in _NETWORKS]
     if len(found) != 1:
         raise CheckpointError(
@@ -221,7 +222,7 @@ def _network_in(index: Mapping[str, Any]) -> str:
     return found[0]
 
 
-def _first(names: list[str], among: tuple[str, ...]) -> str:
+def _first(names: Iterable[str], among: tuple[str, ...]) -> str:
     return next(name for name in names if name in among)
 
 
@@ -241,14 +242,18 @@ def _require_plain(network: Part) -> None:
     if options["out_channels"] not in (c_in, 2 * c_in):
         raise CheckpointError(
             f"returns {options['out_channels']} channels for {c_in}; as many, or twice as many with a "
-            "variance, make a denoiser: load others in your own code, as --network file.py:function"
+            f"variance, make a denoiser; {OWN_CODE}"
         )
     if kind := options.get("class_embed_type"):
         raise CheckpointError(
-            f"takes a class as a {kind}, so that its classes are not known: load it in your own code, as "
-            "--network file.py:function"
+            f"takes a class as a {kind}, so that its classes are not known; {OWN_CODE}"
         )
-    square(options["sample_size"])
+    side = square(options["sample_size"])
+    if network.kind == TRANSFORMER and (patches := side // options["patch_size"]) > _MOST_PATCHES:
+        raise CheckpointError(
+            f"cuts images into {patches} x {patches} patches; {_MOST_PATCHES} x {_MOST_PATCHES} at most, as "
+            "the table of their places is not in the file"
+        )
 
 
 def _scheduler(files: FolderFiles, part: str) -> tuple[dict[str, Any], str]:

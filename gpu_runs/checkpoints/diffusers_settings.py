@@ -7,7 +7,7 @@ bounds are beyond any published network, so that a few bytes cannot ask for much
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +25,7 @@ from gpu_runs.checkpoints.rules import (
     real,
 )
 from gpu_runs.checkpoints.scheduled_network import Training
-from gpu_runs.errors import CheckpointError, shown
+from gpu_runs.errors import OWN_CODE, CheckpointError, shown
 from seeds_theory.diffusers import SEEDSScheduler  # says what to do if diffusers is not there
 from seeds_theory.diffusers.configuration import in_our_names, require_servable
 from seeds_theory.diffusers.coordinates import coordinates_of
@@ -182,11 +182,7 @@ def options_of(config: Mapping[str, Any], *classes: str) -> tuple[str, dict[str,
     said = config.get("_class_name")
     name = _FORMER.get(said, said) if isinstance(said, str) else said
     if name not in classes:
-        way_out = (
-            FOR_PROMPTS
-            if said in _OF_TEXT
-            else "load others in your own code, as --network file.py:function"
-        )
+        way_out = FOR_PROMPTS if said in _OF_TEXT else OWN_CODE
         raise CheckpointError(
             f"networks are {' or '.join(classes)} here; got {shown(said)}: {way_out}"
         )
@@ -197,7 +193,7 @@ def options_of(config: Mapping[str, Any], *classes: str) -> tuple[str, dict[str,
     known = inspect.signature(CLASSES[name].__init__).parameters
     if missing := sorted(given.keys() - known.keys()):
         raise CheckpointError(f"{name} of diffusers {diffusers.__version__} has no {missing[0]}")
-    return name, _defaults(CLASSES[name]) | given
+    return name, defaults_of(CLASSES[name].__init__) | given
 
 
 def _is_unused(key: str, value: object) -> bool:
@@ -225,13 +221,13 @@ def training_of(config: Mapping[str, Any], *, learned_variance: bool, counts: bo
         require_servable(config, shown(name))  # which may say why
         raise CheckpointError(f"schedulers are {', '.join(known)}; got {shown(name)}")
     kind: Any = SEEDSScheduler if name == SEEDSScheduler.__name__ else getattr(diffusers, name)
-    full = {**_defaults(kind), **config}
+    full = {**defaults_of(kind.__init__), **config}
     require_servable(full, name)
     if full.get("use_dynamic_shifting"):
         raise CheckpointError(
             "its times are shifted by the size of an image, which only a pipeline does"
         )
-    settings = _defaults(SEEDSScheduler) | in_our_names(full)
+    settings = defaults_of(SEEDSScheduler.__init__) | in_our_names(full)
     for setting, rule in _SCHEDULER_RULES.items():
         check(setting, settings[setting], rule)
     chosen = SimpleNamespace(**{**settings, "shift_terminal": None})
@@ -253,10 +249,10 @@ def training_of(config: Mapping[str, Any], *, learned_variance: bool, counts: bo
     )
 
 
-def _defaults(kind: Any) -> dict[str, Any]:
-    """The options of a class with their defaults, without those that have none."""
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments of a function that have a default, with it."""
     return {
         name: parameter.default
-        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }

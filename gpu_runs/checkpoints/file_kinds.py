@@ -15,6 +15,7 @@ _BEGINNINGS: list[tuple[bytes, str]] = [
     (b"<", "a page of HTML or XML and not the file: download it again"),
     (b"{", "JSON: a network is the file of tensors that lies beside it"),
     (b"\x89HDF", f"an HDF5 file, as of Keras; {OWN_CODE}"),
+    (b"PK\x05\x06", "an archive of nothing: fetch the file again"),
     (b"GGUF", f"a GGUF file of quantised weights; {OWN_CODE}"),
     (b"\x93NUMPY", "an array of numpy's, which is no network"),
     (b"\x1f\x8b", "compressed by gzip: unpack it first"),
@@ -44,7 +45,7 @@ _LOOKED_AT = 5000
 
 
 def kind_of_bytes(data: bytes) -> str:
-    """What a file is that is neither a pickle nor safetensors nor an archive, in words."""
+    """What a file is that is neither a pickle nor safetensors nor an archive of entries, in words."""
     for beginning, kind in _BEGINNINGS:
         if data.startswith(beginning):
             return kind

@@ -6,27 +6,26 @@ file's SHA-256 is that of the bytes that were read.
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from gpu_runs.checkpoints.safetensors_data import read_safetensors
 from gpu_runs.checkpoints.state_dicts import require_real
 from gpu_runs.checkpoints.strict_json import json_object
+from gpu_runs.checkpoints.torch_files import read_torch_file
+from gpu_runs.checkpoints.translation import tensors_of
 from gpu_runs.errors import CheckpointError, printable, shown
-from gpu_runs.files.inputs import open_regular, reason
+from gpu_runs.files.inputs import read_whole, reason
 from seeds_theory.errors import SeedsError
-from seeds_theory.extras import optional_imports
 
-with optional_imports():
-    import safetensors.torch
-
+INDEX = "model_index.json"
+"""What names the parts of a pipeline."""
 WEIGHTS = "diffusion_pytorch_model"
 """What weights of networks are called."""
 _JSON_LIMIT = 1 << 22
@@ -60,16 +59,16 @@ class FolderFiles:
         return "" if self.has(file) and not (self.path / name).is_dir() else f"{name}/"
 
     def settings(self, name: str) -> dict[str, Any]:
-        """The JSON object in a file. Raises CheckpointError, also for numbers that are not finite."""
+        """The JSON object in a file, whose numbers may be infinite or NaN. Raises CheckpointError."""
         with self.blamed_on(name):
-            return json_object(self._bytes(name, _JSON_LIMIT), "it")
+            return json_object(self._bytes(name, _JSON_LIMIT), "it", finite=False)
 
     def tensors(self, part: str) -> dict[str, Tensor]:
         """The tensors of a network, real numbers, by the names of its state dict; `part` as of `part`.
 
         Raises
         ------
-        CheckpointError : no weights, or weights that are malformed or need code to be read.
+        CheckpointError : no weights, or weights that are malformed or ask for more than tensors.
         """
         plain = f"{part}{WEIGHTS}.safetensors"
         if self.has(plain):
@@ -81,37 +80,13 @@ class FolderFiles:
         with self.blamed_on(part):
             raise CheckpointError(f"has no {WEIGHTS}.safetensors: save_pretrained writes it")
 
-    @contextmanager
-    def blamed_on(self, name: str) -> Iterator[None]:
-        """Put the file's name before what is wrong with it."""
-        try:
-            yield
-        except SeedsError as error:
-            raise CheckpointError(f"{printable(self.path / name)}: {error}") from error
+    def shards(self, index: str) -> list[str]:
+        """The names of the files that weights are cut into, beside the file that lists them.
 
-    def _bytes(self, name: str, limit: int) -> bytes:
-        try:
-            with open_regular(self.path / name) as file:
-                data = file.read(limit + 1)
-        except (OSError, ValueError, MemoryError) as error:
-            why = getattr(error, "strerror", None) or reason(error)
-            raise CheckpointError(f"cannot be read: {why}") from error
-        if len(data) > limit:
-            raise CheckpointError(f"has more than {limit} bytes")
-        self.sha256[name] = sha256(data).hexdigest()
-        return data
-
-    def _safetensors(self, name: str) -> dict[str, Tensor]:
-        with self.blamed_on(name):
-            data = self._bytes(name, _TENSOR_LIMIT)
-            try:
-                tensors = safetensors.torch.load(data)
-            except Exception as error:  # of the library, or of torch for an unusual type
-                raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
-            require_real(tensors)
-            return tensors
-
-    def _sharded(self, part: str, index: str) -> dict[str, Tensor]:
+        Raises
+        ------
+        CheckpointError : there are too many, or one is no safetensors, or lies elsewhere.
+        """
         places = self.settings(index).get("weight_map")
         with self.blamed_on(index):
             if type(places) is not dict or not all(
@@ -124,8 +99,33 @@ class FolderFiles:
             for name in names:
                 if name != Path(name).name or not name.endswith(".safetensors"):
                     raise CheckpointError(f"{shown(name)} is no safetensors file beside it")
+        return names
+
+    @contextmanager
+    def blamed_on(self, name: str) -> Iterator[None]:
+        """Put the file's name before what is wrong with it."""
+        try:
+            yield
+        except SeedsError as error:
+            raise CheckpointError(f"{printable(self.path / name)}: {error}") from error
+
+    def _bytes(self, name: str, limit: int) -> bytes:
+        try:
+            data = read_whole(self.path / name, limit)
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+            raise CheckpointError(f"cannot be read: {reason(error)}") from error
+        self.sha256[name] = sha256(data).hexdigest()
+        return data
+
+    def _safetensors(self, name: str) -> dict[str, Tensor]:
+        with self.blamed_on(name):
+            tensors = read_safetensors(self._bytes(name, _TENSOR_LIMIT))
+            require_real(tensors)
+            return tensors
+
+    def _sharded(self, part: str, index: str) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {}
-        for name in names:
+        for name in self.shards(index):
             found = self._safetensors(f"{part}{name}")
             with self.blamed_on(f"{part}{name}"):
                 if tensors.keys() & found.keys():
@@ -135,33 +135,35 @@ class FolderFiles:
 
     def _pickled(self, name: str) -> dict[str, Tensor]:
         with self.blamed_on(name):
-            data = self._bytes(name, _TENSOR_LIMIT)
-            _require_uncompressed(data)
-            try:
-                tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            except Exception as error:  # whatever a pickle can do to the loader
-                raise CheckpointError(
-                    f"is no file of tensors alone; nothing was run: {shown(str(error), 100)}"
-                ) from error
-            if not isinstance(tensors, dict) or not all(
-                isinstance(key, str) and isinstance(value, Tensor) for key, value in tensors.items()
-            ):
+            content = read_torch_file(memoryview(self._bytes(name, _TENSOR_LIMIT)))
+            entries: dict[str, object] = content if isinstance(content, dict) else {}
+            stored = tensors_of(entries)
+            if not stored or len(stored) < len(entries):
                 raise CheckpointError("holds no tensors by their names alone")
+            tensors = {}
+            for key, value in stored.items():
+                try:
+                    tensors[key] = value.tensor()
+                except CheckpointError as error:
+                    raise CheckpointError(f"{shown(key)}: {error}") from None
             require_real(tensors)
-            if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > len(
-                data
-            ):
-                raise CheckpointError("its tensors have more numbers than the file")
-            return {key: value.detach().contiguous() for key, value in tensors.items()}
+            return tensors
 
 
-def _require_uncompressed(data: bytes) -> None:
-    """An archive of torch.save packs nothing: one that does can become any size."""
-    if data[:2] != b"PK":
-        return
-    try:
-        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
-    except Exception as error:
-        raise CheckpointError(f"is a damaged archive: {shown(str(error), 100)}") from error
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise CheckpointError("is an archive that is packed, which torch.save does not write")
+def named_class(part: str, value: object) -> tuple[str, str] | None:
+    """The library and the class that an index names for a part; None for none, which is a pair of null.
+
+    Raises
+    ------
+    CheckpointError : it is no such pair.
+    """
+    if value == [None, None]:
+        return None
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(w, str) for w in value):
+        return value[0], value[1]
+    raise CheckpointError(f"its {part} is no pair of a library and a class")
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """One SHA-256 of those of many files and of their names, in hexadecimal."""
+    return sha256(json.dumps(dict(hashes), sort_keys=True).encode()).hexdigest()

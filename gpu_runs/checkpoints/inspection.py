@@ -14,6 +14,7 @@ from torch.nn import functional
 from gpu_runs.checkpoints.checkpoint import read_checkpoint
 from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network, load_own_network
+from gpu_runs.checkpoints.strict_json import with_words
 from gpu_runs.errors import printable
 from seeds_theory.denoiser_check import check_denoiser
 from seeds_theory.errors import DenoiserError
@@ -116,7 +117,7 @@ def _of_folder(path: str | Path, device: torch.device) -> tuple[Network, dict[st
         "sigma_min": training.sigma_min,
         "sigma_max": _bound(training.sigma_max),
         "options": folder.part.options,
-        "scheduler": dict(folder.scheduler),
+        "scheduler": with_words(folder.scheduler),
         "files": dict(folder.files),
     }
 

@@ -11,8 +11,9 @@ from seeds_theory.errors import UnknownNameError
 from seeds_theory.named_code import is_code_name
 
 FORMS = (
-    "A pickle of EDM or EDM2, safetensors, a folder of diffusers, a torch file of ADM or score_sde as "
-    "FILE@name=value, an embedded name; or module:function or file.py:function, which is run."
+    "A pickle of EDM or EDM2, safetensors, a folder of diffusers without prompts, a torch file of ADM, "
+    "consistency_models or score_sde as FILE@name=value, an embedded name; or module:function or "
+    "file.py:function, which is run."
 )
 """What a network is on a command line, for its help."""
 

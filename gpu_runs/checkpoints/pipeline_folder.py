@@ -8,22 +8,23 @@ safetensors. diffusers' own loader would run files of Python in the folder, or i
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import types
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gpu_runs.checkpoints.folder_files import INDEX, FolderFiles, named_class
 from gpu_runs.checkpoints.network_names import require_pipeline
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files.inputs import open_regular, reason
+from seeds_theory.command import is_out_of_memory
 from seeds_theory.errors import LibraryError, SeedsError
 
 try:
@@ -39,9 +40,7 @@ import diffusers  # isort: skip
 from diffusers import pipelines  # isort: skip
 from diffusers.utils import logging as diffusers_logging  # isort: skip
 
-INDEX = "model_index.json"
 _WORDS = "tokenizer.json"
-_MOST_JSON = 2**24  # bytes of a configuration
 _LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 _SCHEDULER = (SEEDSScheduler.__module__, SEEDSScheduler.__name__)
 """What a pipeline that was saved with our scheduler names as its own."""
@@ -60,8 +59,12 @@ _RUNS = {
     "auto_map": "names code to be run",
     "quantization_config": "has quantised weights, which are not loaded",
     "adapter_config": "is an adapter, which loads another network",
+    "transformers_weights": "names files of weights of its own",
 }
-_IMPLEMENTATIONS = re.compile(r"_?attn_implementation(_internal)?")
+"""Settings that are refused, wherever in a configuration they are, and files of that name."""
+_IMPLEMENTATIONS = re.compile(r"_?(attn|experts)_implementation(_internal)?")
+_OWN_IMPLEMENTATIONS = (None, "eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm")
+"""Those that are torch's; for others transformers may fetch a program from a repository, and run it."""
 _ANOTHER_INPUT = ("image", "video", "control_image", "num_frames", "audio_length_in_s")
 """Arguments of a call that only pipelines have which make something else, or from something else."""
 
@@ -89,7 +92,8 @@ class PipelineFolder:
 
         Raises
         ------
-        CheckpointError : a part has no folder, or a network no safetensors.
+        CheckpointError : a part has no folder, or a network no safetensors; or the list of the files that
+            weights are cut into names others.
         """
         files = [self.path / INDEX]
         for name, kind in self.parts.items():
@@ -105,9 +109,8 @@ class PipelineFolder:
             )
         found = sorted(path for path in folder.iterdir() if path.suffix in _READ)
         weights = [path for path in found if path.suffix == ".safetensors"]
-        own = [
-            path for path in weights if f".{self.variant}" in path.name.removesuffix(".safetensors")
-        ]
+        own = [path for path in weights if f".{self.variant}" in path.stem]
+        index = f"*.safetensors.index.{self.variant}.json" if own else "*.safetensors.index.json"
         if not own:
             own = [path for path in weights if "." not in path.stem]
         if issubclass(kind, _MODELS) and not own:
@@ -118,6 +121,12 @@ class PipelineFolder:
                 else "save_pretrained of the pipeline writes them"
             )
             raise CheckpointError(f"{printable(folder)} has no weights in safetensors: {way_out}")
+        for file in sorted(folder.glob(index)):
+            for shard in FolderFiles(self.path).shards(f"{name}/{file.name}"):
+                if folder / shard not in own:
+                    raise CheckpointError(
+                        f"{printable(file)} names {shown(shard)}, which is none of its weights"
+                    )
         return [path for path in found if path.suffix != ".safetensors"] + own
 
     def hashes(self) -> dict[str, str]:
@@ -190,7 +199,10 @@ def open_pipeline_folder(path: str | Path, variant: str | None = None) -> Pipeli
             f"a variant is a word in the names of files, as fp16; got {variant!r}"
         )
     require_pipeline(path)
-    index = _json(path / INDEX, f"{printable(path)} is no folder of a pipeline")
+    files = FolderFiles(path)
+    if not files.has(INDEX):
+        raise CheckpointError(f"{printable(path)} is no folder of a pipeline: it has no {INDEX}")
+    index = files.settings(INDEX)
     kind = _pipeline_class(index.get("_class_name"), path)
     parts: dict[str, type | None] = {}
     options: dict[str, Any] = {}
@@ -199,7 +211,11 @@ def open_pipeline_folder(path: str | Path, variant: str | None = None) -> Pipeli
         if name.startswith("_") or name not in parameters:
             continue
         if isinstance(value, list):
-            parts[name] = _part_class(name, value, path)
+            with files.blamed_on(INDEX):
+                pair = named_class(name, value)
+                parts[name] = pair and _part_class(name, *pair)
+            if parts[name]:
+                _require_plain(files, name)
         elif value is None or isinstance(value, bool | int | float | str):
             options[name] = value
         else:
@@ -223,11 +239,6 @@ def open_pipeline_folder(path: str | Path, variant: str | None = None) -> Pipeli
     return PipelineFolder(path, kind, parts, options, variant)
 
 
-def digest_of(hashes: Mapping[str, str]) -> str:
-    """One SHA-256 of those of many files."""
-    return sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
-
-
 def _pipeline_class(name: object, path: Path) -> Any:
     where = printable(path / INDEX)
     if not isinstance(name, str):
@@ -249,24 +260,19 @@ def _pipeline_class(name: object, path: Path) -> Any:
     return kind
 
 
-def _part_class(name: str, value: list[Any], path: Path) -> type | None:
-    if value == [None, None]:
-        return None
-    where = printable(path / INDEX)
-    if len(value) != 2 or not all(isinstance(word, str) for word in value):
-        raise CheckpointError(f"{name} in {where} is no pair of a library and a class")
-    library, word = value
+def _part_class(name: str, library: str, word: str) -> type:
+    """The class of that name in a library, as far as it is that of a part."""
     if (library, word) == _SCHEDULER:
         return SEEDSScheduler
     module: Any = _LIBRARIES.get(library) or _module_of_pipelines(library)
     kind = _class(module, word)
     if not (kind and issubclass(kind, _PARTS)):
         raise CheckpointError(
-            f"{where} asks for {shown(word)} of {shown(library)} as its {name}: parts are networks, "
-            "tokenizers, processors and schedulers of the installed diffusers and transformers"
+            f"asks for {shown(word)} of {shown(library)} as its {name}: parts are networks, tokenizers, "
+            "processors and schedulers of the installed diffusers and transformers"
         )
-    _require_plain(path / name)
-    return kind
+    found: type = kind
+    return found
 
 
 def _class(module: Any, name: str) -> Any:
@@ -288,18 +294,32 @@ def _module_of_pipelines(name: str) -> types.ModuleType | None:
     return module if is_own else None
 
 
-def _require_plain(folder: Path) -> None:
-    """No configuration in the folder of a part asks for code of the folder or of a repository."""
-    for file in sorted(folder.glob("*config.json")):
-        settings = _json(file, f"{printable(file)} is no configuration")
-        for found, why in _RUNS.items():
-            if found in settings or file.stem == found:
-                raise CheckpointError(
-                    f"{printable(file)} {why}: load such a pipeline in your own code"
-                )
-        for key, value in settings.items():
-            if _IMPLEMENTATIONS.fullmatch(key) and "/" in str(value):
-                raise CheckpointError(f"{printable(file)} names code to be run, {shown(value)}")
+def _require_plain(files: FolderFiles, name: str) -> None:
+    """No configuration of a part asks for code of the folder or of a repository."""
+    for file in sorted((files.path / name).glob("*config.json")):
+        settings = files.settings(f"{name}/{file.name}")
+        with files.blamed_on(f"{name}/{file.name}"):
+            for key, value in [(file.stem, settings), *_all_in(settings)]:
+                if key in _RUNS and value is not None:
+                    raise CheckpointError(f"{_RUNS[key]}: load such a pipeline in your own code")
+                if _IMPLEMENTATIONS.fullmatch(key):
+                    for said in value.values() if isinstance(value, dict) else [value]:
+                        if said not in _OWN_IMPLEMENTATIONS:
+                            raise CheckpointError(
+                                f"names code to be run, {shown(said)}: {key} is eager or sdpa, or left out"
+                            )
+
+
+def _all_in(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The settings, and those of the networks within, as text_config."""
+    waiting: list[Any] = [settings]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield from value.items()
+            value = list(value.values())
+        if isinstance(value, list):
+            waiting += value
 
 
 def _require_words(folder: Path, kind: Any) -> None:
@@ -311,28 +331,19 @@ def _require_words(folder: Path, kind: Any) -> None:
         )
 
 
-def _json(file: Path, what: str) -> dict[str, Any]:
-    try:
-        with open_regular(file) as stream:
-            data = stream.read(_MOST_JSON + 1)
-        content = json.loads(data) if len(data) <= _MOST_JSON else None
-    except FileNotFoundError:
-        raise CheckpointError(f"{what}: it has no {file.name}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{what}: {file.name}: {reason(error)}") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{what}: {file.name} has no settings by name")
-    return content
-
-
 @contextmanager
 def _blamed_on(path: Path) -> Iterator[None]:
-    """Whatever a library raises, in one line that names the folder; want of memory goes its way."""
+    """Whatever a library raises, want of memory too, in one line that names the folder."""
     try:
         yield
-    except (SeedsError, MemoryError, torch.cuda.OutOfMemoryError):
+    except SeedsError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise CheckpointError(
+                f"out of memory with {printable(path)}: --dtype bfloat16 may fit, unless its config.json "
+                "describes a larger network than its weights are of"
+            ) from error
         raise CheckpointError(f"cannot load {printable(path)}: {reason(error)}") from error
 
 

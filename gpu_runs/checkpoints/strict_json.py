@@ -1,16 +1,19 @@
-"""JSON out of a file: finite numbers only, and no name twice."""
+"""JSON out of a file, with no name twice; and JSON to be written, of finite numbers."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from gpu_runs.errors import CheckpointError, shown
 
 
-def json_object(text: object, where: str) -> dict[str, Any]:
+def json_object(text: object, where: str, *, finite: bool = True) -> dict[str, Any]:
     """The object that a text, str or bytes, holds; `where` is what the text is called in an error.
+
+    finite : numbers have to be. Else Infinity, -Infinity and NaN are numbers, as diffusers writes them.
 
     Raises
     ------
@@ -20,7 +23,10 @@ def json_object(text: object, where: str) -> dict[str, Any]:
         raise CheckpointError(f"{where} is missing")
     try:
         value = json.loads(
-            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once
+            text,
+            parse_constant=_refuse if finite else float,
+            parse_float=_finite,
+            object_pairs_hook=_once,
         )
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{where} is no strict JSON: {shown(str(error), 80)}") from error
@@ -43,3 +49,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         raise ValueError("a name is there twice")
     return value
+
+
+def with_words(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name as strict JSON has them: a number that is not finite is a word, as "-inf"."""
+    return {name: _word(value) for name, value in settings.items()}
+
+
+def _word(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

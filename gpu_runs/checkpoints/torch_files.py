@@ -20,6 +20,9 @@ from gpu_runs.errors import OWN_CODE, CheckpointError, shown
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How files begin that torch wrote before its archives: a magic number, pickled."""
 
+ARCHIVE = b"PK\x03\x04"
+"""How archives begin."""
+
 _NAMES: Names = {
     **STORAGES,
     ("collections", "OrderedDict"): lambda: {},  # with no arguments: to hash some takes for ever
@@ -51,6 +54,8 @@ def read_torch_file(data: memoryview) -> object:
     ------
     CheckpointError : it is damaged, or of another kind of archive; says which.
     """
+    if data[: len(LEGACY)] != LEGACY and data[: len(ARCHIVE)] != ARCHIVE:
+        raise CheckpointError(f"is no file of torch.save: nothing was run; {OWN_CODE}")
     content = _legacy(data) if data[: len(LEGACY)] == LEGACY else _archive(data)
     if isinstance(content, Opaque):
         raise CheckpointError(f"holds an object, not tensors by name: {content.why}; {OWN_CODE}")

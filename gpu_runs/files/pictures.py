@@ -19,7 +19,7 @@ from seeds_theory.errors import SeedsError
 from seeds_theory.extras import optional_imports
 
 with optional_imports():
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """The names of the files that are read; what is in one, of either format, is what counts."""
@@ -60,6 +60,10 @@ def read_picture(file: IO[bytes], name: str) -> np.ndarray:
                 unclear = _what_is_unclear(picture, data)
                 picture.load()
                 plain = None if unclear else _plain(picture)
+    except UnidentifiedImageError:  # whose message quotes an address in memory
+        raise ImageError(
+            f"cannot read {printable(name)}: it is neither PNG nor JPEG, or damaged: write it anew"
+        ) from None
     except Exception as error:  # of Pillow: a damaged PNG is a SyntaxError, or any other
         raise ImageError(f"cannot read {printable(name)}: {reason(error)}") from None
     if plain is None:

@@ -14,7 +14,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from gpu_runs.errors import printable
+from gpu_runs.checkpoints.strict_json import json_object
+from gpu_runs.errors import CheckpointError, printable
+from gpu_runs.files.inputs import read_whole
 from gpu_runs.files.whole import OutputError, whole_file
 from gpu_runs.generation.run_folder import Output
 from seeds_theory.command import write_json
@@ -22,6 +24,7 @@ from seeds_theory.errors import ParameterError
 from seeds_theory.seeds_range import format_seeds, parse_seeds
 
 _LENGTH = 300  # of a setting in a message
+_MOST_BYTES = 2**28  # with prompts, which have 2**24 at most
 
 
 class DeviceWarning(UserWarning):
@@ -101,18 +104,19 @@ class Manifest:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] | None
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        content = json_object(read_whole(path, _MOST_BYTES), "it")
+    except (OSError, CheckpointError):
         content = None
-    if not _is_manifest(content):
+    if content is None or not _is_manifest(content):
         raise OutputError(f"{path} is no manifest of a run: choose another --out")
     return content
 
 
-def _is_manifest(content: Any) -> bool:
+def _is_manifest(content: dict[str, Any]) -> bool:
     """Whether the content of a file has all that is read of a manifest, of the right kinds."""
-    if not (isinstance(content, dict) and isinstance(content.get("settings"), dict)):
+    if not isinstance(content.get("settings"), dict):
         return False
     runs = content.get("runs")
     return isinstance(runs, list) and bool(runs) and all(map(_is_run, runs))

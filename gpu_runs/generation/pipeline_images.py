@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,11 +21,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpu_runs.checkpoints.pipeline_folder import digest_of, open_pipeline_folder, quiet
+from gpu_runs.checkpoints.diffusers_settings import defaults_of
+from gpu_runs.checkpoints.folder_files import digest_of
+from gpu_runs.checkpoints.pipeline_folder import open_pipeline_folder, quiet
+from gpu_runs.checkpoints.strict_json import with_words
 from gpu_runs.errors import CheckpointError, printable
 from gpu_runs.files.inputs import reason
 from gpu_runs.files.prompts import read_prompts
-from gpu_runs.generation.sampler import OutOfMemory
+from gpu_runs.generation.sampler import too_large
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import DTYPES
 from seeds_theory.command import is_out_of_memory
@@ -123,7 +126,7 @@ class PipelineImages:
             "checkpoint": digest_of(hashes),
             "prompts": hashlib.sha256("\n".join(self.prompts).encode()).hexdigest(),
             **asdict(settings),
-            "scheduler": {k: v for k, v in scheduler.items() if not k.startswith("_")},
+            "scheduler": with_words({k: v for k, v in scheduler.items() if not k.startswith("_")}),
         }
         self.about: dict[str, Any] = {
             "network": str(folder),
@@ -227,7 +230,7 @@ class PipelineImages:
 
     def _known_arguments(self) -> dict[str, Any]:
         """The arguments of the call, with the pipeline's guidance and size where none are chosen."""
-        own = _defaults(type(self.pipe).__call__)
+        own = defaults_of(type(self.pipe).__call__)
         guidance = {name: own[name] for name in ("guidance_scale", _GUIDED) if name in own}
         return {**guidance, **_size(self.pipe), **self.arguments}
 
@@ -239,8 +242,8 @@ class PipelineImages:
         asked = inspect.signature(check).parameters
         given = {
             **dict.fromkeys(asked),  # old ones, as callback_steps, are in no call
-            **_defaults(check),
-            **_defaults(type(self.pipe).__call__),
+            **defaults_of(check),
+            **defaults_of(type(self.pipe).__call__),
             **_size(self.pipe),
             **self.arguments,
             "prompt": list(self.prompts[:1]),
@@ -254,7 +257,7 @@ class PipelineImages:
 
     def _warn_of_long_prompts(self) -> None:
         """What a tokenizer leaves of a prompt that is too long for it, said once."""
-        given = {**_defaults(type(self.pipe).__call__), **self.settings.call}
+        given = {**defaults_of(type(self.pipe).__call__), **self.settings.call}
         longest = given.get("max_sequence_length")
         for name, part in self.pipe.components.items():
             kept = getattr(part, "model_max_length", None) if name.startswith("tokenizer") else None
@@ -288,19 +291,10 @@ class PipelineImages:
             raise
         except Exception as error:
             if is_out_of_memory(error):
-                way_out = f"try --batch {batch // 2}" if batch > 1 else "--dtype bfloat16 may fit"
-                raise OutOfMemory(f"out of memory at batch {batch}: {way_out}") from error
+                raise too_large(batch, "--dtype bfloat16 may fit") from error
             raise PipelineError(
                 f"{type(self.pipe).__name__} fails with {type(error).__name__}: {reason(error)}"
             ) from error
-
-
-def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
-    """The arguments of a function that have a default, with it."""
-    found = inspect.signature(function).parameters
-    return {
-        name: p.default for name, p in found.items() if p.default is not inspect.Parameter.empty
-    }
 
 
 def _arguments(kind: type, settings: PipelineGeneration) -> dict[str, Any]:

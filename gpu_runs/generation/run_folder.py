@@ -23,7 +23,7 @@ from torch import Tensor
 from gpu_runs.errors import printable
 from gpu_runs.files.arrays import ArrayError, Npz
 from gpu_runs.files.images import open_images, write_png
-from gpu_runs.files.inputs import reason
+from gpu_runs.files.inputs import read_whole, reason
 from gpu_runs.files.pictures import ImageError
 from gpu_runs.files.whole import OutputError, blamed_on, whole_file
 from gpu_runs.generation.images_of_run import seed_name
@@ -36,7 +36,7 @@ with optional_imports():
 SHOWN = 64
 """So many images are in the picture of a run, or fewer if they are large."""
 _LOCK = ".lock"
-_MOST_BYTES = 2**40  # of a batch, which our own run has written
+_MOST_BYTES = 2**40  # of a picture or a batch, which our own run has written
 _MARK = "seeds-run"
 """The keyword of the text in a PNG that says of which run and number it is."""
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -113,7 +113,7 @@ class PngFolder:
         path = self.path(number)
         data, mark = b"", None
         try:
-            data = path.read_bytes()
+            data = read_whole(path, _MOST_BYTES)
             with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
                 mark = picture.info.get(_MARK)
                 picture.verify()  # the checksums of its chunks

@@ -181,7 +181,7 @@ class ImageSampler:
                 images = to_uint8(self.network.decode(self._states(filled))).cpu()
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
-                raise _too_large(len(filled)) from error
+                raise too_large(len(filled)) from error
             raise
         return images[: len(seeds)].clone()  # outside: it may be written to
 
@@ -258,8 +258,9 @@ def _require_state_type(name: str, device: torch.device) -> None:
         raise ParameterError(f"{device.type} has no {name}: choose another --state") from None
 
 
-def _too_large(batch: int) -> OutOfMemory:
-    way_out = f"try --batch {batch // 2}" if batch > 1 else "a lower --precision may fit"
+def too_large(batch: int, otherwise: str = "a lower --precision may fit") -> OutOfMemory:
+    """The error of a batch of so many images; `otherwise` is the way out where it is one."""
+    way_out = f"try --batch {batch // 2}" if batch > 1 else otherwise
     return OutOfMemory(f"out of memory at batch {batch}: {way_out}")
 
 

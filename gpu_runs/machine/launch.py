@@ -7,8 +7,9 @@ beside torch's four variables::
     srun --ntasks=8 bash -c 'RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID \
         seeds-generate ...'
 
-Without either those variables, which clusters leave in many a shell, mean nothing here. Nothing but the
-standard library is imported.
+``SEEDS_DISTRIBUTED=0`` is for a command that a process under torchrun starts and that runs alone. Without
+either those variables, which clusters leave in many a shell, mean nothing here. Nothing but the standard
+library is imported.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def is_one_of_several(environment: Mapping[str, str] = os.environ) -> bool:
     said = environment.get(_OURS, "")
     if said not in ("", "0", "1"):
         raise ParameterError(f"{_OURS} is 1 or 0; got {said[:40]!r}")
-    return said == "1" or bool(environment.get(_TORCHRUN))
+    return said == "1" or (said == "" and bool(environment.get(_TORCHRUN)))
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Place:
             said = _OURS if environment.get(_OURS) == "1" else _TORCHRUN
             raise ParameterError(
                 f"{said} says that this is one process of several, and {', '.join(missing)} is not set: "
-                f"set it, or unset {said}"
+                f"set it, or set {_OURS}=0"
             )
         rank = _number(environment, "RANK", 0)
         world = _number(environment, "WORLD_SIZE", 1)

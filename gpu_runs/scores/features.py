@@ -36,6 +36,10 @@ PUBLIC_INCEPTION = {
 }
 """SHA-256 of the 2015-12-05 Inception: NVIDIA's TorchScript, and the state dict of torch-fidelity."""
 
+_TORCH_FILES = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
+"""How files of torch begin: archives, and those before them. torch before 2.6 takes a tar of 2016, too, and
+does what its pickles say."""
+
 
 @dataclass(frozen=True)
 class FeatureNetwork:
@@ -169,6 +173,8 @@ def _torch_fidelity(
     try:
         # The library unpickles what it is given without restriction: it gets a copy, written here,
         # of the tensors that a restricted load found.
+        if not content.startswith(_TORCH_FILES):
+            raise ValueError("it is no file of torch.save")
         state = torch.load(io.BytesIO(content), "cpu", weights_only=True)
         copy = io.BytesIO()
         torch.save({str(key): value.detach() for key, value in state.items()}, copy)

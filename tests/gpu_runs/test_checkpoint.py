@@ -145,11 +145,12 @@ def test_files_that_are_none(tmp_path, write):
     assert "no checkpoint file" in refused(tmp_path / "none.pkl")
     assert "no checkpoint file" in refused("nu\0ll")
     assert "is a folder and no file" in refused(tmp_path)
-    assert "is a device and no file" in refused("/dev/zero")
+    assert "it is no regular file" in refused("/dev/zero")
     os.mkfifo(tmp_path / "pipe")
-    assert "is a device and no file" in refused(tmp_path / "pipe")
-    assert "1 to 8589934592 bytes; this file has 0" in refused(write(b""))
+    assert "it is no regular file" in refused(tmp_path / "pipe")
+    assert "is empty: fetch the file again" in refused(write(b""))
     assert "an archive without its end" in refused(write(b"PK\x03\x04"))
+    assert "an archive of nothing" in refused(write(b"PK\x05\x06" + bytes(18)))
     assert "its first byte is 35" in refused(write(b"#!/bin/sh"))
     (tmp_path / "line\nfeed").write_bytes(b"x")
     assert r"line\nfeed" in refused(tmp_path / "line\nfeed")
@@ -159,7 +160,7 @@ def test_huge_files_are_not_read(tmp_path):
     path = tmp_path / "huge.pkl"
     with open(path, "wb") as file:
         file.truncate(checkpoint.SIZE_LIMIT + 1)  # without using the disk
-    assert "this file has 8589934593" in refused(path)
+    assert "it has 8589934593 bytes, more than" in refused(path)
 
 
 def test_embedded_checkpoints_have_names(tmp_path, monkeypatch):
@@ -183,15 +184,15 @@ def test_the_hash_is_that_of_the_bytes_that_were_read(suffix, tmp_path, monkeypa
     else:
         save_checkpoint(small_network(), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    open_file = checkpoint._open
+    read = checkpoint.read_whole
 
-    def open_once(file):
-        monkeypatch.setattr(checkpoint, "_open", None)  # a second time, it may be another file
-        return open_file(file)
+    def read_once(file, most):
+        monkeypatch.setattr(checkpoint, "read_whole", None)  # a second time, it may be another file
+        return read(file, most)
 
-    monkeypatch.setattr(checkpoint, "_open", open_once)
+    monkeypatch.setattr(checkpoint, "read_whole", read_once)
     assert read_checkpoint(path).sha256 == digest
-    monkeypatch.setattr(checkpoint, "_open", open_once)
+    monkeypatch.setattr(checkpoint, "read_whole", read_once)
     assert describe(path)["sha256"] == digest
 
 

@@ -202,9 +202,29 @@ def test_old_folders_have_all_files_in_one_and_other_names(tmp_path):
     file = old / "diffusion_pytorch_model.safetensors"
     tensors = safetensors.torch.load_file(file)
     assert any(renamed(name) != name for name in tensors)
-    torch.save({renamed(name): value for name, value in tensors.items()}, file.with_suffix(".bin"))
     os.remove(file)
-    assert_same(folder, old)
+    for archive in (True, False):  # torch's, and as it was before
+        torch.save(
+            {renamed(name): value for name, value in tensors.items()},
+            file.with_suffix(".bin"),
+            _use_new_zipfile_serialization=archive,
+        )
+        assert_same(folder, old)
+
+
+def test_a_scheduler_whose_settings_are_infinite(tmp_path):
+    folder, *_ = saved(tmp_path / "pipe", scheduler=diffusers.DPMSolverMultistepScheduler())
+    assert "-Infinity" in (folder / "scheduler" / "scheduler_config.json").read_text()
+    network, _ = open_network(folder, CPU)
+    assert network.sigma_max == open_network(saved(tmp_path / "ddpm")[0], CPU)[0].sigma_max
+    result = run(inspect_app, [str(folder), "--json", "-"])
+    assert json.loads(result.stdout)["scheduler"]["lambda_min_clipped"] == "-inf"
+
+
+def test_positions_that_no_file_holds_are_few(tmp_path):
+    folder, _ = saved_dit(tmp_path / "dit")
+    rewritten(folder / "transformer" / "config.json", sample_size=1024, patch_size=2)
+    refuses(folder, "512 x 512 patches", "128 x 128")
 
 
 def test_weights_in_several_files_and_in_half_precision(tmp_path):
@@ -508,16 +528,20 @@ def test_settings_of_the_scheduler_that_are_wrong(folder, name):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"trained_betas": [NaN, 0.1]}', "NaN is no number"),
+        (
+            '{"_class_name": "DDPMScheduler", "trained_betas": [NaN, 0.1]}',
+            "trained_betas has to be",
+        ),
+        ('{"_class_name": "DDPMScheduler", "beta_end": Infinity}', "beta_end has to be"),
         ('{"trained_betas": [1e999, 0.1]}', "1e999 is no number"),
         ('{"beta_end": 1, "beta_end": 2}', "twice"),
         ("[" * 10**5, "no strict JSON"),
         ('["linear"]', "no JSON object"),
         ("", "no strict JSON"),
         ("\x00\xff", "no strict JSON"),
-        (" " * (5 << 20), "more than 4194304 bytes"),
+        (" " * (5 << 20), "more than the 4194304 that are read"),
     ],
-    ids=["NaN", "infinite", "twice", "nested", "a list", "empty", "binary", "large"],
+    ids=["NaN", "infinite", "beyond", "twice", "nested", "a list", "empty", "binary", "large"],
 )
 def test_settings_that_are_no_json(folder, text, words):
     (folder / "scheduler" / "scheduler_config.json").write_text(text)
@@ -568,9 +592,9 @@ def broken_weights(file, trace):
     first = next(iter(tensors))
     binary = file.with_suffix(".bin")
 
-    def as_pickle(content):
+    def as_pickle(content, old=False):
         os.remove(file)
-        torch.save(content, binary)
+        torch.save(content, binary, _use_new_zipfile_serialization=not old)
 
     def packed():
         os.remove(file)
@@ -618,14 +642,26 @@ def broken_weights(file, trace):
         ),
         "not finite": (lambda: safetensors.torch.save_file(other, file), "not finite"),
         "a pickle that calls": (lambda: as_pickle(Evil(trace)), "nothing was run"),
-        "a plain pickle that calls": (plain_pickle, "nothing was run"),
-        "a pickle of a module": (lambda: as_pickle(torch.nn.Linear(1, 1)), "nothing was run"),
+        "a plain pickle that calls": (plain_pickle, "is no file of torch.save: nothing was run"),
+        "an old pickle that calls": (
+            lambda: as_pickle({first: Evil(trace)}, old=True),
+            "nothing was",
+        ),
+        "a pickle of a module": (lambda: as_pickle(torch.nn.Linear(1, 1)), "holds an object"),
+        "a pickle of more": (
+            lambda: as_pickle({**tensors, "step": 3}),
+            "tensors by their names alone",
+        ),
+        "a pickle whose tensors overlap": (
+            lambda: as_pickle({first: tensors[first], "again": tensors[first]}),
+            "that of another tensor, too",
+        ),
         "a pickle of a list": (lambda: as_pickle([torch.ones(1)]), "no tensors by their names"),
         "a bomb of one number": (
-            lambda: as_pickle({"x": torch.ones(1).expand(1 << 40)}),
-            "more numbers than the file",
+            lambda: as_pickle({"x": torch.ones(1).expand(1 << 30)}),
+            "larger than its storage of 1",
         ),
-        "a packed archive": (packed, "packed"),
+        "a packed archive": (packed, "is compressed or encrypted"),
         "a link to nothing": (lambda: linked("nowhere"), "cannot be read"),
         "a link to itself": (lambda: linked(file.name), "cannot be read"),
         "a link to a device": (lambda: linked("/dev/zero"), "no regular file"),
@@ -656,7 +692,8 @@ def broken_weights(file, trace):
     [
         *("missing", "empty", "cut", "a huge header", "one lacks", "one is too many"),
         *("another shape", "integers", "not finite", "a pickle that calls"),
-        *("a plain pickle that calls", "a pickle of a module", "a pickle of a list"),
+        *("a plain pickle that calls", "an old pickle that calls", "a pickle of a module"),
+        *("a pickle of a list", "a pickle of more", "a pickle whose tensors overlap"),
         *("a bomb of one number", "a packed archive", "a link to nothing", "a link to itself"),
         *("a link to a device", "a link to a folder", "a pipe", "an index that goes out"),
         *("an index of pickles", "an index of nothing", "an index of what is not there"),

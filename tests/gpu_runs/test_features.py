@@ -3,6 +3,7 @@ import io
 import os
 import pickle
 import sys
+import tarfile
 import textwrap
 import zipfile
 from dataclasses import replace
@@ -414,6 +415,14 @@ def test_hidden_torchscript_is_not_given_to_torch(torch_fidelity, monkeypatch):
     for loader in ("torch.load", "torch.jit.load"):
         monkeypatch.setattr(loader, lambda *_, **__: pytest.fail("was loaded"))
     with pytest.raises(FeatureError, match="--trust vouches"):
+        load_features("inception", weights=torch_fidelity)
+
+
+def test_an_archive_of_tar_is_not_given_to_torch(torch_fidelity, monkeypatch):
+    with tarfile.open(torch_fidelity, "w") as archive:
+        archive.addfile(tarfile.TarInfo("pickle"))
+    monkeypatch.setattr("torch.load", lambda *_, **__: pytest.fail("was loaded"))
+    with pytest.raises(FeatureError, match="it is no file of torch"):
         load_features("inception", weights=torch_fidelity)
 
 

@@ -811,7 +811,7 @@ def test_links_are_followed_to_files_only(files, tmp_path, networks):
     assert "no checkpoint file" in refused(tmp_path / "loop.pt")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "to-pipe.pt").symlink_to(tmp_path / "pipe")
-    assert "is a device" in refused(f"{tmp_path / 'to-pipe.pt'}@sde=vpsde")
+    assert "it is no regular file" in refused(f"{tmp_path / 'to-pipe.pt'}@sde=vpsde")
 
 
 def test_all_errors_are_of_the_project(files):

@@ -194,7 +194,7 @@ def test_clipping_is_one_line_on_stderr(tmp_path):
     ("more", "message"),
     [
         (["--network", "nowhere.pkl"], "no checkpoint file nowhere.pkl"),
-        (["--network", __file__], "neither an EDM pickle nor safetensors"),
+        (["--network", __file__], "is no network that is read here"),
         (["--method", "seeds-9"], "unknown sampler 'seeds-9'"),
         (["--steps", "1"], "a whole number of steps, 2 or more"),
         (["--seeds", "3,1"], "seeds ascend"),

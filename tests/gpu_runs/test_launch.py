@@ -22,6 +22,7 @@ def test_only_a_launcher_that_says_so_starts_several():
     assert not is_one_of_several({**TORCH, "SEEDS_DISTRIBUTED": "0"})
     assert not is_one_of_several({**TORCH, "TORCHELASTIC_RUN_ID": ""})
     assert is_one_of_several({"TORCHELASTIC_RUN_ID": "none"})
+    assert not is_one_of_several({"TORCHELASTIC_RUN_ID": "none", "SEEDS_DISTRIBUTED": "0"})
     assert is_one_of_several({"SEEDS_DISTRIBUTED": "1"})
     with pytest.raises(ParameterError, match="SEEDS_DISTRIBUTED is 1 or 0; got 'yes'"):
         is_one_of_several({"SEEDS_DISTRIBUTED": "yes"})
@@ -46,7 +47,10 @@ def test_a_place_is_as_it_is_told():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"RANK": None}, "SEEDS_DISTRIBUTED says that .*, and RANK is not set: set it, or unset"),
+        (
+            {"RANK": None},
+            "SEEDS_DISTRIBUTED says that .*, and RANK is not set: set it, or set SEEDS",
+        ),
         ({"MASTER_ADDR": "", "MASTER_PORT": None}, "MASTER_ADDR, MASTER_PORT is not set"),
         ({"RANK": "8"}, "RANK is below WORLD_SIZE; got 8 and 8"),
         ({"RANK": "-1"}, "RANK is a whole number from 0 to 1048576; got '-1'"),

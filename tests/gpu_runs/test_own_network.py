@@ -320,7 +320,7 @@ def test_a_file_of_that_name_is_a_checkpoint_and_is_not_run(folder, tmp_path):
     assert names_code("my_network:network")
     Path("my_network:network").write_text("raise SystemExit('was run')")
     assert not names_code("my_network:network")
-    with pytest.raises(SeedsError, match="neither an EDM pickle nor safetensors"):
+    with pytest.raises(SeedsError, match="is no network that is read here"):
         open_network("my_network:network", CPU)
     require_network("fashion-mnist")
 

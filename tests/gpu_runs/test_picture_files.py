@@ -130,7 +130,7 @@ REFUSED = {
     "gif": (encoded(GRAY, "GIF"), "cannot read"),
     "webp": (b"RIFF\x10\0\0\0WEBPVP8 ", "cannot read"),
     "nothing": (b"", "cannot read"),
-    "text": (b"no picture", "cannot read"),
+    "text": (b"no picture", "cannot read .*: it is neither PNG nor JPEG, or damaged"),
     "page of an error": (b"<html><body>404</body></html>", "cannot read"),
     "cut jpeg": (encoded(RGB, "JPEG")[:-40], "cannot read"),
     "cut png": (encoded(RGB)[:-40], "cannot read"),

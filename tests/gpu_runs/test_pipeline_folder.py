@@ -1,6 +1,7 @@
 """Folders of pipelines that are broken or hostile: nothing in them is run, and what is wrong is one line."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import torch
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
+import diffusers
 from text_pipelines import BUILT
 
 import gpu_runs
@@ -75,6 +77,17 @@ def removed(name):
     return remove
 
 
+def shards(name, file):
+    """Weights cut into one file, beside weights that are whole."""
+
+    def write(folder):
+        kinds = {"unet": "diffusion_pytorch_model", "text_encoder": "model"}
+        index = folder / name / f"{kinds[name]}.safetensors.index.json"
+        index.write_text(json.dumps({"metadata": {}, "weight_map": {"a": file}}))
+
+    return write
+
+
 def all_of(*changes):
     return lambda folder: [each(folder) for each in changes]
 
@@ -82,11 +95,25 @@ def all_of(*changes):
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 BROKEN = {
     "no index": (removed("model_index.json"), "is no folder of a pipeline: it has no model_index"),
-    "empty index": (written("model_index.json", ""), "model_index.json: Expecting value"),
+    "empty index": (
+        written("model_index.json", ""),
+        "model_index.json: it is no strict JSON: 'Expecting",
+    ),
     "binary index": (written("model_index.json", b"\x80\x04\xff"), "model_index.json"),
-    "index of a list": (written("model_index.json", "[]"), "has no settings by name"),
-    "deep index": (written("model_index.json", "[" * 100_000), "is no folder of a pipeline"),
-    "huge index": (written("model_index.json", " " * (2**24 + 1)), "is no folder of a pipeline"),
+    "index of a list": (
+        written("model_index.json", "[]"),
+        "model_index.json: it is no JSON object",
+    ),
+    "deep index": (written("model_index.json", "[" * 100_000), "it is no strict JSON"),
+    "huge index": (written("model_index.json", " " * (2**22 + 1)), "it has 4194305 bytes, more"),
+    "name twice": (written("model_index.json", '{"a": 1, "a": 2}'), "a name is there twice"),
+    "pipe as an index": (
+        lambda folder: (
+            removed("model_index.json")(folder),
+            os.mkfifo(folder / "model_index.json"),
+        ),
+        "it is no regular file",
+    ),
     "class of the folder": (index(_class_name=["mine", "Mine"]), "asks for a class of its own"),
     "no class": (index(_class_name=None), "asks for a class of its own, None"),
     "unknown class": (index(_class_name="MyPipeline"), "'MyPipeline', which diffusers .* not have"),
@@ -129,6 +156,34 @@ BROKEN = {
         part("text_encoder", _attn_implementation="someone/kernels"),
         "names code to be run, 'someone/kernels'",
     ),
+    "kernels in a network within": (
+        part("text_encoder", text_config={"a": [{"attn_implementation": {"": "someone/kernels"}}]}),
+        "names code to be run",
+    ),
+    "kernels that are fetched": (
+        part("text_encoder", attn_implementation="flash_attention_2"),
+        "names code to be run, 'flash_attention_2': attn_implementation is eager or sdpa",
+    ),
+    "kernels of a number": (
+        part("text_encoder", attn_implementation=[["x"]]),
+        "code to be run, a list",
+    ),
+    "weights elsewhere": (
+        part("text_encoder", transformers_weights="sub/model.safetensors"),
+        "names files of weights of its own",
+    ),
+    "pieces that are pickles": (
+        shards("text_encoder", "model.bin"),
+        "'model.bin' is no safetensors",
+    ),
+    "pieces of another part": (
+        shards("unet", "../vae/diffusion_pytorch_model.safetensors"),
+        "is no safetensors file beside it",
+    ),
+    "pieces of another variant": (
+        all_of(shards("unet", "a.fp16.safetensors"), written("unet/a.fp16.safetensors", b"")),
+        "names 'a.fp16.safetensors', which is none of its weights",
+    ),
     "quantised": (part("unet", quantization_config={"quant_method": "x"}), "quantised weights"),
     "adapter": (
         written("text_encoder/adapter_config.json", '{"base_model_name_or_path": "x"}'),
@@ -159,13 +214,20 @@ BROKEN = {
         ),
         "do not have '.*' and .* others, as UNet2DConditionModel needs|cannot load .*unet",
     ),
+    "part of a size without sense": (
+        part("unet", block_out_channels=[1 << 20, 1 << 20]),
+        "out of memory with .*unet: --dtype bfloat16 may fit, unless its config.json describes a larger",
+    ),
     "part of a bad size": (part("unet", block_out_channels=[8, 32]), "unet"),
     "no configuration": (removed("unet/config.json"), "cannot load .*unet"),
     "no words": (
         removed("tokenizer/tokenizer.json"),
         "has no tokenizer.json and no merges.txt and vocab.json",
     ),
-    "schedule of nothing": (written("scheduler/scheduler_config.json", "{"), "no configuration"),
+    "schedule of nothing": (
+        written("scheduler/scheduler_config.json", "{"),
+        "scheduler_config.json: it is no strict JSON",
+    ),
 }
 
 
@@ -224,6 +286,20 @@ def test_a_variant_is_read_where_there_is_one(folder):
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in found.hashes()
     assert "vae/diffusion_pytorch_model.safetensors" in found.hashes()
     assert load(folder, variant="fp16").unet.dtype == torch.float32
+
+
+def test_weights_in_several_files(folder):
+    load(folder).unet.save_pretrained(folder / "unet", max_shard_size="40KB")
+    found = open_pipeline_folder(folder).hashes()
+    assert len([name for name in found if name.startswith("unet/") and "-of-" in name]) > 1
+    load(folder)
+
+
+def test_infinite_numbers_in_configurations_are_read(folder):
+    index(scheduler=["diffusers", "DPMSolverMultistepScheduler"])(folder)
+    diffusers.DPMSolverMultistepScheduler().save_pretrained(folder / "scheduler")
+    assert "-Infinity" in (folder / "scheduler/scheduler_config.json").read_text()
+    assert load(folder).scheduler.config.lambda_min_clipped == -math.inf
 
 
 def test_a_pipeline_that_was_saved_with_our_scheduler(folder):

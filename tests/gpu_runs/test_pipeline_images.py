@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -167,6 +168,20 @@ def test_the_manifest_says_how_an_image_was_made(saved, tmp_path):
     assert len(weights) == 64 and "model_index.json" in content["files"]
     assert {"diffusers", "transformers"} <= set(content["runs"][0]["versions"])
     assert open_images(tmp_path / "run").shape == (3, 3, 24, 32)
+
+
+def test_infinite_settings_of_a_scheduler_are_words_in_the_manifest(saved, tmp_path):
+    root, _ = saved
+    folder = shutil.copytree(root / "sd", tmp_path / "sd")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", "DPMSolverMultistepScheduler"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    diffusers.DPMSolverMultistepScheduler().save_pretrained(folder / "scheduler")
+    run = partial(PipelineImages, folder, root / "prompts.txt", PipelineGeneration("seeds-1", 2))
+    for _ in range(2):  # it is taken up, too
+        content = make_run(run, [0], tmp_path / "run")
+    assert content["settings"]["scheduler"]["lambda_min_clipped"] == "-inf"
+    assert (content["made"], len(content["runs"])) == (0, 1)
 
 
 def test_arrays_have_seeds_and_prompts(saved, tmp_path):

@@ -119,6 +119,19 @@ def test_a_png_that_is_cut_off_is_missing(tmp_path, kept):
     assert output.missing([4, 5]) == [4]
 
 
+def test_nobody_waits_for_a_pipe(tmp_path):
+    output = open_output(tmp_path / "run")
+    output.write([4, 5], pictures(2))
+    os.remove(output.path(4))
+    os.mkfifo(output.path(4))
+    assert output.missing([4, 5]) == [4]
+    output.write([4], pictures(1))
+    assert output.missing([4, 5]) == []
+    os.mkfifo(output.manifest)
+    with pytest.raises(OutputError, match="is no manifest of a run"):
+        begun(tmp_path / "run")
+
+
 @pytest.mark.parametrize("part", [slice(0, 8), slice(16, 24), slice(-30, -20), slice(0, -12)])
 def test_a_png_with_lost_blocks_is_missing(tmp_path, part):
     # As after a power failure: the length is right, but some blocks never reached the disk.
@@ -425,6 +438,7 @@ def test_files_of_someone_else_are_refused(tmp_path):
         '{"settings": {}, "runs": [{"seeds": "0", "images": -1, "seconds": 1, "devices": []}]}',
         '{"settings": {}, "runs": [{"seeds": "0", "images": 1, "seconds": 1, "devices": {"0": 1}}]}',
         '{"settings": {}, "runs": {"0": 1}}',
+        '{"settings": {}, "x": NaN, "runs": [{"seeds": "0", "images": 1, "seconds": 1, "devices": []}]}',
         '{"settings": {}, "runs": [[0]]}',
         "[" * 100_000,
         "\xff",
