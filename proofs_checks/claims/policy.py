@@ -8,10 +8,14 @@ import sympy as sp
 import torch
 
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
+from proofs_checks.trace import rate, trace, x
 from seeds_theory import follow, log_prob, make_plan, rollout, uniform_log_snr
 from seeds_theory.density import chain_of
 from seeds_theory.eta_schedule import Eta, EtaWindows
 from seeds_theory.exact import DATA, eta, lam, lam_s, lam_t
+from seeds_theory.formula import step_formula
+from seeds_theory.methods import symbolic
+from seeds_theory.noise import h
 from toy_models import Gaussian
 from toy_models.response import probe, weak_errors
 
@@ -206,3 +210,76 @@ def _() -> Evidence:
         for model in models
     ]
     return measure_at_most(errors, 1e-9, "relative difference, eight cases")
+
+
+# ------------------------------------------------------------------------------ published samplers
+
+_level = sp.Symbol("a", positive=True)
+
+
+def _times(s: sp.Expr, t: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """The times of a rectified flow at two noise levels."""
+    return s / (1 + s), t / (1 + t)
+
+
+@claim(
+    "policy-flow-steps",
+    r"The step of the baseline `flow-sde` is Euler-Maruyama in the time of a rectified flow, any diffusion "
+    r"$g$, at $\eta = g^2/(2s)$: Flow-SDE's, $\eta = a^2/2$, and Dance's, $\eta = a^2/(2s)$, among them.",
+    source="Flow-GRPO, arXiv 2505.05470; DanceGRPO, arXiv 2505.07818",
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    run = trace("flow-sde", rate)
+    s, t = run.sigmas[:2]
+    time, then = _times(s, t)
+    g = sp.sqrt(2 * s * rate)
+    (estimate,), (normal,) = run.D, run.z
+    state = (1 - time) * x
+    velocity = (state - estimate) / time
+    drift = velocity + g**2 / (2 * time) * (state + (1 - time) * velocity)
+    moved = (state + drift * (then - time) + g * sp.sqrt(time - then) * normal) / (1 - then)
+    ours = run.states[0]
+    variances = [(step.diff(normal) ** 2).subs(normal, 0) for step in (ours, moved)]
+    of_flow_sde = _level * sp.sqrt(time / (1 - time))
+    return prove(
+        [
+            *((ours.diff(symbol), moved.diff(symbol)) for symbol in (x, estimate)),
+            (variances[0], variances[1]),
+            ((of_flow_sde**2 / (2 * s)), _level**2 / 2),
+        ],
+        "every coefficient of the code's step, for symbolic levels",
+    )
+
+
+@claim(
+    "policy-kept-noise",
+    r"A step that keeps of the noise what new noise of variance $\delta^2$ leaves is SEEDS-1 with "
+    r"$\delta^2 = r^2 (1 - e^{-2\eta h})$, $r$ the time at its end: Precise at $\eta = a^2/2$, CPS at "
+    r"$\eta = -\log\cos(\pi a/2)/h$.",
+    source="Precise, arXiv 2605.23522; CPS, arXiv 2509.05952",
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    s = sp.exp(-lam_s)
+    t = s * sp.exp(-h)
+    time, then = _times(s, t)
+    estimate = sp.Symbol("D")
+    (row,) = step_formula(symbolic("seeds-1"), DATA)
+    kept = then * sp.exp(-eta * h)  # the root of r^2 - delta^2
+    state = (1 - time) * x
+    noise = state + (1 - time) * (state - estimate) / time
+    mean = ((1 - then) * estimate + kept * noise) / (1 - then)
+    new = then**2 * (1 - sp.exp(-2 * eta * h)) / (1 - then) ** 2
+    ratio = then * (1 - time) / (time * (1 - then))
+    of_cps = -sp.log(sp.cos(_level * sp.pi / 2)) / h
+    return prove(
+        [
+            (mean.diff(x), row.state),
+            (mean.diff(estimate), row.drift[0].doit()),
+            (new, row.noise[0] ** 2),
+            (ratio ** (_level**2), sp.exp(-2 * (_level**2 / 2) * h)),
+            (1 - sp.exp(-2 * of_cps * h), sp.sin(_level * sp.pi / 2) ** 2),
+        ],
+        "coefficients and variances, for symbolic levels and any eta",
+    )
