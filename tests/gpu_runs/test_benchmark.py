@@ -153,9 +153,9 @@ def test_a_stopped_run_goes_on_at_the_batch_where_it_was(plan, finished, run, mo
     for path in lost:
         path.unlink()
 
-    def counted(self, seeds):
+    def counted(self, seeds, size):
         made.append(seeds)
-        return whole(self, seeds)
+        return whole(self, seeds, size)
 
     monkeypatch.setattr(ImageSampler, "__call__", counted)
     before = read_results(finished)
