@@ -214,6 +214,7 @@ def test_curves_are_compared_with_the_fine_solution_of_their_eta():
         {"method": "seeds-2", "eta": [0.0, 0.5, 1.0], "steps": [3]},
         {"method": "ddim", "steps": [3]},
         {"method": "edm-heun", "churn": 9.0, "steps": [3]},
+        {"method": "seeds-2", "eta": ["1:0.3-5", "1,1,0", "1"], "steps": [3]},
         fine=[{"method": "seeds-3", "eta": [0.0, 1.0], "steps": [9]}],
     )
     found = [fine and fine.label for fine in map(plan.fine_of, plan.curves)]
@@ -223,7 +224,15 @@ def test_curves_are_compared_with_the_fine_solution_of_their_eta():
         "seeds-3, fine, eta 1",
         "seeds-3, fine, eta 0",
         None,
+        None,
+        None,
+        "seeds-3, fine, eta 1",
     ]
+    with pytest.raises(PlanError, match="has one number of steps, and an eta"):
+        plan_of(
+            {"method": "ddim", "steps": [3]},
+            fine=[{"method": "seeds-3", "eta": "1:0.3-5", "steps": [9]}],
+        )
 
 
 def test_the_plan_of_the_book_has_what_matters_first():
