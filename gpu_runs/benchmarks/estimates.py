@@ -1,8 +1,8 @@
 r"""Statistics of images with their standard errors, and differences of two, by the jackknife over seeds.
 
 The seeds of a block are dealt into G groups, at random but always alike. The mean of the pseudo-values
-:math:`P_g` of a statistic, as of `gpu_runs.scores.jackknife`, estimates it with the bias of order 1/n removed,
-and the root of :math:`\sum_g (P_g - \bar P)^2 / (G (G - 1))` is its standard error (Tukey 1958; Miller 1974).
+:math:`P_g` of a statistic (`gpu_runs.scores.jackknife`) estimates it without its bias of order 1/n, and the
+root of :math:`\sum_g (P_g - \bar P)^2 / (G (G - 1))` is its standard error (Tukey 1958; Miller 1974).
 Blocks have other seeds: their pseudo-values are pooled. **Two samplers on the same seeds are compared by
 the differences of their pseudo-values**, group by group: what the seeds do to both alike drops out, and what
 they do to them contrarily counts twice.
