@@ -33,6 +33,7 @@ from seeds_theory.methods import method as method
 from seeds_theory.plan import Interval as Interval
 from seeds_theory.plan import Plan as Plan
 from seeds_theory.plan import make_plan as make_plan
+from seeds_theory.policies import policy as policy
 from seeds_theory.sampling import sample as sample
 from seeds_theory.schedule import DiscreteSchedule as DiscreteSchedule
 from seeds_theory.schedule import RectifiedFlow as RectifiedFlow

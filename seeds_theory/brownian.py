@@ -234,7 +234,9 @@ class BrownianPath:
         asked = list(intervals)
         etas = sorted({interval.eta for interval in asked})
         if len(etas) != 1:
-            raise ParameterError(f"a path refines another of one eta; the intervals have {etas}")
+            raise ParameterError(
+                f"a path refines another for intervals of one eta; these have {etas}"
+            )
         (eta,) = etas
         coarse = [
             Interval(a, b, DATA, eta) for a, b in itertools.pairwise(require_grid(levels).tolist())
@@ -420,19 +422,8 @@ def _over_event(form: Form, value: Any, shape: tuple[int, ...]) -> Any:
         ) from None
 
 
-def _only_eta(intervals: Sequence[Interval]) -> float:
-    etas = {interval.eta for interval in intervals}
-    if len(etas) != 1:
-        raise ParameterError(f"a path serves intervals of one eta; got {sorted(etas)}")
-    return etas.pop()
-
-
 def _forms(intervals: Iterable[Interval]) -> tuple[Form, ...]:
     return tuple(dict.fromkeys(form for interval in intervals for form, _, _ in interval.parts))
-
-
-def _degree(intervals: Iterable[Interval]) -> int:
-    return max(interval.degree for interval in intervals)
 
 
 def path_points(plans: Iterable[Plan]) -> np.ndarray:

@@ -23,8 +23,9 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -116,7 +117,7 @@ class Chain:
         return sorted(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
     """A run of a plan: its states, and the log-densities of its steps.
 
@@ -128,7 +129,7 @@ class Record:
     steps : the numbers of the steps that have a density: those with noise.
     log_prob : their log-densities under the denoiser of the run, float64 ``(batch, len(steps))``.
     reduction : of them, over the elements of a state.
-    key : of the plan's numbers.
+    key : of the plan's numbers, the same in every process.
 
     Raises
     ------
@@ -156,6 +157,19 @@ class Record:
         """The end of the run."""
         return self.states[-1]
 
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Record:
+        """The record of changed tensors: ``lambda t: t[rows]`` of samples, ``lambda t: t.to(device)``.
+
+        What is one tensor for several states is changed once, and stays one.
+
+        Raises
+        ------
+        DensityError : the states have not one shape and type after it.
+        """
+        changed = {id(state): change(state) for state in self.states}
+        states = tuple(changed[id(state)] for state in self.states)
+        return replace(self, states=states, log_prob=change(self.log_prob))
+
 
 def rollout(
     denoiser: Denoiser,
@@ -166,6 +180,8 @@ def rollout(
     reduction: Reduction = "sum",
 ) -> Record:
     """Follow a plan and record its states and the log-density of each step with noise; without gradients.
+
+    Within ``torch.inference_mode`` too: what is recorded can be trained on.
 
     >>> record = rollout(model, x, make_plan("seeds-2", sigmas, eta="1:0.3-5"), SeededNoise(range(8)))
 
@@ -185,7 +201,7 @@ def rollout(
     require_steps(chain, None)
     require_denoiser(denoiser)
     require_state(x)
-    states = [x.clone()]
+    states: list[Tensor] = []
     densities: list[Tensor] = []
     known = _Known(chain, chain.with_density, states)
 
@@ -204,7 +220,8 @@ def rollout(
         known.estimate(len(states) - 1, estimate)
         return estimate
 
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
+        states.append(x.detach().clone())
         _runner(plan)(recorded, x, noise, lambda step: arrived(step.x))
     return Record(
         plan, tuple(states), chain.with_density, torch.stack(densities, 1), reduction, chain.key
@@ -284,7 +301,8 @@ def require_repeatable(denoiser: Denoiser, record: Record, within: float = 0.01)
     """
     with torch.no_grad():
         again = log_prob(denoiser, record)
-    apart = float((again - record.log_prob).abs().max())
+    differences = (again - record.log_prob).abs()
+    apart = float(differences.max()) if differences.numel() else 0.0
     if not apart <= within:
         raise DenoiserError(
             f"the denoiser gives other estimates than in its run, log-densities differ by {apart:.3g}: turn "
@@ -352,7 +370,7 @@ def _made(plan: Plan | LoopPlan) -> Chain:
         )
         for n in range(step)
     )
-    key = hash((name, tuple((move.sigma, move.weights) for move in moves)))
+    key = hash(tuple((move.sigma, move.weights) for move in moves))  # of numbers: as in any process
     return Chain((plan.sigmas[0], *(move.sigma for move in moves)), tuple(same), blocks, key)
 
 
@@ -420,17 +438,23 @@ def require_steps(chain: Chain, steps: Sequence[int] | None) -> tuple[int, ...]:
             raise DensityError(singular[0])
         if not chain.with_density:
             raise DensityError(
-                "no step of this plan has noise, so none has a density: choose an eta above 0"
+                "no step of this plan has noise, so none has a density: choose an eta above 0, in steps "
+                "that do not end at 0"
             )
         return chain.with_density
-    for number in steps:
-        if number not in range(len(chain.blocks)):
-            raise DensityError(
-                f"the steps of this record are 0 to {len(chain.blocks) - 1}; got {number}"
-            )
+    last = len(chain.blocks) - 1
+    try:
+        chosen = tuple(map(operator.index, steps))
+    except TypeError:
+        chosen = ()
+    if not chosen:
+        raise DensityError(f"steps are one or more whole numbers, from 0 to {last}; got {steps!r}")
+    for number in chosen:
+        if not 0 <= number <= last:
+            raise DensityError(f"the steps of this record are 0 to {last}; got {number}")
         if chain.blocks[number].refusal:
             raise DensityError(chain.blocks[number].refusal)
-    return tuple(steps)
+    return chosen
 
 
 def require_reduction(reduction: str) -> Reduction:
@@ -521,13 +545,16 @@ def _by_step(
     chosen = require_steps(chain, steps)
     known = _Known(chain, chosen, record.states)
 
-    def of_step(number: int, before: list[Values]) -> tuple[Tensor, list[Values]]:
-        # Nothing outside is changed: the backward pass of a checkpoint does it again.
+    def of_step(
+        number: int, states: list[Tensor], before: list[Values]
+    ) -> tuple[Tensor, list[Values]]:
+        # Nothing outside is changed: the backward pass of a checkpoint does it again, with the random
+        # numbers that a network drew on the devices of what is given here.
         block, innovations, after = chain.blocks[number], list[list[Tensor]](), list[Values]()
         for denoiser, values in zip(denoisers, before, strict=True):
             one = known.holding(values)
-            for state_number, _ in block.calls:
-                state, level = record.states[state_number], chain.levels[state_number]
+            for (state_number, _), state in zip(block.calls, states, strict=True):
+                level = chain.levels[state_number]
                 estimate = denoiser(state, level)
                 require_estimate(estimate, state, level)
                 one.estimate(state_number, estimate)
@@ -540,16 +567,17 @@ def _by_step(
     found: dict[int, Tensor] = {}
     values: list[Values] = [{} for _ in denoisers]
     for number in chain.needed(chosen):
+        states = [record.states[state] for state, _ in chain.blocks[number].calls]
         if checkpointing and torch.is_grad_enabled():
-            found[number], values = checkpoint(of_step, number, values, use_reentrant=False)
+            found[number], values = checkpoint(of_step, number, states, values, use_reentrant=False)
         else:
-            found[number], values = of_step(number, values)
+            found[number], values = of_step(number, states, values)
     return torch.stack([found[number] for number in chosen], dim=1)
 
 
 def _log_density(block: Block, innovations: list[Tensor], reduction: Reduction) -> Tensor:
     squares = sum((_squares(w, reduction) for w in innovations), torch.zeros(()))
-    elements = innovations[0][0].numel() if reduction == "sum" else 1
+    elements = innovations[0].shape[1:].numel() if reduction == "sum" else 1
     rows = len(innovations)
     constant = block.log_determinant + rows / 2 * math.log(2 * math.pi)
     return -0.5 * squares - elements * constant
@@ -557,6 +585,6 @@ def _log_density(block: Block, innovations: list[Tensor], reduction: Reduction) 
 
 def _squares(values: Tensor, reduction: Reduction) -> Tensor:
     """The sum or the mean of the squares of each sample, (batch,)."""
-    each = values.flatten(1)
+    each = values.unsqueeze(-1).flatten(1)  # also of states without an event
     total = torch.bmm(each.unsqueeze(1), each.unsqueeze(2)).flatten()
     return total if reduction == "sum" else total / each.shape[1]

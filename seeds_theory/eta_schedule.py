@@ -16,13 +16,15 @@ import numbers
 import operator
 import re
 import reprlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from seeds_theory.errors import ParameterError
+
+_ROUNDING = 1e-3
+"""The part of a step, and the log-SNR, within which two levels are one."""
 
 Eta = float | Sequence[float] | str | Callable[[float], float]
 """An ``eta``: a number, one for each step, windows as text or `EtaWindows`, or a function of sigma."""
@@ -32,25 +34,38 @@ Eta = float | Sequence[float] | str | Callable[[float], float]
 class EtaWindows:
     """eta that is constant on stretches of noise levels, and 0 elsewhere.
 
+    A grid's levels are rounded, and so are a window's ends where they are written down: an end that is within
+    a thousandth of a step of that step's end, and within 0.001 in log-SNR, is there.
+
     Parameters
     ----------
     stretches : (eta, lower, higher noise level) of each, which do not overlap; the highest may be infinite.
 
     Raises
     ------
-    ParameterError : a stretch without length, or two that overlap.
+    ParameterError : no such triples, a stretch without length, or two that overlap.
     """
 
     stretches: tuple[tuple[float, float, float], ...]
 
     def __post_init__(self) -> None:
-        for eta, low, high in self.stretches:
-            eta_number(eta, f"from {high:g} to {low:g}")
+        try:
+            ends = [(eta, float(low), float(high)) for eta, low, high in self.stretches]
+        except (TypeError, ValueError):
+            raise ParameterError(
+                "windows of eta are triples of eta, a lower and a higher noise level; got "
+                f"{_short(self.stretches)}"
+            ) from None
+        stretches = tuple(
+            (eta_number(eta, f"from {high:g} to {low:g}"), low, high) for eta, low, high in ends
+        )
+        object.__setattr__(self, "stretches", stretches)
+        for _, low, high in stretches:
             if not 0 <= low < high:
                 raise ParameterError(
                     f"a window of eta goes from a noise level >= 0 to a higher one; got {low:g} and {high:g}"
                 )
-        rising = sorted(self.stretches, key=lambda stretch: stretch[1])
+        rising = sorted(stretches, key=lambda stretch: stretch[1])
         for (_, _, high), (_, low, _) in itertools.pairwise(rising):
             if low < high:
                 raise ParameterError(
@@ -64,11 +79,9 @@ class EtaWindows:
     def mean(self, sigma: float, sigma_next: float) -> float:
         """The mean over a stretch in log-SNR, up to an end: there, the value that it has at last."""
         top, bottom = max(sigma, sigma_next), min(sigma, sigma_next)
-        parts = [
-            (eta, max(low, bottom), min(high, top))
-            for eta, low, high in self.stretches
-            if max(low, bottom) < min(high, top)
-        ]
+        if top == bottom:
+            return self(top)
+        parts = self.within(bottom, top)
         for eta, low, high in parts:
             if (low, high) == (bottom, top):
                 return eta
@@ -79,6 +92,22 @@ class EtaWindows:
         total = sum(eta * math.log(high / low) for eta, low, high in parts)
         return total / math.log(top / bottom)
 
+    def within(self, bottom: float, top: float) -> list[tuple[float, float, float]]:
+        """What of the stretches is between two levels, their ends there where they are but for rounding."""
+        long = bottom > 0 and top < math.inf
+        near = _ROUNDING * (min(1.0, math.log(top / bottom)) if long else 1.0)
+
+        def placed(level: float) -> float:
+            inside = min(max(level, bottom), top)
+            if 0 < inside < math.inf:
+                for end in (bottom, top):
+                    if 0 < end < math.inf and abs(math.log(inside / end)) <= near:
+                        return end
+            return inside
+
+        parts = [(eta, placed(low), placed(high)) for eta, low, high in self.stretches]
+        return [(eta, low, high) for eta, low, high in parts if low < high]
+
     def of_flow(self) -> EtaWindows:
         """The same windows, given by the times t of rectified flow: their levels are t / (1 - t)."""
         if any(high > 1 for _, _, high in self.stretches if math.isfinite(high)):
@@ -88,7 +117,10 @@ class EtaWindows:
         )
 
     def __str__(self) -> str:
-        return ",".join(f"{eta:g}:{low:g}-{high:g}" for eta, low, high in self.stretches)
+        return ",".join(
+            "{}:{}-{}".format(*(repr(number).removesuffix(".0") for number in stretch))
+            for stretch in self.stretches
+        )
 
 
 def _flow_level(t: float) -> float:
@@ -135,10 +167,9 @@ def require_eta(eta: Any) -> Any:
         return eta_number(eta)
     if callable(eta):
         return eta
-    try:
-        values = tuple(eta.tolist() if hasattr(eta, "tolist") else eta)
-    except TypeError:
-        return eta_number(eta)
+    values = eta.tolist() if hasattr(eta, "tolist") else eta
+    if not isinstance(values, Sequence) or isinstance(values, bytes):
+        return eta_number(values)
     if not values:
         raise ParameterError("eta has one number for each step; got none")
     return tuple(eta_number(value, f"in step {index}") for index, value in enumerate(values))
@@ -187,7 +218,7 @@ def on_grid(eta: Any, sigmas: Sequence[float]) -> Any:
 
 
 def one_eta(eta: Any, otherwise: float) -> float:
-    """A number of an eta, to try a sampler with: its first; of windows and functions, another one."""
+    """A number of an eta, to try a sampler with: its largest; of windows and functions, another one."""
     eta = require_eta(eta)
     if isinstance(eta, tuple):
         return max(eta)
@@ -234,8 +265,8 @@ def _quadrature() -> tuple[list[float], list[float]]:
 def _require_whole(eta: EtaWindows, step: tuple[float, float]) -> None:
     """In a step from an infinite level an eta is 0 everywhere, or above 0 from there."""
     sigma, sigma_next = step
-    reached = any(value > 0 and high > sigma_next for value, _, high in eta.stretches)
-    if math.isinf(sigma) and reached and eta.mean(sigma, sigma_next) == 0:
+    reached = math.isinf(sigma) and any(value > 0 for value, *_ in eta.within(sigma_next, sigma))
+    if reached and eta.mean(sigma, sigma_next) == 0:
         raise _no_limit()
 
 
@@ -252,8 +283,12 @@ def _short(value: Any) -> str:
 
 def eta_number(value: Any, where: str = "") -> float:
     """A finite number >= 0; raises ParameterError for anything else, which says where it is."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if number and 0 <= value <= sys.float_info.max:  # integers may be larger
-        return float(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond 1e308
+            number = math.inf
+        if 0 <= number < math.inf:
+            return number
     place = f" {where}" if where else ""
     raise ParameterError(f"eta is a finite number >= 0; got {_short(value)}{place}")

@@ -17,7 +17,7 @@ from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.eta_schedule import Eta, one_eta
 from seeds_theory.loop import Callback, follow
-from seeds_theory.plan import Plan, make_plan
+from seeds_theory.plan import Plan, grid_and_etas, make_plan
 from seeds_theory.scheme import is_method, scheme_of
 from seeds_theory.sources import NoiseSource, silent
 
@@ -131,9 +131,11 @@ class Solver:
         """
         if not self.baseline:
             return self._plan(sigmas, eta)
-        solver = self if eta is None else replace(self, options={**self.options, "eta": eta})
-        solver.nfe(sigmas)  # what is wrong with the grid ends here
-        return LoopPlan(solver, tuple(float(sigma) for sigma in sigmas))
+        along = self.eta if eta is None else eta
+        grid, etas = grid_and_etas(sigmas, along, repeats=self.baseline.repeats)
+        solver = replace(self, options={**self.options, "eta": etas})
+        solver.nfe(grid)  # what is wrong with the options on it ends here
+        return LoopPlan(solver, tuple(grid.tolist()))
 
     def nfe(self, sigmas: Sequence[float] | np.ndarray) -> int:
         """Number of model calls of one run on that grid."""
@@ -154,7 +156,7 @@ class Solver:
 
 @dataclass(frozen=True)
 class LoopPlan:
-    """A baseline on a grid: what a `Plan` is for a method. `Solver.on` makes it."""
+    """A baseline on a grid: what a `Plan` is for a method. `Solver.on` makes it, with numbers for its eta."""
 
     solver: Solver
     sigmas: tuple[float, ...]

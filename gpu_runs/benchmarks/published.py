@@ -141,6 +141,9 @@ def _is_line(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and value.isprintable() and len(value) <= 200
 
 
+_OF_EDM2 = {"edm2-img64": "imagenet-64x64-cond"}
+
+
 def data_of(results: Results) -> str:
     """What images a network makes by the name of its file, as ``edm-cifar10-32x32-cond-vp``.
 
@@ -149,7 +152,10 @@ def data_of(results: Results) -> str:
     network = str(results.header["files"]["network"])
     stem = Path(network).name.removesuffix(".pkl")
     parts = stem.split("-")
-    name = "-".join(parts[1:-1]) if parts[0] in ("edm", "baseline") else stem.removesuffix("-vp")
+    if parts[0] in ("edm", "baseline"):
+        name = "-".join(parts[1:-1])
+    else:
+        name = _OF_EDM2.get("-".join(parts[:2]), stem.removesuffix("-vp"))
     if name not in known_data():
         raise PublishedError(
             f"no scores are published of the images of {shown(network)}: name the data that they are of "

@@ -32,9 +32,9 @@ PARTS = 4
 def levels_of(solver: Solver, sigmas: Sequence[float] | np.ndarray) -> tuple[float, ...]:
     """The levels of the Brownian motion of a fine run, descending; none for one without noise.
 
-    They are those between which the run asks for noise, and `PARTS` - 1 between any two of them. What runs have in
-    common ends at the levels: within a stretch, a run whose grid has other points draws noise of its own. With
-    the fine run's levels alone that would be more than the error of a good sampler.
+    They are those between which the run asks for noise, and `PARTS` - 1 between any two of them. Between two
+    levels, a run whose grid has other points draws noise of its own: with the levels of the fine run alone
+    that would make more of a difference than the error of a good sampler.
     """
     intervals = _asked(solver, sigmas)
     if not intervals:

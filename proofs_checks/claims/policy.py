@@ -44,8 +44,9 @@ def _() -> Evidence:
 
 @claim(
     "policy-mean",
-    r"Over a step the propagator of data prediction is $e^{-(h + H)}$ and its noise has the variance "
-    r"$e^{-2\lambda_t}(1 - e^{-2H})$, $H = \int \eta\,d\lambda$: those of the constant eta $H/h$.",
+    r"Over a step the propagator of data prediction is $e^{-(h + H)}$, the weight of a constant estimate is "
+    r"$1 - e^{-(h + H)}$, and its noise has the variance $e^{-2\lambda_t}(1 - e^{-2H})$, "
+    r"$H = \int \eta\,d\lambda$: those of the constant eta $H/h$.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -53,6 +54,7 @@ def _() -> Evidence:
     total = sp.Integral(along(lam), (lam, lam_s, lam_t))
     h = lam_t - lam_s
     propagator = sp.exp(-h - total)
+    weight = 1 - propagator
     variance = sp.exp(-2 * lam_t) * (1 - sp.exp(-2 * total))
     here = along(lam_t)
     diffusion = 2 * here * sp.exp(-2 * lam_t)
@@ -61,12 +63,21 @@ def _() -> Evidence:
         [
             (sp.diff(propagator, lam_t), -(1 + here) * propagator),
             (propagator.subs(lam_t, lam_s).doit(), sp.Integer(1)),
+            (sp.diff(weight, lam_t), (1 + here) * (1 - weight)),
+            (weight.subs(lam_t, lam_s).doit(), sp.Integer(0)),
             (sp.diff(variance, lam_t), -2 * (1 + here) * variance + diffusion),
             (variance.subs(lam_t, lam_s).doit(), sp.Integer(0)),
             (sp.log(DATA.propagator(lam_t, lam_s)).expand(force=True).subs(frozen), -h - total),
             (
                 sp.exp(-2 * lam_t) * (1 - sp.exp(-2 * eta * h)).subs(frozen),
                 variance,
+            ),
+            (
+                sp.integrate(DATA.drift_kernel(lam_t, lam), (lam, lam_s, lam_t))
+                .rewrite(sp.exp)
+                .simplify()
+                .subs(frozen),
+                weight,
             ),
         ],
         "the linear equations of mean and variance, for any function eta",

@@ -11,7 +11,8 @@ Any g keeps the marginals. With :math:`x = X/(1-\tau)` and :math:`\sigma = \tau/
 .. math::  x_t = x_s - (1+\eta)\Big(1 - \frac ts\Big)(x_s - D) + \sqrt{2\eta\,s\,(s-t)\,\frac{1+t}{1+s}}\;z .
 
 Flow-GRPO has :math:`g = a\sqrt{\tau/(1-\tau)}`, that is :math:`\eta = a^2/2`; DanceGRPO a constant g, that is
-:math:`\eta(\sigma) = g^2/(2\sigma)`. At eta = 0 it is Euler's method in the time of the flow, which is DDIM.
+:math:`\eta(\sigma) = g^2/(2\sigma)`, of which its step takes the value at s, as in `seeds_theory.policies`;
+of a function a step takes the mean. At eta = 0 it is Euler's method in the time of the flow, which is DDIM.
 
 The published codes take this step to :math:`\tau = 0` as well, where it adds noise to the samples, and from
 :math:`\tau = 1` with g of the second level. Here the ends are those of the other baselines.

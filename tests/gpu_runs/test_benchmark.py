@@ -445,6 +445,7 @@ def counts(*numbers):
             yield number
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_process_is_said():
     assert sorted(in_processes(counts, (1, 2), 2, None)) == [1, 1, 2, 2]
     with pytest.raises(SeedsError, match=r"no checkpoint file none\.pkl"):

@@ -64,6 +64,7 @@ def trials():
     return samples, [law(*case) for case in cases]
 
 
+@pytest.mark.slow
 def test_the_paired_distance_and_its_error_cover_the_truth(trials):
     samples, laws = trials
     for which in (1, 2):
@@ -78,6 +79,7 @@ def test_the_paired_distance_and_its_error_cover_the_truth(trials):
         assert np.mean([e.error for e in found]) < 0.7 * np.mean([e.error for e in apart])
 
 
+@pytest.mark.slow
 def test_the_difference_of_two_samplers_has_an_error_of_its_own(trials):
     samples, laws = trials
     truth = frechet_distance(*laws[1], *laws[0]) - frechet_distance(*laws[2], *laws[0])

@@ -140,6 +140,7 @@ def test_files_that_hold_no_classifier(tmp_path):
         save_features(FashionFeatures(), CARD, path / "a")
 
 
+@pytest.mark.slow
 def test_training_learns_and_is_reproducible(monkeypatch):
     monkeypatch.setattr("gpu_runs.train_features.BATCH", 16)  # enough steps in little time
     # Two classes that any classifier can tell: bright above, or bright below.

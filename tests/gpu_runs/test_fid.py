@@ -198,6 +198,7 @@ def test_images_score_best_against_themselves():
 
 
 @needs_data
+@pytest.mark.slow
 def test_scores_tell_real_images_from_spoiled_ones():
     images = load_fashion_mnist(DEBIAN_FOLDER, "test")[0][:1000]
     noisy = images.float() + 20 * torch.randn(

@@ -91,6 +91,7 @@ def test_arrays_hold_the_pixels_of_the_pngs(checkpoint, tmp_path, suffix):
     assert not list(tmp_path.glob("*.parts"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_images_and_goes_on(checkpoint, tmp_path):
     seeds = range(60)
     settings = Generation("seeds-1", 2)

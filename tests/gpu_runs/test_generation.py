@@ -209,7 +209,7 @@ def test_churn_goes_up_to_levels_of_the_network(monkeypatch):
         ({"grid": "cosine"}, UnknownNameError, "unknown grid 'cosine'; known: edm"),
         ({"grid": "rho=x"}, UnknownNameError, "unknown grid"),
         ({"grid": "rho=-1"}, ParameterError, "rho is positive"),
-        ({"sigma_min": 90.0}, GridError, "sigma_min lies below sigma_max; got 90 and 80"),
+        ({"sigma_min": 90.0}, GridError, "sigma_min is above 0 and below sigma_max; got 90 and 80"),
         ({"sigma_max": math.inf}, ParameterError, "sigma_max is finite"),
         ({"sigma_min": math.nan}, ParameterError, "sigma_min is finite"),
         ({"steps": 1}, GridError, "2 or more"),

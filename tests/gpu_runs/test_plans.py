@@ -214,7 +214,8 @@ def test_curves_are_compared_with_the_fine_solution_of_their_eta():
         {"method": "seeds-2", "eta": [0.0, 0.5, 1.0], "steps": [3]},
         {"method": "ddim", "steps": [3]},
         {"method": "edm-heun", "churn": 9.0, "steps": [3]},
-        {"method": "seeds-2", "eta": ["1:0.3-5", "1,1,0", "1"], "steps": [3]},
+        {"method": "seeds-2", "eta": ["1:0.3-5", "1,1,0"], "steps": [3]},
+        {"method": "seeds-2", "label": "text", "eta": "1", "steps": [3]},
         fine=[{"method": "seeds-3", "eta": [0.0, 1.0], "steps": [9]}],
     )
     found = [fine and fine.label for fine in map(plan.fine_of, plan.curves)]

@@ -39,6 +39,7 @@ def test_the_levels_are_those_of_the_run_and_equal_parts_between_them(name):
     np.testing.assert_allclose(widths, widths[:, :1] * np.ones(PARTS), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_images_approach_those_of_the_fine_solution_on_one_path_only():
     network = tiny_network()
     seeds = range(6)

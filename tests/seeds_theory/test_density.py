@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from seeds_theory import (
     METHODS,
@@ -19,6 +26,7 @@ from seeds_theory import (
     ParameterError,
     Plan,
     SeededNoise,
+    density,
     follow,
     kl,
     log_prob,
@@ -237,6 +245,112 @@ def test_a_network_keeps_one_step_at_a_time() -> None:
     assert held[0] < 0.1 * held[1]
 
 
+def test_dropout_is_the_same_in_the_backward_pass_of_a_checkpoint() -> None:
+    record = rollout(Model(), start(3, 2), plan_of("seeds-2"), SeededNoise(range(3)))
+    weight = torch.ones(2, dtype=torch.float64, requires_grad=True)
+
+    def dropping(x: Tensor, sigma: float) -> Tensor:
+        return torch.nn.functional.dropout(weight * x, 0.5)
+
+    gradients = []
+    for checkpointing in (True, False):
+        torch.manual_seed(0)
+        value = log_prob(dropping, record, checkpointing=checkpointing).sum()
+        gradients.append(torch.autograd.grad(value, weight)[0])
+    assert torch.equal(*gradients)
+
+
+def test_a_checkpoint_is_given_the_states_whose_devices_draw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Torch keeps the random numbers of the devices of a checkpoint's arguments, and of no others."""
+    record = rollout(Model(), start(3, 2), plan_of("seeds-2m"), SeededNoise(range(3)))
+    found: list[int] = []
+
+    def looked_at(function: Any, *arguments: Any, **options: Any) -> Any:
+        torch.utils._pytree.tree_map_only(Tensor, lambda t: found.append(id(t)), arguments)
+        return checkpoint(function, *arguments, **options)
+
+    monkeypatch.setattr(density, "checkpoint", looked_at)
+    called: list[int] = []
+
+    def model(x: Tensor, sigma: float) -> Tensor:
+        called.append(id(x))
+        return Model()(x, sigma)
+
+    log_prob(model, record)
+    assert called and set(called) <= set(found)
+
+
+# ------------------------------------------------------------------------------- records and batches
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 2), (1, 2)])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_states_of_any_shape(shape: tuple[int, ...], reduction: Any) -> None:
+    plan = plan_of("seeds-2")
+    record = rollout(Model(), start(*shape), plan, reduction=reduction)
+    assert record.log_prob.shape == (shape[0], 4) and record.log_prob.isfinite().all()
+    require_repeatable(Model(), record)
+    assert kl(Model(), Model(0.7), record).shape == (shape[0], 4)
+
+
+def test_states_of_numbers_are_states_of_one_element() -> None:
+    plan, x = plan_of("seeds-2"), start(3, 1)
+    flat = rollout(Model(), x[:, 0], plan, GeneratorNoise(torch.Generator().manual_seed(1)))
+    record = rollout(Model(), x, plan, GeneratorNoise(torch.Generator().manual_seed(1)))
+    assert torch.equal(flat.log_prob, record.log_prob)
+
+
+def test_a_record_has_no_gradients_of_what_made_its_start() -> None:
+    x = start(3, 2).requires_grad_()
+    record = rollout(Model(), x, plan_of("seeds-2"), SeededNoise(range(3)))
+    assert not any(state.requires_grad for state in record.states)
+    assert not log_prob(Model(), record).requires_grad
+
+
+def test_a_record_of_inference_is_trained_on() -> None:
+    weight = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    with torch.inference_mode():
+        x = start(3, 2)
+        record = rollout(lambda x, s: weight * x, x, plan_of("seeds-2m"), SeededNoise(range(3)))
+    log_prob(lambda x, s: weight * x, record).sum().backward()
+    assert weight.grad is not None and weight.grad.isfinite().all()
+
+
+def test_a_part_of_a_record_is_the_record_of_that_part() -> None:
+    record = rollout(Model(), start(4, 2), plan_of("seeds-2m"), SeededNoise(range(4)))
+    part = record.mapped(lambda values: values[1:3])
+    assert torch.equal(part.log_prob, record.log_prob[1:3])
+    torch.testing.assert_close(log_prob(Model(), part), part.log_prob, rtol=1e-12, atol=1e-12)
+    assert len({id(state) for state in part.states}) == len({id(state) for state in record.states})
+    assert record == record and record != part
+    meta = record.mapped(lambda values: values.to("meta"))
+    assert {state.device.type for state in (*meta.states, meta.log_prob)} == {"meta"}
+
+
+@pytest.mark.parametrize("name", ["seeds-2", "ddim"])
+def test_a_record_goes_to_another_process(name: str, tmp_path: Path) -> None:
+    record = rollout(Model(), start(2, 1), plan_of(name), SeededNoise([1, 2]))
+    file = tmp_path / "record"
+    file.write_bytes(pickle.dumps(record))
+    there = (
+        "import pickle, sys; from dataclasses import replace; "
+        "record = pickle.load(open(sys.argv[1], 'rb')); replace(record, states=record.states)"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", there, str(file)], check=True, env=environment)
+
+
+@pytest.mark.parametrize("eta", [np.array([1, 0.5, 0, 1, 1]), torch.ones(5), lambda s: 1 / s])
+def test_a_baseline_with_an_eta_of_any_kind_is_a_plan(eta: Any) -> None:
+    plans = [plan_of("ddim", eta=eta), Solver("ddim", {"eta": eta}).on(GRID)]
+    assert plans[0] == plans[1]
+    first, second = (rollout(Model(), start(2, 1), p, SeededNoise([1, 2])) for p in plans)
+    assert torch.equal(first.log_prob, second.log_prob)
+    pickle.loads(pickle.dumps(plans[0]))
+
+
 # ------------------------------------------------------------------------------------------- refusals
 
 
@@ -263,6 +377,9 @@ def test_steps_without_noise_are_left_out_and_refused_when_asked_for() -> None:
             log_prob(Model(), record, steps=[step])
     with pytest.raises(DensityError, match="steps of this record are 0 to 4; got 7"):
         kl(Model(), Model(), record, steps=[7])
+    for steps in ([], 2, [1.0], ["a"], [None]):
+        with pytest.raises(DensityError, match="steps are one or more whole numbers, from 0 to 4"):
+            log_prob(Model(), record, steps=steps)  # type: ignore[arg-type]
     for name, eta in (("seeds-2", 0.0), ("euler", None), ("restart", 1.0)):
         with pytest.raises(DensityError, match="choose an eta above 0"):
             rollout(Model(), start(2, 1), plan_of(name, eta=eta))

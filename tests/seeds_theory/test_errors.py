@@ -11,6 +11,7 @@ import seeds_theory
 from seeds_theory import errors
 from seeds_theory.errors import (
     DenoiserError,
+    DensityError,
     GridError,
     LibraryError,
     NoiseError,
@@ -34,7 +35,7 @@ def plan(
 
 
 def test_every_error_is_a_seeds_error_and_a_value_error() -> None:
-    of_values = [DenoiserError, GridError, NoiseError, ParameterError, TableauError]
+    of_values = [DenoiserError, DensityError, GridError, NoiseError, ParameterError, TableauError]
     kinds = [*of_values, LibraryError, UnknownNameError]
     assert all(issubclass(kind, SeedsError) for kind in kinds)
     assert issubclass(SeedsError, ValueError)

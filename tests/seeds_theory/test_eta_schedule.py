@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,52 @@ def test_a_window_within_a_step_counts_for_its_part() -> None:
     assert step_etas(whole, GRID[2:5]) == tuple(ALONG[2:4])
 
 
+@pytest.mark.parametrize("grid", ["double", "single", "six digits"])
+def test_the_ends_of_a_window_are_levels_but_for_rounding(grid: str) -> None:
+    """Of the grids of hosts, in single precision, and of windows as they are written down."""
+    sigmas = uniform_log_snr(80.0, 0.01, 10, to_zero=True)
+    high, low = sigmas[2], sigmas[7]
+    window = EtaWindows(((0.7, float(low), float(high)),))
+    if grid == "single":
+        sigmas = sigmas.astype(np.float32)
+    if grid == "six digits":
+        window = EtaWindows(((0.7, float(f"{low:.6g}"), float(f"{high:.6g}")),))
+    plan = make_plan("seeds-2", sigmas, eta=window)
+    assert plan.eta == (0, 0, 0.7, 0.7, 0.7, 0.7, 0.7, 0, 0, 0)
+    infinite = [math.inf, *sigmas[2:]]
+    assert make_plan("seeds-2", infinite, eta=window).eta == (0, *[0.7] * 5, 0, 0, 0)
+    assert parse_eta(str(window)) == window
+
+
+def test_a_short_window_within_a_step_counts() -> None:
+    (eta,) = step_etas("1:0.9999-1,0:0.1-0.2", [2.0, 0.5, 0.25])[:1]  # type: ignore[index]
+    assert eta == pytest.approx(math.log(1 / 0.9999) / math.log(4), rel=1e-9)
+    fine = [1.0, 1 - 1e-6, 1 - 2e-6, 1 - 3e-6]  # steps far below the thousandth of a long one
+    assert step_etas(f"1:{1 - 2e-6!r}-{1 - 1e-6!r}", fine) == (0, 1, 0)
+
+
+def test_a_level_that_comes_again_has_the_value_there() -> None:
+    repeated = [8.0, 5.0, 5.0, 1.0]
+    assert step_etas("1:0.3-5.5", repeated)[1] == 1  # type: ignore[index]
+    x = start()
+    found = Solver("edm-heun")(curved, x, repeated, SeededNoise([1, 2, 3]), eta="1:0.3-5")
+    assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("stretches", [3, "1:2-3", ((1, 2),), ((1, "a", 2),), ((1, None, 2),)])
+def test_what_is_no_window_is_refused(stretches: Any) -> None:
+    with pytest.raises(ParameterError, match="windows of eta are triples"):
+        EtaWindows(stretches)
+
+
+def test_numbers_of_any_library_are_numbers() -> None:
+    plan = make_plan("seeds-3", GRID, eta=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for eta in (np.float32(0.5), np.array(0.5), torch.tensor(0.5), [np.float16(0.5)] * 5):
+            assert make_plan("seeds-3", GRID, eta=eta) is plan
+
+
 @pytest.mark.parametrize(
     ("eta", "says"),
     [
@@ -118,6 +165,9 @@ def test_a_window_within_a_step_counts_for_its_part() -> None:
         (lambda sigma: torch.ones(2), "in step 0"),
         (lambda sigma: 1 / 0, "division by zero.* in step 0"),
         (lambda sigma: math.sqrt(sigma - 1), "in step 3, at sigma = "),
+        ({1.0: 0.5}, "got {1.0: 0.5}"),
+        ({1.0, 0.5}, "got {"),
+        (b"11111", "got b'11111'"),
         ("", "got ''"),
         ("1:5", "windows of noise levels as 1:0.3-5; got '1:5'"),
         ("1:5-3", "to a higher one; got 5 and 3"),

@@ -371,7 +371,7 @@ def test_a_served_line_that_is_none_is_answered_with_an_error() -> None:
         json.dumps({"run": {**run, "options": {"method": 5}}}): "name a method in the options",
         json.dumps({"run": {**run, "options": {"method": "seeds-9"}}}): "unknown",
         json.dumps({"run": {**run, "options": {**run["options"], "nodes": 5}}}): "'nodes' holds",
-        json.dumps({"run": {**run, "options": {**run["options"], "eta": [1]}}}): "",
+        json.dumps({"run": {**run, "options": {**run["options"], "eta": [1, 1]}}}): "",
     }
     wrong_answer = [json.dumps(good), json.dumps({"denoised": [[1.0]]})]
     lines = [*said, *wrong_answer, json.dumps(good), json.dumps(denoised), json.dumps(denoised)]

@@ -231,6 +231,7 @@ print(*sorted(set(sys.modules) - before - {name for name in sys.modules if sys.m
 """
 
 
+@pytest.mark.slow
 def test_the_folder_needs_nothing_of_ours(folder: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-c", NODES, str(folder / "__init__.py")],

@@ -29,7 +29,8 @@ def results(tmp_path, *, network="edm-cifar10-32x32-uncond-vp.pkl", inception=Tr
     header = {
         "files": {"network": network, "reference": "r", "features": "f"},
         "curves": [
-            {"label": label, "published": None, "recalled": False} for label in ("SEEDS-3", "DDIM")
+            {"label": label, "published": None, "recalled": False, "fine": None}
+            for label in ("SEEDS-3", "DDIM")
         ],
         "distance": "FID (Inception, NVIDIA features)"
         if inception
@@ -100,10 +101,13 @@ def test_what_is_not_comparable_is_said(tmp_path):
     assert other.startswith("not comparable: ours are Frechet distance (x features)")
 
 
+IMAGENET = "imagenet-64x64-cond"
+
+
 def test_the_data_are_told_by_the_network_or_by_the_user(tmp_path):
     for name in presets():
         found = data_of(results(tmp_path, network=f"files/{name}.pkl"))
-        assert found in name
+        assert found == IMAGENET if name.startswith("edm2") else found in name
     for network in ("fashion-mnist", "my.py:network", "edm", "-", "", "\x1b[31m"):
         with pytest.raises(PublishedError, match="no scores are published") as caught:
             beside(results(tmp_path, network=network))

@@ -1,0 +1,77 @@
+"""The published samplers of reinforcement learning take their published steps, with their densities."""
+
+import math
+
+import pytest
+import torch
+
+from seeds_theory.density import log_prob, rollout
+from seeds_theory.errors import GridError, ParameterError, UnknownNameError
+from seeds_theory.policies import POLICIES, policy
+from seeds_theory.sources import InjectedNoise
+
+SIGMAS = [4.0, 1.5, 0.5, 0.0]
+TAUS = [s / (1 + s) for s in SIGMAS]
+START = torch.tensor([[0.3, -2.0], [4.0, 1.0], [0.1, 0.2]], dtype=torch.float64)
+Z = torch.randn(2, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+
+
+def model(x, sigma):
+    return torch.tanh(x) + 0.1 * sigma
+
+
+def published_step(name, x, tau, r, level):
+    """Mean and deviation of a published step from a state of the flow."""
+    data = model(x / (1 - tau), tau / (1 - tau))
+    velocity, step = (x - data) / tau, r - tau
+    if name == "flow-sde":
+        g = level * math.sqrt(tau / (1 - tau))
+        mean = x * (1 + g**2 / (2 * tau) * step)
+        mean = mean + velocity * (1 + g**2 * (1 - tau) / (2 * tau)) * step
+        return mean, g * math.sqrt(-step)
+    if name == "dance-sde":
+        score = -(x - (1 - tau) * data) / tau**2
+        mean = x + velocity * step - level**2 / 2 * score * step
+        return mean, level * math.sqrt(-step)
+    if name == "cps":
+        deviation = r * math.sin(level * math.pi / 2)
+    else:
+        ratio = r * (1 - tau) / (tau * (1 - r))
+        deviation = r * math.sqrt(1 - ratio ** (level**2))
+    noise = x + (1 - tau) * velocity
+    return (1 - r) * data + math.sqrt(r**2 - deviation**2) * noise, deviation
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_steps_and_densities_are_the_published_ones(name, share):
+    level = share * POLICIES[name].level
+    plan = policy(name, SIGMAS, level).on(SIGMAS)
+    record = rollout(model, START / (1 - TAUS[0]), plan, InjectedNoise(Z))
+    x, densities = START, []
+    for tau, r, z in zip(TAUS, TAUS[1:], Z, strict=False):
+        mean, deviation = published_step(name, x, tau, r, level)
+        x = mean + deviation * z
+        # The density of the state of the frame, x / (1 - r).
+        law = torch.distributions.Normal(mean / (1 - r), deviation / (1 - r))
+        densities.append(law.log_prob(x / (1 - r)).sum(1))
+    torch.testing.assert_close(record.x, model(x / (1 - TAUS[2]), SIGMAS[2]), rtol=1e-12, atol=0)
+    torch.testing.assert_close(record.log_prob, torch.stack(densities, 1), rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(log_prob(model, record), record.log_prob, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("flow", SIGMAS), UnknownNameError, "unknown policy 'flow'"),
+        (("cps", SIGMAS, 1.0), ParameterError, "the level of 'cps' is below 1"),
+        (("cps", SIGMAS, 1.1), ParameterError, "level <= 1"),
+        (("flow-sde", SIGMAS, -0.1), ParameterError, "0 < level"),
+        (("flow-sde", SIGMAS, math.nan), ParameterError, "level is a number"),
+        (("precise", [math.inf, 1.0]), ParameterError, "starts at a finite noise level"),
+        (("precise", [1.0, 2.0]), GridError, "descend"),
+    ],
+)
+def test_bad_input(arguments, error, message):
+    with pytest.raises(error, match=message):
+        policy(*arguments)
