@@ -108,7 +108,7 @@ class Bench:
         """A batch of a cell's images and their features. Raises SeedsError, as of `ImageSampler`."""
         sampler = self.sampler(cell.curve, cell.steps)
         start = time.perf_counter()
-        images = sampler(seeds)
+        images = sampler(seeds, min(self.plan.batch, self.plan.images))
         seconds = time.perf_counter() - start
         features, probabilities = self.features(images)
         return Piece(
@@ -122,10 +122,12 @@ class Bench:
         """The row of a cell, of all its images. What goes wrong with the scores is in it."""
         try:
             scores = score(
-                summary_of(piece.features, piece.probabilities), self.reference, self.features
+                summary_of(piece.features, piece.probabilities),
+                self.reference,
+                self.features,
+                extrapolated=False,  # by pseudo-values, which can be paired
             )
-            reference = self.reference
-            values = frechet_values(piece.features, reference.mean, reference.covariance)
+            values = frechet_values(piece.features, self.reference.gaussian)
         except SeedsError as error:
             return self.failed(cell, error)
         return self._row(

@@ -29,7 +29,6 @@ with optional_imports():
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 _CURVES = 7  # that the plot style can tell apart, in a panel
-_NEAR = 0.6  # of a budget: a run with fewer calls than this share of it is not shown there
 
 DATA, LAW, KERNEL, SQUARE = "data", "law", "kernel", "square"
 """What can be estimated: Frechet distance to the data and to the network's own law, kernel distance to that
@@ -113,11 +112,16 @@ def _estimates(rows: Sequence[Row], laws: Sequence[LawRow]) -> dict[str, Estimat
     return {name: Estimate(blocks) for name, blocks in there.items() if blocks}
 
 
-def at_budget(found: Sequence[Point], budget: int) -> list[Point]:
-    """Of each curve the point with the most calls that are no more than the budget, if it comes near."""
+def at_budget(found: Sequence[Point], budget: int, budgets: Sequence[int]) -> list[Point]:
+    """Of each curve the point with the most calls that are no more than the budget.
+
+    Points within a smaller one of the budgets are left out: they are compared there, and what a curve has
+    not been run with is not held against it.
+    """
+    least = max((other for other in budgets if other < budget), default=0)
     best: dict[str, Point] = {}
     for point in found:
-        if _NEAR * budget <= point.nfe <= budget:
+        if least < point.nfe <= budget:
             best[point.label] = max(best.get(point.label, point), point, key=lambda p: p.nfe)
     return list(best.values())
 
@@ -161,12 +165,14 @@ def table(results: Results, labels: Sequence[str] | None = None) -> Table:
         "± standard error; that of the number of images is removed from distances",
         f"* the best at these calls, and what is less than {BEYOND:g} standard errors behind it",
     ]
+    budgets = budgets_of(results)
+    rivals = [at_budget(shown, budget, budgets) for budget in budgets]
     stars = {
         (name, point.label, point.steps)
-        for budget in budgets_of(results)
+        for points_there in rivals
         for name in (DATA, LAW)
-        for point in at_budget(shown, budget)
-        if point.label in leading(at_budget(shown, budget), name)
+        for point in points_there
+        if point.label in leading(points_there, name)
     }
     compared = any(LAW in point.estimates for point in shown)
     drawn = Table(title=escape(printable(results.header["distance"])), caption="\n".join(lines))

@@ -38,9 +38,11 @@ from gpu_runs.benchmarks.results import (
 from gpu_runs.benchmarks.sharing import held, held_if_free
 from gpu_runs.benchmarks.workers import in_processes
 from gpu_runs.checkpoints.checkpoint import file_sha256
+from gpu_runs.generation.shared_path import PARTS
 from gpu_runs.machine.device import device_name
 from gpu_runs.names import FASHION_MNIST
 from gpu_runs.scores.reference import REFERENCE_FILE
+from gpu_runs.scores.report import fewest_to_extrapolate
 from seeds_theory.errors import ParameterError, SeedsError
 
 _UNTIL_LOOKED_AGAIN = 1.0  # seconds, while others make what is left
@@ -188,7 +190,7 @@ class Worker:
     def _compare(self) -> None:
         for cell, fine in self._due():
             with held_if_free(self._lock(cell, "law")) as mine:
-                if mine:
+                if mine and (cell, fine) in self._due():  # others compare, too
                     row = self.bench.compare(cell, self._joined(cell), self._joined(fine))
                     read_results(self.out).append(row)
 
@@ -227,6 +229,12 @@ class _Rows:
 def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> dict[str, Any]:
     """What run.json says of the rows. Settings that differ, or cells that are lost, are another benchmark."""
     plan = bench.plan
+    needed = fewest_to_extrapolate(len(bench.reference.mean))
+    if plan.images < needed:
+        remarks = [
+            *remarks,
+            f"fewer than {needed} images to a block: what their number does to distances is not removed",
+        ]
     reference = REFERENCE_FILE if plan.reference == FASHION_MNIST else Path(plan.reference)
     asked = asdict(plan)
     files = {name: asked.pop(name) for name in ("network", "reference", "features")}
@@ -238,6 +246,7 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
             "reference": file_sha256(reference),
             "features": bench.features.digest,
             **{name: value for name, value in asked.items() if name not in apart},
+            "parts": PARTS if plan.fine else None,
             "fine": [f"{c.method} {c.options_text} {c.steps[0]}" for c in plan.fine],
         },
         "blocks": plan.blocks,

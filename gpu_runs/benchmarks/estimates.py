@@ -1,12 +1,8 @@
 r"""Statistics of images with their standard errors, and differences of two, by the jackknife over seeds.
 
-The seeds of a block are dealt into G groups. With T a statistic of the whole block and :math:`T_{-g}` that of
-the block without group g, the pseudo-values are
-
-.. math::  P_g = G\,T - (G - 1)\,T_{-g} .
-
-Their mean estimates the statistic with the bias of order 1/n removed, and the root of
-:math:`\sum_g (P_g - \bar P)^2 / (G (G - 1))` is its standard error (Tukey 1958; Miller 1974).
+The seeds of a block are dealt into G groups, at random but always alike. The mean of the pseudo-values
+:math:`P_g` of a statistic (`gpu_runs.scores.jackknife`) estimates it without its bias of order 1/n, and the
+root of :math:`\sum_g (P_g - \bar P)^2 / (G (G - 1))` is its standard error (Tukey 1958; Miller 1974).
 Blocks have other seeds: their pseudo-values are pooled. **Two samplers on the same seeds are compared by
 the differences of their pseudo-values**, group by group: what the seeds do to both alike drops out, and what
 they do to them contrarily counts twice.
@@ -19,13 +15,19 @@ variance. So errors are on the safe side where there is nothing to be told apart
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 
-from gpu_runs.scores.statistics import FeatureStatistics, ScoreError, frechet_distance
+from gpu_runs.scores.jackknife import pseudo_values, random_groups
+from gpu_runs.scores.statistics import (
+    FeatureStatistics,
+    FrechetReference,
+    ScoreError,
+    frechet_distance,
+)
 
 GROUPS = 20
 """Groups of seeds to a block: a standard error from one block is good to a sixth, from three to a tenth."""
@@ -35,7 +37,7 @@ BEYOND = 2.0
 
 
 def groups_of(count: int) -> np.ndarray:
-    """The group of each of `count` seeds, (count,); at most `GROUPS`, in turn.
+    """The group of each of `count` seeds, (count,); `GROUPS` or as many as there are seeds.
 
     Raises
     ------
@@ -43,27 +45,16 @@ def groups_of(count: int) -> np.ndarray:
     """
     if count < 2:
         raise ScoreError(f"a standard error needs two seeds or more; got {count}")
-    return np.arange(count) % min(GROUPS, count)
+    return random_groups(count, GROUPS)
 
 
-def pseudo_values(whole: float, without: Sequence[float]) -> tuple[float, ...]:
-    """The pseudo-values of a statistic of a block, and of the block without each of its groups."""
-    count = len(without)
-    return tuple(count * whole - (count - 1) * value for value in without)
-
-
-def frechet_values(
-    features: np.ndarray, mean: np.ndarray, covariance: np.ndarray
-) -> tuple[float, ...]:
+def frechet_values(features: np.ndarray, law: FrechetReference) -> tuple[float, ...]:
     """The pseudo-values of the Frechet distance of features (n, d) to a fixed law.
 
     The error of the fixed law, which is common to all that are compared with it, is not in them. The bias
-    is removed as far as n is well above d. Raises ScoreError, as of `frechet_distance`.
+    is removed as far as n is well above d. Raises ScoreError for features that are not finite.
     """
-    return _of_statistics(
-        [features],
-        lambda parts: frechet_distance(parts[0].mean, parts[0].covariance, mean, covariance),
-    )
+    return law.pseudo_values(_groups(features))
 
 
 def paired_frechet_values(features: np.ndarray, others: np.ndarray) -> tuple[float, ...]:
@@ -78,27 +69,23 @@ def paired_frechet_values(features: np.ndarray, others: np.ndarray) -> tuple[flo
     both the bias and the scatter are those of the differences of a pair, and vanish as X approaches Y. Of
     independent samples they would be the sum of both. Raises ScoreError, as of `frechet_distance`.
     """
-    return _of_statistics(
-        [features, others],
-        lambda parts: frechet_distance(
-            parts[0].mean, parts[0].covariance, parts[1].mean, parts[1].covariance
-        ),
-    )
+    first, second = _groups(features), _groups(others)
+    wholes = [reduce(FeatureStatistics.merge, groups) for groups in (first, second)]
+
+    def distance(x: FeatureStatistics, y: FeatureStatistics) -> float:
+        return frechet_distance(x.mean, x.covariance, y.mean, y.covariance)
+
+    without = [
+        distance(wholes[0].without(one), wholes[1].without(other))
+        for one, other in zip(first, second, strict=True)
+    ]
+    return pseudo_values(distance(*wholes), without, [group.count for group in first])
 
 
-def _of_statistics(
-    sets: Sequence[np.ndarray], distance: Callable[[list[FeatureStatistics]], float]
-) -> tuple[float, ...]:
-    """Pseudo-values of a function of the means and covariances of sets of the same seeds."""
-    member = groups_of(len(sets[0]))
-    groups = range(member.max() + 1)
-    parts = [[FeatureStatistics.of(values[member == g]) for g in groups] for values in sets]
-
-    def without(group: int) -> float:
-        kept = [[part for g, part in enumerate(of_set) if g != group] for of_set in parts]
-        return distance([reduce(FeatureStatistics.merge, of_set) for of_set in kept])
-
-    return pseudo_values(without(-1), [without(g) for g in groups])
+def _groups(features: np.ndarray) -> list[FeatureStatistics]:
+    """The statistics of each group of features (n, d)."""
+    member = groups_of(len(features))
+    return [FeatureStatistics.of(features[member == g]) for g in range(member.max() + 1)]
 
 
 KERNEL_SEEDS = 4000
@@ -137,15 +124,13 @@ def paired_kernel_values(features: np.ndarray, others: np.ndarray) -> tuple[floa
 
     kept = total - 2 * sums.sum(1) + sums.diagonal()
     without = [mean(t, count - size) for t, size in zip(kept, sizes, strict=True)]
-    return pseudo_values(mean(total, count), without)
+    return pseudo_values(mean(total, count), without, sizes)
 
 
 def mean_values(values: np.ndarray) -> tuple[float, ...]:
-    """The pseudo-values of the mean of values (n,), one for each seed."""
+    """The pseudo-values of the mean of values (n,), one for each seed: the means of the groups."""
     member = groups_of(len(values))
-    groups = range(member.max() + 1)
-    without = [float(values[member != g].mean()) for g in groups]
-    return pseudo_values(float(values.mean()), without)
+    return tuple(float(values[member == group].mean()) for group in range(member.max() + 1))
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from gpu_runs.files.inputs import open_regular
 from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
 from gpu_runs.names import FASHION_MNIST, require_convention
 from seeds_theory.errors import SeedsError
+from seeds_theory.eta_schedule import require_eta
 from seeds_theory.solver import Solver
 
 _MOST_SEEDS = 10_000_000
@@ -76,10 +77,12 @@ class Curve:
 
     @property
     def eta(self) -> float | None:
-        """The eta of the SDE whose law it approaches; None if options of its own set the noise."""
+        """The eta of the SDE whose law it approaches; None if it varies or other options set the noise."""
         solver = Solver(self.method, self.options)
         own = solver.baseline.noise_options if solver.baseline else ()
-        return None if any(name in self.options for name in own) else float(solver.eta)
+        eta = require_eta(solver.eta)
+        varies = not isinstance(eta, float) or any(name in self.options for name in own)
+        return None if varies else eta
 
     @property
     def options_text(self) -> str:

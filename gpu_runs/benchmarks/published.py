@@ -177,30 +177,7 @@ def beside(results: Results, data: str | None = None) -> list[Line]:
     """
     if data is not None and data not in known_data():
         raise unknown("data set", data, known_data())
-    _require_whole(results)
     return list(_lines(results, data or data_of(results)))
-
-
-def _require_whole(results: Results) -> None:
-    """Raises PublishedError for a header or rows without what is compared."""
-    header, folder = results.header, printable(results.folder)
-    curves, files = header.get("curves"), header.get("files")
-    if (
-        not isinstance(header.get("distance"), str)
-        or not isinstance(files, dict)
-        or not isinstance(files.get("network"), str)
-        or not isinstance(curves, list)
-        or not all(isinstance(c, dict) and isinstance(c.get("label"), str) for c in curves)
-    ):
-        raise PublishedError(f"run.json in {folder} does not name distance, network and curves")
-    for row in results.rows:
-        numbers = (row.frechet, row.images_per_second)
-        if not row.error and not all(n is not None and math.isfinite(n) for n in numbers):
-            raise PublishedError(
-                f"{folder} holds rows with neither a score nor an error: run it again"
-            )
-        if row.nfe < 1:
-            raise PublishedError(f"{folder} holds rows of {row.nfe} network calls: run it again")
 
 
 def _lines(results: Results, data: str) -> Iterator[Line]:

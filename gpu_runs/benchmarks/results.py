@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
@@ -63,6 +64,12 @@ class Row:
         """What tells its cell from the others of the benchmark."""
         return (self.label, self.method, self.options, self.steps, self.block)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has the scores that every finished cell has, or an error."""
+        scored = self.frechet is not None and self.images_per_second is not None
+        return self.nfe > 0 and (bool(self.error) or (scored and len(self.frechet_values) > 1))
+
 
 @dataclass(frozen=True)
 class LawRow:
@@ -89,6 +96,12 @@ class LawRow:
         """As of `Row`."""
         return (self.label, self.method, self.options, self.steps, self.block)
 
+    @property
+    def is_whole(self) -> bool:
+        """As of `Row`."""
+        always = min(len(self.frechet_values), len(self.kernel_values))
+        return self.nfe > 0 and always > 1 and len(self.square_values) != 1
+
 
 Record = TypeVar("Record", Row, LawRow)
 
@@ -99,11 +112,17 @@ def key_of(cell: Cell) -> Key:
     return (curve.label, curve.method, curve.options_text, cell.steps, cell.block)
 
 
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no score")
+    return value
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "int": int,
-    "float | None": lambda text: float(text) if text else None,
-    "tuple[float, ...]": lambda text: tuple(map(float, text.split())),
+    "float | None": lambda text: _finite(text) if text else None,
+    "tuple[float, ...]": lambda text: tuple(map(_finite, text.split())),
 }
 """How the text of a column becomes what the field of that type holds."""
 
@@ -222,6 +241,10 @@ def read_results(folder: str | Path) -> Results:
         for row in rows:
             if row.key[:4] not in known or not 0 <= row.block < header["blocks"]:
                 raise ValueError(f"no cell {row.label}, {row.steps} steps, block {row.block}")
+            if not row.is_whole:
+                raise ValueError(
+                    f"{row.label}, {row.steps} steps, block {row.block}: scores are missing"
+                )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
         why = " ".join(str(error).split())
         raise ResultsError(
@@ -239,6 +262,7 @@ _HEADER: dict[str, type] = {
     "runs": list,
     "remarks": list,
     "distance": str,
+    "files": dict,
 }
 _ENTRIES: dict[str, dict[str, tuple[type, ...]]] = {
     "cells": {"label": (str,), "method": (str,), "options": (str,), "steps": (int,)},
@@ -263,6 +287,8 @@ def _require_header(header: Any) -> None:
                     raise ValueError(f"{HEADER}: {name}: {part} is not of a benchmark")
     if not all(isinstance(budget, int) for budget in header["budgets"]):
         raise ValueError(f"{HEADER}: budgets are not of a benchmark")
+    if not isinstance(header["files"]["network"], str):
+        raise ValueError(f"{HEADER}: it names no network")
     images = header["settings"]["images"]
     if not isinstance(images, int) or not header["cells"]:
         raise ValueError(f"{HEADER}: it has no images or no cells")

@@ -60,8 +60,8 @@ def in_processes(
                     process.join()
                     if process.exitcode:
                         raise WorkerLost(
-                            "a process of the benchmark was killed, perhaps for want of memory: what "
-                            "is done is kept, run it again with fewer --jobs"
+                            f"a process of the benchmark {_end(process.exitcode)}: what is done is "
+                            "kept, run it again with fewer --jobs"
                         ) from None
                     continue
                 if isinstance(message, SeedsError):
@@ -72,6 +72,12 @@ def in_processes(
             process.terminate()
         for process in running.values():
             process.join()
+
+
+def _end(code: int) -> str:
+    if code < 0:
+        return f"was killed by signal {-code}, perhaps for want of memory"
+    return f"ended with code {code}"
 
 
 def _device(device: str | None, number: int) -> str | None:

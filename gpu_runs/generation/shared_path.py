@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from seeds_theory.brownian import BrownianPath, distinct_levels
+from seeds_theory.eta_schedule import require_eta
 from seeds_theory.plan import Interval
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
@@ -24,11 +25,23 @@ def _asked(solver: Solver, sigmas: Sequence[float] | np.ndarray) -> tuple[Interv
     return asked_intervals(lambda D, x, noise: solver(D, x, sigmas, noise))
 
 
+PARTS = 4
+"""Into how many parts, equal in log-SNR, each stretch of a fine run is cut."""
+
+
 def levels_of(solver: Solver, sigmas: Sequence[float] | np.ndarray) -> tuple[float, ...]:
-    """The noise levels between which a run asks for noise, descending; none for one without noise."""
+    """The levels of the Brownian motion of a fine run, descending; none for one without noise.
+
+    They are those between which the run asks for noise, and `PARTS` - 1 between any two of them. Between two
+    levels, a run whose grid has other points draws noise of its own: with the levels of the fine run alone
+    that would make more of a difference than the error of a good sampler.
+    """
     intervals = _asked(solver, sigmas)
-    ends = (level for i in intervals for level in (i.sigma, i.sigma_next))
-    return tuple(distinct_levels(ends).tolist()) if intervals else ()
+    if not intervals:
+        return ()
+    ends = distinct_levels(level for i in intervals for level in (i.sigma, i.sigma_next))
+    places = np.arange(PARTS * (len(ends) - 1) + 1) / PARTS
+    return tuple(np.exp(np.interp(places, np.arange(len(ends)), np.log(ends))).tolist())
 
 
 @dataclass(frozen=True)
@@ -47,9 +60,10 @@ class SharedPath:
     ) -> SharedPath | None:
         """That of a solver's run; None if it does not follow one path of its eta within these levels."""
         asked = _asked(solver, sigmas) if levels else ()
+        eta = require_eta(solver.eta)
         on_path = all(
             interval.path == 0
-            and interval.eta == solver.eta
+            and interval.eta == eta
             and _within(levels, interval)
             and not any(form.parameter for form, _, _ in interval.parts)
             for interval in asked

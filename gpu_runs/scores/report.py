@@ -21,8 +21,12 @@ from gpu_runs.scores.summary import Summary, summarise
 FEWEST = 100
 """With fewer images than this only the Frechet distance is given."""
 
-FEWEST_PER_FEATURE = 5
-"""With fewer images than this for each feature the Frechet distance is not extrapolated."""
+_FEWEST_PER_FEATURE = 5
+
+
+def fewest_to_extrapolate(dim: int) -> int:
+    """With fewer images than this the Frechet distance of `dim` features is not extrapolated."""
+    return max(FEWEST, _FEWEST_PER_FEATURE * dim)
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,17 @@ def require_comparable(images: ImageSet, reference: Reference, network: FeatureN
     _ = reference.gaussian  # what is no covariance is said now
 
 
-def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Scores:
-    """The scores of images from their summary. Raises ScoreError for features of another network."""
+def score(
+    summary: Summary,
+    reference: Reference,
+    network: FeatureNetwork,
+    *,
+    extrapolated: bool = True,
+) -> Scores:
+    """The scores of images from their summary. Raises ScoreError for features of another network.
+
+    extrapolated : whether to give the limit of infinitely many images, too.
+    """
     statistics = summary.statistics
     reference.require_features_of(network, len(statistics.mean))
     remarks = []
@@ -88,12 +101,12 @@ def score(summary: Summary, reference: Reference, network: FeatureNetwork) -> Sc
     if reference.count is not None:
         values["floor"] = frechet_floor(reference.covariance, statistics.count, reference.count)
     values["frechet"] = reference.gaussian.distance(statistics)
-    needed = max(FEWEST, FEWEST_PER_FEATURE * len(statistics.mean))
-    if statistics.count >= needed:
+    needed = fewest_to_extrapolate(len(statistics.mean))
+    if extrapolated and statistics.count >= needed:
         values["limit"], values["limit_error"] = reference.gaussian.limit(
             list(summary.groups.values())
         )
-    elif statistics.count >= FEWEST:
+    elif extrapolated and statistics.count >= FEWEST:
         remarks.append(
             f"fewer than {needed} images: the distance of infinitely many cannot be told from theirs"
         )

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpu_runs.scores.jackknife import pseudo_values
 from seeds_theory.errors import SeedsError
 from toy_models.gaussian import Gaussian
 from toy_models.gaussian import frechet_distance as w2_distance
@@ -139,28 +140,29 @@ class FrechetReference:
         r"""The Frechet distance of infinitely many such images, and its standard error.
 
         The distance of n images is biased by a term in 1/n. As Chong and Forsyth (2020) do, it is
-        extrapolated in 1/n to 0; but their smaller sets are random subsets, and these are all but one of k
-        disjoint groups, which is the jackknife: with the distance d of all n images, and d_g of all but the
-        n_g of group g,
-
-        .. math:: k d - \sum_g (1 - n_g / n)\, d_g .
-
-        The scatter of the pseudo-values gives the error (Busing, Meijer and van der Leeden 1999, for unequal
-        groups); where both laws agree it is too large by a root of 2. What is left of the bias is of order
-        1/n^2. The reference stays as it is, with the error that it has itself.
+        extrapolated in 1/n to 0; but their smaller sets are random subsets, and these are all but one of
+        disjoint groups, which is the jackknife: the mean of the pseudo-values, weighted by the groups' sizes.
+        Their scatter gives the error (Busing, Meijer and van der Leeden 1999, for unequal groups); where both
+        laws agree it is too large by a root of 2. What is left of the bias is of order 1/n^2. The reference
+        stays as it is, with the error that it has itself.
 
         groups : of disjoint random parts of the images, two or more. Raises ScoreError for fewer.
+        """
+        sizes = np.array([group.count for group in groups])
+        pseudo = np.array(self.pseudo_values(groups))
+        value = float(np.average(pseudo, weights=sizes))
+        return value, float(np.sqrt((np.square(pseudo - value) / (sizes.sum() / sizes - 1)).mean()))
+
+    def pseudo_values(self, groups: Sequence[FeatureStatistics]) -> tuple[float, ...]:
+        """The pseudo-values of the Frechet distance of all groups, as of `gpu_runs.scores.jackknife`.
+
+        Raises ScoreError for fewer than two groups.
         """
         if len(groups) < 2:
             raise ScoreError(f"an extrapolation takes two or more groups; got {len(groups)}")
         whole = reduce(FeatureStatistics.merge, groups)
-        shares = np.array([whole.count / group.count for group in groups])
-        others = np.array([self._by_roots(whole.without(group)) for group in groups])
-        distance, count = self._by_roots(whole), len(groups)
-        value = count * distance - ((1 - 1 / shares) * others).sum()
-        pseudo = shares * distance - (shares - 1) * others
-        variance = (np.square(pseudo - value) / (shares - 1)).mean()
-        return float(value), float(np.sqrt(variance))
+        without = [self._by_roots(whole.without(group)) for group in groups]
+        return pseudo_values(self._by_roots(whole), without, [group.count for group in groups])
 
     def _by_roots(self, statistics: FeatureStatistics) -> float:
         """The distance by eigenvalues alone: faster, and worse only where covariances are singular."""

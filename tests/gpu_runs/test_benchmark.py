@@ -153,9 +153,9 @@ def test_a_stopped_run_goes_on_at_the_batch_where_it_was(plan, finished, run, mo
     for path in lost:
         path.unlink()
 
-    def counted(self, seeds):
+    def counted(self, seeds, size):
         made.append(seeds)
-        return whole(self, seeds)
+        return whole(self, seeds, size)
 
     monkeypatch.setattr(ImageSampler, "__call__", counted)
     before = read_results(finished)
@@ -251,6 +251,12 @@ def header_with(**changes):
         ("run.json", header_with(budgets=["10"])),
         ("run.json", header_with(settings={"images": "many"})),
         ("run.json", header_with(distance=5)),
+        ("run.json", header_with(distance=None)),
+        ("run.json", header_with(files="x")),
+        ("run.json", header_with(files={})),
+        ("run.json", header_with(files={"network": 3})),
+        ("run.json", header_with(curves={})),
+        ("run.json", header_with(curves=[{"label": None, "published": None, "recalled": True}])),
         ("run.json", header_with(remarks="none")),
         ("results.csv", lambda _: "label,steps\nddim,3\n"),
         ("results.csv", lambda text: text[:30]),
@@ -260,11 +266,20 @@ def header_with(**changes):
         ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('0,100', '5,100')}\n"),
         ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('0,100', '-1,100')}\n"),
         ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('1 2', '1 two')}\n"),
+        ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('1 2', '1 nan')}\n"),
+        ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('1 2', '1')}\n"),
+        ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('8,1,', '8,,')}\n"),
+        ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('8,1,', '8,inf,')}\n"),
+        ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace('1,1,', ',,')}\n"),
+        ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW.replace(',3,3,', ',3,0,')}\n"),
         ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW}\n{ROW}\n"),
         ("results.csv", lambda text: f"{text.splitlines()[0]}\n{ROW},,\n"),
         ("law.csv", lambda text: f"{text.splitlines()[0]}\n{LAW.replace('3,3', '8,8')}\n"),
         ("law.csv", lambda text: f"{text.splitlines()[0]}\n{LAW}\n{LAW}\n"),
         ("law.csv", lambda text: f"{text.splitlines()[0]}\n{LAW.replace('1 2', 'nothing')}\n"),
+        ("law.csv", lambda text: f"{text.splitlines()[0]}\n{LAW.replace('1 2', '')}\n"),
+        ("law.csv", lambda text: f"{text.splitlines()[0]}\n{LAW.replace('1 2', '3')}\n"),
+        ("law.csv", lambda text: f"{text.splitlines()[0]}\n{LAW.replace('3,3', '3,0')}\n"),
         ("law.csv", lambda _: "label,steps\nddim,3\n"),
     ],
 )  # fmt: skip
@@ -279,6 +294,14 @@ def test_damaged_results_are_refused_and_not_touched(plan, run, name, damage):
         run_plan(plan, run, TRUSTED)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in run.rglob("*.*") if path.is_file()} == before
+
+
+def test_rows_that_are_not_damaged_are_read(run):
+    for name, row in (("results.csv", ROW), ("law.csv", LAW)):
+        path = run / name
+        path.write_text(f"{path.read_text().splitlines()[0]}\n{row}\n")
+    found = read_results(run)
+    assert (len(found.rows), len(found.laws)) == (1, 1)
 
 
 def _npz(**changes):
@@ -416,6 +439,8 @@ def counts(*numbers):
             raise SeedsError(number)
         if number == 0:
             os._exit(3)
+        if number and number < 0:
+            os.kill(os.getpid(), -number)
         if number:
             yield number
 
@@ -425,8 +450,10 @@ def test_what_goes_wrong_in_a_process_is_said():
     assert sorted(in_processes(counts, (1, 2), 2, None)) == [1, 1, 2, 2]
     with pytest.raises(SeedsError, match=r"no checkpoint file none\.pkl"):
         list(in_processes(counts, (1, "no checkpoint file none.pkl"), 1, None))
-    with pytest.raises(WorkerLost, match="what is done is kept"):
+    with pytest.raises(WorkerLost, match="ended with code 3: what is done is kept"):
         list(in_processes(counts, (1, 0), 1, None))
+    with pytest.raises(WorkerLost, match="killed by signal 9, perhaps for want of memory"):
+        list(in_processes(counts, (1, -9), 1, None))
 
 
 def _alive(pid):
@@ -524,10 +551,15 @@ def test_points_are_estimates_over_blocks():
         curves.points(results, ["c"])
 
 
-def test_a_budget_shows_the_most_calls_within_it_that_come_near():
+def test_a_budget_shows_the_most_calls_within_it_that_no_smaller_one_has():
     found = curves.points(synthetic())
-    assert [(p.label, p.nfe) for p in curves.at_budget(found, 25)] == [("a", 20), ("b", 20)]
-    assert curves.at_budget(found, 9) == [] and curves.at_budget(found, 40) == []
+
+    def shown(budget, budgets):
+        return [(p.label, p.nfe) for p in curves.at_budget(found, budget, budgets)]
+
+    assert shown(25, [10, 25]) == shown(25, [25]) == [("a", 20), ("b", 20)]
+    assert shown(9, [9]) == []
+    assert shown(25, [20, 25]) == []  # its calls are those of the budget of 20
 
 
 def test_what_leads_and_what_is_not_told_apart_from_it_have_a_star():
@@ -540,7 +572,7 @@ def test_what_leads_and_what_is_not_told_apart_from_it_have_a_star():
     # b is behind by little in all groups alike, c by more but not alike.
     shifts = {"a": (0, 0), "b": (0.1, 0.01), "c": (0.5, 1.0)}
     results.rows = [shifted(row, *shifts[row.label]) for row in results.rows]
-    found = curves.at_budget(curves.points(results), 10)
+    found = curves.at_budget(curves.points(results), 10, [10, 20, 50])
     assert curves.leading(found, curves.DATA) == {"a", "c"}
     assert curves.leading(found, curves.LAW) == {"a", "b", "c"}
     columns = {c.header: list(c.cells) for c in curves.table(results).columns}
@@ -624,7 +656,8 @@ def test_the_commands_run_a_plan_and_draw_it(files, tmp_path, monkeypatch):
     assert "ddim" in result.output and "7.5" in result.output
     assert len(read_results("small").rows) == 2
     result = CliRunner().invoke(app, [path, "--trust"])  # a bare plan
-    assert result.exit_code == 0 and "7.5" in result.output and "note:" not in result.output
+    assert result.exit_code == 0 and "7.5" in result.output
+    assert result.output.count("note:") == 1 and "fewer than 100 images to a block" in result.output
     result = CliRunner().invoke(app, ["plot", "small", "--to", "again.svg", "--label", "ddim"])
     assert result.exit_code == 0 and "ddim" in Path("again.svg").read_text()
     command = ["run", path, "--trust", "--images", "6", "--blocks", "2", "--out", "fewer"]

@@ -15,10 +15,10 @@ from gpu_runs.benchmarks.estimates import (
     mean_values,
     paired_frechet_values,
     paired_kernel_values,
-    pseudo_values,
 )
 from gpu_runs.generation.shared_path import SharedPath, levels_of
-from gpu_runs.scores.statistics import ScoreError, frechet_distance
+from gpu_runs.scores.jackknife import pseudo_values
+from gpu_runs.scores.statistics import FrechetReference, ScoreError, frechet_distance
 from seeds_theory.grids import rho_grid
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
@@ -97,7 +97,9 @@ def test_the_difference_of_two_samplers_has_an_error_of_its_own(trials):
 def test_the_distance_to_a_fixed_law_loses_its_bias(trials):
     samples, laws = trials
     truth = frechet_distance(*laws[1], *laws[0])
-    found = [Estimate({0: frechet_values(block[1], *laws[0])}) for block in samples]
+    found = [
+        Estimate({0: frechet_values(block[1], FrechetReference(*laws[0]))}) for block in samples
+    ]
     covers([(e.value - truth) / e.error for e in found])
 
 
@@ -126,15 +128,15 @@ def test_the_kernel_distance_is_unbiased_for_coupled_seeds(trials):
     ]  # fmt: skip
     values = paired_kernel_values(a, b)
     whole = np.mean(pairs)
-    keep = np.arange(30) % 20 != 3
-    left = paired_kernel_values(a[keep], b[keep])
-    assert len(values) == 20 and len(left) == 20
+    member = estimates.groups_of(30)
+    keep, share = member != 3, 30 / np.sum(member == 3)
+    assert len(values) == 20
     inner = [
         pair for (i, j), pair in zip(
             ((i, j) for i in range(30) for j in range(30) if i != j), pairs, strict=True
         ) if keep[i] and keep[j]
     ]  # fmt: skip
-    assert values[3] == pytest.approx(20 * whole - 19 * np.mean(inner))
+    assert values[3] == pytest.approx(share * whole - (share - 1) * np.mean(inner))
 
 
 def covers(ratios):
@@ -148,7 +150,9 @@ def covers(ratios):
 def test_pseudo_values_of_a_mean_are_those_of_its_groups():
     values = np.arange(40.0) ** 2
     found = mean_values(values)
-    groups = [values[g::20].mean() for g in range(20)]
+    member = estimates.groups_of(40)
+    groups = [values[member == g].mean() for g in range(20)]
+    assert sorted(np.bincount(member)) == [2] * 20
     np.testing.assert_allclose(found, groups)
     estimate = Estimate({0: found, 1: found})
     assert estimate.value == pytest.approx(values.mean())
@@ -156,8 +160,24 @@ def test_pseudo_values_of_a_mean_are_those_of_its_groups():
     # A quadratic statistic loses its bias: the squared mean of n values has that of their variance / n.
     draws = np.random.default_rng(0).normal(size=10)
     without = [np.delete(draws, g).mean() ** 2 for g in range(10)]
-    corrected = np.mean(pseudo_values(draws.mean() ** 2, without))
+    corrected = np.mean(pseudo_values(draws.mean() ** 2, without, [1] * 10))
     assert corrected == pytest.approx(draws.mean() ** 2 - draws.var(ddof=1) / 10)
+
+
+def test_a_bias_in_one_over_n_is_gone_from_each_pseudo_value_whatever_the_sizes():
+    sizes = [1, 4, 2, 7]
+    biased = [3 + 5 / (14 - size) for size in sizes]
+    assert pseudo_values(3 + 5 / 14, biased, sizes) == pytest.approx([3] * 4)
+
+
+@pytest.mark.parametrize("classes", [3, 10, 20])
+def test_classes_in_turn_do_not_follow_the_groups(classes):
+    """Images whose class is their seed's number, as of the labels "cycle"."""
+    values = np.arange(2000) % classes + np.random.default_rng(0).standard_normal(2000)
+    found = Estimate({0: mean_values(values)})
+    # The scatter is that of independent images: by a chi-square with 19 degrees of freedom.
+    expected = values.std() / math.sqrt(2000)
+    assert abs(found.error**2 / expected**2 - 1) < 4 * math.sqrt(2 / 19)
 
 
 def test_only_common_blocks_are_compared():
@@ -175,4 +195,4 @@ def test_too_few_seeds_are_refused():
         mean_values(np.ones(1))
     with pytest.raises(ScoreError, match="needs four seeds or more; got 3"):
         paired_kernel_values(np.ones((3, 2)), np.ones((3, 2)))
-    assert estimates.groups_of(5).tolist() == [0, 1, 2, 3, 4]
+    assert sorted(estimates.groups_of(5)) == [0, 1, 2, 3, 4]

@@ -3,7 +3,7 @@ import pytest
 from tiny_networks import tiny_network
 
 from gpu_runs.generation.sampler import Generation, ImageSampler
-from gpu_runs.generation.shared_path import SharedPath, levels_of
+from gpu_runs.generation.shared_path import PARTS, SharedPath, levels_of
 from seeds_theory.grids import rho_grid
 from seeds_theory.solver import SOLVERS, Solver
 
@@ -22,9 +22,21 @@ def test_every_sampler_of_the_sde_but_restart_follows_the_path(name):
 def test_what_does_not_fit_the_levels_draws_its_own_noise():
     assert SharedPath.of(LEVELS, Solver("seeds-1", {"eta": 0.0}), GRID) is None
     assert SharedPath.of((), Solver("seeds-1"), GRID) is None
+    assert SharedPath.of(LEVELS, Solver("seeds-1", {"eta": "1:0.3-5"}), GRID) is None
+    assert SharedPath.of(LEVELS, Solver("seeds-1", {"eta": "1"}), GRID) is not None
     assert SharedPath.of(LEVELS[1:], Solver("seeds-1"), GRID) is None
     assert SharedPath.of(LEVELS, Solver("edm-heun", {"churn": 9.0}), GRID) is None
     assert levels_of(Solver("seeds-3", {"eta": 0.0}), GRID) == ()
+
+
+@pytest.mark.parametrize("name", ["seeds-1", "seeds-3"])
+def test_the_levels_are_those_of_the_run_and_equal_parts_between_them(name):
+    levels = np.array(levels_of(Solver(name, {"eta": 1.0}), GRID))
+    own = levels[::PARTS]
+    assert len(own) == (9 if name == "seeds-1" else 25)
+    assert all(np.abs(own / level - 1).min() < 1e-12 for level in GRID[:-1])
+    widths = np.log(levels[:-1] / levels[1:]).reshape(-1, PARTS)
+    np.testing.assert_allclose(widths, widths[:, :1] * np.ones(PARTS), rtol=1e-9)
 
 
 @pytest.mark.slow
