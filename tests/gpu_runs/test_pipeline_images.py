@@ -146,7 +146,7 @@ def test_any_sampler_of_the_library_runs(saved, method):
     root, made = saved
     settings = PipelineGeneration(method, 3, {"churn": 0.5} if method == "edm-heun" else {})
     images = opened(root, "sdxl", settings)(CPU)
-    found = images([0, 1])
+    found = images([0, 1], 2)
     assert found.shape == (2, 3, SIZE, SIZE) and found.dtype == torch.uint8
     assert images.nfe == len(images.pipe.scheduler.timesteps)
     assert apart(found[1], by_hand(made["sdxl"], settings, PROMPTS[1], 0)) <= 1
