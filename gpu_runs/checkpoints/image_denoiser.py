@@ -19,7 +19,7 @@ class ImageDenoiser(Protocol):
     sigma_min, sigma_max : the noise levels at which it may be asked; the second may be infinite.
 
     A denoiser of latents has two attributes more: ``state_shape``, theirs, (channels, height, width), and
-    ``decode``, a function from latents without noise, float32 (batch, *state_shape), to images.
+    ``decode``, a function from latents without noise, float32 ``(batch, *state_shape)``, to images.
     """
 
     resolution: int

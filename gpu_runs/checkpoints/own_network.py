@@ -80,7 +80,7 @@ class OwnNetwork:
     def __call__(
         self, x: Tensor, sigma: Tensor | float, class_labels: Tensor | None = None
     ) -> Tensor:
-        """Estimate the data of states (batch, *state_shape); of their dtype.
+        """Estimate the data of states ``(batch, *state_shape)``; of their dtype.
 
         Raises
         ------

@@ -121,7 +121,7 @@ class ScheduledNetwork(nn.Module):
 
         Parameters
         ----------
-        x : states (batch, *state_shape) with noise of standard deviation sigma.
+        x : states ``(batch, *state_shape)`` with noise of standard deviation sigma.
         sigma : the noise level of all.
         class_labels : one-hot classes (batch, label_dim), or integers (batch,); None, or a row of zeros, for
             no class.
