@@ -298,6 +298,7 @@ def test_lower_precision(tmp_path, precision):
     assert network.model.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_what_a_method_costs_on_it(tmp_path):
     network, _ = open_network(saved(tmp_path / "pipe")[0], CPU)
     cost = measure(network, "seeds-2", nfe=4, batch=2)

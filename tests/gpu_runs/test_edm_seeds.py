@@ -70,6 +70,7 @@ def test_images_are_those_of_the_recipe_one_by_one(options, label_dim, batch):
         assert len(set(classes)) > 1
 
 
+@pytest.mark.slow
 def test_other_methods_have_the_initial_noise_and_the_class():
     network = tiny_network()
     of_edm = ImageSampler(network, Generation("edm-heun", 30, {"eta": 0.0}, seeds_like="edm"))

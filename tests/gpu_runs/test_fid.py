@@ -66,6 +66,7 @@ def assert_same(first, second, tolerance):
 # ------------------------------------------------------------------------- sums and references
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [2, 3, 6])
 def test_scores_do_not_depend_on_the_number_of_processes(world):
     images = ImageSet.of(pictures())

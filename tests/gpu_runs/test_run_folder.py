@@ -238,6 +238,7 @@ def foreign_pictures(folder):
     return {path.stem: path for path in (bare, other, seed, huge, bomb)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bare", "other", "seed", "huge", "bomb"])
 def test_a_picture_that_another_run_made_is_found(tmp_path, kind):
     output = open_output(tmp_path / "run")

@@ -15,6 +15,7 @@ def records(*arguments: str) -> list[dict]:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_the_defaults_show_the_orders_of_the_family():
     found = records("seeds-1", "seeds-2", "seeds-3")
     assert [r["strong_order"] for r in found] == pytest.approx([1, 1, 1], abs=0.05)
