@@ -34,11 +34,16 @@ LogProb = Callable[["LearntMixture", Record], Tensor]
 
 def tilted(law: GaussianMixture, beta: float) -> GaussianMixture:
     """The law with density times exp(x / beta), of a mixture on the line."""
-    means = torch.cat([component.mean for component in law.components])
-    variances = torch.cat([component.variances for component in law.components])
+    means, variances = _moments(law)
     weights = law.weights * torch.exp(means / beta + variances / (2 * beta**2))
     shifted = means + variances / beta
     return GaussianMixture.scalar(weights.tolist(), shifted.tolist(), variances.sqrt().tolist())
+
+
+def _moments(law: GaussianMixture) -> tuple[Tensor, Tensor]:
+    """Means and variances of the components of a mixture on the line."""
+    components = law.components
+    return torch.cat([c.mean for c in components]), torch.cat([c.variances for c in components])
 
 
 class LearntMixture(nn.Module):
@@ -46,11 +51,10 @@ class LearntMixture(nn.Module):
 
     def __init__(self, law: GaussianMixture) -> None:
         super().__init__()
-        means = torch.cat([component.mean for component in law.components])
-        deviations = torch.cat([component.variances for component in law.components]).sqrt()
+        means, variances = _moments(law)
         self.weights = nn.Parameter(law.weights.log())
         self.means = nn.Parameter(means)
-        self.deviations = nn.Parameter(deviations.log())
+        self.deviations = nn.Parameter(variances.sqrt().log())
 
     def forward(self, x: Tensor, sigma: float) -> Tensor:
         """The estimate of the data at a finite level, (batch, 1)."""

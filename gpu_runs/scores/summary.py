@@ -78,8 +78,7 @@ def summarise(
 
     The batches, and so every feature, are the same for any number of processes.
     """
-    place = np.empty(len(images), np.int64)
-    place[np.random.default_rng(seed).permutation(len(images))] = np.arange(len(images))
+    place = _places(len(images), seed)
     sums = _Sums(sample)
     with tqdm(total=len(images), desc="images", disable=not progress, leave=False) as bar:
         for indices, pictures in images.batches(batch, rank=rank, world=world):
@@ -90,13 +89,17 @@ def summarise(
 
 def summary_of(features: np.ndarray, probabilities: np.ndarray | None) -> Summary:
     """The summary of images whose features (n, d) and class probabilities are at hand, as of `summarise`."""
-    place = np.empty(len(features), np.int64)
-    place[np.random.default_rng(0).permutation(len(features))] = np.arange(len(features))
-    sums, classes = _Sums(SAMPLE), None
-    if probabilities is not None:
-        classes = torch.from_numpy(probabilities)
-    sums.add(np.arange(len(features)), place, torch.from_numpy(features), classes)
+    count, sums = len(features), _Sums(SAMPLE)
+    classes = None if probabilities is None else torch.from_numpy(probabilities)
+    sums.add(np.arange(count), _places(count), torch.from_numpy(features), classes)
     return Summary.merged(sums.result())
+
+
+def _places(count: int, seed: int = 0) -> np.ndarray:
+    """The place of each image in a random order of all."""
+    place = np.empty(count, np.int64)
+    place[np.random.default_rng(seed).permutation(count)] = np.arange(count)
+    return place
 
 
 class _Sums:
