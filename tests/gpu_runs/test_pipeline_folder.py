@@ -258,10 +258,11 @@ def test_a_library_that_is_missing_is_one_line(library, tmp_path):
     (tmp_path / "y").write_text("a prompt")
     code = (
         "import sys\n"
-        "class Missing:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {library!r}: raise ModuleNotFoundError(name)\n"
-        "sys.meta_path.insert(0, Missing())\n"
+        "from importlib.machinery import PathFinder\n"
+        "find = PathFinder.find_spec\n"
+        "def installed(name, path=None, target=None):\n"
+        f"    return None if name == {library!r} else find(name, path, target)\n"
+        "PathFinder.find_spec = installed\n"
         "from gpu_runs.generate import main\n"
         "sys.argv[1:] = '--pipeline . --prompts y --method ddim --steps 2 --seeds 0 --out z'.split()\n"
         "main()\n"
@@ -276,7 +277,7 @@ def test_a_library_that_is_missing_is_one_line(library, tmp_path):
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.startswith(
-        f"seeds-generate: {library} does not import ({library}): pip install"
+        f"seeds-generate: {library} does not import (No module named {library!r}): pip install"
     )
 
 
