@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from gpu_runs.benchmarks.plans import Cell
 from gpu_runs.benchmarks.sharing import held
+from gpu_runs.files.strict_json import strict_object
 from gpu_runs.files.whole import whole_file
 from seeds_theory.errors import SeedsError
 
@@ -233,7 +234,7 @@ def read_results(folder: str | Path) -> Results:
     """
     folder = Path(folder)
     try:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        header = strict_object((folder / HEADER).read_text(encoding="utf-8"))
         _require_header(header)
         results = Results(folder, header, _rows(folder / ROWS, Row), _rows(folder / LAWS, LawRow))
         known = {(c["label"], c["method"], c["options"], c["steps"]) for c in header["cells"]}

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from gpu_runs.checkpoints.safetensors_data import read_safetensors
 from gpu_runs.checkpoints.state_dicts import require_real
-from gpu_runs.checkpoints.strict_json import json_object
 from gpu_runs.checkpoints.torch_files import read_torch_file
 from gpu_runs.checkpoints.translation import tensors_of
 from gpu_runs.errors import CheckpointError, printable, shown
 from gpu_runs.files.inputs import read_whole, reason
+from gpu_runs.files.strict_json import json_object
 from seeds_theory.errors import SeedsError
 
 INDEX = "model_index.json"

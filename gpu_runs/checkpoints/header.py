@@ -16,8 +16,8 @@ from typing import Any
 
 from gpu_runs.checkpoints.file_kinds import kind_of_state_dict
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
-from gpu_runs.checkpoints.strict_json import json_object
 from gpu_runs.errors import CheckpointError, shown
+from gpu_runs.files.strict_json import json_object
 from seeds_theory.errors import ParameterError
 
 FORMAT, FORMAT_VERSION = "seeds-network", "1"

@@ -14,8 +14,8 @@ from torch.nn import functional
 from gpu_runs.checkpoints.checkpoint import read_checkpoint
 from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network, load_own_network
-from gpu_runs.checkpoints.strict_json import with_words
 from gpu_runs.errors import printable
+from gpu_runs.files.strict_json import with_words
 from seeds_theory.denoiser_check import check_denoiser
 from seeds_theory.errors import DenoiserError
 from seeds_theory.extras import optional_imports

@@ -6,7 +6,6 @@ everyone; EDM's own tools sort so too. Of a zip nothing is written to the disk.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 import zipfile
@@ -22,6 +21,7 @@ import numpy as np
 from gpu_runs.errors import printable
 from gpu_runs.files.inputs import open_regular, reason
 from gpu_runs.files.pictures import OTHER_SUFFIXES, SUFFIXES, ImageError, read_picture
+from gpu_runs.files.strict_json import strict_object
 
 LABELS = "dataset.json"
 _COMPANIONS = (LABELS, "run.json", "metadata.jsonl", ".lock")
@@ -72,8 +72,8 @@ class PictureFiles:
             data = file.read(_MOST_BYTES + 1)
             if len(data) > _MOST_BYTES:
                 raise ValueError(f"it is larger than {_MOST_BYTES} bytes")
-            content = json.loads(data)
-        listed = content.get("labels") if isinstance(content, dict) else ()
+            content = strict_object(data)
+        listed = content.get("labels")
         if listed is None:
             return None
         if not (isinstance(listed, list) and listed and all(map(_is_label, listed))):

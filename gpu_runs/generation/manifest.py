@@ -14,9 +14,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from gpu_runs.checkpoints.strict_json import json_object
 from gpu_runs.errors import CheckpointError, printable
 from gpu_runs.files.inputs import read_whole
+from gpu_runs.files.strict_json import json_object
 from gpu_runs.files.whole import OutputError, whole_file
 from gpu_runs.generation.run_folder import Output
 from seeds_theory.command import write_json

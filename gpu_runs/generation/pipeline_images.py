@@ -24,10 +24,10 @@ from torch import Tensor
 from gpu_runs.checkpoints.diffusers_settings import defaults_of
 from gpu_runs.checkpoints.folder_files import digest_of
 from gpu_runs.checkpoints.pipeline_folder import open_pipeline_folder, quiet
-from gpu_runs.checkpoints.strict_json import with_words
 from gpu_runs.errors import CheckpointError, printable
 from gpu_runs.files.inputs import reason
 from gpu_runs.files.prompts import read_prompts
+from gpu_runs.files.strict_json import with_words
 from gpu_runs.generation.sampler import too_large
 from gpu_runs.machine.device import arithmetic
 from gpu_runs.names import DTYPES

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gpu_runs.errors import printable
 from gpu_runs.files.inputs import open_regular, reason
+from gpu_runs.files.strict_json import strict_object
 from gpu_runs.files.whole import whole_file
 from gpu_runs.scores import pixels
 from gpu_runs.scores.pixels import PixelStatistics
@@ -159,7 +160,7 @@ def load_fashion_features(path: Path = MODEL_FILE) -> tuple[FashionFeatures, Mod
         if len(content) > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES} bytes")
         with safe_open(path, "pt") as tensors:
-            card = ModelCard(**json.loads((tensors.metadata() or {})[_CARD]))
+            card = ModelCard(**strict_object((tensors.metadata() or {})[_CARD]))
             state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
         model = FashionFeatures()
         model.load_state_dict(state)

@@ -270,7 +270,7 @@ def test_a_set_without_classes_has_no_labels(tmp_path):
     [
         ("", "cannot read .*dataset.json"),
         ("[" * 100_000, "cannot read .*dataset.json"),
-        ("[]", 'no list "labels"'),
+        ("[]", "cannot read .*dataset.json: it is no JSON object"),
         ('{"labels": []}', 'no list "labels"'),
         ('{"labels": {"a": 1}}', 'no list "labels"'),
         ('{"labels": [["a", 1.5]]}', 'no list "labels" of pairs'),

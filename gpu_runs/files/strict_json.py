@@ -10,10 +10,31 @@ from typing import Any
 from gpu_runs.errors import CheckpointError, shown
 
 
-def json_object(text: object, where: str, *, finite: bool = True) -> dict[str, Any]:
-    """The object that a text, str or bytes, holds; `where` is what the text is called in an error.
+def strict_object(text: str | bytes, *, finite: bool = True) -> dict[str, Any]:
+    """The object that a text holds.
 
     finite : numbers have to be. Else Infinity, -Infinity and NaN are numbers, as diffusers writes them.
+
+    Raises
+    ------
+    ValueError : no strict JSON, or no object.
+    """
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_refuse if finite else float,
+            parse_float=_finite,
+            object_pairs_hook=_once,
+        )
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+    if type(value) is not dict:
+        raise ValueError("it is no JSON object")
+    return value
+
+
+def json_object(text: object, where: str, *, finite: bool = True) -> dict[str, Any]:
+    """`strict_object` of a part of a checkpoint; `where` is what the text is called in an error.
 
     Raises
     ------
@@ -22,17 +43,9 @@ def json_object(text: object, where: str, *, finite: bool = True) -> dict[str, A
     if not isinstance(text, str | bytes):
         raise CheckpointError(f"{where} is missing")
     try:
-        value = json.loads(
-            text,
-            parse_constant=_refuse if finite else float,
-            parse_float=_finite,
-            object_pairs_hook=_once,
-        )
-    except (ValueError, RecursionError) as error:
+        return strict_object(text, finite=finite)
+    except ValueError as error:
         raise CheckpointError(f"{where} is no strict JSON: {shown(str(error), 80)}") from error
-    if type(value) is not dict:
-        raise CheckpointError(f"{where} is no JSON object")
-    return value
 
 
 def _refuse(word: str) -> float:
