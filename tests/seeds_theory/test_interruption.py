@@ -21,19 +21,18 @@ if {importing}:
 main = wait
 """
 LAUNCH = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.{handler})
 from seeds_theory.launcher import launch
 sys.path.insert(0, {folder!r})
 launch("seeds-x", "slow")
 """
 
 
-def interrupted(folder, importing, before=None):
+def interrupted(folder, importing, handler="default_int_handler"):
     (folder / "slow.py").write_text(MODULE.format(importing=importing))
-    command = [sys.executable, "-c", LAUNCH.format(folder=str(folder))]
-    started = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before
-    )
+    command = [sys.executable, "-c", LAUNCH.format(folder=str(folder), handler=handler)]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert started.stdout.readline() == "there\n"
     started.send_signal(signal.SIGINT)
     return started
@@ -48,8 +47,7 @@ def test_ctrl_c_is_a_line_also_in_an_import(tmp_path, importing):
 
 def test_a_command_that_is_not_to_be_interrupted_goes_on(tmp_path):
     # As under nohup, or in the background of a script.
-    ignored = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
-    started = interrupted(tmp_path, True, ignored)
+    started = interrupted(tmp_path, True, "SIG_IGN")
     with pytest.raises(subprocess.TimeoutExpired):
         started.communicate(timeout=1)
     os.kill(started.pid, signal.SIGKILL)
