@@ -94,6 +94,7 @@ def test_the_difference_of_two_samplers_has_an_error_of_its_own(trials):
     assert np.mean(alone) < 0.95
 
 
+@pytest.mark.slow
 def test_the_distance_to_a_fixed_law_loses_its_bias(trials):
     samples, laws = trials
     truth = frechet_distance(*laws[1], *laws[0])
@@ -103,6 +104,7 @@ def test_the_distance_to_a_fixed_law_loses_its_bias(trials):
     covers([(e.value - truth) / e.error for e in found])
 
 
+@pytest.mark.slow
 def test_the_kernel_distance_is_unbiased_for_coupled_seeds(trials):
     samples, laws = trials
     points, weights = np.polynomial.hermite_e.hermegauss(4)

@@ -246,6 +246,7 @@ def test_a_reference_that_is_no_covariance_is_refused_before_the_work():
         require_comparable(images, wrong, network())
 
 
+@pytest.mark.slow
 def test_the_reference_is_decomposed_once(monkeypatch):
     calls = []
     monkeypatch.setattr(

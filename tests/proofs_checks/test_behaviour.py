@@ -23,6 +23,7 @@ from toy_models import Gaussian
 NOTHING = Bump(0.0, 1.0)
 
 
+@pytest.mark.slow
 def test_the_theorems_hold():
     names = ["martingale", "noise-decay", "gain-data", "noise-mean", "stability", "window"]
     records = run([f"behaviour-{name}" for name in names], jobs=1)

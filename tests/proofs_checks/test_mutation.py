@@ -37,6 +37,7 @@ def test_the_mutants_differ_from_the_method_and_from_each_other(name):
     assert len({mutant.change for mutant in found}) == len(built)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_changes_of_the_emitted_code_make_a_claim_fail(name):
     some = list(code_mutants(name))[::25]  # `seeds-mutate` takes all

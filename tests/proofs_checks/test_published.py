@@ -92,6 +92,7 @@ def test_lawsons_method_has_the_classical_weights_at_z_0():
     assert rows == [[c2], [sp.Rational(1, 4), sp.Rational(3, 4)]]
 
 
+@pytest.mark.slow
 def test_every_variant_of_the_book_is_registered_with_its_decided_orders():
     assert VARIANTS.keys() == PUBLISHED.keys()
     for name, variant in VARIANTS.items():

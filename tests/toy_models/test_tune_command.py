@@ -78,6 +78,7 @@ def test_show_lists_every_setting_at_a_width() -> None:
     )
 
 
+@pytest.mark.slow
 def test_settings_chooses_the_least_worst_of_the_candidates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_single_precision_inside_is_accused_of_nothing(
         assert not findings_of(around, check, order), check
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "rounded", "share"),
     [

@@ -22,6 +22,7 @@ def ids(value: object) -> str:
 # ------------------------------------------------------------------------- orders that a method lacks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", [s.flow_midpoint, s.inner_heun(0.5)], ids=["flow", "edm"])
 def test_an_order_of_gaussian_data_is_not_certified(sampler: Callable, findings_of) -> None:
     """Two calls: the leading errors cancel at every variance, on equal steps."""
@@ -121,6 +122,7 @@ def test_correlated_noise_is_an_error_with_its_correlation(
     assert found.figure == pytest.approx(expected.get(name, 1.0), abs=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pixels", "rows of another image"])
 def test_memory_of_estimates_hides_no_correlation(name: str, findings_of) -> None:
     broken = s.with_noise(s.noise_of(SHARED[name]), True)(s.adams_bashforth_sde)
@@ -136,6 +138,7 @@ def test_noise_of_one_step_in_the_next_is_an_error(findings_of) -> None:
     assert found.figure == pytest.approx(0.48, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampler",
     [
@@ -192,6 +195,7 @@ def test_eta_0_may_be_refused(findings_of) -> None:
     assert "eta is above 0" in note.found
 
 
+@pytest.mark.slow
 def test_rounding_is_no_noise(findings_of) -> None:
     for check in ("repeated-noise", "seeds", "correlated-noise", "eta-zero"):
         assert not findings_of(s.rounding_noise, check)
@@ -244,6 +248,7 @@ def test_a_cause_too_small_for_the_floor_is_not_named(share: float) -> None:
     assert (found is not None) is (share < 1e-5)
 
 
+@pytest.mark.slow
 def test_a_sampler_that_does_not_converge_is_an_error(findings_of) -> None:
     def stops(model, x, sigmas):
         """On uneven steps its history is off for good."""
