@@ -346,7 +346,7 @@ def trace(
     arrived: Callable[[Tensor], None],
     estimated: Callable[[Tensor], None],
 ) -> None:
-    """Run a plan and hand over each state that a `Record` has but the start, and each estimate, in time order.
+    """Run a plan and hand over each state of a `Record` but the start, and each estimate, in time order.
 
     arrived, estimated : called with them. What is written into a state there, the run goes on from.
 

@@ -1,17 +1,19 @@
 r"""The normals that lead a given image or path to where it is: edits that keep what they do not change.
 
-A step with noise can be led anywhere: its states are :math:`u = \mu + L z`, so any states are reached by the
-normals :math:`z = Q w` of their innovations w (`seeds_theory.density`). For an image :math:`x_0` the states to
-reach are those of a path that ends there. It is the run of the plan itself under a model that always says
-:math:`x_0`, from :math:`x_0 + \sigma_0 e`: the path
+A step with noise can be led anywhere: its states are :math:`u = \mu + L z`, so any states are reached by
+the normals :math:`z = L^{-1} (u - \mu)`, which are solved for row by row as for a density
+(`seeds_theory.density`). For an image :math:`x_0` the states to reach are those of a path that ends there. It
+is the run of the plan itself under a model that always says :math:`x_0`, from :math:`x_0 + \sigma_0 e`: the
+path
 
 .. math::  y = x_0 + \sigma\,e_\lambda, \qquad de = -\eta\,e\,d\lambda + \sqrt{2\eta}\,dW,
 
-whose levels have the correlation :math:`e^{-\eta h}` (at eta = 1 one Brownian motion in :math:`\sigma^2`, DDIM's
-:math:`q_\sigma` of Song et al. 2021 for each eta), with stages where the method has them. At eta = 1 it is the
-SDE run backwards, so for an exact model and images of its law the normals are, in short steps, those that any
-run draws. With independent :math:`e` at each level (Huberman-Spiegelglas et al., arXiv 2304.06140) they are larger:
-they hold more of the image.
+where the noises of two levels have the correlation :math:`e^{-\eta h}`, at eta = 1 those of one Brownian motion
+in :math:`\sigma^2`; it is the :math:`q_\sigma` of DDIM (Song et al., arXiv 2010.02502), with stages where the
+method has them. At eta = 1 it is the SDE run backwards: for an exact model and images of its law the normals
+are, in short steps, those that any run draws. With an independent :math:`e` at the end of each step
+(Huberman-Spiegelglas et al., arXiv 2304.06140) they are larger, the more the shorter the steps: they hold
+more of the image, and edits change less of it.
 
 A step without noise, at eta = 0 or to noise level 0, cannot be led. Those at the end of a plan are gone back
 first, along the reversed grid or exactly, by iteration; others go where they go, and the noise after them
@@ -61,8 +63,8 @@ _LEAST_STRIDE = 1e-3
 class Inversion:
     """The normals that lead a plan to a given image: a noise source, for any run of the plan.
 
-    It serves the plan's intervals in any order and any number of times, so also a run from a later level,
-    ``follow(model, inversion.states[n], make_plan(name, sigmas[n:]), inversion)``, for methods without memory.
+    It serves the plan's intervals in any order and any number of times; so also, of a method without memory, a
+    run from a later level, ``follow(model, inversion.states[n], make_plan(name, sigmas[n:]), inversion)``.
 
     Attributes
     ----------
@@ -154,19 +156,21 @@ def invert(
     Parameters
     ----------
     denoiser : called at the states of the path, and in steps without noise.
-    x : images ``(batch, *event)``, which a state at the end of the grid is compared with; or a `Record` of this
-        plan, under whose own denoiser the normals are those of its run.
+    x : images ``(batch, *event)``, states at the end of the grid; or a `Record` of this plan, under whose own
+        denoiser the normals are those of its run.
     plan : as of `rollout`, in the frame x / alpha.
     noise : of the path to an image: of the start, then of each step. The same source, the same inversion.
     path : "eta", as the SDE of the plan has it; or "independent", a noise of its own at the end of each step.
-    exact : solve the steps without noise at the end, so that a run comes back to rounding; by default they are
-        gone back along the reversed grid, and it comes back to the method's order. Several times the calls.
+    exact : solve the steps without noise at the end, so that a run comes back to rounding, in several times
+        the calls; by default they are gone back along the reversed grid, and it comes back to the method's
+        order. The step to level 0 is left out in both.
 
     Raises
     ------
     DensityError : a step with noise cannot be led; or a record of another plan.
     GridError : a step that is to be solved exactly has no solution near by; names the step.
-    ParameterError : the image is no finite floating-point tensor, an unknown path, or steps that cannot be gone back.
+    ParameterError : the image is no finite floating-point tensor, an unknown path, or steps that cannot be
+        gone back.
     DenoiserError, NoiseError : as from a run.
     """
     chain = chain_of(plan)
@@ -255,7 +259,7 @@ def _led(
     }
     states = [aims[0].clone()]
     known = Known(chain, chain.with_density, states)
-    intervals: list[Interval] = []
+    asked: list[Interval] = []
     normals: dict[int, Tensor] = {}
 
     def arrived(state: Tensor) -> None:
@@ -270,21 +274,21 @@ def _led(
             if innovations:
                 normals.update(_normals(plan, number, chain.blocks[number], innovations))
 
-    def asked(of: Sequence[Interval], like: Tensor) -> Tensor:
-        intervals.extend(of)
-        return silent(of, like)
+    def asking(intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        asked.extend(intervals)
+        return silent(intervals, like)
 
     def estimated(estimate: Tensor) -> None:
         known.estimate(len(states) - 1, estimate)
 
-    trace(denoiser, aims[0].clone(), plan, asked, arrived, estimated)
+    trace(denoiser, aims[0].clone(), plan, asking, arrived, estimated)
     none = torch.zeros(given.shape, dtype=torch.float64, device=given.device)
-    found = [normals.get(chain.first_normal + j, none) for j in range(len(intervals))]
+    found = [normals.get(chain.first_normal + j, none) for j in range(len(asked))]
     return Inversion(
         plan,
         given,
         tuple(states[number] for number in chain.ends),
-        tuple(intervals),
+        tuple(asked),
         torch.stack(found) if found else none.new_zeros((0, *none.shape)),
     )
 
@@ -309,7 +313,7 @@ def _back(
         reversed_plan: Plan | LoopPlan = plan.solver.on(levels, 0.0)
     elif not is_method(plan.method):
         raise ParameterError(
-            f"the reversed grid is for registered methods, and {plan.method!r} is none: invert with exact=True"
+            f"the reversed grid is for registered methods, and {plan.method!r} is none: take exact=True"
         )
     else:
         reversed_plan = make_plan(plan.method, levels, eta=0.0, prediction=plan.form.name)
@@ -325,8 +329,8 @@ def _back_exactly(
         uses = {chain.same[used] if used < len(chain.levels) else used for used in block.uses}
         if not uses <= {start, *block.targets, *block.gives}:
             raise ParameterError(
-                f"exact=True solves steps one by one, and step {step} remembers others: take a method without "
-                "memory, or leave out exact"
+                f"exact=True solves steps one by one, and step {step} remembers others: take a method "
+                "without memory, or leave out exact"
             )
         end = _solved(denoiser, end, chain, step)
     return end
@@ -339,7 +343,7 @@ def _solved(denoiser: Denoiser, end: Tensor, chain: Chain, step: int) -> Tensor:
     that does not come nearer, so it converges where :math:`a + b D'` is positive, in short steps quickly.
     """
     y = best = end
-    missing, least, stride = torch.zeros_like(end), math.inf, 1.0
+    missing, least, scale, stride = torch.zeros_like(end), math.inf, 0.0, 1.0
     accuracy = torch.finfo(end.dtype).eps
     while stride >= _LEAST_STRIDE:
         reached, weight = _reached(denoiser, y, chain, step)
