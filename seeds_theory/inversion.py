@@ -8,10 +8,10 @@ path
 
 .. math::  y = x_0 + \sigma\,e_\lambda, \qquad de = -\eta\,e\,d\lambda + \sqrt{2\eta}\,dW,
 
-where the noises of two levels have the correlation :math:`e^{-\eta h}`, at eta = 1 those of one Brownian motion
-in :math:`\sigma^2`; it is the :math:`q_\sigma` of DDIM (Song et al., arXiv 2010.02502), with stages where the
-method has them. At eta = 1 it is the SDE run backwards: for an exact model and images of its law the normals
-are, in short steps, those that any run draws. With an independent :math:`e` at the end of each step
+where the noises of two levels have the correlation :math:`e^{-\eta h}`, at eta = 1 those of one Brownian
+motion in :math:`\sigma^2`; it is the :math:`q_\sigma` of DDIM (Song et al., arXiv 2010.02502), with stages
+where the method has them. At eta = 1 it is the SDE run backwards: for an exact model and images of
+its law the normals are, in short steps, those that any run draws. With an independent :math:`e` at the end of each step
 (Huberman-Spiegelglas et al., arXiv 2304.06140) they are larger, the more the shorter the steps: they hold
 more of the image, and edits change less of it.
 
@@ -63,8 +63,8 @@ _LEAST_STRIDE = 1e-3
 class Inversion:
     """The normals that lead a plan to a given image: a noise source, for any run of the plan.
 
-    It serves the plan's intervals in any order and any number of times; so also, of a method without memory, a
-    run from a later level, ``follow(model, inversion.states[n], make_plan(name, sigmas[n:]), inversion)``.
+    It serves the plan's intervals in any order and any number of times; so also, of a method without memory,
+    a run from a later level, ``follow(model, inversion.states[n], make_plan(name, sigmas[n:]), inversion)``.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ def invert(
     path : "eta", as the SDE of the plan has it; or "independent", a noise of its own at the end of each step.
     exact : solve the steps without noise at the end, so that a run comes back to rounding, in several times
         the calls; by default they are gone back along the reversed grid, and it comes back to the method's
-        order. The step to level 0 is left out in both.
+        order, or one more where that is even, as the first errors of both ways cancel. The step to level 0 is left out in both.
 
     Raises
     ------

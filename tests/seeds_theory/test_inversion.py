@@ -1,4 +1,4 @@
-"""The normals that lead a plan to an image: they do, to rounding; and edits change what they are to change."""
+"""The normals that lead a plan to an image: they do, to rounding; and edits change what they are to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from seeds_theory import (
 )
 from seeds_theory.baselines import BASELINES
 from seeds_theory.density import runner_of
-from seeds_theory.kdiffusion import sample_seeds
+from seeds_theory.kdiffusion import run as run_as_host
 from seeds_theory.solver import Solver
 from toy_models.gaussian import Gaussian
 from toy_models.mixture import GaussianMixture
@@ -88,9 +88,14 @@ def test_on_a_grid_to_0_the_state_before_it_is_reached_and_the_rest_is_said(name
     end = run(DATA, found)
     assert apart(end, found.x) < 1e-13
     torch.testing.assert_close(found.error, (end - images()).abs().amax(1), rtol=1e-9, atol=1e-12)
-    levels = [apart(invert(DATA, images(), Solver(name).on([*GRID, s, 0.0], 1.0),
-                           SeededNoise(range(3))).x, images()) for s in (0.03, 0.003)]  # fmt: skip
-    assert levels[1] < 0.2 * levels[0]
+
+
+def test_the_smaller_the_last_level_the_nearer_is_the_end_to_the_image() -> None:
+    ends = [
+        invert(DATA, images(), make_plan("seeds-2", [*GRID, sigma, 0.0]), SeededNoise(range(3)))
+        for sigma in (0.03, 0.003)
+    ]
+    assert float(ends[1].error.max()) < 0.2 * float(ends[0].error.max())
 
 
 @pytest.mark.parametrize("name", USABLE)
@@ -150,24 +155,24 @@ def test_it_starts_at_an_infinite_level_and_at_levels_that_a_host_rounded() -> N
     def host(x: Tensor, sigma: Tensor) -> Tensor:
         return DATA(x, float(sigma[0]))
 
-    end = sample_seeds(host, found.start, rounded, solver="seeds-2", noise=found, disable=True)
+    end = run_as_host(Solver("seeds-2"), host, found.start, rounded, noise=found)
     assert apart(end, images()) < 1e-5
 
 
 # ----------------------------------------------------------------------------------- without noise
 
 
-ORDERS = {"seeds-1": 1, "seeds-2": 2, "seeds-3": 3, "dpm-solver++-2m": 2, "seeds-2m": 2}
+ORDERS = {"seeds-1": 1, "seeds-2": 3, "seeds-3": 3, "dpm-solver++-2m": 2, "seeds-2m": 3}
 
 
 @pytest.mark.parametrize(("name", "order"), ORDERS.items())
 def test_the_ode_comes_back_to_the_order_of_the_method(name: str, order: int) -> None:
-    """On Gaussian data, where the errors of two grids have the ratio of the order."""
+    """Of even order one more: the first errors of the two ways cancel. dpm-solver++-2m starts with order 1."""
     gaussian = Gaussian(torch.tensor([0.3]).double(), torch.tensor([0.5]).double())
     x = torch.tensor([[0.9], [-0.4]], dtype=torch.float64)
     errors = [
         float(invert(gaussian, x, Solver(name).on(uniform_log_snr(5.0, 0.1, n), 0.0)).error.max())
-        for n in (640, 1280)
+        for n in (100, 200)
     ]
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.05)
 
@@ -194,7 +199,7 @@ def test_exactly_it_comes_back_to_rounding(name: str, eta: Any) -> None:
     single = invert(DATA, images(dtype=torch.float32), plan, SeededNoise(range(3)), exact=True)
     assert float(single.error.max()) < 1e-5
     near = invert(DATA, images(), plan, SeededNoise(range(3)))
-    assert 1e-9 < float(near.error.max())
+    assert float(near.error.max()) > 1e-9
 
 
 def test_an_exact_inversion_costs_calls_that_shorter_steps_make_fewer() -> None:
@@ -244,16 +249,16 @@ def test_edits_stay_local_and_fresh_noise_does_not() -> None:
 
 def test_at_eta_1_the_normals_are_standard_ones_and_independent_levels_have_larger() -> None:
     """Over images of the law of an exact model; what is left is the length of the steps."""
-    x = images(2000)
-    plan = make_plan("seeds-1", uniform_log_snr(10.0, 0.02, 160))
+    x = images(1000)
+    plan = make_plan("seeds-1", uniform_log_snr(10.0, 0.02, 80))
     own, other = (
-        invert(DATA, x, plan, SeededNoise(range(2000)), path=path).normals  # type: ignore[arg-type]
+        invert(DATA, x, plan, SeededNoise(range(1000)), path=path).normals  # type: ignore[arg-type]
         for path in ("eta", "independent")
     )
-    error = 1 / math.sqrt(2000 * 2)
-    inner = own[:-20]  # before the last, where the image itself is the state
+    error = 1 / math.sqrt(1000 * 2)
+    inner = own[:-10]  # before the last, where the image itself is the state
     assert float(inner.mean((1, 2)).abs().max()) < 4.5 * error
-    assert float(inner.var((1, 2)).mean()) == pytest.approx(1, abs=0.1)
+    assert float(inner.var((1, 2)).mean()) == pytest.approx(1, abs=0.15)
     following = (inner[1:] * inner[:-1]).mean((1, 2))
     assert float(following.abs().max()) < 4.5 * 1.2 * error
     assert float(other.var((1, 2)).mean()) > 5
