@@ -11,9 +11,9 @@ path
 where the noises of two levels have the correlation :math:`e^{-\eta h}`, at eta = 1 those of one Brownian
 motion in :math:`\sigma^2`; it is the :math:`q_\sigma` of DDIM (Song et al., arXiv 2010.02502), with stages
 where the method has them. At eta = 1 it is the SDE run backwards: for an exact model and images of
-its law the normals are, in short steps, those that any run draws. With an independent :math:`e` at the end of each step
-(Huberman-Spiegelglas et al., arXiv 2304.06140) they are larger, the more the shorter the steps: they hold
-more of the image, and edits change less of it.
+its law the normals are, in short steps, those that any run draws. With an independent :math:`e` at the end of
+each step (Huberman-Spiegelglas et al., arXiv 2304.06140) they are larger, the more the shorter the steps:
+they hold more of the image, and edits change less of it.
 
 A step without noise, at eta = 0 or to noise level 0, cannot be led. Those at the end of a plan are gone back
 first, along the reversed grid or exactly, by iteration; others go where they go, and the noise after them
@@ -163,7 +163,8 @@ def invert(
     path : "eta", as the SDE of the plan has it; or "independent", a noise of its own at the end of each step.
     exact : solve the steps without noise at the end, so that a run comes back to rounding, in several times
         the calls; by default they are gone back along the reversed grid, and it comes back to the method's
-        order, or one more where that is even, as the first errors of both ways cancel. The step to level 0 is left out in both.
+        order, or one more where that is even, as the first errors of both ways cancel. The step to level 0
+        is left out in both.
 
     Raises
     ------
