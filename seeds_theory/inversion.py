@@ -161,10 +161,10 @@ def invert(
     plan : as of `rollout`, in the frame x / alpha.
     noise : of the path to an image: of the start, then of each step. The same source, the same inversion.
     path : "eta", as the SDE of the plan has it; or "independent", a noise of its own at the end of each step.
-    exact : solve the steps without noise at the end, so that a run comes back to rounding, in many times
-        the calls where steps are long; by default they are gone back along the reversed grid, and it comes back to the method's
-        order, or one more where that is even, as the first errors of both ways cancel. The step to level 0
-        is left out in both.
+    exact : solve the steps without noise at the end, so that a run comes back to rounding, in many times the
+        calls where steps are long; by default they are gone back along the reversed grid, and it comes back
+        to the method's order, or one more where that is even, as the first errors of both ways cancel. The
+        step to level 0 is left out in both.
 
     Raises
     ------
