@@ -25,6 +25,8 @@ from seeds_theory.grids import rho_grid as rho_grid
 from seeds_theory.grids import time_grid as time_grid
 from seeds_theory.grids import uniform_log_snr as uniform_log_snr
 from seeds_theory.guidance import guided as guided
+from seeds_theory.inversion import Inversion as Inversion
+from seeds_theory.inversion import invert as invert
 from seeds_theory.loop import StepInfo as StepInfo
 from seeds_theory.loop import follow as follow
 from seeds_theory.methods import METHODS as METHODS

@@ -84,6 +84,14 @@ class Block:
         """The logarithm of det C."""
         return sum(math.log(row[-1]) for row in self.factor)
 
+    def normal(self, index: int, innovations: Sequence[Tensor]) -> Tensor:
+        """One of its normals, by its place in `normals`, from the innovations of all of its states."""
+        row = self.inverse[index]
+        total = row[0] * innovations[0]
+        for weight, w in zip(row[1:], innovations[1:], strict=True):
+            total = total.add(w, alpha=weight)
+        return total
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -91,12 +99,16 @@ class Chain:
 
     levels : of each state, by its number; the first is the start's.
     same : of each state, the number of an earlier one that it is, or its own.
+    ends : the numbers of the states between steps: of the start, and of the end of each step.
+    first_normal : the number of the first normal; in the order in which they are drawn, the others follow.
     key : the same for the same numbers.
     """
 
     levels: tuple[float, ...]
     same: tuple[int, ...]
+    ends: tuple[int, ...]
     blocks: tuple[Block, ...]
+    first_normal: int
     key: int
 
     @property
@@ -203,7 +215,7 @@ def rollout(
     require_state(x)
     states: list[Tensor] = []
     densities: list[Tensor] = []
-    known = _Known(chain, chain.with_density, states)
+    known = Known(chain, chain.with_density, states)
 
     def arrived(state: Tensor) -> None:
         same = chain.same[len(states)]
@@ -213,16 +225,9 @@ def rollout(
             if innovations:
                 densities.append(_log_density(chain.blocks[number], innovations, reduction))
 
-    def recorded(x: Tensor, sigma: float) -> Tensor:
-        arrived(x)
-        estimate = denoiser(x, sigma)
-        require_estimate(estimate, x, sigma)
-        known.estimate(len(states) - 1, estimate)
-        return estimate
-
     with torch.inference_mode(False), torch.no_grad():
         states.append(x.detach().clone())
-        _runner(plan)(recorded, x, noise, lambda step: arrived(step.x))
+        trace(denoiser, x, plan, noise, arrived, lambda e: known.estimate(len(states) - 1, e))
     return Record(
         plan, tuple(states), chain.with_density, torch.stack(densities, 1), reduction, chain.key
     )
@@ -333,7 +338,35 @@ def _chain_of_record(record: Record) -> Chain:
     return chain_of(record.plan)
 
 
-def _runner(plan: Plan | LoopPlan) -> Runner:
+def trace(
+    denoiser: Denoiser,
+    x: Tensor,
+    plan: Plan | LoopPlan,
+    noise: NoiseSource | None,
+    arrived: Callable[[Tensor], None],
+    estimated: Callable[[Tensor], None],
+) -> None:
+    """Run a plan and hand over each state of a `Record` but the start, and each estimate, in time order.
+
+    arrived, estimated : called with them. What is written into a state there, the run goes on from.
+
+    Raises
+    ------
+    DenoiserError, NoiseError : as from a run.
+    """
+
+    def handed(x: Tensor, sigma: float) -> Tensor:
+        arrived(x)
+        estimate = denoiser(x, sigma)
+        require_estimate(estimate, x, sigma)
+        estimated(estimate)
+        return estimate
+
+    runner_of(plan)(handed, x, noise, lambda step: arrived(step.x))
+
+
+def runner_of(plan: Plan | LoopPlan) -> Runner:
+    """A plan as what is called to run it."""
     if isinstance(plan, LoopPlan):
         return lambda denoiser, x, noise, callback: plan(denoiser, x, noise, callback=callback)
     return lambda denoiser, x, noise, callback: follow(denoiser, x, plan, noise, callback=callback)
@@ -342,11 +375,11 @@ def _runner(plan: Plan | LoopPlan) -> Runner:
 @lru_cache(maxsize=32)
 def _made(plan: Plan | LoopPlan) -> Chain:
     name = plan.method if isinstance(plan, Plan) else plan.solver.name
-    run = _runner(plan)
+    run = runner_of(plan)
     sketch = Sketch(run, plan.sigmas[-1], ends=True)
     moves = moves_of(run, sketch, name, "its densities are not computed")[:-1]
     first_normal = 1 + len(sketch.called) + len(sketch.levels)
-    same, owner, drawn_in = [0], list[int](), dict[int, int]()
+    same, ends, owner, drawn_in = [0], [0], list[int](), dict[int, int]()
     step = 0
     for number, (move, called) in enumerate(zip(moves, sketch.called, strict=True), start=1):
         owner.append(step)
@@ -357,7 +390,9 @@ def _made(plan: Plan | LoopPlan) -> Chain:
         for used, _ in move.weights:
             if used >= first_normal:
                 drawn_in.setdefault(used, step)
-        step += not called
+        if not called:
+            ends.append(number)
+            step += 1
     estimates = itertools.accumulate(sketch.called, initial=len(sketch.called))
     numbered = list(enumerate(zip(moves, owner, sketch.called, estimates, strict=False), start=1))
     blocks = tuple(
@@ -371,7 +406,8 @@ def _made(plan: Plan | LoopPlan) -> Chain:
         for n in range(step)
     )
     key = hash(tuple((move.sigma, move.weights) for move in moves))  # of numbers: as in any process
-    return Chain((plan.sigmas[0], *(move.sigma for move in moves)), tuple(same), blocks, key)
+    levels = (plan.sigmas[0], *(move.sigma for move in moves))
+    return Chain(levels, tuple(same), tuple(ends), blocks, first_normal, key)
 
 
 def _block(
@@ -468,7 +504,7 @@ Values = dict[int, Tensor]
 """Estimates, and normals that were solved for, by their number."""
 
 
-class _Known:
+class Known:
     """What is known of a run so far: its states, and `Values` as long as they are needed."""
 
     def __init__(self, chain: Chain, steps: Iterable[int], states: Sequence[Tensor]) -> None:
@@ -478,7 +514,7 @@ class _Known:
         self._estimates = {state: e for block in chain.blocks for state, e in block.calls}
         self._done = 0
 
-    def holding(self, values: Values) -> _Known:
+    def holding(self, values: Values) -> Known:
         """A copy with values of its own."""
         one = copy.copy(self)
         one.values = dict(values)
@@ -515,12 +551,9 @@ class _Known:
         return found
 
     def _solve(self, number: int, block: Block, found: list[Tensor]) -> None:
-        for normal, row in zip(block.normals, block.inverse, strict=False):
+        for index, normal in enumerate(block.normals[: len(block.inverse)]):
             if self._last.get(normal, number) > number:
-                total = row[0] * found[0]
-                for weight, w in zip(row[1:], found[1:], strict=True):
-                    total = total.add(w, alpha=weight)
-                self.values[normal] = total
+                self.values[normal] = block.normal(index, found)
 
     def _value(self, number: int) -> Tensor:
         states = len(self._chain.levels)
@@ -543,7 +576,7 @@ def _by_step(
     for denoiser in denoisers:
         require_denoiser(denoiser)
     chosen = require_steps(chain, steps)
-    known = _Known(chain, chosen, record.states)
+    known = Known(chain, chosen, record.states)
 
     def of_step(
         number: int, states: list[Tensor], before: list[Values]
