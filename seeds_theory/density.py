@@ -114,6 +114,12 @@ class Chain:
         """The numbers of the states at model calls; the others are the start and the ends of steps."""
         return frozenset(state for block in self.blocks for state, _ in block.calls)
 
+    @property
+    def calls_at_ends(self) -> bool:
+        """Whether each step but the first begins with a call at the end of the one before it."""
+        ends = [n for n in range(1, len(self.levels) - 1) if n not in self.called]
+        return all(self.same[end + 1] == self.same[end] for end in ends)
+
     def needed(self, steps: Iterable[int]) -> list[int]:
         """The steps whose calls the densities of these need, in order: of a method with memory, more."""
         pending, found = list(steps), set[int]()
