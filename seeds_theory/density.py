@@ -38,7 +38,7 @@ from seeds_theory.affine import Move, Runner, Sketch, moves_of
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, DensityError, ParameterError
 from seeds_theory.loop import StepInfo, follow, require_denoiser, require_estimate, require_state
-from seeds_theory.plan import Plan
+from seeds_theory.plan import Interval, Plan
 from seeds_theory.solver import JoinedPlan, LoopPlan
 from seeds_theory.sources import NoiseSource
 
@@ -57,6 +57,7 @@ class Block:
     """One step in the numbers of `seeds_theory.affine.Move`, normals of its own apart.
 
     calls : of each of its model calls, the number of the state, and of the estimate.
+    asks : the intervals that it asks its source for.
     targets : the numbers of its states, in time order: of its stages, and its end.
     means : of each, the weights of what is known before it.
     normals : the numbers of those that it draws.
@@ -65,6 +66,7 @@ class Block:
     """
 
     calls: tuple[tuple[int, int], ...]
+    asks: tuple[Interval, ...]
     targets: tuple[int, ...]
     means: tuple[tuple[tuple[int, float], ...], ...]
     normals: tuple[int, ...]
@@ -473,6 +475,9 @@ def _made(plan: AnyPlan) -> Chain:
             name,
             n,
             tuple((k, 1 + e) for k, (_, at, called, e) in numbered if called and at == n),
+            tuple(
+                i for _, (move, at, *_) in numbered if at == n for asked in move.asks for i in asked
+            ),
             [(k, move) for k, (move, at, _, _) in numbered if at == n and same[k] == k],
             tuple(sorted(used for used, at in drawn_in.items() if at == n)),
         )
@@ -487,6 +492,7 @@ def _block(
     name: str,
     step: int,
     calls: tuple[tuple[int, int], ...],
+    asks: tuple[Interval, ...],
     rows: list[tuple[int, Move]],
     normals: tuple[int, ...],
 ) -> Block:
@@ -505,6 +511,7 @@ def _block(
         inverse = q if len(q) == len(factor) else inverse
     return Block(
         calls,
+        asks,
         tuple(number for number, _ in rows),
         means,
         normals,

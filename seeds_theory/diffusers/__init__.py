@@ -28,7 +28,7 @@ from seeds_theory.diffusers.noise import Generators
 from seeds_theory.diffusers.predictions import denoised, prediction, require_start
 from seeds_theory.diffusers.recorded import Recorded, SampleDenoiser, plan_of
 from seeds_theory.diffusers.run import Run, candidates
-from seeds_theory.diffusers.steps import Calls, StepMaker, maker_of
+from seeds_theory.diffusers.steps import Calls, PolicyMaker, StepMaker, maker_of
 from seeds_theory.errors import DensityError, LibraryError, ParameterError
 from seeds_theory.loop import require_state
 from seeds_theory.solver import JoinedPlan
@@ -113,6 +113,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     timesteps : ``(calls,)``, float32, what the network is told at each call: not rounded to integers.
     levels : noise levels sigma/alpha of the calls and of the result, ``calls + 1`` floats.
     sigmas : the same as a float32 tensor; for a flow, its times.
+    coordinates : of the samples, `seeds_theory.diffusers.coordinates`.
     noise : a noise source to use instead of generators, as ``SeededNoise([0, 1, 2, 3])`` with a seed for
         each image. Seeds start anew with every `set_timesteps`, which a pipeline calls once a run.
 
@@ -173,7 +174,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         log_prob: Reduction | None = None,
     ) -> None:
         configuration.require_valid(self.config)
-        self._coordinates = coordinates_of(self.config)
+        self.coordinates = coordinates_of(self.config)
         self._method = method or f"seeds-{int(solver_order)}"
         maker = self._maker()
         self.order = maker.order  # refuses what has no plan
@@ -238,13 +239,13 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         GridError, ParameterError : no grid, or one that the schedule or the network does not reach.
         """
         grid = step_levels(
-            self._coordinates, self.config, num_inference_steps, sigmas, timesteps, mu
+            self.coordinates, self.config, num_inference_steps, sigmas, timesteps, mu
         )
         require_start(self.config.prediction_type, grid[0])
         maker = self._maker().along(grid)
         calls = Calls(maker, maker.on(grid))
         told = told_timesteps(
-            self._coordinates, self.config, grid, calls.levels[:-1], sigmas, timesteps, mu
+            self.coordinates, self.config, grid, calls.levels[:-1], sigmas, timesteps, mu
         )
         self.num_inference_steps = len(grid) - 1
         self.timesteps = torch.tensor(told, dtype=torch.float32, device=device)
@@ -261,7 +262,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         """
         coordinates = coordinates_of(SimpleNamespace(**{**self.config, "flow_shift": shift}))
         self.register_to_config(flow_shift=shift)
-        self._coordinates = coordinates
+        self.coordinates = coordinates
 
     @property
     def alphas_cumprod(self) -> Tensor:
@@ -277,7 +278,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
     @property
     def _products(self) -> np.ndarray:
-        coordinates = self._coordinates
+        coordinates = self.coordinates
         if isinstance(coordinates, Table):
             return np.array(coordinates.schedule.alphas_cumprod)
         return np.empty(0)
@@ -290,7 +291,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     @property
     def sigmas(self) -> Tensor:
         """Noise levels, or times of a flow, of the model calls and of the result."""
-        sigmas = self._coordinates.sigmas(np.array(self.levels))
+        sigmas = self.coordinates.sigmas(np.array(self.levels))
         return torch.from_numpy(sigmas).to(torch.float32)
 
     # -------------------------------------------------------------------------------------------- run
@@ -298,7 +299,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     def _maker(self) -> StepMaker:
         config = self.config  # pipelines may have changed it
         return maker_of(
-            self._method, config.eta, config.algorithm, self._coordinates, config.options
+            self._method, config.eta, config.algorithm, self.coordinates, config.options
         )
 
     def _start_anew(self, calls: Calls, stopped: int | None = None) -> None:
@@ -341,6 +342,12 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         self._begin_index = begin_index
 
     @property
+    def noise_level(self) -> float | None:
+        """The level of a published sampler of reinforcement learning; None of others, which have an eta."""
+        maker = self._maker()
+        return maker.level if isinstance(maker, PolicyMaker) else None
+
+    @property
     def plan(self) -> JoinedPlan:
         """The run on this grid, for samples: what `seeds_theory.rollout` takes, with `denoiser`.
 
@@ -365,7 +372,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         """
         self._calls.require_grid()
         told = dict(zip(self.levels, self.timesteps.tolist(), strict=False))
-        return SampleDenoiser(network, self._coordinates, self.config, told)
+        return SampleDenoiser(network, self.coordinates, self.config, told)
 
     @property
     def record(self) -> Record:
@@ -443,7 +450,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         estimates = list[Tensor]()
 
         def estimate(level: float) -> Tensor:
-            coefficients = self._coordinates.coefficients(level)
+            coefficients = self.coordinates.coefficients(level)
             estimates.append(denoised(self.config, output, x, coefficients))
             return estimates[-1]
 
@@ -473,9 +480,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         self._noised = True
         of_grid = dict(zip(self.timesteps.tolist(), self.levels, strict=False))
         coefficients = [
-            self._coordinates.coefficients(
-                of_grid[t] if t in of_grid else self._coordinates.level(t)
-            )
+            self.coordinates.coefficients(of_grid[t] if t in of_grid else self.coordinates.level(t))
             for t in timesteps.reshape(-1).tolist()
         ]
         wide = torch.promote_types(original_samples.dtype, torch.float32)
