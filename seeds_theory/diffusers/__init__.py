@@ -75,7 +75,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         network was trained on; "linear", "scaled_linear" or "squaredcos_cap_v2".
     solver_order : 1, 2 or 3, for seeds-1, seeds-2 or seeds-3: the order at eta = 0.
     method : the name of another sampler instead, any of `seeds_theory.SOLVERS`: a method as "seeds-3s" or
-        "seeds-2@0.7", or a published one as "sa-solver" or "er-sde-3".
+        "seeds-2@0.7", or a published one as "sa-solver" or "er-sde-3". Or one of
+        `seeds_theory.policies.POLICIES`, as "cps"; then ``options`` may have its ``level``.
     options : of a published sampler, by their names, as ``{"predictor_steps": 2}``.
     algorithm : "data" or "noise", the prediction that a method integrates, whatever the network's is.
     eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE; None is the sampler's own, which is 1 for a
