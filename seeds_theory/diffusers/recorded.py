@@ -126,7 +126,7 @@ class Recorded:
         """The record after a call, and the log-density of the step that ended with it, if it has one."""
         recording = self.recording.copy()
         found = None
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
             recording.arrived(_state(sample))
             recording.estimated(estimate.detach())
             while recording.step_ends_next:
@@ -139,5 +139,6 @@ class Recorded:
 
 
 def _state(sample: Tensor) -> Tensor:
-    """In single precision at least, in which a scheduler computes, and no part of a graph."""
-    return sample.detach().to(torch.promote_types(sample.dtype, torch.float32), copy=True)
+    """In single precision at least, in which a scheduler computes; a copy that can be trained on."""
+    with torch.inference_mode(False), torch.no_grad():
+        return sample.to(torch.promote_types(sample.dtype, torch.float32), copy=True)

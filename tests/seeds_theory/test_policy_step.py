@@ -184,6 +184,33 @@ def test_samples_of_half_precision_have_float64_densities_of_what_they_were_roun
     assert torch.equal(density, again)
 
 
+def test_a_run_in_inference_mode_is_trained_on() -> None:
+    scheduler, theta = on_taus("seeds-2", log_prob="sum"), torch.zeros((), requires_grad=True)
+    with torch.inference_mode():
+        run(scheduler, normals(3, 2))
+
+    def trained(x: Tensor, t: Tensor) -> Tensor:
+        return network(x, t) + theta
+
+    new, record = log_prob(scheduler.denoiser(trained), scheduler.record), scheduler.record
+    torch.testing.assert_close(new, record.log_prob, rtol=1e-12, atol=1e-12)
+    new.sum().backward()
+    assert float(theta.grad.abs()) > 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["seeds-1", "sde-dpm-solver++-2m"])
+def test_steps_between_those_of_a_window_have_no_density(name: str) -> None:
+    """As MixGRPO: an SDE within a window of the flow's times, an ODE outside."""
+    scheduler = scheduler_of(name, eta="1:0.25-0.75", log_prob="sum")
+    scheduler.set_timesteps(sigmas=[0.95, 0.75, 0.5, 0.25, 0.1])
+    _, densities = run(scheduler, normals(3, 2))
+    assert [one is not None for one in densities] == [False, True, True, False, False]
+    record = scheduler.record
+    assert record.steps == (1, 2)
+    again = log_prob(scheduler.denoiser(network), record)
+    assert torch.equal(again, record.log_prob)
+
+
 def test_options_are_saved_and_the_published_samplers_are_named(tmp_path: Any) -> None:
     scheduler = scheduler_of("cps", options={"level": 0.6}, log_prob="mean")
     again = SEEDSScheduler.from_config(json.loads(json.dumps(dict(scheduler.config))))
