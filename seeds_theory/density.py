@@ -26,7 +26,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -37,13 +37,16 @@ from torch.utils.checkpoint import checkpoint
 from seeds_theory.affine import Move, Runner, Sketch, moves_of
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, DensityError, ParameterError
-from seeds_theory.loop import follow, require_denoiser, require_estimate, require_state
-from seeds_theory.plan import Plan
-from seeds_theory.solver import LoopPlan
+from seeds_theory.loop import StepInfo, follow, require_denoiser, require_estimate, require_state
+from seeds_theory.plan import Interval, Plan
+from seeds_theory.solver import JoinedPlan, LoopPlan
 from seeds_theory.sources import NoiseSource
 
 Reduction = Literal["sum", "mean"]
 """Over the elements of a state: the log-density itself, or that per element, as many trainers take it."""
+
+AnyPlan = Plan | LoopPlan | JoinedPlan
+"""A run on its grid: of a method, of a baseline, or of several one after another."""
 
 _SINGULAR = 1e-6
 """The least singular value of a step's factor, its rows of length 1, that counts as one."""
@@ -54,6 +57,7 @@ class Block:
     """One step in the numbers of `seeds_theory.affine.Move`, normals of its own apart.
 
     calls : of each of its model calls, the number of the state, and of the estimate.
+    asks : the intervals that it asks its source for.
     targets : the numbers of its states, in time order: of its stages, and its end.
     means : of each, the weights of what is known before it.
     normals : the numbers of those that it draws.
@@ -62,6 +66,7 @@ class Block:
     """
 
     calls: tuple[tuple[int, int], ...]
+    asks: tuple[Interval, ...]
     targets: tuple[int, ...]
     means: tuple[tuple[tuple[int, float], ...], ...]
     normals: tuple[int, ...]
@@ -97,6 +102,7 @@ class Block:
 class Chain:
     """The steps of a plan, as what its densities are computed from.
 
+    name : of the sampler.
     levels : of each state, by its number; the first is the start's.
     same : of each state, the number of an earlier one that it is, or its own.
     ends : the numbers of the states between steps: of the start, and of the end of each step.
@@ -104,6 +110,7 @@ class Chain:
     key : the same for the same numbers.
     """
 
+    name: str
     levels: tuple[float, ...]
     same: tuple[int, ...]
     ends: tuple[int, ...]
@@ -115,6 +122,17 @@ class Chain:
     def with_density(self) -> tuple[int, ...]:
         """The numbers of the steps that have one."""
         return tuple(n for n, block in enumerate(self.blocks) if not block.refusal)
+
+    @cached_property
+    def called(self) -> frozenset[int]:
+        """The numbers of the states at model calls; the others are the start and the ends of steps."""
+        return frozenset(state for block in self.blocks for state, _ in block.calls)
+
+    @property
+    def calls_at_ends(self) -> bool:
+        """Whether each step but the first begins with a call at the end of the one before it."""
+        ends = [n for n in range(1, len(self.levels) - 1) if n not in self.called]
+        return all(self.same[end + 1] == self.same[end] for end in ends)
 
     def needed(self, steps: Iterable[int]) -> list[int]:
         """The steps whose calls the densities of these need, in order: of a method with memory, more."""
@@ -148,7 +166,7 @@ class Record:
     DensityError : the states are not those of a run of this plan.
     """
 
-    plan: Plan | LoopPlan
+    plan: AnyPlan
     states: tuple[Tensor, ...]
     steps: tuple[int, ...]
     log_prob: Tensor
@@ -186,7 +204,7 @@ class Record:
 def rollout(
     denoiser: Denoiser,
     x: Tensor,
-    plan: Plan | LoopPlan,
+    plan: AnyPlan,
     noise: NoiseSource | None = None,
     *,
     reduction: Reduction = "sum",
@@ -208,29 +226,86 @@ def rollout(
     DensityError : no step has a density; says why.
     ParameterError, DenoiserError, NoiseError : as from a run.
     """
-    require_reduction(reduction)
-    chain = chain_of(plan)
-    require_steps(chain, None)
     require_denoiser(denoiser)
     require_state(x)
-    states: list[Tensor] = []
-    densities: list[Tensor] = []
-    known = Known(chain, chain.with_density, states)
-
-    def arrived(state: Tensor) -> None:
-        same = chain.same[len(states)]
-        states.append(states[same] if same < len(states) else state)
-        for number in known.complete():
-            innovations = known.innovations(number)
-            if innovations:
-                densities.append(_log_density(chain.blocks[number], innovations, reduction))
-
     with torch.inference_mode(False), torch.no_grad():
-        states.append(x.detach().clone())
-        trace(denoiser, x, plan, noise, arrived, lambda e: known.estimate(len(states) - 1, e))
-    return Record(
-        plan, tuple(states), chain.with_density, torch.stack(densities, 1), reduction, chain.key
-    )
+        recording = Recording(plan, x.detach().clone(), reduction)
+        trace(denoiser, x, plan, noise, recording.arrived, recording.estimated)
+    return recording.record()
+
+
+class Recording:
+    """A run that is recorded as it goes, by whoever makes it: states and estimates in, densities out.
+
+    Without gradients, in `torch.no_grad`. Nothing that is given is copied.
+
+    Parameters
+    ----------
+    plan, reduction : as of `rollout`. x : the start.
+
+    Raises
+    ------
+    DensityError : no step has a density; says why.
+    """
+
+    def __init__(self, plan: AnyPlan, x: Tensor, reduction: Reduction = "sum") -> None:
+        self.reduction = require_reduction(reduction)
+        self._plan, self._chain = plan, chain_of(plan)
+        require_steps(self._chain, None)
+        self._states, self._densities = [x], list[Tensor]()
+        self._known = Known(self._chain, self._chain.with_density, self._states)
+
+    @property
+    def step_ends_next(self) -> bool:
+        """Whether the next state is the end of a step, and not that of a model call."""
+        return not self.complete and len(self._states) not in self._chain.called
+
+    @property
+    def complete(self) -> bool:
+        """Whether all states have arrived."""
+        return len(self._states) == len(self._chain.levels)
+
+    def arrived(self, state: Tensor) -> Tensor | None:
+        """Take the next state; the log-density of the step that it ends, float64 ``(batch,)``, if it has one.
+
+        A state that is an earlier one, as that of the first call of a step, is taken to be that.
+        """
+        same = self._chain.same[len(self._states)]
+        self._states.append(self._states[same] if same < len(self._states) else state)
+        found = None
+        for number in self._known.complete():
+            innovations = self._known.innovations(number)
+            if innovations:
+                block = self._chain.blocks[number]
+                found = log_density(innovations, block.log_determinant, self.reduction)
+                self._densities.append(found)
+        return found
+
+    def estimated(self, estimate: Tensor) -> None:
+        """Take the estimate at the state that arrived last, shaped like it."""
+        self._known.estimate(len(self._states) - 1, estimate)
+
+    def copy(self) -> Recording:
+        """Another one of what has been recorded so far."""
+        one = copy.copy(self)
+        one._states, one._densities = list(self._states), list(self._densities)
+        one._known = self._known.holding(self._known.values, one._states)
+        return one
+
+    def record(self) -> Record:
+        """The record of the run.
+
+        Raises
+        ------
+        DensityError : it has not ended.
+        """
+        if not self.complete:
+            raise DensityError(
+                f"a record is of a whole run; got {len(self._states)} of {len(self._chain.levels)} states"
+            )
+        steps, key = self._chain.with_density, self._chain.key
+        densities = torch.stack(self._densities, 1)
+        return Record(self._plan, tuple(self._states), steps, densities, self.reduction, key)
 
 
 def log_prob(
@@ -265,7 +340,7 @@ def log_prob(
     chosen = require_reduction(record.reduction if reduction is None else reduction)
 
     def density(block: Block, innovations: list[list[Tensor]]) -> Tensor:
-        return _log_density(block, innovations[0], chosen)
+        return log_density(innovations[0], block.log_determinant, chosen)
 
     return _by_step([denoiser], record, chain, steps, density, checkpointing)
 
@@ -318,14 +393,14 @@ def require_repeatable(denoiser: Denoiser, record: Record, within: float = 0.01)
 # ------------------------------------------------------------------------------------------- inside
 
 
-def chain_of(plan: Plan | LoopPlan) -> Chain:
+def chain_of(plan: AnyPlan) -> Chain:
     """The chain of a plan, kept for the next use.
 
     Raises
     ------
     ParameterError : no plan, or a loop that is no sum of what it is given.
     """
-    if not isinstance(plan, Plan | LoopPlan):
+    if not isinstance(plan, AnyPlan):
         raise ParameterError(
             f"a plan comes from make_plan(method, sigmas) or Solver(name).on(sigmas); got {plan!r}"
         )
@@ -341,9 +416,9 @@ def _chain_of_record(record: Record) -> Chain:
 def trace(
     denoiser: Denoiser,
     x: Tensor,
-    plan: Plan | LoopPlan,
+    plan: AnyPlan,
     noise: NoiseSource | None,
-    arrived: Callable[[Tensor], None],
+    arrived: Callable[[Tensor], object],
     estimated: Callable[[Tensor], None],
 ) -> None:
     """Run a plan and hand over each state of a `Record` but the start, and each estimate, in time order.
@@ -362,22 +437,56 @@ def trace(
         estimated(estimate)
         return estimate
 
-    runner_of(plan)(handed, x, noise, lambda step: arrived(step.x))
+    def ended(step: StepInfo) -> None:
+        arrived(step.x)
+
+    runner_of(plan)(handed, x, noise, ended)
 
 
-def runner_of(plan: Plan | LoopPlan) -> Runner:
+def runner_of(plan: AnyPlan) -> Runner:
     """A plan as what is called to run it."""
-    if isinstance(plan, LoopPlan):
-        return lambda denoiser, x, noise, callback: plan(denoiser, x, noise, callback=callback)
-    return lambda denoiser, x, noise, callback: follow(denoiser, x, plan, noise, callback=callback)
+    if isinstance(plan, Plan):
+        return lambda denoiser, x, noise, callback: follow(
+            denoiser, x, plan, noise, callback=callback
+        )
+    return lambda denoiser, x, noise, callback: plan(denoiser, x, noise, callback=callback)
+
+
+def _moves(plan: AnyPlan, name: str) -> tuple[Sketch, tuple[Move, ...]]:
+    """What a plan does before each of its states."""
+    if isinstance(plan, JoinedPlan):
+        sketch, moves = _moves_of(_frame_runner(plan), plan.sigmas[-1], name)
+        return sketch, _scaled(moves, plan)
+    return _moves_of(runner_of(plan), plan.sigmas[-1], name)
+
+
+def _frame_runner(plan: JoinedPlan) -> Runner:
+    return lambda denoiser, x, noise, callback: plan.in_frame(denoiser, x, noise, callback=callback)
+
+
+def _moves_of(run: Runner, sigma_next: float, name: str) -> tuple[Sketch, tuple[Move, ...]]:
+    sketch = Sketch(run, sigma_next, ends=True)
+    return sketch, moves_of(run, sketch, name, "its densities are not computed")[:-1]
+
+
+def _scaled(moves: tuple[Move, ...], plan: JoinedPlan) -> tuple[Move, ...]:
+    """The same of states alpha y."""
+    scales = [plan.scale(sigma) for sigma in (plan.sigmas[0], *(move.sigma for move in moves))]
+
+    def weight(number: int, used: int, value: float) -> float:
+        before = scales[used] if used < len(scales) else 1.0
+        return value * (scales[number] / before)
+
+    return tuple(
+        replace(move, weights=tuple((used, weight(number, used, w)) for used, w in move.weights))
+        for number, move in enumerate(moves, start=1)
+    )
 
 
 @lru_cache(maxsize=32)
-def _made(plan: Plan | LoopPlan) -> Chain:
-    name = plan.method if isinstance(plan, Plan) else plan.solver.name
-    run = runner_of(plan)
-    sketch = Sketch(run, plan.sigmas[-1], ends=True)
-    moves = moves_of(run, sketch, name, "its densities are not computed")[:-1]
+def _made(plan: AnyPlan) -> Chain:
+    name = plan.method if isinstance(plan, Plan) else plan.name
+    sketch, moves = _moves(plan, name)
     first_normal = 1 + len(sketch.called) + len(sketch.levels)
     same, ends, owner, drawn_in = [0], [0], list[int](), dict[int, int]()
     step = 0
@@ -400,6 +509,9 @@ def _made(plan: Plan | LoopPlan) -> Chain:
             name,
             n,
             tuple((k, 1 + e) for k, (_, at, called, e) in numbered if called and at == n),
+            tuple(
+                i for _, (move, at, *_) in numbered if at == n for asked in move.asks for i in asked
+            ),
             [(k, move) for k, (move, at, _, _) in numbered if at == n and same[k] == k],
             tuple(sorted(used for used, at in drawn_in.items() if at == n)),
         )
@@ -407,13 +519,14 @@ def _made(plan: Plan | LoopPlan) -> Chain:
     )
     key = hash(tuple((move.sigma, move.weights) for move in moves))  # of numbers: as in any process
     levels = (plan.sigmas[0], *(move.sigma for move in moves))
-    return Chain(levels, tuple(same), tuple(ends), blocks, first_normal, key)
+    return Chain(name, levels, tuple(same), tuple(ends), blocks, first_normal, key)
 
 
 def _block(
     name: str,
     step: int,
     calls: tuple[tuple[int, int], ...],
+    asks: tuple[Interval, ...],
     rows: list[tuple[int, Move]],
     normals: tuple[int, ...],
 ) -> Block:
@@ -432,6 +545,7 @@ def _block(
         inverse = q if len(q) == len(factor) else inverse
     return Block(
         calls,
+        asks,
         tuple(number for number, _ in rows),
         means,
         normals,
@@ -514,10 +628,10 @@ class Known:
         self._estimates = {state: e for block in chain.blocks for state, e in block.calls}
         self._done = 0
 
-    def holding(self, values: Values) -> Known:
-        """A copy with values of its own."""
+    def holding(self, values: Values, states: Sequence[Tensor]) -> Known:
+        """A copy with values of its own, for these states."""
         one = copy.copy(self)
-        one.values = dict(values)
+        one.values, one._states = dict(values), states
         return one
 
     def estimate(self, state: int, value: Tensor) -> None:
@@ -585,7 +699,7 @@ def _by_step(
         # numbers that a network drew on the devices of what is given here.
         block, innovations, after = chain.blocks[number], list[list[Tensor]](), list[Values]()
         for denoiser, values in zip(denoisers, before, strict=True):
-            one = known.holding(values)
+            one = known.holding(values, record.states)
             for (state_number, _), state in zip(block.calls, states, strict=True):
                 level = chain.levels[state_number]
                 estimate = denoiser(state, level)
@@ -608,11 +722,16 @@ def _by_step(
     return torch.stack([found[number] for number in chosen], dim=1)
 
 
-def _log_density(block: Block, innovations: list[Tensor], reduction: Reduction) -> Tensor:
+def log_density(
+    innovations: Sequence[Tensor], log_determinant: float | Tensor, reduction: Reduction
+) -> Tensor:
+    """The log-density of a step's states, ``(batch,)``, from its innovations and the factor's determinant.
+
+    log_determinant : for all samples, or ``(batch,)``.
+    """
     squares = sum((_squares(w, reduction) for w in innovations), torch.zeros(()))
     elements = innovations[0].shape[1:].numel() if reduction == "sum" else 1
-    rows = len(innovations)
-    constant = block.log_determinant + rows / 2 * math.log(2 * math.pi)
+    constant = log_determinant + len(innovations) / 2 * math.log(2 * math.pi)
     return -0.5 * squares - elements * constant
 
 

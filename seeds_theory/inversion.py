@@ -46,7 +46,7 @@ from seeds_theory.forms import DATA
 from seeds_theory.loop import require_denoiser, require_estimate, require_state
 from seeds_theory.plan import Interval, Plan, make_plan
 from seeds_theory.scheme import is_method
-from seeds_theory.solver import LoopPlan
+from seeds_theory.solver import JoinedPlan, LoopPlan
 from seeds_theory.sources import NoiseSource, require_normals, require_source, silent
 
 Path = Literal["eta", "independent"]
@@ -174,6 +174,11 @@ def invert(
         gone back.
     DenoiserError, NoiseError : as from a run.
     """
+    if isinstance(plan, JoinedPlan):
+        raise ParameterError(
+            "an inversion is in the frame x / alpha, and this plan is of a scheduler's samples: take that of "
+            "make_plan or Solver.on"
+        )
     chain = chain_of(plan)
     require_denoiser(denoiser)
     if path not in ("eta", "independent"):

@@ -76,6 +76,22 @@ def policy(name: str, sigmas: Sequence[float] | np.ndarray, level: float | None 
     ------
     UnknownNameError, ParameterError, GridError : each says what to change.
     """
+    level = require_level(name, level)
+    grid = require_grid(sigmas).tolist()
+    if math.isinf(grid[0]):
+        raise ParameterError(
+            f"{name!r} starts at a finite noise level: published codes leave tau = 1 each in its own way"
+        )
+    return Solver(POLICIES[name].method, {"eta": policy_etas(name, grid, level)})
+
+
+def require_level(name: str, level: float | None) -> float:
+    """The level of noise of a published sampler, None for its own.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError : no such sampler, or no such level.
+    """
     if name not in POLICIES:
         raise unknown("policy", name, POLICIES)
     found = POLICIES[name]
@@ -83,11 +99,10 @@ def policy(name: str, sigmas: Sequence[float] | np.ndarray, level: float | None 
     require_option("level", level, 0, found.highest)
     if level >= found.highest:
         raise ParameterError(f"the level of {name!r} is below {found.highest:g}; got {level:g}")
-    grid = require_grid(sigmas).tolist()
-    if math.isinf(grid[0]):
-        raise ParameterError(
-            f"{name!r} starts at a finite noise level: published codes leave tau = 1 each in its own way"
-        )
-    pairs = itertools.pairwise(grid)
-    etas = tuple(found.eta(level, s, t) if t > 0 else 0.0 for s, t in pairs)
-    return Solver(found.method, {"eta": etas})
+    return level
+
+
+def policy_etas(name: str, sigmas: Sequence[float], level: float) -> tuple[float, ...]:
+    """The eta of each step of a grid of finite levels; 0 of a step to level 0."""
+    eta, pairs = POLICIES[name].eta, itertools.pairwise(sigmas)
+    return tuple(eta(level, s, t) if t > 0 else 0.0 for s, t in pairs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +18,7 @@ from seeds_theory.catalogue import SAMPLER_NAMES
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.eta_schedule import Eta, one_eta
-from seeds_theory.loop import Callback, follow
+from seeds_theory.loop import Callback, StepInfo, follow, require_denoiser, require_state
 from seeds_theory.plan import Plan, grid_and_etas, make_plan
 from seeds_theory.scheme import is_method, scheme_of
 from seeds_theory.sources import NoiseSource, silent
@@ -164,6 +166,11 @@ class LoopPlan:
     def __hash__(self) -> int:
         return hash((self.solver.name, self.sigmas))  # options may be of any kind
 
+    @property
+    def name(self) -> str:
+        """The baseline's."""
+        return self.solver.name
+
     def __call__(
         self,
         denoiser: Denoiser,
@@ -174,3 +181,84 @@ class LoopPlan:
     ) -> Tensor:
         """Run it from the states x at the first noise level; arguments and errors as of `Solver`."""
         return self.solver(denoiser, x, self.sigmas, noise, callback=callback)
+
+
+@dataclass(frozen=True)
+class JoinedPlan:
+    r"""Plans one after another, for states :math:`x = \alpha y`: the run of a program with such states.
+
+    name : of the sampler, for messages.
+    parts : each starts at the level where the one before it ends.
+    alpha : as a function of the noise level, such as `seeds_theory.schedule.flow_alpha`. At an infinite
+        level the state is unit noise.
+
+    Raises
+    ------
+    ParameterError : there is no part, or one starts elsewhere.
+    """
+
+    name: str
+    parts: tuple[Plan | LoopPlan, ...]
+    alpha: Callable[[float], float]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ParameterError("plans that are joined are one or more; got none")
+        for before, after in itertools.pairwise(self.parts):
+            if before.sigmas[-1] != after.sigmas[0]:
+                raise ParameterError(
+                    "a plan starts where the one before it ends, at the noise level "
+                    f"{before.sigmas[-1]:g}; got one from {after.sigmas[0]:g}"
+                )
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """The noise levels of all parts."""
+        return self.parts[0].sigmas + tuple(s for part in self.parts[1:] for s in part.sigmas[1:])
+
+    def scale(self, sigma: float) -> float:
+        """What a state of the frame is multiplied with at this level."""
+        return self.alpha(sigma) if math.isfinite(sigma) else 1.0
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x: Tensor,
+        noise: NoiseSource | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> Tensor:
+        """Run it; arguments and errors as of `seeds_theory.follow`, for states and a denoiser of alpha y."""
+
+        def of_frame(x: Tensor, sigma: float) -> Tensor:
+            return denoiser(self.scale(sigma) * x, sigma)
+
+        def seen(step: StepInfo) -> None:
+            if callback:
+                callback(replace(step, x=self.scale(step.sigma_next) * step.x))
+
+        require_denoiser(denoiser)
+        require_state(x)
+        y = self.in_frame(of_frame, x / self.scale(self.sigmas[0]), noise, callback=seen)
+        return self.scale(self.sigmas[-1]) * y
+
+    def in_frame(
+        self,
+        denoiser: Denoiser,
+        y: Tensor,
+        noise: NoiseSource | None = None,
+        *,
+        callback: Callback,
+    ) -> Tensor:
+        """The same run for the states y."""
+        index = itertools.count()
+
+        def numbered(step: StepInfo) -> None:
+            callback(replace(step, index=next(index)))
+
+        for part in self.parts:
+            if isinstance(part, Plan):
+                y = follow(denoiser, y, part, noise, callback=numbered)
+            else:
+                y = part(denoiser, y, noise, callback=numbered)
+        return y

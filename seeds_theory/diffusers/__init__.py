@@ -11,7 +11,8 @@ are the loops of `seeds_theory.baselines`, unchanged.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,15 +20,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seeds_theory.density import Record, Reduction
 from seeds_theory.diffusers import configuration
 from seeds_theory.diffusers.coordinates import Table, coordinates_of
 from seeds_theory.diffusers.grid import Numbers, step_levels, told_timesteps
 from seeds_theory.diffusers.noise import Generators
-from seeds_theory.diffusers.predictions import LEARNED, bounded, estimate, require_start
+from seeds_theory.diffusers.predictions import denoised, prediction, require_start
+from seeds_theory.diffusers.recorded import Recorded, SampleDenoiser, plan_of
 from seeds_theory.diffusers.run import Run, candidates
-from seeds_theory.diffusers.steps import Calls, StepMaker, maker_of
-from seeds_theory.errors import DenoiserError, LibraryError, ParameterError
+from seeds_theory.diffusers.steps import Calls, PolicyMaker, StepMaker, maker_of
+from seeds_theory.errors import DensityError, LibraryError, ParameterError
 from seeds_theory.loop import require_state
+from seeds_theory.solver import JoinedPlan
 from seeds_theory.sources import NoiseSource, SeededNoise
 
 try:
@@ -44,6 +48,20 @@ except ImportError as error:
     ) from None
 
 
+@dataclass
+class SEEDSSchedulerOutput(SchedulerOutput):
+    """What a call of ``step`` returns.
+
+    Attributes
+    ----------
+    prev_sample : of the sample's shape and dtype: where the network is called next, or the result.
+    log_prob : the log-density of the step that ended with this call, float64 ``(batch,)``, if it was asked
+        for and there is one; else None.
+    """
+
+    log_prob: Tensor | None = None
+
+
 # Defined here and not in a module of its own: a saved pipeline names a class by its module.
 class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     r"""SEEDS, and every other method of this library, as a scheduler of diffusers.
@@ -57,7 +75,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         network was trained on; "linear", "scaled_linear" or "squaredcos_cap_v2".
     solver_order : 1, 2 or 3, for seeds-1, seeds-2 or seeds-3: the order at eta = 0.
     method : the name of another sampler instead, any of `seeds_theory.SOLVERS`: a method as "seeds-3s" or
-        "seeds-2@0.7", or a published one as "sa-solver" or "er-sde-3".
+        "seeds-2@0.7", or a published one as "sa-solver" or "er-sde-3". Or one of
+        `seeds_theory.policies.POLICIES`, as "cps"; then ``options`` may have its ``level``.
     options : of a published sampler, by their names, as ``{"predictor_steps": 2}``.
     algorithm : "data" or "noise", the prediction that a method integrates, whatever the network's is.
     eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE; None is the sampler's own, which is 1 for a
@@ -79,6 +98,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     final_sigmas_type : "zero", or "sigma_min", the lowest level of the schedule.
     rescale_betas_zero_snr : no signal at the last timestep (Lin et al. 2024, algorithm 1).
     snr_shift_scale : the signal-to-noise ratio of the table is divided by it, before that.
+    log_prob : "sum" or "mean" over the elements of a sample: ``step`` gives the log-density of each step with
+        noise, and `record` the whole run, as `seeds_theory.rollout` does.
     variance_type : "learned" or "learned_range": the network returns a variance too, in as many channels
         again, which have no effect. Other values have none either: the noise is that of the method.
     thresholding, dynamic_thresholding_ratio, sample_max_value : estimates of the data are clamped and
@@ -93,6 +114,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     timesteps : ``(calls,)``, float32, what the network is told at each call: not rounded to integers.
     levels : noise levels sigma/alpha of the calls and of the result, ``calls + 1`` floats.
     sigmas : the same as a float32 tensor; for a flow, its times.
+    coordinates : of the samples, `seeds_theory.diffusers.coordinates`.
     noise : a noise source to use instead of generators, as ``SeededNoise([0, 1, 2, 3])`` with a seed for
         each image. Seeds start anew with every `set_timesteps`, which a pipeline calls once a run.
 
@@ -150,9 +172,10 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         max_image_seq_len: int = 4096,
         options: Mapping[str, Any] | None = None,
         snr_shift_scale: float = 1.0,
+        log_prob: Reduction | None = None,
     ) -> None:
         configuration.require_valid(self.config)
-        self._coordinates = coordinates_of(self.config)
+        self.coordinates = coordinates_of(self.config)
         self._method = method or f"seeds-{int(solver_order)}"
         maker = self._maker()
         self.order = maker.order  # refuses what has no plan
@@ -217,13 +240,13 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         GridError, ParameterError : no grid, or one that the schedule or the network does not reach.
         """
         grid = step_levels(
-            self._coordinates, self.config, num_inference_steps, sigmas, timesteps, mu
+            self.coordinates, self.config, num_inference_steps, sigmas, timesteps, mu
         )
         require_start(self.config.prediction_type, grid[0])
         maker = self._maker().along(grid)
         calls = Calls(maker, maker.on(grid))
         told = told_timesteps(
-            self._coordinates, self.config, grid, calls.levels[:-1], sigmas, timesteps, mu
+            self.coordinates, self.config, grid, calls.levels[:-1], sigmas, timesteps, mu
         )
         self.num_inference_steps = len(grid) - 1
         self.timesteps = torch.tensor(told, dtype=torch.float32, device=device)
@@ -240,7 +263,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         """
         coordinates = coordinates_of(SimpleNamespace(**{**self.config, "flow_shift": shift}))
         self.register_to_config(flow_shift=shift)
-        self._coordinates = coordinates
+        self.coordinates = coordinates
 
     @property
     def alphas_cumprod(self) -> Tensor:
@@ -256,7 +279,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
     @property
     def _products(self) -> np.ndarray:
-        coordinates = self._coordinates
+        coordinates = self.coordinates
         if isinstance(coordinates, Table):
             return np.array(coordinates.schedule.alphas_cumprod)
         return np.empty(0)
@@ -269,7 +292,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     @property
     def sigmas(self) -> Tensor:
         """Noise levels, or times of a flow, of the model calls and of the result."""
-        sigmas = self._coordinates.sigmas(np.array(self.levels))
+        sigmas = self.coordinates.sigmas(np.array(self.levels))
         return torch.from_numpy(sigmas).to(torch.float32)
 
     # -------------------------------------------------------------------------------------------- run
@@ -277,7 +300,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     def _maker(self) -> StepMaker:
         config = self.config  # pipelines may have changed it
         return maker_of(
-            self._method, config.eta, config.algorithm, self._coordinates, config.options
+            self._method, config.eta, config.algorithm, self.coordinates, config.options
         )
 
     def _start_anew(self, calls: Calls, stopped: int | None = None) -> None:
@@ -287,6 +310,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         self._stopped = (
             stopped  # at the call of that number, a run on the same grid before this one
         )
+        self._recorded: Recorded | None = None
         self._noised = False
 
     def _beginning(self, timestep: float | Tensor) -> Run:
@@ -317,6 +341,53 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Start the run at that model call, as for image to image."""
         self._begin_index = begin_index
+
+    @property
+    def noise_level(self) -> float | None:
+        """The level of a published sampler of reinforcement learning; None of others, which have an eta."""
+        maker = self._maker()
+        return maker.level if isinstance(maker, PolicyMaker) else None
+
+    @property
+    def plan(self) -> JoinedPlan:
+        """The run on this grid, for samples: what `seeds_theory.rollout` takes, with `denoiser`.
+
+        Raises
+        ------
+        ParameterError : there is no grid yet.
+        """
+        self._calls.require_grid()
+        return plan_of(self._calls.steps, self._calls.maker)
+
+    def denoiser(self, network: Callable[[Tensor, Tensor], Tensor]) -> SampleDenoiser:
+        """A network as the denoiser of samples, for `plan` and `record`, with the settings of this scheduler.
+
+        >>> log_prob(scheduler.denoiser(lambda x, t: transformer(x, prompts, timestep=t).sample), record)
+
+        network : ``network(sample, timesteps)`` to what ``step`` is given, of any precision: samples have at
+            least single precision, ``timesteps`` are ``(batch,)``, in single precision.
+
+        Raises
+        ------
+        ParameterError : there is no grid yet.
+        """
+        self._calls.require_grid()
+        told = dict(zip(self.levels, self.timesteps.tolist(), strict=False))
+        return SampleDenoiser(network, self.coordinates, self.config, told)
+
+    @property
+    def record(self) -> Record:
+        """The run that has ended, in which ``log_prob`` was asked for.
+
+        Raises
+        ------
+        DensityError : there is none.
+        """
+        if self._recorded is None:
+            raise DensityError(
+                "nothing was recorded: make the scheduler with log_prob='sum' or 'mean', and run it"
+            )
+        return self._recorded.record()
 
     def index_for_timestep(
         self, timestep: float | Tensor, schedule_timesteps: Tensor | None = None
@@ -355,36 +426,40 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         generator : seeds generators for the run's noise with one number, so that the noise is new even if the
             numbers that made the first sample come again; a list has one for each image, which then is
             the same in any batch. Default: torch's global generator. Without effect if there is ``noise``.
-        return_dict : return a `SchedulerOutput`; otherwise a tuple.
+        return_dict : return a `SEEDSSchedulerOutput`; otherwise a tuple of ``prev_sample``.
 
         Returns
         -------
         ``prev_sample``, of the sample's shape and dtype: where the network is called next, or the result.
+        With the option ``log_prob``, the log-density of the step too, at the last of its calls.
 
         Raises
         ------
-        ParameterError, DenoiserError, NoiseError : each names the rule, the value and the way out.
+        ParameterError, DenoiserError, NoiseError, DensityError : each names the rule, the value and the
+            way out.
         """
         require_state(sample)
-        if self.config.variance_type in LEARNED and model_output.shape[1] == 2 * sample.shape[1]:
-            model_output = model_output[:, : sample.shape[1]]
-        if model_output.shape != sample.shape:
-            raise DenoiserError(
-                f"model_output has the shape of the sample, {tuple(sample.shape)}; got "
-                f"{tuple(model_output.shape)}: of a network that learned its variance, set "
-                "variance_type='learned_range'"
-            )
+        output = prediction(model_output, sample, self.config.variance_type)
         run = self._run or self._beginning(timestep)
+        recorded = self._recorded
+        if recorded is not None:
+            recorded.require_untouched(sample)
+        elif self.config.log_prob is not None:
+            maker, reduction = self._calls.maker, self.config.log_prob
+            recorded = Recorded.beginning(run.ahead, maker, sample, reduction)
         x = sample.to(torch.promote_types(sample.dtype, torch.float32))
-        kind = self.config.prediction_type
+        estimates = list[Tensor]()
 
-        def denoised(level: float) -> Tensor:
-            found = estimate(kind, model_output, x, self._coordinates.coefficients(level))
-            return bounded(found, self.config)
+        def estimate(level: float) -> Tensor:
+            coefficients = self.coordinates.coefficients(level)
+            estimates.append(denoised(self.config, output, x, coefficients))
+            return estimates[-1]
 
-        self._run, state = run.advanced(x, denoised, generator, self.noise)
-        previous = state.to(sample.dtype)
-        return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
+        self._run, state = run.advanced(x, estimate, generator, self.noise)
+        previous, log_prob = state.to(sample.dtype), None
+        if recorded is not None:
+            self._recorded, log_prob = recorded.after(sample, estimates[-1], previous)
+        return SEEDSSchedulerOutput(previous, log_prob) if return_dict else (previous,)
 
     # ------------------------------------------------------------------------------------------ noise
 
@@ -406,9 +481,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         self._noised = True
         of_grid = dict(zip(self.timesteps.tolist(), self.levels, strict=False))
         coefficients = [
-            self._coordinates.coefficients(
-                of_grid[t] if t in of_grid else self._coordinates.level(t)
-            )
+            self.coordinates.coefficients(of_grid[t] if t in of_grid else self.coordinates.level(t))
             for t in timesteps.reshape(-1).tolist()
         ]
         wide = torch.promote_types(original_samples.dtype, torch.float32)

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from seeds_theory.density import require_reduction
 from seeds_theory.diffusers.grid import SPACED
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.forms import DIFFUSERS_NAMES
@@ -75,6 +76,8 @@ def require_valid(settings: Mapping[str, Any]) -> None:
         raise ParameterError(
             f"options are a dictionary, as {{'eta': 0.5}}, or None; got {options!r}"
         )
+    if settings["log_prob"] is not None:
+        require_reduction(settings["log_prob"])
     spaced = [name for name in SPACED if settings[name]]
     if method is None and order not in (1, 2, 3):
         raise ParameterError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,9 +37,10 @@ class Coordinates(ABC):
     timesteps_per_time: float
     timestep_range: tuple[float, float]
 
+    @property
     @abstractmethod
-    def alpha(self, level: float) -> float:
-        """Of a sample alpha y at this noise level."""
+    def alpha(self) -> Callable[[float], float]:
+        """Of a sample alpha y, as a function of the noise level."""
 
     @abstractmethod
     def levels(self, sigmas: np.ndarray) -> np.ndarray:
@@ -97,8 +98,9 @@ class Table(Coordinates):
     def timestep_range(self) -> tuple[float, float]:  # type: ignore[override]  # noqa: D102
         return 0.0, self.schedule.t_max
 
-    def alpha(self, level: float) -> float:  # noqa: D102
-        return preserving_alpha(level)
+    @property
+    def alpha(self) -> Callable[[float], float]:  # noqa: D102
+        return preserving_alpha
 
     def levels(self, sigmas: np.ndarray) -> np.ndarray:  # noqa: D102
         highest = self.schedule.noise_level(self.schedule.t_max)
@@ -176,8 +178,9 @@ class Flow(Coordinates):
             return shifted
         return 1 - (1 - shifted) * ((1 - self.terminal) / (1 - shifted[-1]))
 
-    def alpha(self, level: float) -> float:  # noqa: D102
-        return flow_alpha(level)
+    @property
+    def alpha(self) -> Callable[[float], float]:  # noqa: D102
+        return flow_alpha
 
     def levels(self, sigmas: np.ndarray) -> np.ndarray:  # noqa: D102
         if sigmas[0] > 1 + _ROUNDED:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from seeds_theory.errors import ParameterError
+from seeds_theory.errors import DenoiserError, ParameterError
 from seeds_theory.forms import DIFFUSERS_NAMES, skip_and_out
 
 LEARNED = ("learned", "learned_range")
@@ -39,6 +39,36 @@ def estimate(
     """
     skip, out = skip_and_out(DIFFUSERS_NAMES[prediction_type], *coefficients)
     return skip * sample + out * output.to(sample.dtype)
+
+
+def prediction(output: object, sample: Tensor, variance_type: str | None) -> Tensor:
+    """What a network returned, without a variance that it learned; raises DenoiserError for another shape."""
+    if not isinstance(output, Tensor):
+        raise DenoiserError(
+            f"model_output is a tensor {tuple(sample.shape)}; got {type(output).__name__}"
+        )
+    if variance_type in LEARNED and output.shape[1] == 2 * sample.shape[1]:
+        output = output[:, : sample.shape[1]]
+    if output.shape != sample.shape:
+        raise DenoiserError(
+            f"model_output has the shape of the sample, {tuple(sample.shape)}; got "
+            f"{tuple(output.shape)}: of a network that learned its variance, set "
+            "variance_type='learned_range'"
+        )
+    return output
+
+
+def denoised(
+    settings: Any, output: object, sample: Tensor, coefficients: tuple[float, float]
+) -> Tensor:
+    """The estimate of the data that a scheduler of these settings takes an output for; as of `estimate`.
+
+    Raises
+    ------
+    DenoiserError : the output has another shape than the sample.
+    """
+    found = prediction(output, sample, settings.variance_type)
+    return bounded(estimate(settings.prediction_type, found, sample, coefficients), settings)
 
 
 def bounded(estimate: Tensor, bounds: Bounds) -> Tensor:

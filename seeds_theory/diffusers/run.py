@@ -51,8 +51,7 @@ class Run:
         ------
         ParameterError : there is no such call, or no call at all.
         """
-        if not calls.steps:
-            raise ParameterError("there is no grid yet: call set_timesteps first")
+        calls.require_grid()
         if begin_index is None:
             begin_index = calls.beginning(candidates(timesteps, timestep))
         return cls(begin_index, calls.ahead(begin_index))

@@ -19,6 +19,7 @@ from seeds_theory.diffusers.loops import Loop
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.eta_schedule import Eta, EtaWindows, on_grid, one_eta, require_eta
 from seeds_theory.plan import Step, make_plan
+from seeds_theory.policies import POLICIES, policy_etas, require_level
 from seeds_theory.row import Row
 from seeds_theory.scheme import is_method
 from seeds_theory.solver import SOLVERS, Solver
@@ -42,9 +43,11 @@ def maker_of(
     ------
     UnknownNameError, ParameterError, TableauError : the name or an option; each lists what is known.
     """
+    if method in POLICIES and (method not in BASELINES or "level" in (options or {})):
+        return PolicyMaker.of(method, eta, prediction, coordinates, options or {})
     if method not in BASELINES:
         if not is_method(method):
-            raise unknown("sampler", method, SOLVERS)
+            raise unknown("sampler", method, (*SOLVERS, *(n for n in POLICIES if n not in SOLVERS)))
         require_options(method, options or {}, ())
         along = _in_levels(1.0 if eta is None else eta, coordinates)
         return StepMaker(method, along, prediction, coordinates)
@@ -179,6 +182,54 @@ class LoopMaker(StepMaker):
         return Loop(solver, tuple(map(float, grid)), self.coordinates)
 
 
+@dataclass(frozen=True)
+class PolicyMaker(StepMaker):
+    """Makes the steps of a published sampler of reinforcement learning, whose eta depends on the grid.
+
+    name : of the sampler. level : of its noise.
+    """
+
+    name: str
+    level: float
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        eta: Eta | None,
+        prediction: str,
+        coordinates: Coordinates,
+        options: Mapping[str, Any],
+    ) -> PolicyMaker:
+        """Of its name and options, ``level`` alone.
+
+        Raises
+        ------
+        ParameterError : another option, an eta, or no such level.
+        """
+        require_options(name, options, ("level",))
+        if eta is not None or prediction != "data":
+            raise ParameterError(
+                f"{name!r} has a level of noise, options={{'level': ...}}, and one formula: leave eta and "
+                "algorithm out"
+            )
+        level = require_level(name, options.get("level"))
+        return cls(POLICIES[name].method, 1.0, prediction, coordinates, name, level)
+
+    @cached_property
+    def order(self) -> int:
+        """One model call a step, of all of them."""
+        return 1
+
+    def along(self, grid: np.ndarray) -> StepMaker:
+        """The maker of its steps. From an infinite level the first is that of any eta above 0."""
+        finite = grid[np.isfinite(grid)].tolist()
+        etas = policy_etas(self.name, finite, self.level)
+        first = () if len(finite) == len(grid) else (1.0,)
+        eta = (*first, *etas)
+        return maker_of(self.method, eta, self.prediction, self.coordinates, None).along(grid)
+
+
 def standing(level: float) -> Step:
     """A step of one call that leaves the state as it is."""
     stay = Row(sigma=level, state=1.0, drift=(0.0,), noise=())
@@ -217,6 +268,11 @@ class Calls:
         """The noise level of each call, and of the result; none without steps."""
         called = [level for piece in self.steps for level in piece.levels]
         return (*called, *(piece.sigma_next for piece in self.steps[-1:]))
+
+    def require_grid(self) -> None:
+        """There are calls; raises ParameterError before `set_timesteps`."""
+        if not self.steps:
+            raise ParameterError("there is no grid yet: call set_timesteps first")
 
     def beginning(self, candidates: Sequence[int]) -> int:
         """Where a run begins that may begin at any of these calls: a stage may lie at its step's end."""

@@ -393,8 +393,8 @@ def test_even_timesteps_are_those_of_diffusers_for_any_number_of_steps(spacing: 
     ours = SEEDSScheduler(timestep_spacing=spacing)
     for steps in range(1, 121):
         theirs.set_timesteps(steps)
-        starts = ours._coordinates.even_starts(steps, spacing, 0, to_zero=True)
-        told = [ours._coordinates.timestep(level) for level in starts.tolist()]
+        starts = ours.coordinates.even_starts(steps, spacing, 0, to_zero=True)
+        told = [ours.coordinates.timestep(level) for level in starts.tolist()]
         # Theirs has a step too many where the rounding of arange lets one more in.
         surplus = len(theirs.timesteps) - steps
         assert surplus == (spacing == "trailing" and steps in (61, 103))
@@ -446,7 +446,7 @@ def test_karras_and_exponential_grids_of_a_flow_are_in_its_times() -> None:
 def test_stages_are_told_their_own_timesteps_which_are_not_rounded() -> None:
     scheduler = SEEDSScheduler(**STABLE_DIFFUSION, solver_order=2)
     scheduler.set_timesteps(4)
-    schedule = scheduler._coordinates.schedule
+    schedule = scheduler.coordinates.schedule
     levels = schedule.noise_level(scheduler.timesteps.double().numpy())
     torch.testing.assert_close(
         torch.from_numpy(levels).float(), scheduler.sigmas[:-1], rtol=1e-6, atol=0
@@ -584,7 +584,7 @@ def test_defaults_of_every_scheduler_of_diffusers_are_taken_over_or_refused() ->
             flows.add(name)
         else:
             expected = theirs.alphas_cumprod.double()
-            levels = ours._coordinates.schedule.noise_level(np.arange(float(len(expected))))
+            levels = ours.coordinates.schedule.noise_level(np.arange(float(len(expected))))
             found = 1 / (1 + levels**2)
             torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=0)
             tables.add(name)
@@ -984,7 +984,7 @@ def test_the_package_does_not_import_diffusers() -> None:
 def test_one_step_of_any_spacing_goes_from_the_highest_level_to_0(name: str, order: int) -> None:
     scheduler = SEEDSScheduler(**{name: True}, solver_order=order)
     scheduler.set_timesteps(1)
-    assert scheduler.levels == (scheduler._coordinates.sigma_range[1], 0.0)
+    assert scheduler.levels == (scheduler.coordinates.sigma_range[1], 0.0)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from published_steps import published_step
 
 from seeds_theory.density import log_prob, rollout
 from seeds_theory.errors import GridError, ParameterError, UnknownNameError
@@ -20,28 +21,6 @@ def model(x, sigma):
     return torch.tanh(x) + 0.1 * sigma
 
 
-def published_step(name, x, tau, r, level):
-    """Mean and deviation of a published step from a state of the flow."""
-    data = model(x / (1 - tau), tau / (1 - tau))
-    velocity, step = (x - data) / tau, r - tau
-    if name == "flow-sde":
-        g = level * math.sqrt(tau / (1 - tau))
-        mean = x * (1 + g**2 / (2 * tau) * step)
-        mean = mean + velocity * (1 + g**2 * (1 - tau) / (2 * tau)) * step
-        return mean, g * math.sqrt(-step)
-    if name == "dance-sde":
-        score = -(x - (1 - tau) * data) / tau**2
-        mean = x + velocity * step - level**2 / 2 * score * step
-        return mean, level * math.sqrt(-step)
-    if name == "cps":
-        deviation = r * math.sin(level * math.pi / 2)
-    else:
-        ratio = r * (1 - tau) / (tau * (1 - r))
-        deviation = r * math.sqrt(1 - ratio ** (level**2))
-    noise = x + (1 - tau) * velocity
-    return (1 - r) * data + math.sqrt(r**2 - deviation**2) * noise, deviation
-
-
 @pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.parametrize("share", [0.3, 1.0])
 def test_steps_and_densities_are_the_published_ones(name, share):
@@ -50,7 +29,8 @@ def test_steps_and_densities_are_the_published_ones(name, share):
     record = rollout(model, START / (1 - TAUS[0]), plan, InjectedNoise(Z))
     x, densities = START, []
     for tau, r, z in zip(TAUS, TAUS[1:], Z, strict=False):
-        mean, deviation = published_step(name, x, tau, r, level)
+        data = model(x / (1 - tau), tau / (1 - tau))
+        mean, deviation = published_step(name, x, data, tau, r, level)
         x = mean + deviation * z
         # The density of the state of the frame, x / (1 - r).
         law = torch.distributions.Normal(mean / (1 - r), deviation / (1 - r))
