@@ -6,8 +6,8 @@
 
 ``network(x, t)`` has the shape and type of x; what it means, and what t is, is the step's own affair: a noise
 level, a time of a flow. Without an action the step draws the next state, from torch's random numbers; with
-one it takes that as the next state and draws nothing. ``log_prob``, of shape (batch,), is the log-density of the
-next state, as it is returned, given x, differentiable in what the network returns.
+one it takes that as the next state and draws nothing. ``log_prob``, of shape (batch,), is the log-density of
+the next state, as it is returned, given x, differentiable in what the network returns.
 """
 
 from __future__ import annotations
