@@ -66,13 +66,15 @@ def in_a_loop(name: str, step: Callable[..., Any], keywords: Mapping[str, Any]) 
         **of_step: Any,
     ) -> Tensor:
         times = flow_time(sigmas)
-        scheduler = flow_scheduler(times)
+        scheduler = flow_scheduler(times[:2])
         estimate = CountedModel(model, sigmas, extra_args, callback, calls_a_step(1))
         state = (1 - times[0]) * x
-        for timestep, time in zip(scheduler.timesteps, times[:-1], strict=True):
+        for i, time in enumerate(times[:-1]):
+            # The times of this step alone: some codes go through the whole table in every step.
+            scheduler.sigmas = times[i : i + 2]
             output = velocity(estimate, state, time)
             with InDouble():
-                state, *_ = step(scheduler, output, timestep[None], state, **of_step)
+                state, *_ = step(scheduler, output, scheduler.timesteps, state, **of_step)
         return state / (1 - times[-1])
 
     return Adapted(name, run, keywords)
