@@ -123,7 +123,7 @@ FAULTS = {
     ),
     "deviation": (
         gaussian(density_deviation=lambda d: 0.9 * d),
-        "error deviation: deviation of another step: the log-density has 0.36",
+        "error deviation: deviation of another step: the log-density has 0.",
     ),
     "deviation, mean": (
         gaussian(deviation=lambda d: 1.05 * d, reduce="mean"),
@@ -194,7 +194,7 @@ FAULTS = {
         deviation_of_network,
         "error normaliser: constant log normaliser left out, though the deviation depends on the network",
     ),
-    "laplace": (laplace, "error ratio: the mean ratio of a changed network is"),
+    "laplace": (laplace, "error information: the score's mean square is 1."),
     "batch": (
         gaussian(value=lambda density: density - density.mean()),
         "error batch: the log-density of a state depends on its batch",
