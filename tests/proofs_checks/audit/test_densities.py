@@ -226,7 +226,7 @@ def test_a_fault_is_found_and_told_in_words_once(name):
     assert [line for line in told if words in line], report
     assert len(told) == 1, report
     with pytest.raises(AssertionError, match=told[0].partition(":")[0]):
-        assert_density(step, fail_on="warning")
+        assert_density(step, draws=1024, fail_on="warning")
 
 
 CONSTANTS = {
