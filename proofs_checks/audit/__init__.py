@@ -2,7 +2,8 @@
 
 Errors are exact, without sampling, where it is affine in its estimates and its noise.
 
-`audit` for a report, `check` for one of its checks, `assert_order` in a test.
+`audit` for a report, `check` for one of its checks, `assert_order` in a test; `assert_density` for the
+log-density of a step.
 """
 
 from seeds_theory.lazy import attach

@@ -4,6 +4,10 @@ from proofs_checks.audit.checks import audit as audit
 from proofs_checks.audit.checks import check as check
 from proofs_checks.audit.comparison import Comparison as Comparison
 from proofs_checks.audit.comparison import compare as compare
+from proofs_checks.audit.densities.report import DensityReport as DensityReport
+from proofs_checks.audit.densities.report import assert_density as assert_density
+from proofs_checks.audit.densities.report import audit_density as audit_density
+from proofs_checks.audit.densities.trainers import trainer_step as trainer_step
 from proofs_checks.audit.expectation import Expectation as Expectation
 from proofs_checks.audit.findings import Finding as Finding
 from proofs_checks.audit.findings import Severity as Severity

@@ -71,6 +71,13 @@ def seeds_audit(
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
+    density: Annotated[
+        bool,
+        typer.Option(
+            "--density",
+            help="The targets are steps with a log-density, as sde_step_with_logprob: is it theirs?",
+        ),
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a plot: .png, .svg or .pdf.")
     ] = None,
@@ -91,6 +98,8 @@ def seeds_audit(
 
     It runs unmodified, on Gaussian and curved data, where its errors are exact, and on a mixture if it is not
     affine.
+
+    With --density, say of steps whether the log-density that they return is that of what they draw.
 
     Exit status: 0 it passes; 1 a finding as bad as --fail-on that is not accepted, or a second version that
     is worse; 2 a wrong call.
@@ -113,8 +122,15 @@ def seeds_audit(
         raise ParameterError(
             "--compare takes two samplers, and not --accept, --markdown or --badge"
         )
+    of_samplers = (expect, skip, accept, compare, plot, markdown_file, badge_file)
+    if density and any(of_samplers):
+        raise ParameterError("--density goes with --json and --fail-on, and with nothing else")
     for name in targets:
         require_target_name(name)
+    if density:
+        if not _densities(targets, fail_on, json_file):
+            raise typer.Exit(1)
+        return
     known = KnownFindings.read(accept) if accept else None
     from proofs_checks.pipe import ended_by_signals
 
@@ -200,6 +216,19 @@ def _compare(
     if json_file:
         write_json(comparison.to_json(), json_file)
     return not comparison.worse, list(comparison.reports)
+
+
+def _densities(targets: list[str], fail_on: Severity, json_file: str | None) -> bool:
+    """Audit densities of steps, print and write what was found; whether all pass."""
+    from proofs_checks.audit.densities.targets import audit_densities
+
+    reports = audit_densities(targets)
+    console = Console(stderr=json_file == "-")
+    for report in reports:
+        console.print(str(report), highlight=False, markup=False, soft_wrap=True)
+    if json_file:
+        write_json([report.to_json() for report in reports], json_file)
+    return not any(report.above(fail_on) for report in reports)
 
 
 def _list(console: Console) -> None:

@@ -10,7 +10,8 @@ from seeds_theory.errors import ParameterError, unknown
 LIBRARIES = (
     *("kdiffusion", "diffusers", "torchsde", "diffrax", "azula"),
     *("comfyui", "res4lyf", "sgm"),
-    *("wan", "hunyuan", "flux", "flow_grpo", "dance_grpo", "torchdiffeq", "flow_matching"),
+    *("wan", "hunyuan", "flux", "flow_grpo", "dance_grpo", "flow_cps", "precise"),
+    *("torchdiffeq", "flow_matching"),
     *("physicsnemo", "sbi", "deepinv"),
     *("dpmsolver", "unipc", "sasolver", "ersde", "dpmsolverv3", "scoresde", "consistency", "edm"),
     *("edm2", "restart", "diffsolvers", "ddim", "lucidrains"),

@@ -22,7 +22,8 @@ from typing import Annotated, Any
 import typer
 
 from proofs_checks.audit.checks import audit_all
-from proofs_checks.audit.entries import Entry, entries_of
+from proofs_checks.audit.densities.targets import audit_densities
+from proofs_checks.audit.entries import Entry, densities_of, entries_of
 from proofs_checks.audit.findings import Severity
 from proofs_checks.audit.names import LIBRARIES
 from proofs_checks.audit.peers import library as adapter
@@ -62,15 +63,16 @@ def fingerprint(library: str) -> str:
     """A hash of the audit's own code as one library meets it: other code may say other things.
 
     What only prints is left out, and so are the entries and the adapters of the libraries that this one's
-    adapter does not import.
+    adapter does not import, and what looks at densities where the library has none.
     """
     here, own = Path(__file__).parent, _adapters(library)
+    without = () if densities_of(library) else ("densities/",)
     others = {f"peers/{name}.py" for name in LIBRARIES if name not in own}
     others |= {f"entries/{name}.py" for name in LIBRARIES if name != library}
     digest = hashlib.sha256()
     for path in sorted(here.rglob("*.py")):
         name = path.relative_to(here).as_posix()
-        if name not in (*_PRINTING, *others):
+        if name not in (*_PRINTING, *others) and not name.startswith(without):
             digest.update(name.encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -137,17 +139,18 @@ def make(
     """
     for name in libraries:
         require_known(name, LIBRARIES, "library in the survey")
-    record = survey(path) if path.exists() else {"reproductions": {}, "reports": []}
+    empty: dict[str, Any] = {"reproductions": {}, "reports": [], "densities": []}
+    record = survey(path) if path.exists() else empty
     for name in libraries:
         try:
-            rows = _audited(name, jobs, progress)
+            rows, densities = _audited(name, jobs, progress), _densities(name)
         except LibraryError as error:
             tell(f"{name}: left out: {error}")
             continue
-        record = _with(record, rows, _outputs(name, tell))
+        record = _with(record, rows, densities, _outputs(name, tell))
         _write(record, path)
         tell(f"{name}: {summary(rows)}")
-    record = _with(record, [], _outputs(None, tell))
+    record = _with(record, [], [], _outputs(None, tell))
     _write(record, path)
     return record
 
@@ -157,12 +160,7 @@ def _audited(library: str, jobs: int, progress: bool) -> list[dict[str, Any]]:
     entries = [entry for entry in ENTRIES if entry.library == library]
     with warnings.catch_warnings(action="ignore"):
         find_target(entries[0].target)  # before processes start
-    made = {  # before the work: it is of what was there at its start
-        "date": datetime.date.today().isoformat(),
-        "audit": fingerprint(library),
-        "version": version(library),
-        "torch": importlib.metadata.version("torch"),
-    }
+    made = _made(library)
     with _quiet_workers():
         reports = audit_all(
             [entry.target for entry in entries],
@@ -171,6 +169,23 @@ def _audited(library: str, jobs: int, progress: bool) -> list[dict[str, Any]]:
             progress=progress,
         )
     return [_row(entry, report, made) for entry, report in zip(entries, reports, strict=True)]
+
+
+def _made(library: str) -> dict[str, str | None]:
+    """What a row is of; taken before the work: it is of what was there at its start."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "audit": fingerprint(library),
+        "version": version(library),
+        "torch": importlib.metadata.version("torch"),
+    }
+
+
+def _densities(library: str) -> list[dict[str, Any]]:
+    """The rows of a library's steps with a log-density."""
+    made = _made(library)
+    reports = audit_densities(densities_of(library))
+    return [{"library": library, "made": made, **report.to_json()} for report in reports]
 
 
 def _outputs(library: str | None, tell: Callable[[str], None]) -> dict[str, str]:
@@ -209,11 +224,16 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _with(
-    record: dict[str, Any], rows: list[dict[str, Any]], outputs: dict[str, str]
+    record: dict[str, Any],
+    rows: list[dict[str, Any]],
+    densities: list[dict[str, Any]],
+    outputs: dict[str, str],
 ) -> dict[str, Any]:
     """The record with these rows and outputs in place of others of their names, in order."""
     found = {row["target"]: row for row in (*record["reports"], *rows)}
     reports = [found[entry.target] for entry in ENTRIES if entry.target in found]
+    steps = {row["target"]: row for row in (*record["densities"], *densities)}
+    of_steps = [target for name in LIBRARIES for target in densities_of(name)]
     kept = {**record["reproductions"], **outputs}
     torch = {row["made"]["torch"] for row in reports}
     return {
@@ -225,6 +245,7 @@ def _with(
         },
         "reproductions": {name: kept[name] for name in scripts() if name in kept},
         "reports": reports,
+        "densities": [steps[target] for target in of_steps if target in steps],
     }
 
 

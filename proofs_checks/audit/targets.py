@@ -39,9 +39,8 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
     ParameterError : options that cannot be read, or that the sampler does not take.
     """
     piped = text.startswith("pipe:")
-    at = text.rfind("?") if piped else text.find("?")
-    base, query = (text[:at], text[at + 1 :]) if at >= 0 else (text, "")
-    chosen = _parse(query, text) | dict(options or {})
+    base, said = split_target(text)
+    chosen = said | dict(options or {})
     refuse_protocol_names(text, chosen)
     if piped:
         return Target(text, pipe.load(base.removeprefix("pipe:"), chosen), costly=True)
@@ -53,6 +52,18 @@ def find_target(text: str, options: Mapping[str, Any] | None = None) -> Target:
     if module in LIBRARIES:
         return Target(text, library(module).load(name, chosen))
     return target_of(text, load_named(base, "sampler", "sample").found, chosen)
+
+
+def split_target(text: str) -> tuple[str, dict[str, Any]]:
+    """The name of a target and the options after it.
+
+    Raises
+    ------
+    ParameterError : options that cannot be read.
+    """
+    at = text.rfind("?") if text.startswith("pipe:") else text.find("?")
+    base, query = (text[:at], text[at + 1 :]) if at >= 0 else (text, "")
+    return base, _parse(query, text)
 
 
 def target_of(text: str, found: Any, options: Mapping[str, Any]) -> Target:

@@ -53,6 +53,11 @@ def by_order(
     return [of(library, name, ode(k), **{option: k}, **options) for k in orders]
 
 
+def densities_of(library: str) -> tuple[str, ...]:
+    """The steps of a library whose log-densities the survey looks at; most have none."""
+    return getattr(importlib.import_module(f"{__name__}.{library}"), "DENSITIES", ())
+
+
 def entries_of(library: str) -> tuple[Entry, ...]:
     """What the survey audits of a library."""
     return importlib.import_module(f"{__name__}.{library}").ENTRIES

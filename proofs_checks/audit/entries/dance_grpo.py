@@ -10,3 +10,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("dance_grpo:ddim_step_with_logprob", ode(1)),
     Entry("dance_grpo:ddim_step_with_logprob?eta=1.0", sde(1)),
 )
+
+DENSITIES: tuple[str, ...] = (
+    "dance_grpo:flux_step",
+    "dance_grpo:ddim_step_with_logprob?eta=1.0",
+)

@@ -8,3 +8,5 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("flow_grpo:sde_step_with_logprob", sde(1)),
     Entry("flow_grpo:sde_step_with_logprob?noise_level=0.0", ode(1)),
 )
+
+DENSITIES: tuple[str, ...] = ("flow_grpo:sde_step_with_logprob",)

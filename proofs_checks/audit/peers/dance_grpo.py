@@ -21,6 +21,7 @@ from typing import Any
 
 from torch import Tensor
 
+from proofs_checks.audit.densities.protocol import Step
 from proofs_checks.audit.peers import (
     Adapted,
     at_level,
@@ -64,19 +65,69 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     ------
     LibraryError, UnknownNameError, ParameterError.
     """
+    step, scheduler_class, keywords = _function(name, options)
+    if name == "flux_step":
+        return Adapted(name, to_zero_by_estimate(_of_a_flow(step)), keywords)
+    return Adapted(name, _of_ddim(step, scheduler_class), keywords)
+
+
+def load_step(name: str, options: Mapping[str, Any]) -> Step:
+    """A step with its log-density, between times of a flow or, of DDIM, noise levels; as `load` else."""
+    step, scheduler_class, keywords = _function(name, options)
+    if name == "flux_step":
+        return _density_of_a_flow(step, **keywords)
+    return _density_of_ddim(step, scheduler_class, **keywords)
+
+
+def _function(name: str, options: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """A step, diffusers' scheduler for DDIM, and the options."""
     require_known(name, names(), "step of DanceGRPO")
     # Before the stand-ins, of which it would make note.
-    diffusers = imported("diffusers", "diffusers")
+    scheduler_class = imported("diffusers", "diffusers").DDIMScheduler
     if name == "flux_step":
         keywords: dict[str, Any] = {"diffusion": 0.3, "grpo": True, "sde_solver": True}
         step = CHECKOUT.module("train_grpo_flux").flux_step
-        run = to_zero_by_estimate(_of_a_flow(step))
     else:
         step = CHECKOUT.module("models.stable_diffusion.ddim_with_logprob").ddim_step_with_logprob
         keywords = defaults(step, without=("use_clipped_model_output", "generator", "prev_sample"))
-        run = _of_ddim(step, diffusers.DDIMScheduler)
     require_options(name, options, tuple(keywords))
-    return Adapted(name, run, {**keywords, **options})
+    return step, scheduler_class, {**keywords, **options}
+
+
+def _density_of_a_flow(step: Any, diffusion: float, **settings: Any) -> Step:
+    def run(
+        network: Any, x: Tensor, t: float, t_next: float, action: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        times = x.new_tensor([t, t_next])
+        result = step(
+            network(x, t),
+            x,
+            eta=diffusion,
+            sigmas=times,
+            index=0,
+            prev_sample=action,
+            **settings,
+        )
+        return result[0], result[-1]
+
+    return run
+
+
+def _density_of_ddim(step: Any, scheduler_class: Any, eta: float) -> Step:
+    def run(network: Any, x: Tensor, t: float, t_next: float, action: Tensor | None = None) -> Any:
+        scheduler = _scheduler(scheduler_class, x.new_tensor([t, t_next]))
+        timesteps = scheduler.timesteps[:1].expand(len(x))
+        return step(scheduler, network(x, t), timesteps, x, eta, prev_sample=action)
+
+    return run
+
+
+def _scheduler(scheduler_class: Any, levels: Tensor) -> Any:
+    """DDIM's scheduler with a training step for each level."""
+    scheduler = scheduler_class(num_train_timesteps=len(levels), clip_sample=False)
+    scheduler.set_timesteps(len(levels))
+    scheduler.alphas_cumprod = preserving(levels).flip(0) ** 2
+    return scheduler
 
 
 def _of_a_flow(step: Any) -> Sampler:
@@ -122,9 +173,7 @@ def _of_ddim(step: Any, scheduler_class: Any) -> Sampler:
     ) -> Tensor:
         levels, steps = sigmas[sigmas > 0], len(sigmas) - 1
         alphas = preserving(levels)
-        scheduler = scheduler_class(num_train_timesteps=len(levels), clip_sample=False)
-        scheduler.set_timesteps(len(levels))
-        scheduler.alphas_cumprod = alphas.flip(0) ** 2
+        scheduler = _scheduler(scheduler_class, levels)
         state = alphas[0] * x
         for index, timestep in enumerate(scheduler.timesteps[:steps]):
             x, sigma = state / alphas[index], levels[index]

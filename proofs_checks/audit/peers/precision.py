@@ -16,7 +16,8 @@ class InDouble(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in (Tensor.to, Tensor.float) and args[0].dtype is torch.float64:
+        casts = func in (Tensor.to, Tensor.float, torch.as_tensor) and isinstance(args[0], Tensor)
+        if casts and args[0].dtype is torch.float64:
             if func is Tensor.float:
                 return args[0]
             args = tuple(torch.float64 if a is torch.float32 else a for a in args)

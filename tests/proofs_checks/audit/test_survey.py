@@ -48,7 +48,9 @@ def test_record_has_its_rows_once_in_order_and_all_keys(record):
     targets = [row["target"] for row in record["reports"]]
     assert targets == [entry.target for entry in survey.ENTRIES if entry.target in set(targets)]
     assert len(set(targets)) == len(targets)
-    assert set(record) == {"command", "date", "versions", "reproductions", "reports"}
+    assert set(record) == {
+        *("command", "date", "versions", "reproductions", "reports", "densities")
+    }
     assert set(record["versions"]) == {"torch", *(row["library"] for row in record["reports"])}
     assert all(record["versions"].values())
     for row in record["reports"]:

@@ -1,0 +1,1 @@
+"""Whether the log-density of a step belongs to it: of other people's steps with a log-probability."""

@@ -1,0 +1,56 @@
+"""Steps in the signature of trainers, ``sde_step_with_logprob``, as the audit's convention has them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from proofs_checks.audit.densities.protocol import Step
+
+_OF_TRAINERS = ("model_output", "timestep", "sample")
+
+
+def trainer_step(
+    function: Callable[..., Any],
+    scheduler: Callable[[Tensor], Any] | None = None,
+    **options: Any,
+) -> Step:
+    """A function ``f(scheduler, model_output, timestep, sample, ..., prev_sample=None)`` as a step.
+
+    It returns ``(prev_sample, log_prob, ...)``, as those of Flow-GRPO, and its times are those of a flow.
+
+    >>> assert_density(trainer_step(sde_step_with_logprob, noise_level=0.7))
+
+    Parameters
+    ----------
+    function : is called with a batch of states, and with a timestep for each.
+    scheduler : makes one of a tensor of times, which is the table ``sigmas``, with ``timesteps`` of all but
+        the last; by default diffusers' ``FlowMatchEulerDiscreteScheduler`` with these tables.
+    options : more keyword arguments for every call.
+    """
+    from proofs_checks.audit.peers.trainers import flow_scheduler
+
+    make = scheduler or flow_scheduler
+
+    def step(
+        network: Any, x: Tensor, t: float, t_next: float, action: Tensor | None = None
+    ) -> tuple[Any, Any]:
+        made = make(torch.tensor([t, t_next], dtype=torch.float32))
+        timesteps = made.timesteps[:1].expand(len(x))
+        result = function(made, network(x, t), timesteps, x, prev_sample=action, **options)
+        return tuple(result)[:2]
+
+    return step
+
+
+def is_of_trainers(function: Any) -> bool:
+    """Whether a function has the parameters of a trainer's step."""
+    try:
+        taken = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    return all(name in taken for name in _OF_TRAINERS)
