@@ -17,7 +17,7 @@ This is GRPO with one group, without dividing by a deviation, which would change
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -47,22 +47,33 @@ def _moments(law: GaussianMixture) -> tuple[Tensor, Tensor]:
 
 
 class LearntMixture(nn.Module):
-    """The denoiser of a mixture on the line with learnt weights, means and deviations, at first given."""
+    """Denoisers of mixtures on the line with learnt weights, means and deviations, at first all the given one.
 
-    def __init__(self, law: GaussianMixture) -> None:
+    A batch is cut into as many equal parts, one for each of the copies.
+    """
+
+    def __init__(self, law: GaussianMixture, copies: int = 1) -> None:
         super().__init__()
         means, variances = _moments(law)
-        self.weights = nn.Parameter(law.weights.log())
-        self.means = nn.Parameter(means)
-        self.deviations = nn.Parameter(variances.sqrt().log())
+        initial = (law.weights.log(), means, variances.sqrt().log())
+        self.weights, self.means, self.deviations = (
+            nn.Parameter(values.repeat(copies, 1)) for values in initial
+        )
 
     def forward(self, x: Tensor, sigma: float) -> Tensor:
         """The estimate of the data at a finite level, (batch, 1)."""
-        variances = self.deviations.exp() ** 2
+        weights, means, deviations = (p.unsqueeze(1) for p in self.parameters())
+        variances = deviations.exp() ** 2
         total = variances + sigma**2
-        offsets = x - self.means
-        chosen = torch.softmax(self.weights - total.log() / 2 - offsets**2 / (2 * total), 1)
-        return (chosen * (self.means + variances / total * offsets)).sum(1, keepdim=True)
+        offsets = x.unflatten(0, (len(weights), -1)) - means
+        chosen = torch.softmax(weights - total.log() / 2 - offsets**2 / (2 * total), -1)
+        estimates = chosen * (means + variances / total * offsets)
+        return estimates.sum(-1, keepdim=True).flatten(0, 1)
+
+
+def at_once(model: LearntMixture, record: Record) -> Tensor:
+    """The log-densities of a record's steps, all kept for the backward pass: they are small here."""
+    return log_prob(model, record, checkpointing=False)
 
 
 def train(
@@ -70,27 +81,32 @@ def train(
     plan: Plan | LoopPlan,
     *,
     beta: float = 1.0,
-    density: LogProb = log_prob,
+    density: LogProb = at_once,
     updates: int = 150,
     batch: int = 512,
     rate: float = 0.05,
+    copies: int = 1,
     seed: int = 0,
 ) -> LearntMixture:
     """Train the denoiser of a law by policy gradients of the runs of a plan.
 
-    density : of the gradient alone; the advantages have the right one.
+    Parameters
+    ----------
+    density : what the trainer takes for it, in the gradient and in the divergence alike.
+    batch : of an update. copies : trained side by side, each on runs of its own.
     """
     generator = torch.Generator().manual_seed(seed)
-    first, model = LearntMixture(law), LearntMixture(law)
+    first, model = LearntMixture(law), LearntMixture(law, copies)
     optimiser = torch.optim.Adam(model.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
     for _ in range(updates):
-        record = runs(model, plan, batch, generator)
+        record = runs(model, plan, copies * batch, generator)
         with torch.no_grad():
-            ratio = (record.log_prob - log_prob(first, record)).sum(1)
-            gain = record.x[:, 0] - beta * ratio
-            advantage = gain - gain.mean()
-        loss = -(advantage * density(model, record).sum(1)).mean()
+            start = density(first, record).sum(1)
+        run = density(model, record).sum(1)
+        gain = (record.x[:, 0] - beta * (run.detach() - start)).unflatten(0, (copies, batch))
+        advantage = gain - gain.mean(1, keepdim=True)
+        loss = -(advantage.flatten() * run).sum() / batch
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -104,10 +120,19 @@ def runs(model: nn.Module, plan: Plan | LoopPlan, count: int, generator: torch.G
     return rollout(model, plan.sigmas[0] * unit, plan, GeneratorNoise(generator))
 
 
-def wasserstein(samples: Tensor, law: GaussianMixture) -> float:
-    """W2 of n samples on the line to a law, by its quantiles at the middles of n equal shares."""
-    count = samples.numel()
-    shares = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    return math.sqrt(
-        float((samples.flatten().sort().values - law.quantile(shares)).square().mean())
-    )
+def wasserstein(samples: Tensor, law: GaussianMixture, weights: Tensor | None = None) -> float:
+    """W2 of samples on the line to a law, by its quantiles at the middles of their shares.
+
+    weights : of the samples, positive; equal by default.
+    """
+    values, order = samples.flatten().sort()
+    each = torch.ones_like(values) if weights is None else weights.flatten()[order]
+    each = each / each.sum()
+    gaps = values - law.quantile(each.cumsum(0) - each / 2)
+    return math.sqrt(float((each * gaps.square()).sum()))
+
+
+def jackknife(left_out: Sequence[float]) -> float:
+    """The standard error of a figure, from its values with each group left out."""
+    values = torch.tensor(left_out, dtype=torch.float64)
+    return float((len(left_out) - 1) * values.var(correction=0)) ** 0.5
