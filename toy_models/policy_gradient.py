@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
+from seeds_theory.denoiser import Denoiser
 from seeds_theory.density import Record, log_prob, rollout
 from seeds_theory.plan import Plan
 from seeds_theory.solver import LoopPlan
@@ -34,27 +36,27 @@ LogProb = Callable[["LearntMixture", Record], Tensor]
 
 def tilted(law: GaussianMixture, beta: float) -> GaussianMixture:
     """The law with density times exp(x / beta), of a mixture on the line."""
-    means, variances = _moments(law)
+    means, variances = moments(law)
     weights = law.weights * torch.exp(means / beta + variances / (2 * beta**2))
     shifted = means + variances / beta
     return GaussianMixture.scalar(weights.tolist(), shifted.tolist(), variances.sqrt().tolist())
 
 
-def _moments(law: GaussianMixture) -> tuple[Tensor, Tensor]:
+def moments(law: GaussianMixture) -> tuple[Tensor, Tensor]:
     """Means and variances of the components of a mixture on the line."""
     components = law.components
     return torch.cat([c.mean for c in components]), torch.cat([c.variances for c in components])
 
 
 class LearntMixture(nn.Module):
-    """Denoisers of mixtures on the line with learnt weights, means and deviations, at first all the given one.
+    """Denoisers of mixtures on the line with learnt weights, means and deviations, at first the given ones.
 
     A batch is cut into as many equal parts, one for each of the copies.
     """
 
     def __init__(self, law: GaussianMixture, copies: int = 1) -> None:
         super().__init__()
-        means, variances = _moments(law)
+        means, variances = moments(law)
         initial = (law.weights.log(), means, variances.sqrt().log())
         self.weights, self.means, self.deviations = (
             nn.Parameter(values.repeat(copies, 1)) for values in initial
@@ -83,7 +85,7 @@ def train(
     beta: float = 1.0,
     density: LogProb = at_once,
     updates: int = 150,
-    batch: int = 512,
+    batch: int = 256,
     rate: float = 0.05,
     copies: int = 1,
     seed: int = 0,
@@ -114,22 +116,21 @@ def train(
     return model
 
 
-def runs(model: nn.Module, plan: Plan | LoopPlan, count: int, generator: torch.Generator) -> Record:
+def runs(model: Denoiser, plan: Plan | LoopPlan, count: int, generator: torch.Generator) -> Record:
     """Runs of a model from noise, recorded."""
     unit = torch.randn(count, 1, generator=generator, dtype=torch.float64)
     return rollout(model, plan.sigmas[0] * unit, plan, GeneratorNoise(generator))
 
 
-def wasserstein(samples: Tensor, law: GaussianMixture, weights: Tensor | None = None) -> float:
-    """W2 of samples on the line to a law, by its quantiles at the middles of their shares.
+def wasserstein(samples: Tensor, law: GaussianMixture) -> float:
+    """W2 of n samples on the line to a law, by its quantiles at the middles of n equal shares."""
+    gaps = samples.flatten().sort().values - _middles(law, samples.numel())
+    return math.sqrt(float(gaps.square().mean()))
 
-    weights : of the samples, positive; equal by default.
-    """
-    values, order = samples.flatten().sort()
-    each = torch.ones_like(values) if weights is None else weights.flatten()[order]
-    each = each / each.sum()
-    gaps = values - law.quantile(each.cumsum(0) - each / 2)
-    return math.sqrt(float((each * gaps.square()).sum()))
+
+@lru_cache(maxsize=8)
+def _middles(law: GaussianMixture, count: int) -> Tensor:
+    return law.quantile((torch.arange(count, dtype=torch.float64) + 0.5) / count)
 
 
 def jackknife(left_out: Sequence[float]) -> float:

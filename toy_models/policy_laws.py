@@ -1,4 +1,4 @@
-r"""Samplers of reinforcement learning and members of the family, at equal model calls: the laws they end with.
+r"""Samplers of reinforcement learning and members of the family: their laws at equal model calls.
 
 Grids are those of flow models: equal steps in the time :math:`\tau` of a rectified flow, where
 :math:`\sigma = \tau/(1-\tau)`, or shifted ones, whose noise levels are `shift` times as high.
@@ -78,7 +78,7 @@ def windowed(name: str, low: float, high: float) -> Contender:
     return Contender(rf"`{name}`, $\eta = 1$ for ${ends}$", lambda grid: solver)
 
 
-MEMBERS = ("flow-sde", "seeds-1", "seeds-2", "seeds-2s", "seeds-3", "seeds-2m")
+MEMBERS = ("flow-sde", "seeds-1", "seeds-2", "seeds-2b", "seeds-2s", "seeds-3", "seeds-2m")
 """Flow-GRPO's step and members of the family."""
 
 CONTENDERS: tuple[Contender, ...] = (
@@ -102,7 +102,7 @@ class Distance:
 
 
 def on_the_line(
-    solver: Solver, grid: np.ndarray, law: GaussianMixture, count: int = 20_000, groups: int = 5
+    solver: Solver, grid: np.ndarray, law: GaussianMixture, count: int = 10_000, groups: int = 5
 ) -> Distance:
     """W2 of a sampler's ends to a mixture on the line; from groups of runs that start with its exact law."""
     generator = torch.Generator().manual_seed(0)

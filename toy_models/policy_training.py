@@ -1,14 +1,8 @@
-r"""What keeps a trained policy from the tilted law: a ladder of limits, each measured by W2 to that law.
+r"""What training a sampler as a policy comes to: the price of a change, scatter, wrong densities.
 
-Of the ends of a sampler, trained to a reward r with the weight :math:`\beta` of the divergence, each rung
-knows one limit more than the one before:
-
-=========  ================================================================================================
-`tilted`   the sampler's own law, weighed by :math:`e^{r/\beta}`: what is left is its bias in law
-`started`  weighed given the start: a policy does not choose its start
-a policy   trained with large batches: its steps are normal with given deviations, its mean is a network
-in fact    trained with small batches, whose gradients scatter
-=========  ================================================================================================
+The objective weighs the divergence of the runs, and that is not the divergence of the laws: a network that
+has learnt the tilted law is charged by each sampler another multiple of it, the `Price`. So the same weight
+of the divergence is another one for each sampler.
 """
 
 from __future__ import annotations
@@ -20,16 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seeds_theory.density import Record, chain_of, log_prob
+from seeds_theory.density import Record, chain_of, kl, log_prob
 from seeds_theory.plan import Plan
-from seeds_theory.solver import LoopPlan, Solver
-from seeds_theory.sources import GeneratorNoise
+from seeds_theory.solver import LoopPlan
 from toy_models.mixture import GaussianMixture
 from toy_models.policy_gradient import (
     LearntMixture,
     LogProb,
     at_once,
     jackknife,
+    moments,
     runs,
     tilted,
     wasserstein,
@@ -38,48 +32,39 @@ from toy_models.policy_gradient import (
 AnyPlan = Plan | LoopPlan
 
 
-# ------------------------------------------------------------------------------------------ the rungs
+def tilt_divergence(law: GaussianMixture, beta: float) -> float:
+    r"""The divergence of `tilted` from the law, :math:`E'[x]/\beta - \log E[e^{x/\beta}]`; on the line."""
+    means, variances = moments(law)
+    moment = torch.logsumexp(law.weights.log() + means / beta + variances / (2 * beta**2), 0)
+    return float(tilted(law, beta).mean / beta - moment)
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """W2 to the tilted law of a sampler's own law, before training, and weighed.
+class Price:
+    """What a sampler makes of a network that has learnt the tilted law.
 
-    reach : the share of the reward's variance that is not due to the start.
+    distance : W2 of its ends to that law: its bias.
+    price : the divergence of its runs from the first ones, over that of the laws. error : its standard error.
     """
 
-    before: float
-    tilted: float
-    started: float
-    reach: float
+    distance: float
+    price: float
+    error: float
 
 
-def weighed(
-    solver: Solver,
-    grid: np.ndarray,
-    law: GaussianMixture,
-    beta: float = 1.0,
-    starts: int = 250,
-    each: int = 400,
-) -> Weighed:
-    """The first two rungs, from so many runs of each of the starts, which are quantiles of the noise."""
-    shares = (torch.arange(starts, dtype=torch.float64) + 0.5) / starts
-    start = float(grid[0]) * torch.special.ndtri(shares).repeat_interleave(each)[:, None]
-    ends = solver(law, start, grid, GeneratorNoise(torch.Generator().manual_seed(0)))
-    ends = ends.reshape(starts, each)
+def price(law: GaussianMixture, plan: AnyPlan, beta: float = 1.0, count: int = 40_000) -> Price:
+    """The price of the tilted law, from so many runs."""
     goal = tilted(law, beta)
-    by_chance = float(ends.var(1).mean())
-    return Weighed(
-        wasserstein(ends, goal),
-        wasserstein(ends, goal, torch.softmax(ends.flatten() / beta, 0)),
-        wasserstein(ends, goal, torch.softmax(ends / beta, 1)),
-        by_chance / (by_chance + float(ends.mean(1).var(correction=0)) - by_chance / each),
+    record = runs(goal, plan, count, torch.Generator().manual_seed(0))
+    each = kl(goal, law, record).sum(1) / tilt_divergence(law, beta)
+    return Price(
+        wasserstein(record.x, goal), float(each.mean()), float(each.std()) / math.sqrt(count)
     )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of trained models' runs: W2 to the tilted law, mean reward, and divergence from the first runs; (copies,)."""
+    """Of trained models' runs: W2 to the tilted law, mean reward, divergence from the first; (copies,)."""
 
     distance: Tensor
     reward: Tensor
@@ -91,7 +76,11 @@ class Outcome:
 
 
 def outcome(
-    model: LearntMixture, law: GaussianMixture, plan: AnyPlan, beta: float = 1.0, count: int = 20_000
+    model: LearntMixture,
+    law: GaussianMixture,
+    plan: AnyPlan,
+    beta: float = 1.0,
+    count: int = 20_000,
 ) -> Outcome:
     """What models do in so many runs each, by the right densities."""
     copies = len(model.means)
@@ -121,9 +110,9 @@ def scores(law: GaussianMixture, record: Record, density: LogProb = at_once) -> 
 class Scatter:
     r"""How much a policy gradient scatters, before training.
 
-    noise : tr Cov(g) / \|E g\|^2 of the gradient g of one run: of so many runs is the batch in which noise and
-        signal are equal. error : its standard error.
-    explained : the share of the reward's variance that is linear in the score: whatever the parameters are.
+    noise : tr Cov(g) / \|E g\|^2 of the gradient g of one run: in a batch of so many runs noise and signal
+        are equal. error : its standard error.
+    explained : the share of the reward's variance that is linear in the score.
     """
 
     noise: float
@@ -131,9 +120,7 @@ class Scatter:
     explained: float
 
 
-def scatter(
-    law: GaussianMixture, plan: AnyPlan, count: int = 4000, groups: int = 10
-) -> Scatter:
+def scatter(law: GaussianMixture, plan: AnyPlan, count: int = 4000, groups: int = 10) -> Scatter:
     """The scatter of the gradient of the expected reward, from groups of that many runs."""
     model, generator = LearntMixture(law), torch.Generator().manual_seed(0)
     rewards, slopes = [], []
@@ -173,7 +160,7 @@ def forgotten_factor(level: float, sigmas: np.ndarray) -> LogProb:
 
 
 def of_another_step(other: AnyPlan) -> LogProb:
-    """The log-densities that a sampler of one call a step, on the same grid, gives to the ends of the steps."""
+    """The log-densities that a sampler of one call a step gives to the ends of steps on the same grid."""
     chain = chain_of(other)
 
     def density(model: LearntMixture, record: Record) -> Tensor:
@@ -182,9 +169,53 @@ def of_another_step(other: AnyPlan) -> LogProb:
         by_level = dict(zip(other.sigmas, ends, strict=True))
         states = tuple(by_level[level] for level in chain.levels)
         nothing = record.log_prob.new_empty(len(record.x), len(chain.with_density))
-        moved = Record(
-            other, states, chain.with_density, nothing, record.reduction, chain.key
-        )
+        moved = Record(other, states, chain.with_density, nothing, record.reduction, chain.key)
         return at_once(model, moved)
 
     return density
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """How a density belongs to a sampler's steps, before training.
+
+    ratio : the mean of the ratio of two networks' densities of a run, 1 for the right one.
+    angle : in degrees, between the gradient that it gives and that of the expected reward.
+    ratio_error, angle_error : their standard errors.
+    """
+
+    ratio: float
+    ratio_error: float
+    angle: float
+    angle_error: float
+
+
+def belonging(
+    law: GaussianMixture, plan: AnyPlan, density: LogProb, count: int = 4000, groups: int = 10
+) -> Belonging:
+    """How a density belongs to a plan's steps, from groups of runs; the other network is shifted by 0.2."""
+    first, moved = LearntMixture(law), LearntMixture(law)
+    moved.means.data += 0.2
+    generator, ratios, gradients = torch.Generator().manual_seed(0), [], []
+    for _ in range(groups):
+        record = runs(first, plan, count, generator)
+        with torch.no_grad():
+            ratios.append((density(moved, record) - density(first, record)).sum(1).exp())
+        advantage = record.x - record.x.mean()
+        pair = [(advantage * scores(law, record, d)).mean(0) for d in (at_once, density)]
+        gradients.append(torch.stack(pair))
+
+    def angle(pairs: Tensor) -> float:
+        right, other = pairs.mean(0)
+        return math.degrees(
+            float(torch.arccos(torch.cosine_similarity(right, other, 0).clamp(max=1)))
+        )
+
+    ratio, pairs = torch.cat(ratios), torch.stack(gradients)
+    left_out = [angle(torch.cat([pairs[:n], pairs[n + 1 :]])) for n in range(groups)]
+    return Belonging(
+        float(ratio.mean()),
+        float(ratio.std()) / math.sqrt(len(ratio)),
+        angle(pairs),
+        jackknife(left_out),
+    )
