@@ -52,7 +52,7 @@ class Price:
     error: float
 
 
-def price(law: GaussianMixture, plan: AnyPlan, beta: float = 1.0, count: int = 40_000) -> Price:
+def price(law: GaussianMixture, plan: AnyPlan, beta: float = 1.0, count: int = 20_000) -> Price:
     """The price of the tilted law, from so many runs."""
     goal = tilted(law, beta)
     record = runs(goal, plan, count, torch.Generator().manual_seed(0))
@@ -120,7 +120,7 @@ class Scatter:
     explained: float
 
 
-def scatter(law: GaussianMixture, plan: AnyPlan, count: int = 4000, groups: int = 10) -> Scatter:
+def scatter(law: GaussianMixture, plan: AnyPlan, count: int = 2000, groups: int = 10) -> Scatter:
     """The scatter of the gradient of the expected reward, from groups of that many runs."""
     model, generator = LearntMixture(law), torch.Generator().manual_seed(0)
     rewards, slopes = [], []
@@ -191,7 +191,7 @@ class Belonging:
 
 
 def belonging(
-    law: GaussianMixture, plan: AnyPlan, density: LogProb, count: int = 4000, groups: int = 10
+    law: GaussianMixture, plan: AnyPlan, density: LogProb, count: int = 2000, groups: int = 10
 ) -> Belonging:
     """How a density belongs to a plan's steps, from groups of runs; the other network is shifted by 0.2."""
     first, moved = LearntMixture(law), LearntMixture(law)

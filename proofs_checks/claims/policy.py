@@ -226,9 +226,9 @@ def _() -> Evidence:
 def _() -> Evidence:
     apart = sp.Symbol("Delta", positive=True)
     (row,) = step_formula(symbolic("seeds-1"), DATA)
-    divergence = (row.drift[0].doit() * apart) ** 2 / (2 * row.noise[0] ** 2)
+    divergence = (row.drift[0].doit() * apart) ** 2 / (2 * row.noise[0].rewrite(sp.exp) ** 2)
     step, length, value = (sp.Symbol(name, positive=True) for name in ("t", "h", "e"))
-    level = {lam_s: 0, lam_t: length, h: length, eta: value}
+    level = {lam_s: 0, h: length, eta: value}
     rate = sp.limit(sp.simplify(divergence.subs(level)) / length, length, 0)
     factor = (1 + value) ** 2 / (4 * value)
     width, shift = sp.symbols("c m", positive=True)
