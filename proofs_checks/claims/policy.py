@@ -218,8 +218,8 @@ def _() -> Evidence:
 @claim(
     "policy-price",
     r"A step of length $h$ of any $\eta$, its estimates constant and apart by $\Delta$, has the divergence "
-    r"$\tfrac{(1+\eta)^2}{4\eta} e^{2\lambda} \Delta^2 h + O(h^2)$; the factor is least at $\eta = 1$, where it "
-    r"is 1; and $\int e^{2\lambda} \Delta^2\,d\lambda$ is the divergence of the data for shifted Gaussians.",
+    r"$\tfrac{(1+\eta)^2}{4\eta} e^{2\lambda} \Delta^2 h + O(h^2)$; the factor is least at $\eta = 1$, where "
+    r"it is 1; and $\int e^{2\lambda} \Delta^2\,d\lambda$ is the divergence of two shifted Gaussians.",
     source=HERE,
     expected=Verdict.proved,
 )
