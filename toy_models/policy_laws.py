@@ -34,7 +34,7 @@ BROAD = GaussianMixture.scalar((0.6, 0.4), (-1.0, 0.8), (0.4, 0.3))
 """Two components that overlap, of about the width of the noise."""
 
 NARROW = GaussianMixture.scalar((0.3, 0.5, 0.2), (-1.2, 0.1, 1.5), (0.05, 0.1, 0.05))
-"""Three components that are narrow and apart: what a classifier of images sees is as fine."""
+"""Three components that are narrow and apart: how many runs come to each is most of a distance to it."""
 
 
 def flow_grid(steps: int, shift: float = 1.0) -> np.ndarray:

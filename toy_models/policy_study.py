@@ -1,6 +1,6 @@
 """The record of the book's chapter on policies: laws at equal calls, training, and wrong densities.
 
-Made anew by ``python -m toy_models.policy_study book/policy.json``, in about ten minutes on one core.
+Made anew by ``python -m toy_models.policy_study book/policy.json``, in a few minutes on one core.
 """
 
 from __future__ import annotations
