@@ -6,10 +6,6 @@ as a smooth function of all its numbers. What is minimised is the distance betwe
 .. math::  \frac{W_2^2}{\mathrm{tr}\,C} = \frac{\sum_k (s_k - \sqrt{c_k})^2 + g_k^2 c_k}{\sum_k c_k},
 
 from pure noise at the first noise level to clean data; :math:`g_k` is the gain from start to end, and the
-from seeds_theory.extras import optional_imports
-
-with optional_imports():
-    from scipy.optimize import minimize
 mean of the data is as far from 0 as their standard deviation, in every direction. Everything that counts at
 few calls is in it: the wrong start, the steps, the last step. The objective is its geometric mean over power
 laws of the eigenvalues, :math:`c_k = k^{-a}`.

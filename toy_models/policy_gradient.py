@@ -17,11 +17,13 @@ This is GRPO with one group, without dividing by a deviation, which would change
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
+from seeds_theory.denoiser import Denoiser
 from seeds_theory.density import Record, log_prob, rollout
 from seeds_theory.plan import Plan
 from seeds_theory.solver import LoopPlan
@@ -34,35 +36,46 @@ LogProb = Callable[["LearntMixture", Record], Tensor]
 
 def tilted(law: GaussianMixture, beta: float) -> GaussianMixture:
     """The law with density times exp(x / beta), of a mixture on the line."""
-    means, variances = _moments(law)
+    means, variances = moments(law)
     weights = law.weights * torch.exp(means / beta + variances / (2 * beta**2))
     shifted = means + variances / beta
     return GaussianMixture.scalar(weights.tolist(), shifted.tolist(), variances.sqrt().tolist())
 
 
-def _moments(law: GaussianMixture) -> tuple[Tensor, Tensor]:
+def moments(law: GaussianMixture) -> tuple[Tensor, Tensor]:
     """Means and variances of the components of a mixture on the line."""
     components = law.components
     return torch.cat([c.mean for c in components]), torch.cat([c.variances for c in components])
 
 
 class LearntMixture(nn.Module):
-    """The denoiser of a mixture on the line with learnt weights, means and deviations, at first given."""
+    """Denoisers of mixtures on the line with learnt weights, means and deviations, at first the given ones.
 
-    def __init__(self, law: GaussianMixture) -> None:
+    A batch is cut into as many equal parts, one for each of the copies.
+    """
+
+    def __init__(self, law: GaussianMixture, copies: int = 1) -> None:
         super().__init__()
-        means, variances = _moments(law)
-        self.weights = nn.Parameter(law.weights.log())
-        self.means = nn.Parameter(means)
-        self.deviations = nn.Parameter(variances.sqrt().log())
+        means, variances = moments(law)
+        initial = (law.weights.log(), means, variances.sqrt().log())
+        self.weights, self.means, self.deviations = (
+            nn.Parameter(values.repeat(copies, 1)) for values in initial
+        )
 
     def forward(self, x: Tensor, sigma: float) -> Tensor:
         """The estimate of the data at a finite level, (batch, 1)."""
-        variances = self.deviations.exp() ** 2
+        weights, means, deviations = (p.unsqueeze(1) for p in self.parameters())
+        variances = deviations.exp() ** 2
         total = variances + sigma**2
-        offsets = x - self.means
-        chosen = torch.softmax(self.weights - total.log() / 2 - offsets**2 / (2 * total), 1)
-        return (chosen * (self.means + variances / total * offsets)).sum(1, keepdim=True)
+        offsets = x.unflatten(0, (len(weights), -1)) - means
+        chosen = torch.softmax(weights - total.log() / 2 - offsets**2 / (2 * total), -1)
+        estimates = chosen * (means + variances / total * offsets)
+        return estimates.sum(-1, keepdim=True).flatten(0, 1)
+
+
+def at_once(model: LearntMixture, record: Record) -> Tensor:
+    """The log-densities of a record's steps, all kept for the backward pass: they are small here."""
+    return log_prob(model, record, checkpointing=False)
 
 
 def train(
@@ -70,27 +83,32 @@ def train(
     plan: Plan | LoopPlan,
     *,
     beta: float = 1.0,
-    density: LogProb = log_prob,
-    updates: int = 150,
-    batch: int = 512,
+    density: LogProb = at_once,
+    updates: int = 120,
+    batch: int = 200,
     rate: float = 0.05,
+    copies: int = 1,
     seed: int = 0,
 ) -> LearntMixture:
     """Train the denoiser of a law by policy gradients of the runs of a plan.
 
-    density : of the gradient alone; the advantages have the right one.
+    Parameters
+    ----------
+    density : what the trainer takes for it, in the gradient and in the divergence alike.
+    batch : of an update. copies : trained side by side, each on runs of its own.
     """
     generator = torch.Generator().manual_seed(seed)
-    first, model = LearntMixture(law), LearntMixture(law)
+    first, model = LearntMixture(law), LearntMixture(law, copies)
     optimiser = torch.optim.Adam(model.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
     for _ in range(updates):
-        record = runs(model, plan, batch, generator)
+        record = runs(model, plan, copies * batch, generator)
         with torch.no_grad():
-            ratio = (record.log_prob - log_prob(first, record)).sum(1)
-            gain = record.x[:, 0] - beta * ratio
-            advantage = gain - gain.mean()
-        loss = -(advantage * density(model, record).sum(1)).mean()
+            start = density(first, record).sum(1)
+        run = density(model, record).sum(1)
+        gain = (record.x[:, 0] - beta * (run.detach() - start)).unflatten(0, (copies, batch))
+        advantage = gain - gain.mean(1, keepdim=True)
+        loss = -(advantage.flatten() * run).sum() / batch
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -98,7 +116,7 @@ def train(
     return model
 
 
-def runs(model: nn.Module, plan: Plan | LoopPlan, count: int, generator: torch.Generator) -> Record:
+def runs(model: Denoiser, plan: Plan | LoopPlan, count: int, generator: torch.Generator) -> Record:
     """Runs of a model from noise, recorded."""
     unit = torch.randn(count, 1, generator=generator, dtype=torch.float64)
     return rollout(model, plan.sigmas[0] * unit, plan, GeneratorNoise(generator))
@@ -106,8 +124,16 @@ def runs(model: nn.Module, plan: Plan | LoopPlan, count: int, generator: torch.G
 
 def wasserstein(samples: Tensor, law: GaussianMixture) -> float:
     """W2 of n samples on the line to a law, by its quantiles at the middles of n equal shares."""
-    count = samples.numel()
-    shares = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    return math.sqrt(
-        float((samples.flatten().sort().values - law.quantile(shares)).square().mean())
-    )
+    gaps = samples.flatten().sort().values - _middles(law, samples.numel())
+    return math.sqrt(float(gaps.square().mean()))
+
+
+@lru_cache(maxsize=8)
+def _middles(law: GaussianMixture, count: int) -> Tensor:
+    return law.quantile((torch.arange(count, dtype=torch.float64) + 0.5) / count)
+
+
+def jackknife(left_out: Sequence[float]) -> float:
+    """The standard error of a figure, from its values with each group left out."""
+    values = torch.tensor(left_out, dtype=torch.float64)
+    return float((len(left_out) - 1) * values.var(correction=0)) ** 0.5

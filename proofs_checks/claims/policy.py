@@ -212,6 +212,37 @@ def _() -> Evidence:
     return measure_at_most(errors, 1e-9, "relative difference, eight cases")
 
 
+# ------------------------------------------------------------------------------ the price of a change
+
+
+@claim(
+    "policy-price",
+    r"A step of length $h$ of any $\eta$, its estimates constant and apart by $\Delta$, has the divergence "
+    r"$\tfrac{(1+\eta)^2}{4\eta} e^{2\lambda} \Delta^2 h + O(h^2)$; the factor is least at $\eta = 1$, where "
+    r"it is 1; and $\int e^{2\lambda} \Delta^2\,d\lambda$ is the divergence of two shifted Gaussians.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    apart = sp.Symbol("Delta", positive=True)
+    (row,) = step_formula(symbolic("seeds-1"), DATA)
+    divergence = (row.drift[0].doit() * apart) ** 2 / (2 * row.noise[0].rewrite(sp.exp) ** 2)
+    step, length, value = (sp.Symbol(name, positive=True) for name in ("t", "h", "e"))
+    level = {lam_s: 0, h: length, eta: value}
+    rate = sp.limit(sp.simplify(divergence.subs(level)) / length, length, 0)
+    factor = (1 + value) ** 2 / (4 * value)
+    width, shift = sp.symbols("c m", positive=True)
+    difference = shift / (1 + width * step)  # of the denoisers, at e^(2 lambda) = t
+    return prove(
+        [
+            (sp.simplify(rate), factor * apart**2),
+            (sp.simplify(factor - 1), sp.simplify((1 - value) ** 2 / (4 * value))),
+            (sp.integrate(difference**2 / 2, (step, 0, sp.oo)), shift**2 / (2 * width)),
+        ],
+        "the limit of the step, and the integral, in symbols",
+    )
+
+
 # ------------------------------------------------------------------------------ published samplers
 
 _level = sp.Symbol("a", positive=True)

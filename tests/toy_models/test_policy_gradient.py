@@ -9,7 +9,7 @@ import torch
 from seeds_theory import GeneratorNoise, log_prob, make_plan, rollout
 from seeds_theory.policies import policy
 from toy_models.mixture import GaussianMixture
-from toy_models.policy_gradient import LearntMixture, runs, tilted, train, wasserstein
+from toy_models.policy_gradient import LearntMixture, jackknife, runs, tilted, train, wasserstein
 
 LAW = GaussianMixture.scalar((0.6, 0.4), (-1.0, 0.8), (0.4, 0.3))
 SIGMAS = [9.0, 3.0, 1.0, 0.4, 0.0]
@@ -34,7 +34,7 @@ def test_the_gradient_is_that_of_the_expected_reward():
     def ends(change, seed):
         moved = LearntMixture(LAW)
         with torch.no_grad():
-            moved.means[0] += change
+            moved.means[0, 0] += change
         return runs(moved, plan, size, torch.Generator().manual_seed(seed)).x.mean()
 
     model, gaps = LearntMixture(LAW), []
@@ -46,8 +46,23 @@ def test_the_gradient_is_that_of_the_expected_reward():
         last = model(record.states[-2], SIGMAS[-2]).mean()
         (gradient,) = torch.autograd.grad(path + last, model.means)
         difference = (ends(1e-3, seed) - ends(-1e-3, seed)) / 2e-3
-        gaps.append(float(gradient[0] - difference))
+        gaps.append(float(gradient[0, 0] - difference))
     assert abs(statistics.mean(gaps)) < 4 * statistics.stdev(gaps) / math.sqrt(len(gaps))
+
+
+def test_copies_are_models_of_their_own_parts_of_the_batch():
+    x = torch.linspace(-3, 3, 6, dtype=torch.float64)[:, None]
+    both, second = LearntMixture(LAW, 2), LearntMixture(LAW)
+    both.means.data[1] += 0.3
+    second.means.data += 0.3
+    parts = [LearntMixture(LAW)(x[:3], 0.7), second(x[3:], 0.7)]
+    torch.testing.assert_close(both(x, 0.7), torch.cat(parts))
+
+
+def test_a_jackknife_of_a_mean_is_its_standard_error():
+    values = torch.tensor([1.0, 4.0, 2.0, 7.0], dtype=torch.float64)
+    left_out = [float(torch.cat([values[:n], values[n + 1 :]]).mean()) for n in range(4)]
+    assert jackknife(left_out) == pytest.approx(float(values.std()) / 2)
 
 
 @pytest.mark.slow
