@@ -2,7 +2,7 @@ r"""The normals that lead a given image or path to where it is: edits that keep 
 
 A step with noise can be led anywhere: its states are :math:`u = \mu + L z`, so any states are reached by
 the normals :math:`z = L^{-1} (u - \mu)`, which are solved for row by row as for a density
-(`seeds_theory.density`). For an image :math:`x_0` the states to reach are those of a path that ends there. It
+(`seeds_theory.chain`). For an image :math:`x_0` the states to reach are those of a path that ends there. It
 is the run of the plan itself under a model that always says :math:`x_0`, from :math:`x_0 + \sigma_0 e`: the
 path
 
@@ -30,17 +30,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from seeds_theory.chain import Block, Chain, Known, chain_of, require_steps, runner_of, trace
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.density import (
-    Block,
-    Chain,
-    Known,
-    Record,
-    chain_of,
-    require_steps,
-    runner_of,
-    trace,
-)
+from seeds_theory.density import Record
 from seeds_theory.errors import DensityError, GridError, NoiseError, ParameterError, at_step
 from seeds_theory.forms import DATA
 from seeds_theory.loop import require_denoiser, require_estimate, require_state

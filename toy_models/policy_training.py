@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seeds_theory.density import Record, chain_of, kl, log_prob
+from seeds_theory.chain import chain_of
+from seeds_theory.density import Record, kl, log_prob
 from seeds_theory.plan import Plan
 from seeds_theory.solver import LoopPlan
 from toy_models.mixture import GaussianMixture

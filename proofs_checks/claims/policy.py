@@ -10,7 +10,7 @@ import torch
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from proofs_checks.trace import rate, trace, x
 from seeds_theory import follow, log_prob, make_plan, rollout, uniform_log_snr
-from seeds_theory.density import chain_of
+from seeds_theory.chain import chain_of
 from seeds_theory.eta_schedule import Eta, EtaWindows
 from seeds_theory.exact import DATA, eta, lam, lam_s, lam_t
 from seeds_theory.formula import step_formula

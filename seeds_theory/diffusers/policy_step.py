@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from seeds_theory.density import Block, Chain, Reduction, chain_of, log_density, require_reduction
+from seeds_theory.chain import Block, Chain, chain_of
+from seeds_theory.density import Reduction, log_density, require_reduction
 from seeds_theory.diffusers import SEEDSScheduler
 from seeds_theory.diffusers.noise import Generators, noise_asked_with
 from seeds_theory.diffusers.predictions import bounded, prediction

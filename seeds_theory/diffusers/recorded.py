@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seeds_theory.density import Record, Recording, Reduction, chain_of
+from seeds_theory.chain import chain_of
+from seeds_theory.density import Record, Recording, Reduction
 from seeds_theory.diffusers.coordinates import Coordinates
 from seeds_theory.diffusers.loops import Loop
 from seeds_theory.diffusers.predictions import denoised

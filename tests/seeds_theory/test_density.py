@@ -35,7 +35,8 @@ from seeds_theory import (
     rollout,
 )
 from seeds_theory.baselines import BASELINES
-from seeds_theory.density import Record, chain_of
+from seeds_theory.chain import chain_of
+from seeds_theory.density import Record
 from seeds_theory.solver import Solver
 from toy_models.gaussian import Gaussian
 from toy_models.response import probe

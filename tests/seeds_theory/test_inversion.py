@@ -28,7 +28,7 @@ from seeds_theory import (
     uniform_log_snr,
 )
 from seeds_theory.baselines import BASELINES
-from seeds_theory.density import runner_of
+from seeds_theory.chain import runner_of
 from seeds_theory.kdiffusion import run as run_as_host
 from seeds_theory.solver import JoinedPlan, Solver
 from toy_models.gaussian import Gaussian

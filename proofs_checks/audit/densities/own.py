@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.densities.protocol import Step
-from seeds_theory.density import Record, chain_of, log_prob, rollout
+from seeds_theory.chain import chain_of
+from seeds_theory.density import Record, log_prob, rollout
 from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise
 
