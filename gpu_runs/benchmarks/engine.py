@@ -233,7 +233,8 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
     if plan.images < needed:
         remarks = [
             *remarks,
-            f"fewer than {needed} images to a block: what their number does to distances is not removed",
+            f"fewer than {needed} images to a block: more than the first term of the bias counts, so the "
+            "distances still depend on how many there are",
         ]
     reference = REFERENCE_FILE if plan.reference == FASHION_MNIST else Path(plan.reference)
     asked = asdict(plan)

@@ -634,6 +634,7 @@ def test_found_and_published_stand_side_by_side():
     assert columns["rms"][0] == "0.200 ± 0.014"
     assert columns["published"] == ["1.97 (recalled)"] * 3 + [""] * 3
     assert "published" not in {c.header for c in curves.table(synthetic()).columns}
+    assert "less the first term of the bias" in curves.table(results).caption
 
 
 # ----------------------------------------------------------------------------------- commands
