@@ -257,34 +257,43 @@ def plot(
 def compare(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of results, finished or not.")],
     published: Annotated[
-        bool, typer.Option("--published", help="With what others published, at the nearest NFE.")
+        bool,
+        typer.Option(
+            "--published",
+            help="With what others published at the nearest NFE, if that is within a factor 3/2.",
+        ),
     ] = False,
     data: Annotated[
         str | None,
         typer.Option(
-            help="The data set, where the network's name does not say: cifar10-32x32-cond."
+            help="Of --published, where the network's name does not say: cifar10-32x32-cond."
         ),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
 ) -> None:
-    """Print the scores in DIR by network calls, and beside them published ones of the same data.
+    """Print the scores in DIR by network calls, and with --published those of others on the same data.
+
+    The column best block is the distance as measured, of ours the least of the blocks, as the best of three
+    is what EDM published. The column without bias is the one that `run` and `plot` print: over all blocks,
+    less the bias of the number of images, and with its standard error.
 
     FID is of Inception's features and 50000 images: where ours is another distance, or of fewer images, a
     note says that they are not comparable. Each figure has its source; a star marks one that is quoted from
-    memory.
+    memory. Another note names figures that are left out, as their numbers of calls are far from ours.
 
     Example: [bold]seeds-bench compare edm-cifar10-32x32-uncond-vp-ours --published[/bold]
     """
     require_writable(json_file)
-    from gpu_runs.benchmarks.published import beside, comparison, remarks
+    from gpu_runs.benchmarks.published import beside, comparison, left_out, ours, remarks
     from gpu_runs.benchmarks.results import read_results
 
-    if not published:
-        raise ParameterError("what to compare with: --published")
+    if data is not None and not published:
+        raise ParameterError("--data says which published scores are meant: add --published")
     results = read_results(folder)
-    lines, notes = beside(results, data), remarks(results)
+    lines = beside(results, data) if published else ours(results)
+    notes = [*remarks(results), *left_out(results, data)] if published else []
     console = Console(stderr=json_file == "-")
     console.print(comparison(lines))
     for note in notes:
