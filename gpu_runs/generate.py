@@ -197,7 +197,8 @@ def generate(
         ),
     ] = "float32",
     variant: Annotated[
-        str | None, typer.Option(help="Of a pipeline's files of weights, as fp16.")
+        str | None,
+        typer.Option(help="Of a pipeline's files of weights, as fp16; some have to be there."),
     ] = None,
     call: Annotated[
         list[str] | None,
