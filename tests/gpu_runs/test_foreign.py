@@ -727,7 +727,10 @@ STATES = {
         lambda s: s.update({"out.0.bias": torch.zeros(32, dtype=torch.int64)}),
         "holds no real numbers but torch.int64",
     ),
-    "not finite": (lambda s: s["out.0.bias"].fill_(float("nan")), "not finite"),
+    "not finite": (
+        lambda s: s["out.0.bias"].fill_(float("nan")),
+        "'out.0.bias' holds numbers that",
+    ),
     "other shape": (
         lambda s: s.update({"out.0.bias": torch.ones(33)}),
         "has to have the shape (32,)",

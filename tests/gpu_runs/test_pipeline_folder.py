@@ -106,7 +106,7 @@ BROKEN = {
     ),
     "deep index": (written("model_index.json", "[" * 100_000), "it is no strict JSON"),
     "huge index": (written("model_index.json", " " * (2**22 + 1)), "it has 4194305 bytes, more"),
-    "name twice": (written("model_index.json", '{"a": 1, "a": 2}'), "a name is there twice"),
+    "name twice": (written("model_index.json", '{"a": 1, "a": 2}'), "the name 'a' is there twice"),
     "pipe as an index": (
         lambda folder: (
             removed("model_index.json")(folder),
