@@ -398,6 +398,8 @@ def test_command_knows_fashion_mnist_by_name():
         (["a.npy", "--ref", "missing.npz"], ScoreError, "No such file"),
         (["missing", "--ref", "fashion-mnist"], ImageError, "there is no file or folder missing"),
         (["empty", "--ref", "fashion-mnist"], ImageError, "no .png"),
+        (["fashion-mnst", "--ref", "fashion-mnist"], ImageError, "mean 'fashion-mnist'"),
+        (["a.npy", "--ref", "fashion-mnst"], ScoreError, "mean 'fashion-mnist'"),
         (["large.npy", "--ref", "fashion-mnist"], FeatureError, r"got \(3, 64, 64\)"),
         (["a.npy", "--ref", "edm.npz"], ScoreError, "a network it does not name: give that"),
         (
