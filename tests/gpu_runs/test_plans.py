@@ -1,11 +1,13 @@
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from tiny_networks import tiny_network
 
-from gpu_runs.benchmarks.plans import PlanError, parse_plan, read_plan
+from gpu_runs import bench
+from gpu_runs.benchmarks.plans import _OWN, Plan, PlanError, parse_plan, read_plan
 from gpu_runs.benchmarks.presets import find_plan, presets
 from gpu_runs.generation.sampler import noise_levels
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
@@ -88,6 +90,11 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
         plan_of({"method": "seeds-3", "nfe": [3]}).cells(network)
 
 
+def test_the_help_names_all_keys_of_a_plan():
+    words = set(re.findall(r"\w+", bench.run.__doc__ or ""))
+    assert words >= ({field.name for field in fields(Plan)} - {"curves"}) | {"methods", *_OWN}
+
+
 @pytest.mark.parametrize(
     ("record", "kind", "message"),
     [
@@ -113,7 +120,13 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
         ({"methods": [METHOD | {"steps": [True]}]}, PlanError, "a whole number; got True"),
         ({"methods": [METHOD | {"nfe": [9]}]}, PlanError, "states either steps or nfe"),
         ({"methods": [{"method": "ddim"}]}, PlanError, "1, ddim, states either steps or nfe"),
-        ({"methods": [METHOD, METHOD]}, PlanError, "two curves are called 'seeds-2'"),
+        ({"methods": [METHOD, METHOD]}, PlanError, "the plan: two methods are called 'seeds-2'"),
+        (
+            {"methods": [METHOD, METHOD]},
+            PlanError,
+            'a label of its own, as label = "seeds-2, again',
+        ),
+        ({"methods": [METHOD | {"s": 1}]}, ParameterError, "the plan: method 1: "),
         ({"methods": [METHOD | {"label": "a\nb"}]}, PlanError, "a label is one line of text"),
         ({"images": 3}, PlanError, "images is 4 or more; got 3"),
         ({"batch": 0}, PlanError, "batch is 1 or more; got 0"),
