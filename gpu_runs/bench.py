@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -24,6 +23,7 @@ from gpu_runs.names import (
 )
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import (
+    console,
     one_of,
     require_picture,
     require_writable,
@@ -136,12 +136,21 @@ def run(
     [\\[methods]]
     method = "seeds-3"
     eta = [0.5, 1.0]
+    label = "third order"         # its name in the table, instead of the method's
+    [\\[fine]]                      # a fine solution, see below
+    method = "seeds-3"
+    eta = [0.5, 1.0]
+    steps = [67]
+
+    Further keys of a plan are first_seed, batch, and those that are options of seeds-generate: grid,
+    sigma_min, sigma_max, labels (which are classes), precision, state, compile, seeds_like. A method has the
+    keys method, label, steps, nfe, published, recalled, and its options.
 
     The same command again goes on with a run that was stopped, at the batch where it was, and tries failed
     cells again. Started several times, on nodes that see one folder, or by torchrun, it shares the work. A
     plan with more cells or blocks adds to what is there; any other is refused.
 
-    With a table fine, as of a method with one number of steps, each curve of the same eta is also compared
+    With tables fine, each of a method with one number of steps, each curve of the same eta is also compared
     with that fine solution, on the same noise: with the law that the network itself defines.
 
     The name of this command may be left out.
@@ -215,15 +224,15 @@ def run(
         )
         if group.rank > 0:
             return
-    console = Console()
-    console.print(table(results))
-    console.print(f"all results: {results.folder}", soft_wrap=True, highlight=False, markup=False)
+    screen = console()
+    screen.print(table(results))
+    screen.print(f"all results: {results.folder}", soft_wrap=True, highlight=False, markup=False)
     for remark in [*notes, *results.header["remarks"]]:
-        console.print(f"note: {remark}", soft_wrap=True, highlight=False, markup=False)
+        screen.print(f"note: {remark}", soft_wrap=True, highlight=False, markup=False)
     failed = [row for row in results.rows if row.error]
     for row in failed:
         text = f"failed: {row.label}, {row.steps} steps, block {row.block}: {row.error}"
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+        screen.print(text, soft_wrap=True, highlight=False, markup=False)
     if failed:
         raise typer.Exit(1)
 
@@ -248,7 +257,7 @@ def plot(
     from gpu_runs.benchmarks.results import read_results
 
     results = read_results(folder)
-    Console().print(table(results, label))
+    console().print(table(results, label))
     if to:
         figure(results, label).savefig(to)
 
@@ -294,10 +303,10 @@ def compare(
     results = read_results(folder)
     lines = beside(results, data) if published else ours(results)
     notes = [*remarks(results), *left_out(results, data)] if published else []
-    console = Console(stderr=json_file == "-")
-    console.print(comparison(lines))
+    screen = console(json_file)
+    screen.print(comparison(lines))
     for note in notes:
-        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+        screen.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     if json_file:
         write_json({"lines": [asdict(line) for line in lines], "notes": notes}, json_file)
 
@@ -324,7 +333,7 @@ def list_presets(
         "N steps of their sampler are 2N - 1 network calls. * quoted from memory."
     )
     for heading in ("preset and its file (.pkl)", "what", "steps", "options", "FID", "SEEDS"):
-        drawn.add_column(heading, no_wrap=heading.startswith("preset"))
+        drawn.add_column(heading, no_wrap=heading.startswith("preset"), min_width=len(heading))
     for preset in presets().values():
         (curve,) = preset.published.curves
         score = "" if curve.published is None else f"{curve.published:g}{'*' * curve.recalled}"
@@ -336,7 +345,7 @@ def list_presets(
             score,
             f"{preset.seeds:g}" if preset.seeds else "",
         )
-    Console(stderr=json_file == "-").print(drawn)
+    console(json_file).print(drawn)
     if json_file:
         write_json([asdict(preset) for preset in presets().values()], json_file)
 
@@ -386,7 +395,7 @@ def micro(
     loaded, _ = open_network(network, require_device(device))
     bar = with_bar(names, show=sys.stderr.isatty(), desc="methods", leave=False)
     costs = [measure(loaded, name, nfe=nfe, batch=batch, precision=precision) for name in bar]
-    Console(stderr=json_file == "-").print(costs_table(costs))
+    console(json_file).print(costs_table(costs))
     if json_file:
         write_json([asdict(cost) for cost in costs], json_file)
 
@@ -444,7 +453,7 @@ def tuned(
         scored.append(asdict(row))
         found = row.error or f"{row.frechet:.3g}"
         drawn.add_row(row.label, str(row.steps), str(row.nfe), found)
-    Console(stderr=json_file == "-").print(drawn)
+    console(json_file).print(drawn)
     if json_file:
         write_json(scored, json_file)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from gpu_runs.errors import printable
 from gpu_runs.names import FASHION_MNIST, FEATURES, SPLITS
 from seeds_theory.command import (
+    console,
     one_of,
     require_new,
     require_writable,
@@ -175,10 +175,10 @@ def score_command(
             return
     summary = Summary.merged(parts)
     scores = score(summary, reference, network)
-    console = Console(stderr=json_file == "-")
-    console.print(table(scores))
+    screen = console(json_file)
+    screen.print(table(scores))
     for remark in scores.remarks:
-        console.print(f"note: {remark}", soft_wrap=True, highlight=False)
+        screen.print(f"note: {remark}", soft_wrap=True, highlight=False)
     if json_file:
         write_json(scores.to_json(), json_file)
 

@@ -692,8 +692,11 @@ def test_the_command_names_failed_cells_and_files(files, tmp_path, monkeypatch, 
 
 
 def test_presets_are_listed_with_what_a_user_needs(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("COLUMNS", raising=False)
     result = CliRunner().invoke(app, ["presets"])
+    assert "…" not in result.output
+    lines = [line for line in result.output.splitlines() if "edm-cifar10-32x32-cond-ve" in line]
+    assert len(lines) == 1 and "CIFAR-10 with classes, EDM's training, NCSN++" in lines[0]
     for text in (
         "edm-cifar10-32x32-uncond-vp",
         "1.97",
