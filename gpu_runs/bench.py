@@ -333,7 +333,7 @@ def list_presets(
         "N steps of their sampler are 2N - 1 network calls. * quoted from memory."
     )
     for heading in ("preset and its file (.pkl)", "what", "steps", "options", "FID", "SEEDS"):
-        drawn.add_column(heading, no_wrap=heading.startswith("preset"), min_width=len(heading))
+        drawn.add_column(heading, no_wrap=heading.startswith("preset"), overflow="fold")
     for preset in presets().values():
         (curve,) = preset.published.curves
         score = "" if curve.published is None else f"{curve.published:g}{'*' * curve.recalled}"
