@@ -79,7 +79,7 @@ def stats(
     from gpu_runs.machine.distributed import processes
     from gpu_runs.scores.features import FeatureNetwork, load_features
     from gpu_runs.scores.reference import Reference
-    from gpu_runs.scores.report import FEWEST
+    from gpu_runs.scores.report import FEWEST, remarks_on
     from gpu_runs.scores.statistics import half_distance
     from gpu_runs.scores.summary import Summary
     from gpu_runs.scoring import open_set, summaries
@@ -99,8 +99,11 @@ def stats(
         if team.rank > 0:
             return
     summary = Summary.merged(parts)
-    Reference.of(summary, network).save(out)
+    reference = Reference.of(summary, network)
+    reference.save(out)
     print(f"{printable(out)}: {summary.statistics.count} images, {network.name} features")
+    for remark in remarks_on(reference):
+        print(f"note: {remark}")
     size = len(summary.sample)
     if size >= FEWEST:
         apart = half_distance(summary.sample)

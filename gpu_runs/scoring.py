@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from gpu_runs.errors import printable, shown
 from gpu_runs.files.fashion_mnist import load_fashion_mnist
@@ -22,6 +23,10 @@ from seeds_theory.extras import optional_imports
 with optional_imports():
     from rich.markup import escape
     from rich.table import Table
+
+
+class LabelWarning(UserWarning):
+    """Classes beside images that cannot be read, or do not fit them."""
 
 
 def table(scores: Scores) -> Table:
@@ -50,12 +55,19 @@ def table(scores: Scores) -> Table:
 
 
 def open_set(name: str, num: int | None, seed: int) -> ImageSet:
-    """The images of a folder, a file, or a split of Fashion-MNIST by its name; `num` of them, at random."""
+    """The images of a folder, a file, or a split of Fashion-MNIST by its name; `num` of them, at random.
+
+    Scores use no classes: a `LabelWarning` says if those beside the images are damaged or do not fit.
+    """
     split = SPLITS.get(name)
     if split is None and not os.path.exists(name):
         hint = did_you_mean(name, SPLITS)
         raise ImageError(f"there is no file or folder {printable(name)}{hint}")
     images = ImageSet.of(load_fashion_mnist(split=split)[0]) if split else open_images(name)
+    try:
+        images.labels()
+    except ImageError as error:
+        warnings.warn(f"{error}; classes are not used here", LabelWarning, stacklevel=2)
     return images if num is None else images.subset(num, seed)
 
 

@@ -42,7 +42,7 @@ from gpu_runs.generation.shared_path import PARTS
 from gpu_runs.machine.device import device_name
 from gpu_runs.names import FASHION_MNIST
 from gpu_runs.scores.reference import REFERENCE_FILE
-from gpu_runs.scores.report import fewest_to_extrapolate
+from gpu_runs.scores.report import fewest_to_extrapolate, remarks_on
 from seeds_theory.errors import ParameterError, SeedsError
 
 _UNTIL_LOOKED_AGAIN = 1.0  # seconds, while others make what is left
@@ -229,6 +229,7 @@ class _Rows:
 def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> dict[str, Any]:
     """What run.json says of the rows. Settings that differ, or cells that are lost, are another benchmark."""
     plan = bench.plan
+    remarks = [*remarks, *remarks_on(bench.reference)]
     needed = fewest_to_extrapolate(len(bench.reference.mean))
     if plan.images < needed:
         remarks = [

@@ -42,6 +42,11 @@ class Reference:
     digest: str | None = None
     sample: np.ndarray | None = None
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it is of no more images than it has features, so that its covariance is singular."""
+        return self.count is not None and self.count <= len(self.mean)
+
     @cached_property
     def gaussian(self) -> FrechetReference:
         """The Gaussian of mean and covariance, decomposed. Raises ScoreError for what is not a covariance."""
