@@ -153,6 +153,8 @@ def run(
     With tables fine, each of a method with one number of steps, each curve of the same eta is also compared
     with that fine solution, on the same noise: with the law that the network itself defines.
 
+    A terminal shows a bar; a log file has a line for each number when it is there.
+
     The name of this command may be left out.
 
     Example: [bold]seeds-bench run plan.toml --out table --jobs 2[/bold]
@@ -219,6 +221,7 @@ def run(
                 trust,
                 device if alone else str(group.device),
                 progress=group.rank == 0 and sys.stderr.isatty(),
+                log=group.rank == 0 and not sys.stderr.isatty(),
             ),
             jobs=jobs if alone else 1,
         )

@@ -655,9 +655,16 @@ def test_the_commands_run_a_plan_and_draw_it(files, tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["run", path, "--trust"])
     assert result.exit_code == 0, result.output
     assert "ddim" in result.output and "7.5" in result.output
-    assert len(read_results("small").rows) == 2
+    rows = read_results("small").rows
+    assert result.stderr.splitlines() == [
+        f"{number} of 2 cells: {row.label}, {row.steps} steps, block 0: distance {row.frechet:.4g} "
+        "as measured"
+        for number, row in enumerate(rows, 1)
+    ]
+    assert len(rows) == 2
     result = CliRunner().invoke(app, [path, "--trust"])  # a bare plan
     assert result.exit_code == 0 and "7.5" in result.output
+    assert not result.stderr  # nothing is new
     assert result.output.count("note:") == 1 and "fewer than 100 images to a block" in result.output
     result = CliRunner().invoke(app, ["plot", "small", "--to", "again.svg", "--label", "ddim"])
     assert result.exit_code == 0 and "ddim" in Path("again.svg").read_text()
