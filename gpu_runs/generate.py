@@ -132,7 +132,7 @@ def generate(
         ),
     ] = "edm",
     sigma_min: Annotated[float, typer.Option(help="Last noise level before 0.")] = 0.002,
-    sigma_max: Annotated[float, typer.Option(help="First noise level.")] = 80.0,
+    sigma_max: Annotated[float, typer.Option(help="First noise level; EDM's is 80.")] = 80.0,
     labels: Annotated[
         str | None,
         typer.Option(

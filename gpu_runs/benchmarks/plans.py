@@ -41,7 +41,13 @@ from typing import Any
 from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network
 from gpu_runs.files.inputs import open_regular
-from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
+from gpu_runs.generation.sampler import (
+    EDM_SIGMA_MAX,
+    Generation,
+    GridWarning,
+    noise_levels,
+    range_remarks,
+)
 from gpu_runs.names import FASHION_MNIST, require_convention
 from seeds_theory.errors import SeedsError
 from seeds_theory.eta_schedule import require_eta
@@ -121,7 +127,7 @@ class Plan:
     first_seed: int = 0
     grid: str = "edm"
     sigma_min: float = 0.002
-    sigma_max: float = 80.0
+    sigma_max: float = EDM_SIGMA_MAX
     labels: str | None = None
     precision: str = "fp32"
     state: str = "float64"
@@ -210,6 +216,7 @@ class Plan:
                 remarks |= {str(warning.message): None for warning in caught}
         if len(points) == len(self.fine):
             raise PlanError(f"the plan has no cell: {'; '.join(remarks)}")
+        remarks |= dict.fromkeys(range_remarks(network, self.settings(self.curves[0], 2)))
         points.sort(key=lambda point: point[0])  # stable: then in the order of the plan
         return [
             Cell(curve, count, calls, block)
