@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -24,6 +23,7 @@ from gpu_runs.names import (
 )
 from seeds_theory.catalogue import SAMPLER_NAMES, require_sampler_name
 from seeds_theory.command import (
+    console,
     one_of,
     require_picture,
     require_writable,
@@ -136,13 +136,24 @@ def run(
     [\\[methods]]
     method = "seeds-3"
     eta = [0.5, 1.0]
+    label = "third order"         # its name in the table, instead of the method's
+    [\\[fine]]                      # a fine solution, see below
+    method = "seeds-3"
+    eta = [0.5, 1.0]
+    steps = [67]
+
+    Further keys of a plan are first_seed, batch, and those that are options of seeds-generate: grid,
+    sigma_min, sigma_max, labels (which are classes), precision, state, compile, seeds_like. A method has the
+    keys method, label, steps, nfe, published, recalled, and its options.
 
     The same command again goes on with a run that was stopped, at the batch where it was, and tries failed
     cells again. Started several times, on nodes that see one folder, or by torchrun, it shares the work. A
     plan with more cells or blocks adds to what is there; any other is refused.
 
-    With a table fine, as of a method with one number of steps, each curve of the same eta is also compared
+    With tables fine, each of a method with one number of steps, each curve of the same eta is also compared
     with that fine solution, on the same noise: with the law that the network itself defines.
+
+    A terminal shows a bar; a log file has a line for each number when it is there.
 
     The name of this command may be left out.
 
@@ -210,20 +221,21 @@ def run(
                 trust,
                 device if alone else str(group.device),
                 progress=group.rank == 0 and sys.stderr.isatty(),
+                log=group.rank == 0 and not sys.stderr.isatty(),
             ),
             jobs=jobs if alone else 1,
         )
         if group.rank > 0:
             return
-    console = Console()
-    console.print(table(results))
-    console.print(f"all results: {results.folder}", soft_wrap=True, highlight=False, markup=False)
+    screen = console()
+    screen.print(table(results))
+    screen.print(f"all results: {results.folder}", soft_wrap=True, highlight=False, markup=False)
     for remark in [*notes, *results.header["remarks"]]:
-        console.print(f"note: {remark}", soft_wrap=True, highlight=False, markup=False)
+        screen.print(f"note: {remark}", soft_wrap=True, highlight=False, markup=False)
     failed = [row for row in results.rows if row.error]
     for row in failed:
         text = f"failed: {row.label}, {row.steps} steps, block {row.block}: {row.error}"
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+        screen.print(text, soft_wrap=True, highlight=False, markup=False)
     if failed:
         raise typer.Exit(1)
 
@@ -248,7 +260,7 @@ def plot(
     from gpu_runs.benchmarks.results import read_results
 
     results = read_results(folder)
-    Console().print(table(results, label))
+    console().print(table(results, label))
     if to:
         figure(results, label).savefig(to)
 
@@ -257,38 +269,47 @@ def plot(
 def compare(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of results, finished or not.")],
     published: Annotated[
-        bool, typer.Option("--published", help="With what others published, at the nearest NFE.")
+        bool,
+        typer.Option(
+            "--published",
+            help="With what others published at the nearest NFE, if that is within a factor 3/2.",
+        ),
     ] = False,
     data: Annotated[
         str | None,
         typer.Option(
-            help="The data set, where the network's name does not say: cifar10-32x32-cond."
+            help="Of --published, where the network's name does not say: cifar10-32x32-cond."
         ),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
 ) -> None:
-    """Print the scores in DIR by network calls, and beside them published ones of the same data.
+    """Print the scores in DIR by network calls, and with --published those of others on the same data.
+
+    The column best block is the distance as measured, of ours the least of the blocks, as the best of three
+    is what EDM published. The column without bias is the one that `run` and `plot` print: over all blocks,
+    less the bias of the number of images, and with its standard error.
 
     FID is of Inception's features and 50000 images: where ours is another distance, or of fewer images, a
     note says that they are not comparable. Each figure has its source; a star marks one that is quoted from
-    memory.
+    memory. Another note names figures that are left out, as their numbers of calls are far from ours.
 
     Example: [bold]seeds-bench compare edm-cifar10-32x32-uncond-vp-ours --published[/bold]
     """
     require_writable(json_file)
-    from gpu_runs.benchmarks.published import beside, comparison, remarks
+    from gpu_runs.benchmarks.published import beside, comparison, left_out, ours, remarks
     from gpu_runs.benchmarks.results import read_results
 
-    if not published:
-        raise ParameterError("what to compare with: --published")
+    if data is not None and not published:
+        raise ParameterError("--data says which published scores are meant: add --published")
     results = read_results(folder)
-    lines, notes = beside(results, data), remarks(results)
-    console = Console(stderr=json_file == "-")
-    console.print(comparison(lines))
+    lines = beside(results, data) if published else ours(results)
+    notes = [*remarks(results), *left_out(results, data)] if published else []
+    screen = console(json_file)
+    screen.print(comparison(lines))
     for note in notes:
-        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+        screen.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     if json_file:
         write_json({"lines": [asdict(line) for line in lines], "notes": notes}, json_file)
 
@@ -315,7 +336,7 @@ def list_presets(
         "N steps of their sampler are 2N - 1 network calls. * quoted from memory."
     )
     for heading in ("preset and its file (.pkl)", "what", "steps", "options", "FID", "SEEDS"):
-        drawn.add_column(heading, no_wrap=heading.startswith("preset"))
+        drawn.add_column(heading, no_wrap=heading.startswith("preset"), overflow="fold")
     for preset in presets().values():
         (curve,) = preset.published.curves
         score = "" if curve.published is None else f"{curve.published:g}{'*' * curve.recalled}"
@@ -327,7 +348,7 @@ def list_presets(
             score,
             f"{preset.seeds:g}" if preset.seeds else "",
         )
-    Console(stderr=json_file == "-").print(drawn)
+    console(json_file).print(drawn)
     if json_file:
         write_json([asdict(preset) for preset in presets().values()], json_file)
 
@@ -377,7 +398,7 @@ def micro(
     loaded, _ = open_network(network, require_device(device))
     bar = with_bar(names, show=sys.stderr.isatty(), desc="methods", leave=False)
     costs = [measure(loaded, name, nfe=nfe, batch=batch, precision=precision) for name in bar]
-    Console(stderr=json_file == "-").print(costs_table(costs))
+    console(json_file).print(costs_table(costs))
     if json_file:
         write_json([asdict(cost) for cost in costs], json_file)
 
@@ -435,7 +456,7 @@ def tuned(
         scored.append(asdict(row))
         found = row.error or f"{row.frechet:.3g}"
         drawn.add_row(row.label, str(row.steps), str(row.nfe), found)
-    Console(stderr=json_file == "-").print(drawn)
+    console(json_file).print(drawn)
     if json_file:
         write_json(scored, json_file)
 

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from gpu_runs.checkpoints.checkpoint_files import EMBEDDED, checkpoint_path
 from gpu_runs.checkpoints.network_names import FORMS, require_network
 from gpu_runs.errors import printable
-from seeds_theory.command import one_of, require_new, require_writable, run_command, write_json
+from seeds_theory.command import (
+    console,
+    one_of,
+    require_new,
+    require_writable,
+    run_command,
+    write_json,
+)
 from seeds_theory.errors import ParameterError
 
 inspect_app = typer.Typer(rich_markup_mode="rich")
@@ -55,7 +61,7 @@ def inspect(
 
     description = describe(network, require_device(device if check else "cpu"), check=check)
     fault = description.get("fault")
-    Console(stderr=json_file == "-").print(description_table(description))
+    console(json_file).print(description_table(description))
     if json_file:
         write_json(description, json_file)
     if fault:
@@ -93,7 +99,7 @@ def convert(
         origin["read_as"] = checkpoint.read_as
     net = checkpoint.network(dtype=checkpoint.widest())
     save_checkpoint(net, target, {**checkpoint.metadata, **origin})
-    Console().print(
+    console().print(
         f"{printable(target)}: {target.stat().st_size:,} bytes",
         soft_wrap=True,
         highlight=False,

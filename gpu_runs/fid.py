@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from gpu_runs.errors import printable
 from gpu_runs.names import FASHION_MNIST, FEATURES, SPLITS
 from seeds_theory.command import (
+    console,
     one_of,
     require_new,
     require_writable,
@@ -79,7 +79,7 @@ def stats(
     from gpu_runs.machine.distributed import processes
     from gpu_runs.scores.features import FeatureNetwork, load_features
     from gpu_runs.scores.reference import Reference
-    from gpu_runs.scores.report import FEWEST
+    from gpu_runs.scores.report import FEWEST, remarks_on
     from gpu_runs.scores.statistics import half_distance
     from gpu_runs.scores.summary import Summary
     from gpu_runs.scoring import open_set, summaries
@@ -99,8 +99,11 @@ def stats(
         if team.rank > 0:
             return
     summary = Summary.merged(parts)
-    Reference.of(summary, network).save(out)
+    reference = Reference.of(summary, network)
+    reference.save(out)
     print(f"{printable(out)}: {summary.statistics.count} images, {network.name} features")
+    for remark in remarks_on(reference):
+        print(f"note: {remark}")
     size = len(summary.sample)
     if size >= FEWEST:
         apart = half_distance(summary.sample)
@@ -175,10 +178,10 @@ def score_command(
             return
     summary = Summary.merged(parts)
     scores = score(summary, reference, network)
-    console = Console(stderr=json_file == "-")
-    console.print(table(scores))
+    screen = console(json_file)
+    screen.print(table(scores))
     for remark in scores.remarks:
-        console.print(f"note: {remark}", soft_wrap=True, highlight=False)
+        screen.print(f"note: {remark}", soft_wrap=True, highlight=False)
     if json_file:
         write_json(scores.to_json(), json_file)
 

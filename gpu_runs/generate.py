@@ -132,7 +132,7 @@ def generate(
         ),
     ] = "edm",
     sigma_min: Annotated[float, typer.Option(help="Last noise level before 0.")] = 0.002,
-    sigma_max: Annotated[float, typer.Option(help="First noise level.")] = 80.0,
+    sigma_max: Annotated[float, typer.Option(help="First noise level; EDM's is 80.")] = 80.0,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -197,7 +197,8 @@ def generate(
         ),
     ] = "float32",
     variant: Annotated[
-        str | None, typer.Option(help="Of a pipeline's files of weights, as fp16.")
+        str | None,
+        typer.Option(help="Of a pipeline's files of weights, as fp16; some have to be there."),
     ] = None,
     call: Annotated[
         list[str] | None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 from gpu_runs.errors import printable, shown
 from gpu_runs.files.fashion_mnist import load_fashion_mnist
 from gpu_runs.files.images import ImageSet, open_images
+from gpu_runs.files.pictures import ImageError
 from gpu_runs.machine.distributed import Processes
 from gpu_runs.names import FASHION_MNIST, SPLITS
 from gpu_runs.scores.features import FeatureNetwork
@@ -14,11 +17,16 @@ from gpu_runs.scores.reference import Reference
 from gpu_runs.scores.report import Scores
 from gpu_runs.scores.statistics import ScoreError
 from gpu_runs.scores.summary import Summary, summarise
+from seeds_theory.errors import did_you_mean
 from seeds_theory.extras import optional_imports
 
 with optional_imports():
     from rich.markup import escape
     from rich.table import Table
+
+
+class LabelWarning(UserWarning):
+    """Classes beside images that cannot be read, or do not fit them."""
 
 
 def table(scores: Scores) -> Table:
@@ -47,9 +55,19 @@ def table(scores: Scores) -> Table:
 
 
 def open_set(name: str, num: int | None, seed: int) -> ImageSet:
-    """The images of a folder, a file, or a split of Fashion-MNIST by its name; `num` of them, at random."""
+    """The images of a folder, a file, or a split of Fashion-MNIST by its name; `num` of them, at random.
+
+    Scores use no classes: a `LabelWarning` says if those beside the images are damaged or do not fit.
+    """
     split = SPLITS.get(name)
+    if split is None and not os.path.exists(name):
+        hint = did_you_mean(name, SPLITS)
+        raise ImageError(f"there is no file or folder {printable(name)}{hint}")
     images = ImageSet.of(load_fashion_mnist(split=split)[0]) if split else open_images(name)
+    try:
+        images.labels()
+    except ImageError as error:
+        warnings.warn(f"{error}; classes are not used here", LabelWarning, stacklevel=2)
     return images if num is None else images.subset(num, seed)
 
 

@@ -23,6 +23,9 @@ from seeds_theory.interruption import INTERRUPTED, stopped
 
 if TYPE_CHECKING:
     import typer
+    from rich.console import Console
+
+_WIDE = 200  # columns
 
 
 def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -84,6 +87,19 @@ def _make_printable() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     if os.environ.get("COLUMNS", "x").strip("0") == "":
         del os.environ["COLUMNS"]
+
+
+def console(json_file: str | None = None) -> Console:
+    """Where a command prints its tables: stderr, if its JSON goes to stdout.
+
+    In a pipe or file, which have no width, nothing is cut; COLUMNS is a width, as everywhere.
+    """
+    from rich.console import Console
+
+    found = Console(stderr=json_file == "-")
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = _WIDE
+    return found
 
 
 def _one_line(message: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from seeds_theory.errors import UnknownNameError
+from seeds_theory.errors import UnknownNameError, did_you_mean
 
 _NAME = re.compile(r"(.+\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -122,9 +122,11 @@ def _imported(what: str, load: Callable[[], ModuleType], folder: Path) -> Module
 def _attribute(found: Any, module: str, name: str, usual: str) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
-            known = [n for n in vars(found) if n.startswith(usual)] if part == name else []
-            hint = f"; it has {', '.join(known)}" if known else ""
-            raise UnknownNameError(f"{module} has no {name!r}{hint}")
+            own = [n for n, v in vars(found).items() if callable(v) and not n.startswith("_")]
+            known = [n for n in own if n.startswith(usual)] if part == name else []
+            others = f" and {len(own) - len(known)} others" if len(own) > len(known) else ""
+            hint = f"; it has {', '.join(known)}{others}" if known else ""
+            raise UnknownNameError(f"{module} has no {name!r}{did_you_mean(part, own)}{hint}")
         found = getattr(found, part)
     return found
 

@@ -46,13 +46,15 @@ class Resources:
     """What a run has besides its plan; nothing here changes a score by more than rounding.
 
     weights, trust : of the feature network, as of `load_features`.
-    device : where all computes, by default the GPU if there is one. progress : show a bar.
+    device : where all computes, by default the GPU if there is one. progress : show a bar. log : a line on
+        stderr for each cell when it is scored, for a run that nobody watches.
     """
 
     weights: Path | None = None
     trust: bool = False
     device: str | None = None
     progress: bool = False
+    log: bool = False
 
 
 class Bench:

@@ -162,7 +162,7 @@ def table(results: Results, labels: Sequence[str] | None = None) -> Table:
     lines = [
         images
         + ("" if floor is None else f"; as many real ones would score about {floor:.2g} by chance"),
-        "± standard error; that of the number of images is removed from distances",
+        "± standard error; distances are less the first term of the bias of the number of images",
         f"* the best at these calls, and what is less than {BEYOND:g} standard errors behind it",
     ]
     budgets = budgets_of(results)

@@ -10,6 +10,7 @@ cell with it.
 from __future__ import annotations
 
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,11 +39,12 @@ from gpu_runs.benchmarks.results import (
 from gpu_runs.benchmarks.sharing import held, held_if_free
 from gpu_runs.benchmarks.workers import in_processes
 from gpu_runs.checkpoints.checkpoint import file_sha256
+from gpu_runs.errors import printable
 from gpu_runs.generation.shared_path import PARTS
 from gpu_runs.machine.device import device_name
 from gpu_runs.names import FASHION_MNIST
 from gpu_runs.scores.reference import REFERENCE_FILE
-from gpu_runs.scores.report import fewest_to_extrapolate
+from gpu_runs.scores.report import fewest_to_extrapolate, remarks_on
 from seeds_theory.errors import ParameterError, SeedsError
 
 _UNTIL_LOOKED_AGAIN = 1.0  # seconds, while others make what is left
@@ -74,7 +76,8 @@ def run_plan(
     bench = Bench(plan, resources)
     cells, remarks = plan.cells(bench.network)
     bench.sampler(cells[0].curve, cells[0].steps)  # all settings
-    open_results(out, _header(bench, cells, remarks, jobs))
+    there = open_results(out, _header(bench, cells, remarks, jobs))
+    log = _Log(out, {row.key for row in there.rows}, len(cells)) if resources.log else None
     if jobs > 1:
         bench.free()  # each process has its own
         made = in_processes(_work_in_process, (plan, resources, out), jobs, resources.device)
@@ -85,6 +88,10 @@ def run_plan(
     ) as bar:
         for calls in made:
             bar.update(calls)
+            if log:
+                log.tell()
+    if log:
+        log.tell()
     results = read_results(out)
     with held(out / ".report.lock"):
         write_report(results)
@@ -97,6 +104,26 @@ def _work_in_process(
     """As of `Worker.work`, in a process that has loaded nothing yet."""
     bench = Bench(plan, Resources(resources.weights, resources.trust, device))
     return Worker(bench, plan.cells(bench.network)[0], out).work()
+
+
+class _Log:
+    """Lines on stderr of the cells that are scored, each once, whoever scores them."""
+
+    def __init__(self, out: Path, told: set[Key], cells: int) -> None:
+        self._out, self._told, self._cells = out, told, cells
+
+    def tell(self) -> None:
+        """Of those that are new."""
+        for row in read_results(self._out).rows:
+            if row.key in self._told:
+                continue
+            self._told.add(row.key)
+            found = (
+                f"failed: {row.error}" if row.error else f"distance {row.frechet:.4g} as measured"
+            )
+            what = f"{row.label}, {row.steps} steps, block {row.block}"
+            place = f"{len(self._told)} of {self._cells} cells"
+            print(printable(f"{place}: {what}: {found}"), file=sys.stderr, flush=True)
 
 
 class Worker:
@@ -229,11 +256,13 @@ class _Rows:
 def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> dict[str, Any]:
     """What run.json says of the rows. Settings that differ, or cells that are lost, are another benchmark."""
     plan = bench.plan
+    remarks = [*remarks, *remarks_on(bench.reference)]
     needed = fewest_to_extrapolate(len(bench.reference.mean))
     if plan.images < needed:
         remarks = [
             *remarks,
-            f"fewer than {needed} images to a block: what their number does to distances is not removed",
+            f"fewer than {needed} images to a block: more than the first term of the bias counts, so the "
+            "distances still depend on how many there are",
         ]
     reference = REFERENCE_FILE if plan.reference == FASHION_MNIST else Path(plan.reference)
     asked = asdict(plan)

@@ -12,6 +12,7 @@
     [[methods]]
     method = "seeds-3"
     eta = [0.5, 1]                  # any option of the method; a list stands for one curve each
+    label = "third order"           # what the curves are called; by default as the method
 
     [[fine]]                        # a fine solution: the law that the network itself defines
     method = "seeds-3"
@@ -31,6 +32,7 @@ import tomllib
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -39,7 +41,13 @@ from typing import Any
 from gpu_runs.checkpoints.network_names import names_code
 from gpu_runs.checkpoints.own_network import Network
 from gpu_runs.files.inputs import open_regular
-from gpu_runs.generation.sampler import Generation, GridWarning, noise_levels
+from gpu_runs.generation.sampler import (
+    EDM_SIGMA_MAX,
+    Generation,
+    GridWarning,
+    noise_levels,
+    range_remarks,
+)
 from gpu_runs.names import FASHION_MNIST, require_convention
 from seeds_theory.errors import SeedsError
 from seeds_theory.eta_schedule import require_eta
@@ -119,7 +127,7 @@ class Plan:
     first_seed: int = 0
     grid: str = "edm"
     sigma_min: float = 0.002
-    sigma_max: float = 80.0
+    sigma_max: float = EDM_SIGMA_MAX
     labels: str | None = None
     precision: str = "fp32"
     state: str = "float64"
@@ -142,7 +150,10 @@ class Plan:
         labels = [curve.label for curve in (*self.curves, *self.fine)]
         for label in labels:
             if labels.count(label) > 1:
-                raise PlanError(f"two curves are called {label!r}: give them labels")
+                raise PlanError(
+                    f"two methods are called {label!r}: give one of them a label of its own, as "
+                    f'label = "{label}, again"'
+                )
         for curve in self.fine:
             if len(curve.steps) != 1 or curve.eta is None:
                 raise PlanError(
@@ -205,6 +216,7 @@ class Plan:
                 remarks |= {str(warning.message): None for warning in caught}
         if len(points) == len(self.fine):
             raise PlanError(f"the plan has no cell: {'; '.join(remarks)}")
+        remarks |= dict.fromkeys(range_remarks(network, self.settings(self.curves[0], 2)))
         points.sort(key=lambda point: point[0])  # stable: then in the order of the plan
         return [
             Cell(curve, count, calls, block)
@@ -270,7 +282,8 @@ def parse_plan(record: dict[str, Any], source: str = "the plan") -> Plan:
             {"label": f"{entry.get('method')}, fine", **entry}, {}, f"{source}: fine {number}"
         )
     ]
-    return Plan(tuple(curves), tuple(fine), **record)
+    with _blamed_on(source):
+        return Plan(tuple(curves), tuple(fine), **record)
 
 
 _KINDS: dict[str, type] = {
@@ -285,6 +298,15 @@ _NAMES = {str: "text", int: "a whole number", float: "a finite number", bool: "t
 _COUNTS: tuple[str, ...] = ("steps", "nfe")
 _OWN = ("method", "label", *_COUNTS, "published", "recalled")
 """Keys of a method's table that are no options of the method."""
+
+
+@contextmanager
+def _blamed_on(what: str) -> Iterator[None]:
+    """Put the place in the plan before what is wrong there."""
+    try:
+        yield
+    except SeedsError as error:
+        raise type(error)(f"{what}: {error}") from None
 
 
 def _require(value: Any, kind: type, what: str) -> None:
@@ -339,14 +361,16 @@ def _curves(entry: dict[str, Any], counts: dict[str, Any], what: str) -> Iterato
         label = ", ".join([entry.get("label", entry["method"]), *shown])
         if not label.isprintable():
             raise PlanError(f"{what}: a label is one line of text; got {label!r}")
-        yield Curve(
-            label,
-            entry["method"],
-            options,
-            published=entry.get("published"),
-            recalled=entry.get("recalled", False),
-            **{name: tuple(dict.fromkeys(numbers))},
-        )
+        with _blamed_on(what):
+            curve = Curve(
+                label,
+                entry["method"],
+                options,
+                published=entry.get("published"),
+                recalled=entry.get("recalled", False),
+                **{name: tuple(dict.fromkeys(numbers))},
+            )
+        yield curve
 
 
 def read_toml(path: Path) -> dict[str, Any]:

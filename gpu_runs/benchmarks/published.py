@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gpu_runs.benchmarks.curves import DATA, points
+from gpu_runs.benchmarks.curves import DATA, points, with_error
 from gpu_runs.benchmarks.plans import PlanError, read_toml
 from gpu_runs.benchmarks.results import Results
 from gpu_runs.errors import printable, shown
@@ -50,25 +50,34 @@ class Figure:
     recalled: bool
     checkpoint: str | None = None
 
-    def nearest(self, nfe: int) -> tuple[int | None, float] | None:
-        """The score whose calls are nearest in ratio, if within a factor 3/2; or one without calls."""
-        unstated = [score for score in self.scores if score[0] is None]
+    @property
+    def calls(self) -> list[int]:
+        """The numbers of network calls that it is at, ascending; none if the source states none."""
+        return sorted(calls for calls, _ in self.scores if calls)
+
+    def nearest(self, nfe: int) -> tuple[int, float] | None:
+        """The score whose calls are nearest in ratio, if within a factor 3/2."""
         stated = [(abs(math.log(calls / nfe)), calls, fid) for calls, fid in self.scores if calls]
         if not stated:
-            return unstated[0]
+            return None
         distance, calls, fid = min(stated)
         return (calls, fid) if distance <= math.log(_NEAR) * (1 + 1e-12) else None
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the comparison: our score at a number of calls, or a published one near it."""
+    """A line of the comparison: our score at a number of calls, or a published one near it.
+
+    score : as published; of ours the distance of the best block as measured, with the bias of the number of
+    images. estimate : of ours, over all blocks and without that bias, and error : its standard error.
+    """
 
     nfe: int | None
     method: str
     score: float
-    error: float | None
     source: str
+    estimate: float | None = None
+    error: float | None = None
     recalled: bool = False
     checkpoint: str | None = None
 
@@ -169,33 +178,72 @@ def known_data() -> tuple[str, ...]:
     return tuple(dict.fromkeys(figure.data for figure in published()))
 
 
+def ours(results: Results) -> list[Line]:
+    """Our scores by network calls, the best block's least first."""
+    found = []
+    for point in sorted(points(results), key=lambda point: (point.nfe, point.least)):
+        distance = point.estimates.get(DATA)
+        shown_with = (distance.value, distance.error) if distance else (None, None)
+        found.append(Line(point.nfe, point.label, point.least, "ours", *shown_with))
+    return found
+
+
 def beside(results: Results, data: str | None = None) -> list[Line]:
     """Our scores by network calls, after each number the published ones at the nearest number of calls.
 
-    data : of the figures; by default told by the name of the network. Raises UnknownNameError or
-    PublishedError for data of which there are none.
+    Those whose source states no calls are at the end. data : of the figures; by default told by the name of
+    the network. Raises UnknownNameError or PublishedError for data of which there are none.
     """
+    return list(_lines(ours(results), _figures(results, data)))
+
+
+def left_out(results: Results, data: str | None = None) -> list[str]:
+    """A remark that names the figures without calls near ours; errors as of `beside`."""
+    calls = {line.nfe for line in ours(results)}
+    far = [
+        figure
+        for figure in _figures(results, data)
+        if figure.calls and not any(figure.nearest(nfe) for nfe in calls if nfe)
+    ]
+    if not far:
+        return []
+    named = "; ".join(
+        f"{figure.method} ({_range(figure.calls)} calls, {figure.source})" for figure in far
+    )
+    return [f"left out, as none of our NFE is within a factor {_NEAR:g} of theirs: {named}"]
+
+
+def _range(calls: list[int]) -> str:
+    return str(calls[0]) if len(calls) == 1 else f"{calls[0]} to {calls[-1]}"
+
+
+def _figures(results: Results, data: str | None) -> list[Figure]:
     if data is not None and data not in known_data():
         raise unknown("data set", data, known_data())
-    return list(_lines(results, data or data_of(results)))
+    data = data or data_of(results)
+    return [figure for figure in published() if figure.data == data]
 
 
-def _lines(results: Results, data: str) -> Iterator[Line]:
-    own = sorted(points(results), key=lambda point: (point.nfe, point.least))
-    figures = [figure for figure in published() if figure.data == data]
-    for nfe in dict.fromkeys(point.nfe for point in own):
-        for point in own:
-            if point.nfe == nfe:
-                distance = point.estimates.get(DATA)
-                error = distance.error if distance else None
-                yield Line(nfe, point.label, point.least, error, "ours")
+def _lines(own: list[Line], figures: list[Figure]) -> Iterator[Line]:
+    for nfe in dict.fromkeys(line.nfe for line in own):
+        yield from (line for line in own if line.nfe == nfe)
         found = [
-            Line(calls, figure.method, fid, None, figure.source, figure.recalled, figure.checkpoint)
-            for figure in figures
-            if (score := figure.nearest(nfe))
-            for calls, fid in [score]
+            _line(figure, *score) for figure in figures if nfe and (score := figure.nearest(nfe))
         ]
         yield from sorted(found, key=lambda line: line.score)
+    unstated = [_line(figure, *figure.scores[0]) for figure in figures if not figure.calls]
+    yield from sorted(unstated, key=lambda line: line.score)
+
+
+def _line(figure: Figure, calls: int | None, fid: float) -> Line:
+    return Line(
+        calls,
+        figure.method,
+        fid,
+        figure.source,
+        recalled=figure.recalled,
+        checkpoint=figure.checkpoint,
+    )
 
 
 def remarks(results: Results) -> list[str]:
@@ -214,28 +262,33 @@ def remarks(results: Results) -> list[str]:
 
 
 def comparison(lines: list[Line]) -> Table:
-    """The lines as a table, with the sources below."""
+    """The lines as a table, with what its columns are and the sources below."""
     what = {figure.source: figure.what for figure in published()}
     named = list(dict.fromkeys(line.source for line in lines if line.source != "ours"))
-    drawn = Table(caption="* quoted from memory")
-    for heading in ("NFE", "method", "distance", "source", "checkpoint"):
-        drawn.add_column(heading, justify="right" if heading in ("NFE", "distance") else "left")
+    notes = [
+        "best block: as measured, of ours the least of the blocks; published as in the source",
+        "without bias: ours, of all blocks, less the first term of the bias of the number of images, ± "
+        "its standard error",
+    ]
+    if any(line.recalled for line in lines):
+        notes.append("* quoted from memory")
+    drawn = Table(caption="\n".join([*notes, *(f"{name}: {escape(what[name])}" for name in named)]))
+    right = ("NFE", "best block", "without bias")
+    for heading in ("NFE", "method", "best block", "without bias", "source", "checkpoint"):
+        drawn.add_column(heading, justify="right" if heading in right else "left")
     before: int | None = 0
     for line in lines:
-        if line.source == "ours" and line.nfe != before:
+        if line.nfe != before and (line.source == "ours" or line.nfe is None):
             if before:
                 drawn.add_section()
             before = line.nfe
-        error = "" if line.error is None else f" ± {line.error:.2g}"
         drawn.add_row(
             "not stated" if line.nfe is None else str(line.nfe),
             escape(printable(line.method)),
-            f"{line.score:.4g}{'*' if line.recalled else ''}{error}",
+            f"{line.score:.4g}{'*' if line.recalled else ''}",
+            "" if line.estimate is None else with_error(line.estimate, line.error or 0.0),
             line.source,
             line.checkpoint or "",
             style="bold" if line.source == "ours" else None,
         )
-    drawn.caption = "\n".join(
-        ["* quoted from memory", *(f"{name}: {escape(what[name])}" for name in named)]
-    )
     return drawn

@@ -40,6 +40,15 @@ KINDS: dict[str, type | tuple[str, ...]] = {
 }
 """The flags, which are those of the three projects."""
 
+_EXAMPLES: dict[str, Value] = {
+    "image_size": 64,
+    "num_head_channels": 64,
+    "use_new_attention_order": False,
+    "noise_schedule": "linear",
+    "rescale_timesteps": True,
+}
+"""Of the flags that can be missing, in an error."""
+
 
 def is_adm(entries: Mapping[str, object]) -> bool:
     """Whether these are the names of such a state dict."""
@@ -105,12 +114,13 @@ def _flags(layout: Layout, given: dict[str, Value], name: str) -> dict[str, Valu
             flags.setdefault("rescale_timesteps", False)
     missing = [flag for flag in here if flag not in flags and not flag.startswith("num_head")]
     if "num_heads" not in flags and "num_head_channels" not in flags:
-        missing.insert(0, "num_head_channels (or num_heads)")
+        missing.insert(0, "num_head_channels")
     if missing:
-        example: dict[str, Value] = {"num_head_channels": 64, "noise_schedule": "linear", **flags}
+        example = {flag: _EXAMPLES[flag] for flag in missing} | flags
+        named = ", ".join(missing).replace("num_head_channels", "num_head_channels (or num_heads)")
         raise CheckpointError(
-            f"an ADM network whose file does not say its {', '.join(missing)}: give them as the command that "
-            f"trained it has them, as in FILE@{joined(example)}"
+            f"an ADM network whose file does not say its {named}: give them as the command that trained "
+            f"it has them, as in FILE@{joined(example)}"
         )
     return flags
 

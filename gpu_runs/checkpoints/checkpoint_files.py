@@ -8,6 +8,7 @@ from pathlib import Path
 from gpu_runs.checkpoints.flags import split_name
 from gpu_runs.errors import CheckpointError, printable
 from gpu_runs.names import FASHION_MNIST
+from seeds_theory.errors import did_you_mean
 
 MODELS = Path(__file__).parents[1] / "models"
 EMBEDDED = {FASHION_MNIST: "fashion-mnist.safetensors"}
@@ -31,8 +32,9 @@ def checkpoint_path(name_or_path: str | os.PathLike[str]) -> Path:
         path.stat()
     except (OSError, ValueError):  # ValueError: a null byte in the path
         known = ", ".join(embedded) or "none"
+        hint = did_you_mean(str(path), embedded)
         raise CheckpointError(
-            f"no checkpoint file {printable(name_or_path)}; embedded: {known}; a network of your own code "
-            "is module:function or file.py:function"
+            f"no checkpoint file {printable(name_or_path)}{hint}; embedded: {known}; a network of your own "
+            "code is module:function or file.py:function"
         ) from None
     return path

@@ -181,8 +181,14 @@ def _located(path: Path) -> FolderFiles:
     if not files.has(INDEX) and path.absolute().name in _NETWORKS and above.has(INDEX):
         return above
     if not files.has(INDEX) and not files.has(CONFIG):
+        found = [name for name in _NETWORKS if files.has(f"{name}/{CONFIG}")]
+        way_out = (
+            f"give {printable(path / found[0])}, beside which the scheduler is, or save the pipeline"
+            if found
+            else "--network takes what save_pretrained of diffusers writes, of a pipeline or of its network"
+        )
         raise CheckpointError(
-            f"{printable(path)} is a folder without {INDEX} or {CONFIG}: --network takes folders of diffusers"
+            f"{printable(path)} is a folder without {INDEX} or {CONFIG}: {way_out}"
         )
     return files
 

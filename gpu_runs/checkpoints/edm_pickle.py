@@ -147,7 +147,10 @@ def read_edm_pickle(data: bytes) -> EDMRecord:
     held = content if type(content) is dict else {}
     entry = next((name for name in _ENTRIES if name in held), None)
     if entry is None:
-        raise CheckpointError("holds no entry 'ema', which is the network of an EDM pickle")
+        raise CheckpointError(
+            f"holds no entry 'ema', which is the network of an EDM pickle: take a snapshot of "
+            f"EDM's; {OWN_CODE}"
+        )
     network = _known(held[entry], f"entry '{entry}'")
     if not isinstance(network, _Module):
         raise CheckpointError(f"entry '{entry}' has to be a network; it is {shown(network)}")

@@ -51,7 +51,12 @@ def read_header(data: bytes) -> tuple[NetworkSpec, dict[str, Any]]:
     """
     length = int.from_bytes(data[:8], "little")
     if not length <= min(HEADER_LIMIT, len(data) - 8):
-        raise CheckpointError(f"a header of {length} bytes, in a file of {len(data)}")
+        why = (
+            "the file is cut off: fetch it again"
+            if length <= HEADER_LIMIT
+            else f"{HEADER_LIMIT} are read at most"
+        )
+        raise CheckpointError(f"a header of {length} bytes, in a file of {len(data)}: {why}")
     tensors = json_object(data[8 : 8 + length], "the header")
     header = tensors.pop("__metadata__", None)
     if type(header) is not dict or header.get("format") != FORMAT:

@@ -69,6 +69,10 @@ _ANOTHER_INPUT = ("image", "video", "control_image", "num_frames", "audio_length
 """Arguments of a call that only pipelines have which make something else, or from something else."""
 
 
+class VariantWarning(UserWarning):
+    """Networks of a pipeline without weights of the variant that is asked for."""
+
+
 @dataclass(frozen=True)
 class PipelineFolder:
     """A pipeline of text to image in a folder, whose classes are known and whose weights are not loaded.
@@ -109,7 +113,7 @@ class PipelineFolder:
             )
         found = sorted(path for path in folder.iterdir() if path.suffix in _READ)
         weights = [path for path in found if path.suffix == ".safetensors"]
-        own = [path for path in weights if f".{self.variant}" in path.stem]
+        own = self._of_variant(name)
         index = f"*.safetensors.index.{self.variant}.json" if own else "*.safetensors.index.json"
         if not own:
             own = [path for path in weights if "." not in path.stem]
@@ -128,6 +132,29 @@ class PipelineFolder:
                         f"{printable(file)} names {shown(shard)}, which is none of its weights"
                     )
         return [path for path in found if path.suffix != ".safetensors"] + own
+
+    def without_variant(self) -> list[str]:
+        """The networks whose weights are those without the variant, as there are none of it.
+
+        Raises
+        ------
+        CheckpointError : no network has weights of it.
+        """
+        networks = [n for n, kind in self.parts.items() if kind and issubclass(kind, _MODELS)]
+        without = [name for name in networks if self.variant and not self._of_variant(name)]
+        if without and without == networks:
+            raise CheckpointError(
+                f"{printable(self.path)} has no weights of the variant {self.variant}: leave --variant "
+                f"out, or fetch the files called *.{self.variant}.safetensors"
+            )
+        return without
+
+    def _of_variant(self, name: str) -> list[Path]:
+        """The files of weights of a part that are of the variant."""
+        word = f".{self.variant}"
+        return sorted(
+            path for path in (self.path / name).glob("*.safetensors") if word in path.stem
+        )
 
     def hashes(self) -> dict[str, str]:
         """The SHA-256 of each file that loading reads, by its path in the folder."""
@@ -163,7 +190,7 @@ class PipelineFolder:
             _require_words(folder, kind)
         if is_model:
             settings |= {"torch_dtype": dtype, "use_safetensors": True, "output_loading_info": True}
-            if any(f".{self.variant}" in file.name for file in folder.glob("*.safetensors")):
+            if self._of_variant(name):
                 settings["variant"] = self.variant
         with _blamed_on(folder), quiet():
             loaded = kind.from_pretrained(str(folder), **settings)
@@ -186,12 +213,13 @@ def open_pipeline_folder(path: str | Path, variant: str | None = None) -> Pipeli
 
     Parameters
     ----------
-    variant : of the files of weights, as "fp16", where there are some.
+    variant : of the files of weights, as "fp16"; a `VariantWarning` names the networks that have none.
 
     Raises
     ------
     CheckpointError : no such folder, or one that asks for code or classes that are not those of the
-        installed diffusers and transformers, or a pipeline that does not make images of prompts alone.
+        installed diffusers and transformers, or a pipeline that does not make images of prompts alone, or no
+        weights of the variant.
     """
     path = Path(path)
     if variant is not None and not re.fullmatch(r"[\w-]+", variant):
@@ -236,7 +264,15 @@ def open_pipeline_folder(path: str | Path, variant: str | None = None) -> Pipeli
         raise CheckpointError(
             f"{printable(path / INDEX)} has no scheduler, whose settings are needed"
         )
-    return PipelineFolder(path, kind, parts, options, variant)
+    found = PipelineFolder(path, kind, parts, options, variant)
+    if without := found.without_variant():
+        warnings.warn(
+            f"{printable(path)} has no weights of the variant {variant} for {', '.join(without)}: those "
+            "without a variant are taken",
+            VariantWarning,
+            stacklevel=2,
+        )
+    return found
 
 
 def _pipeline_class(name: object, path: Path) -> Any:

@@ -23,5 +23,7 @@ def read_safetensors(data: bytes) -> dict[str, Tensor]:
     except Exception as error:  # of the library, or of torch for an unusual type
         if is_out_of_memory(error):
             raise
-        raise CheckpointError(f"safetensors: {shown(str(error), 100)}") from error
+        raise CheckpointError(
+            f"safetensors: {shown(str(error), 100)}; fetch the file again, if it is cut off"
+        ) from error
     return tensors

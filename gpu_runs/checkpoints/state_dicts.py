@@ -43,5 +43,22 @@ def placed(name: str, tensor: Tensor, device: torch.device, dtype: torch.dtype) 
     """The tensor on a device and in a precision; CheckpointError if it is not finite there."""
     own = tensor.to(device, dtype)
     if not own.isfinite().all():
-        raise CheckpointError(f"{name} holds numbers that are not finite in {own.dtype}")
+        require_finite(name, tensor)
+        raise CheckpointError(
+            f"{name} holds numbers that are not finite in {own.dtype}: load it in {tensor.dtype}"
+        )
     return own
+
+
+def require_finite(name: str, tensor: Tensor) -> None:
+    """The numbers of a tensor are finite as they are stored; `name` is that in the file.
+
+    Raises
+    ------
+    CheckpointError : they are not.
+    """
+    if not tensor.isfinite().all():
+        raise CheckpointError(
+            f"{shown(name)} holds numbers that are not finite, as of a training that failed: take "
+            "another snapshot, or fetch the file again"
+        )

@@ -11,6 +11,7 @@ from torch import Tensor
 from gpu_runs.checkpoints.flags import Value
 from gpu_runs.checkpoints.pickle_data import Opaque
 from gpu_runs.checkpoints.preconditioning import NetworkSpec
+from gpu_runs.checkpoints.state_dicts import require_finite
 from gpu_runs.checkpoints.stored_tensors import StoredTensor
 from gpu_runs.errors import CheckpointError, shown
 
@@ -67,6 +68,7 @@ class StateDict:
             raise CheckpointError(f"{shown(name)}: {error}") from None
         if not tensor.ndim:
             raise CheckpointError(f"{shown(name)} is a single number, no parameter of a layer")
+        require_finite(name, tensor)
         del self._stored[name]
         return tensor
 

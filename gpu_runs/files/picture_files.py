@@ -160,7 +160,8 @@ def _pictures(files: Iterable[str], unread: list[str], place: Path) -> list[str]
         )
     if not pictures:
         raise ImageError(
-            f"no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file in {printable(place)} or below"
+            f"no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file in {printable(place)} or below: name the "
+            "folder or zip that holds the images"
         )
     if unread:
         warnings.warn(

@@ -58,9 +58,11 @@ def _finite(digits: str) -> float:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a name is there twice")
+    value: dict[str, Any] = {}
+    for name, held in pairs:
+        if name in value:
+            raise ValueError(f"the name {shown(name, 30)} is there twice: leave one out")
+        value[name] = held
     return value
 
 

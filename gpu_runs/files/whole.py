@@ -25,7 +25,10 @@ def blamed_on(path: Path) -> Iterator[None]:
             way_out = "what is there is whole: make room and run the command again"
         else:
             way_out = "choose another place"
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; {way_out}") from None
+        why = error.strerror or error
+        if isinstance(error, FileExistsError) and os.path.isfile(error.filename):
+            why = f"{error.filename} is a file and no folder"
+        raise OutputError(f"cannot write {path}: {why}; {way_out}") from None
 
 
 @contextmanager

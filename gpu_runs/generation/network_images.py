@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +12,13 @@ from torch import Tensor
 
 from gpu_runs.checkpoints.opening import open_network
 from gpu_runs.generation.images_of_run import seed_name
-from gpu_runs.generation.sampler import Generation, ImageSampler, listed_classes
+from gpu_runs.generation.sampler import (
+    Generation,
+    GridWarning,
+    ImageSampler,
+    listed_classes,
+    range_remarks,
+)
 from seeds_theory.errors import ParameterError
 
 
@@ -33,6 +40,8 @@ class NetworkImages:
     def __init__(self, network: str, settings: Generation, device: torch.device) -> None:
         self.labels = listed_classes(settings.labels)
         found, identity = open_network(network, device)
+        for remark in range_remarks(found, settings):
+            warnings.warn(remark, GridWarning, stacklevel=2)
         self.sampler = ImageSampler(found, settings, keep=False)
         self.identity: dict[str, Any] = {**identity, **asdict(settings)}
         self.about: dict[str, Any] = {

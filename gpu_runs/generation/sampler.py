@@ -59,6 +59,10 @@ NETWORK_TYPES: dict[str, torch.dtype] = dict(
 _LABEL_STREAM = 2  # of a seed; 0 and 1 are those of SeededNoise
 
 
+EDM_SIGMA_MAX = 80.0
+"""Where grids start unless it is said: EDM's for all its networks, those for other ranges too."""
+
+
 class OutOfMemory(SeedsError):
     """A batch that is too large for the device."""
 
@@ -94,7 +98,7 @@ class Generation:
     options: dict[str, Any] = field(default_factory=dict)
     grid: str = "edm"
     sigma_min: float = 0.002
-    sigma_max: float = 80.0
+    sigma_max: float = EDM_SIGMA_MAX
     labels: str | None = None
     precision: str = "fp32"
     state: str = "float64"
@@ -329,6 +333,16 @@ def noise_levels(network: Network, settings: Generation) -> np.ndarray:
             stacklevel=2,
         )
     return np.append(distinct, 0.0)
+
+
+def range_remarks(network: Network, settings: Generation) -> list[str]:
+    """What is said where the usual first noise level, EDM's, leaves out levels that the network knows."""
+    if settings.sigma_max != EDM_SIGMA_MAX or not EDM_SIGMA_MAX < network.sigma_max < math.inf:
+        return []
+    return [
+        f"noise levels start at {EDM_SIGMA_MAX:g}, as EDM's; the network knows some up to "
+        f"{network.sigma_max:.4g}, which a larger sigma_max takes in"
+    ]
 
 
 def _grid(name: str) -> Callable[[float, float, int], np.ndarray]:

@@ -16,6 +16,7 @@ from gpu_runs.names import FASHION_MNIST
 from gpu_runs.scores.features import FeatureNetwork
 from gpu_runs.scores.statistics import FrechetReference, ScoreError
 from gpu_runs.scores.summary import Summary
+from seeds_theory.errors import did_you_mean
 
 REFERENCE_FILE = Path(__file__).parents[1] / "models" / "fashion-mnist-reference.npz"
 """Of the 60,000 training images of Fashion-MNIST, in the features of this package."""
@@ -40,6 +41,11 @@ class Reference:
     features: str | None = None
     digest: str | None = None
     sample: np.ndarray | None = None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is of no more images than it has features, so that its covariance is singular."""
+        return self.count is not None and self.count <= len(self.mean)
 
     @cached_property
     def gaussian(self) -> FrechetReference:
@@ -107,7 +113,8 @@ def load_reference(path: str | Path) -> Reference:
         arrays = Npz(path, _MOST_BYTES)
         parts = {name: arrays[name] for name in ("mu", "sigma", *_OPTIONAL) if name in arrays}
     except ArrayError as error:
-        raise _no_reference(str(error)) from None
+        hint = "" if path.exists() else did_you_mean(str(path), [FASHION_MNIST])
+        raise _no_reference(f"{error}{hint}") from None
     try:
         return _reference(parts)
     except ValueError as error:

@@ -29,6 +29,16 @@ def fewest_to_extrapolate(dim: int) -> int:
     return max(FEWEST, _FEWEST_PER_FEATURE * dim)
 
 
+def remarks_on(reference: Reference) -> list[str]:
+    """What is to be known of a reference before distances to it are believed."""
+    if not reference.is_short:
+        return []
+    return [
+        f"the reference is of {reference.count} images and has {len(reference.mean)} features: its "
+        "covariance is singular, and distances to it are not those to the real images; make it of more"
+    ]
+
+
 @dataclass(frozen=True)
 class Scores:
     """Scores of images; None where the network or the reference does not give what one needs.
@@ -86,7 +96,7 @@ def score(
     """
     statistics = summary.statistics
     reference.require_features_of(network, len(statistics.mean))
-    remarks = []
+    remarks = remarks_on(reference)
     if reference.features is None:
         remarks.append("the reference does not say whose features it has")
     values: dict[str, Any] = {}
@@ -98,7 +108,7 @@ def score(
         if summary.classes is not None:
             mean, deviation = summary.classes.result()
             values |= {"class_score": mean, "class_deviation": deviation}
-    if reference.count is not None:
+    if reference.count is not None and not reference.is_short:
         values["floor"] = frechet_floor(reference.covariance, statistics.count, reference.count)
     values["frechet"] = reference.gaussian.distance(statistics)
     needed = fewest_to_extrapolate(len(statistics.mean))

@@ -203,7 +203,10 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
             if not ours <= set(
                 config_dict
             ):  # where others' settings stand since they were left out
-                configuration.warn_of_what_is_left_out(config_dict, ours, name, stacklevel=3)
+                chosen = bool({"method", "solver_order"} & kwargs.keys())
+                configuration.warn_of_what_is_left_out(
+                    config_dict, ours, name, stacklevel=3, chosen=chosen
+                )
         if "shift" in kwargs:
             kwargs["flow_shift"] = kwargs.pop("shift")
         found: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]

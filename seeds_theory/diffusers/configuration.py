@@ -125,7 +125,12 @@ def require_servable(config: Mapping[str, Any], name: str) -> None:
 
 
 def warn_of_what_is_left_out(
-    config: Mapping[str, Any], ours: Collection[str], name: str, stacklevel: int
+    config: Mapping[str, Any],
+    ours: Collection[str],
+    name: str,
+    stacklevel: int,
+    *,
+    chosen: bool,
 ) -> None:
     """Warn of the settings of a scheduler that have no effect here, if they are not its defaults.
 
@@ -134,6 +139,8 @@ def warn_of_what_is_left_out(
     config : of that scheduler.
     ours : the settings that there are here.
     name : of that scheduler.
+    chosen : whether the caller says which method this one is: then those of the other method are replaced,
+        and that is no news.
     """
     if name in _DISTILLED:
         warnings.warn(
@@ -156,13 +163,14 @@ def warn_of_what_is_left_out(
     if grids:
         warnings.warn(
             f"{', '.join(grids)} of {name} is not carried over, and the grid is another: "
-            "give the pipeline sigmas or timesteps to choose it",
+            "give the pipeline sigmas or timesteps to choose it, where its call has them",
             stacklevel=stacklevel + 1,
         )
-    if changed:
+    if changed and not chosen:
         listed = ", ".join(f"{setting}={value!r}" for setting, value in changed.items())
         warnings.warn(
-            f"{listed} of {name} has no effect here: choose solver_order or method, and eta",
+            f"{listed} of {name} belongs to its own method and has no effect: say by solver_order or method, "
+            "and eta, what takes its place",
             stacklevel=stacklevel + 1,
         )
 

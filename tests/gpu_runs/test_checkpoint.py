@@ -128,7 +128,8 @@ def test_numbers_too_large_for_a_precision_are_refused(write):
     net.model.map_layer0.weight.fill_(1e6)
     path = write(edm_pickle(net))
     assert load_checkpoint(path).channels == 1
-    assert "not finite in torch.float16" in refused(path, dtype=torch.float16)
+    message = refused(path, dtype=torch.float16)
+    assert "not finite in torch.float16: load it in torch.float32" in message
 
 
 def test_wrong_requests_are_told_apart_from_wrong_files(edm_files):
@@ -266,8 +267,14 @@ def test_descriptions_that_are_wrong(changes, message, write):
             "the file has 'extra', the network has not",
         ),
         (lambda t: t.pop("model.map_layer0.bias"), "the network has 'model.map_layer0.bias'"),
-        (lambda t: t["model.map_layer0.bias"].fill_(math.nan), "not finite in torch.float32"),
-        (lambda t: t["model.map_layer0.bias"].fill_(math.inf), "not finite in torch.float32"),
+        (
+            lambda t: t["model.map_layer0.bias"].fill_(math.nan),
+            "not finite, as of a training that failed: take another",
+        ),
+        (
+            lambda t: t["model.map_layer0.bias"].fill_(math.inf),
+            "not finite, as of a training that failed: take another",
+        ),
         (
             lambda t: t.__setitem__("model.map_layer0.bias", torch.ones(5)),
             "model.map_layer0.bias has to have the shape (4,); it has (5,)",
@@ -312,13 +319,13 @@ HEADERS = [
     (with_header(format="other"), "does not say format seeds-network"),
     (with_header(format_version="2"), "format version '2'; this program reads 1"),
     (with_header(network="{"), "the header's network is no strict JSON"),
-    (with_header(network="[]"), "the header's network is no JSON object"),
+    (with_header(network="[]"), "the header's network is no strict JSON: 'it is no JSON object'"),
     (with_header(network="{}"), "the header's network has to have"),
     (with_header(network='{"a": NaN}'), "NaN is no number"),
     (with_header(network='{"a": 1e999}'), "1e999 is no number"),
-    (with_header(network='{"a": 1, "a": 2}'), "a name is there twice"),
+    (with_header(network='{"a": 1, "a": 2}'), "the name 'a' is there twice: leave one out"),
     (with_header(network="[" * 10**5), "is no strict JSON"),
-    (with_header(metadata="3"), "the header's metadata is no JSON object"),
+    (with_header(metadata="3"), "the header's metadata is no strict JSON: 'it is no JSON object'"),
     (with_network(surprise=1), "the header's network has to have"),
     (with_network(preconditioning="Evil"), "preconditioning has to be EDMPrecond or"),
     (with_network(preconditioning=["EDMPrecond"]), "it is a list"),
@@ -330,11 +337,12 @@ HEADERS = [
     (with_network(constants={"beta_d": 1}), "'beta_d' is no constant of EDMPrecond"),
     (with_network(options={"__class__": 1}), "'__class__' is no option of SongUNet"),
     (with_network(sigma_min=None), "sigma_min has to be a number"),
-    (with_header()[:-1], "safetensors: "),
+    (with_header()[:-1], "fetch the file again, if it is cut off"),
+    (with_header()[:99], "in a file of 99: the file is cut off: fetch it again"),
     (with_header() + b"x", "safetensors: "),
     (
         (1 << 23).to_bytes(8, "little") + b"{" + bytes(100),
-        "a header of 8388608 bytes, in a file of 109",
+        "a header of 8388608 bytes, in a file of 109: 4194304 are read at most",
     ),
     ((50).to_bytes(8, "little") + b"{" + bytes(60), "the header is no strict JSON"),
 ]

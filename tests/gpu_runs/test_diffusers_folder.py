@@ -186,6 +186,16 @@ def test_the_network_alone_finds_its_scheduler(tmp_path):
     assert_same(folder, alone)
 
 
+def test_parts_that_were_saved_one_by_one_are_read_by_the_networks_name(tmp_path):
+    folder, unet, scheduler = saved(tmp_path / "pipe")
+    parts = tmp_path / "parts"
+    unet.save_pretrained(parts / "unet")
+    scheduler.save_pretrained(parts / "scheduler")
+    with pytest.raises(CheckpointError, match=r"config\.json: give \S*/parts/unet, beside"):
+        open_network(parts, CPU)
+    assert_same(folder, parts / "unet")
+
+
 def test_old_folders_have_all_files_in_one_and_other_names(tmp_path):
     folder, *_ = saved(tmp_path / "pipe")
     old = tmp_path / "old"

@@ -384,6 +384,47 @@ def test_command_makes_a_reference_and_scores(tmp_path):
     assert "FID" not in scored.output
 
 
+def test_a_reference_of_few_images_is_said_to_be_one(tmp_path):
+    np.save(tmp_path / "few.npy", pictures()[:12].numpy())
+    few, ref = str(tmp_path / "few.npy"), str(tmp_path / "ref.npz")
+    made = run(fid.app, ["stats", few, "--out", ref])
+    scored = run(fid.app, ["score", few, "--ref", ref])
+    for result in (made, scored):
+        assert f"note: the reference is of 12 images and has {DIM} features" in result.output
+    assert "of as many real images" not in scored.output
+    whole = run(fid.app, ["score", few, "--ref", "fashion-mnist"])
+    assert "and has" not in whole.output and "of as many real images" in whole.output
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ('{"labels": [["000.png", 1]', "cannot read"),
+        ('{"labels": [["000.png", NaN]]}', "NaN is no number"),
+        ('{"labels": [], "labels": []}', "the name 'labels' is there twice"),
+        ('{"labels": [["000.png", 1]]}', "has no class for 001.png"),
+        (None, "'labels' int64 (1,) for 2 images"),
+    ],
+)
+def test_classes_that_do_not_fit_are_said(tmp_path, capsys, monkeypatch, labels, why):
+    images = pictures()[:2]
+    place = tmp_path / "set" if labels else tmp_path / "set.npz"
+    if labels is None:
+        np.savez(place, images=images.numpy(), labels=np.zeros(1, np.int64))
+    else:
+        place.mkdir()
+        for index, image in enumerate(images):
+            write_png(image, place / f"{index:03d}.png")
+        (place / "dataset.json").write_text(labels)
+    monkeypatch.setattr("sys.argv", ["seeds-fid", "score", str(place), "--ref", "fashion-mnist"])
+    with pytest.raises(SystemExit) as caught:
+        fid.main()
+    assert caught.value.code in (0, None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("seeds-fid: ") and why in line
+    assert line.endswith("; classes are not used here")
+
+
 @needs_data
 def test_command_knows_fashion_mnist_by_name():
     scored = run(fid.app, ["score", "fashion-mnist-test", "--ref", "fashion-mnist", "--num", "100"])
@@ -398,6 +439,8 @@ def test_command_knows_fashion_mnist_by_name():
         (["a.npy", "--ref", "missing.npz"], ScoreError, "No such file"),
         (["missing", "--ref", "fashion-mnist"], ImageError, "there is no file or folder missing"),
         (["empty", "--ref", "fashion-mnist"], ImageError, "no .png"),
+        (["fashion-mnst", "--ref", "fashion-mnist"], ImageError, "mean 'fashion-mnist'"),
+        (["a.npy", "--ref", "fashion-mnst"], ScoreError, "mean 'fashion-mnist'"),
         (["large.npy", "--ref", "fashion-mnist"], FeatureError, r"got \(3, 64, 64\)"),
         (["a.npy", "--ref", "edm.npz"], ScoreError, "a network it does not name: give that"),
         (

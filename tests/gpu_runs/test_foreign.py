@@ -408,6 +408,25 @@ def test_flags_that_are_wrong_or_missing(name, flags, kind, message, files):
     assert message in refused(f"{files / name}.pt{flags}", kind)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("", "@num_head_channels=16", "@num_heads=2", "@image_size=32", "@noise_schedule=cosine"),
+        *("@use_new_attention_order=True", "@diffusion_steps=500", "@rescale_timesteps=True"),
+    ],
+)
+def test_the_example_of_what_is_missing_is_whole(said, files):
+    file = files / "guided_linear.pt"
+    message = refused(f"{file}{said}")
+    assert "does not say its" in message
+    example = message.partition("as in FILE@")[2]
+    assert all(flag in example for flag in said[1:].split(","))
+    try:
+        read_checkpoint(f"{file}@{example}")
+    except CheckpointError as error:  # the numbers of an example are not those of the file
+        assert "does not say" not in str(error)
+
+
 def test_heads_have_to_fit_the_channels(files):
     flags = FLAGS["guided_linear"].replace("num_head_channels=16", "num_head_channels=48")
     message = refused(f"{files / 'guided_linear.pt'}@{flags}")
@@ -708,7 +727,10 @@ STATES = {
         lambda s: s.update({"out.0.bias": torch.zeros(32, dtype=torch.int64)}),
         "holds no real numbers but torch.int64",
     ),
-    "not finite": (lambda s: s["out.0.bias"].fill_(float("nan")), "not finite"),
+    "not finite": (
+        lambda s: s["out.0.bias"].fill_(float("nan")),
+        "'out.0.bias' holds numbers that",
+    ),
     "other shape": (
         lambda s: s.update({"out.0.bias": torch.ones(33)}),
         "has to have the shape (32,)",

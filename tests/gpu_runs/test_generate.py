@@ -178,13 +178,15 @@ def test_options_of_the_method_by_name(checkpoint, tmp_path):
     assert content["settings"]["options"] == {"churn": 10.0, "s_noise": 1.003, "s_min": 0.05}
 
 
-def test_clipping_is_one_line_on_stderr(tmp_path):
+def test_remarks_on_noise_levels_are_one_line_each_on_stderr(tmp_path):
     checkpoint = tiny_checkpoint(
         tmp_path, preconditioning="VEPrecond", sigma_min=0.02, sigma_max=100.0
     )
     result = CliRunner().invoke(app, command(checkpoint, tmp_path / "run"))
     assert result.exit_code == 0, result.output
     assert result.stderr == (
+        "seeds-generate: noise levels start at 80, as EDM's; the network knows some up to 100, which a "
+        "larger sigma_max takes in\n"
         "seeds-generate: the noise levels 80 to 0.002 are clipped to those of the network, "
         "80 to 0.02\n"
     )

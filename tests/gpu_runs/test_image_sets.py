@@ -119,7 +119,7 @@ def test_npz_with_several_arrays_must_name_the_images(tmp_path):
 
 
 def test_no_images(tmp_path):
-    with pytest.raises(ImageError, match=r"no \.png, \.jpg or \.jpeg file in"):
+    with pytest.raises(ImageError, match=r"no \.png, \.jpg or \.jpeg file in .*: name the folder"):
         open_images(tmp_path)
     for name in ("missing", "missing.npy", "missing.npz", "missing.zip"):
         with pytest.raises(ImageError, match=r"there is no file or folder .*missing"):

@@ -275,7 +275,7 @@ def test_what_cannot_be_called_is_no_denoiser():
     ("name", "message"),
     [
         ("my_network.py:missing", "my_network.py has no 'missing'"),
-        ("my_network:net", "my_network has no 'net'"),
+        ("my_network:netwrok", "has no 'netwrok' (did you mean 'network'?); it has network and "),
         ("my_network.py:number", "my_network.py:number is no function: it is 3"),
         (
             "my_network.py:without",

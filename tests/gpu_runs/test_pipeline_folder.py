@@ -18,7 +18,7 @@ import diffusers
 from text_pipelines import BUILT
 
 import gpu_runs
-from gpu_runs.checkpoints.pipeline_folder import open_pipeline_folder
+from gpu_runs.checkpoints.pipeline_folder import VariantWarning, open_pipeline_folder
 from gpu_runs.errors import CheckpointError
 
 pytestmark = [
@@ -106,7 +106,7 @@ BROKEN = {
     ),
     "deep index": (written("model_index.json", "[" * 100_000), "it is no strict JSON"),
     "huge index": (written("model_index.json", " " * (2**22 + 1)), "it has 4194305 bytes, more"),
-    "name twice": (written("model_index.json", '{"a": 1, "a": 2}'), "a name is there twice"),
+    "name twice": (written("model_index.json", '{"a": 1, "a": 2}'), "the name 'a' is there twice"),
     "pipe as an index": (
         lambda folder: (
             removed("model_index.json")(folder),
@@ -283,10 +283,17 @@ def test_a_library_that_is_missing_is_one_line(library, tmp_path):
 
 def test_a_variant_is_read_where_there_is_one(folder):
     (folder / WEIGHTS).rename(folder / "unet/diffusion_pytorch_model.fp16.safetensors")
-    found = open_pipeline_folder(folder, "fp16")
+    with pytest.warns(VariantWarning, match="of the variant fp16 for .*vae.*: those without"):
+        found = open_pipeline_folder(folder, "fp16")
+    assert found.variant == "fp16" and "unet" not in found.without_variant()
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in found.hashes()
     assert "vae/diffusion_pytorch_model.safetensors" in found.hashes()
-    assert load(folder, variant="fp16").unet.dtype == torch.float32
+    assert found.load(torch.float32, torch.device("cpu")).unet.dtype == torch.float32
+
+
+def test_a_variant_that_no_network_has_is_refused(folder):
+    with pytest.raises(CheckpointError, match="no weights of the variant fp16: leave --variant"):
+        open_pipeline_folder(folder, "fp16")
 
 
 def test_weights_in_several_files(folder):

@@ -38,7 +38,6 @@ pytestmark = [
     pytest.mark.slow,  # the two libraries take ten seconds to import
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the two libraries' own
     pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore:skip_prk_steps=True of PNDMScheduler"),  # as it ships
 ]
 
 NONE = {"flow": {"text_encoder_3": None, "tokenizer_3": None}}

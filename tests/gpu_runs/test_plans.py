@@ -1,11 +1,13 @@
 import os
 import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from tiny_networks import tiny_network
 
-from gpu_runs.benchmarks.plans import PlanError, parse_plan, read_plan
+from gpu_runs import bench
+from gpu_runs.benchmarks.plans import _OWN, Plan, PlanError, parse_plan, read_plan
 from gpu_runs.benchmarks.presets import find_plan, presets
 from gpu_runs.generation.sampler import noise_levels
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
@@ -57,6 +59,16 @@ def test_cells_come_block_by_block_in_the_order_of_the_plans_numbers():
     assert plan.seeds(0) == range(100, 107) and plan.seeds(1) == range(107, 114)
 
 
+def test_levels_above_the_usual_first_one_are_remarked_on():
+    plan = plan_of({"method": "seeds-2", "nfe": [10, 5]}, {"method": "seeds-1", "steps": [5]})
+    network = tiny_network()
+    network.sigma_max = 150.0
+    (remark,) = plan.cells(network)[1]
+    assert "start at 80, as EDM's; the network knows some up to 150, which a larger sigma" in remark
+    for sigma_max in (150.0, 60.0):
+        assert replace(plan, sigma_max=sigma_max).cells(network)[1] == []
+
+
 @pytest.mark.parametrize("method", SOLVERS)
 def test_an_nfe_stands_for_the_most_steps_that_it_allows(method):
     plan = plan_of({"method": method, "nfe": [12]}, grid="rho=5", sigma_max=50.0)
@@ -81,11 +93,18 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
     assert remarks == [
         "seeds-3: no run has 3 network calls or fewer",
         "the noise levels 80 to 0.002 are clipped to those of the network, 80 to 0.02",
+        "noise levels start at 80, as EDM's; the network knows some up to 100, which a larger "
+        "sigma_max takes in",
     ]
     with pytest.raises(
         PlanError, match="the plan has no cell: seeds-3: no run has 3 network calls"
     ):
         plan_of({"method": "seeds-3", "nfe": [3]}).cells(network)
+
+
+def test_the_help_names_all_keys_of_a_plan():
+    words = set(re.findall(r"\w+", bench.run.__doc__ or ""))
+    assert words >= ({field.name for field in fields(Plan)} - {"curves"}) | {"methods", *_OWN}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +132,13 @@ def test_what_is_not_as_asked_for_is_remarked_on_once():
         ({"methods": [METHOD | {"steps": [True]}]}, PlanError, "a whole number; got True"),
         ({"methods": [METHOD | {"nfe": [9]}]}, PlanError, "states either steps or nfe"),
         ({"methods": [{"method": "ddim"}]}, PlanError, "1, ddim, states either steps or nfe"),
-        ({"methods": [METHOD, METHOD]}, PlanError, "two curves are called 'seeds-2'"),
+        ({"methods": [METHOD, METHOD]}, PlanError, "the plan: two methods are called 'seeds-2'"),
+        (
+            {"methods": [METHOD, METHOD]},
+            PlanError,
+            'a label of its own, as label = "seeds-2, again',
+        ),
+        ({"methods": [METHOD | {"s": 1}]}, ParameterError, "the plan: method 1: "),
         ({"methods": [METHOD | {"label": "a\nb"}]}, PlanError, "a label is one line of text"),
         ({"images": 3}, PlanError, "images is 4 or more; got 3"),
         ({"batch": 0}, PlanError, "batch is 1 or more; got 0"),

@@ -123,7 +123,10 @@ def test_help_is_light(line):
             "seeds-generate --pipeline book --method ddim --steps 3 --seeds 0 --out x --grid edm",
             "--grid has no effect with --pipeline",
         ),
-        ("seeds-inspect fashion", "no checkpoint file fashion; embedded: fashion-mnist"),
+        (
+            "seeds-inspect fashion",
+            "fashion (did you mean 'fashion-mnist'?); embedded: fashion-mnist",
+        ),
         ("seeds-bench run edm-cifar", "unknown preset 'edm-cifar'"),
         ("seeds-bench micro seeds-9", "unknown sampler 'seeds-9'"),
         ("seeds-export seeds-9 --to torch", "unknown method 'seeds-9'"),

@@ -638,6 +638,17 @@ def test_a_setting_that_is_not_offered_is_said_to_be_left_out(
         SEEDSScheduler.from_config(getattr(diffusers, name)().config)
 
 
+def test_settings_of_a_method_that_is_replaced_are_no_news() -> None:
+    as_shipped = diffusers.DDIMScheduler(set_alpha_to_one=False, clip_sample=False, steps_offset=1)
+    for chosen in ({"method": "seeds-3"}, {"solver_order": 1}):
+        SEEDSScheduler.from_config(as_shipped.config, **chosen)  # warnings are errors
+    with pytest.warns(UserWarning, match="set_alpha_to_one=False of a scheduler belongs to its"):
+        SEEDSScheduler.from_config(as_shipped.config, eta=0.5)
+    grid = diffusers.DPMSolverMultistepScheduler(lambda_min_clipped=-5.1)
+    with pytest.warns(UserWarning, match="the grid is another"):
+        SEEDSScheduler.from_config(grid.config, method="seeds-3")
+
+
 OTHER_VALUES: dict[str, Any] = {
     "trained_betas": [0.01, 0.02, 0.03],
     "beta_schedule": "squaredcos_cap_v2",

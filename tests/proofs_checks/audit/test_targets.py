@@ -126,7 +126,7 @@ def test_an_option_that_is_code_does_not_run(module: str) -> None:
         (
             "my_samplers.py:sample_heun",
             UnknownNameError,
-            "my_samplers.py has no 'sample_heun'; it has",
+            "my_samplers.py has no 'sample_heun' (did you mean",
         ),
         ("my_samplers.py:", UnknownNameError, "it has sample_euler"),
         ("my_samplers.py:number", ParameterError, "a sampler is a function; got 3"),
