@@ -93,7 +93,7 @@ def _square(first: sp.Expr, second: sp.Expr) -> sp.Expr:
 
 @claim(
     "atlas-sra-conditions",
-    r"For $dx = f(x, t)\,dt + e^{rt}\,dW$ and two stages the engine's conditions of strong order "
+    r"For $dx = f(x, t)\,dt + e^{rt}\,dW$, $r \ne 0$, and two stages the conditions of strong order "
     r"$\frac32$ are Rößler's eight: $\alpha^T e = 1$, $\beta_1^T e = 1$, $\beta_2^T e = 0$, $\alpha^T "
     r"B_0 e = 1$, $\alpha^T A_0 e = \frac12$, $\alpha^T (B_0 e)^2 = \frac32$, $\beta_1^T c_1 = 1$, "
     r"$\beta_2^T c_1 = -1$.",
