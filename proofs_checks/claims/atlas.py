@@ -1,5 +1,7 @@
 """Chapter "An atlas of prior work": conditions and figures of other authors, decided by our own means."""
 
+import math
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 
@@ -15,20 +17,22 @@ from proofs_checks.gaussian_w2 import (
     published_distance,
     published_variances,
 )
-from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
+from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from proofs_checks.order_conditions import ode_order, strong_order, weak_order
 from proofs_checks.published import CLASSICAL
 from proofs_checks.taylor import (
     PLAIN,
     LocalStep,
     Rates,
+    exact_weight,
     mean_square_defect,
+    method_weight,
     weight_defect,
 )
 from proofs_checks.trees import NOISE, TIME, Forest
+from seeds_theory.exact import GAUSSIAN, eta, lam, lam_s, lam_t, variance
 from seeds_theory.exact import NOISE as NOISE_PREDICTION
-from seeds_theory.exact import eta, lam, lam_s, lam_t
-from seeds_theory.grids import rho_grid
+from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.methods import SEEDS, method
 from seeds_theory.noise import Functional, Moment, h
 from seeds_theory.schedule import preserving_alpha
@@ -192,6 +196,57 @@ def _four_calls() -> LocalStep:
         noise_nodes=(),
     )
     return LocalStep(tableau, PLAIN)
+
+
+def _sums() -> dict[sp.Expr, sp.Rational]:
+    """The sums over stages that the conditions of weak order 3 are about, and what they have to be."""
+    b, c = _weights, _nodes
+    r = [_factor[i, 0] for i in (2, 3, 4)]
+    covariance = {
+        (i, j): sum(_factor[i + 2, k] * _factor[j + 2, k] for k in range(min(i, j) + 2))
+        for i in range(3)
+        for j in range(3)
+    }
+    v = [covariance[i, i] for i in range(3)]
+    a = {(1, 0): _a32, (2, 0): _a42, (2, 1): _a43}
+
+    def single(*factors: Sequence[sp.Expr]) -> sp.Expr:
+        return sp.expand(sum(sp.Mul(*terms) for terms in zip(b, *factors, strict=True)))
+
+    def nested(values: Callable[[int, int], sp.Expr]) -> sp.Expr:
+        return sp.expand(sum(b[i] * weight * values(i, j) for (i, j), weight in a.items()))
+
+    both = sum(b[i] * b[j] * value for (i, j), value in covariance.items())
+    of = {_half: [single(x) for x in (c, r, v)]}
+    of[_third] = [single(x, y) for x, y in ((c, c), (c, r), (r, r), (c, v), (r, v), (v, v))]
+    of[_third].append(sp.expand(both))
+    of[sp.Rational(1, 6)] = [nested(lambda i, j, x=x: x[j]) for x in (c, r, v)]
+    of[sp.Rational(1, 6)].append(nested(lambda i, j: covariance[i, j]))
+    return {total: value for value, totals in of.items() for total in totals}
+
+
+@claim(
+    "atlas-debrabant-conditions",
+    r"For constant noise, no linear part and Gaussian stage noises, weak order 3 of four calls, the first "
+    r"at the state, is fourteen equations beside $\sum b_i = 1$: $\sum b_i x_i = \frac12$ for $x = c, r, v$; "
+    r"$\sum b_i x_i y_i = \frac13$ for the six products; $\sum b_i b_j C_{ij} = \frac13$; $\sum b_i a_{ij} "
+    r"x_j = \frac16$, and $\sum b_i a_{ij} C_{ij} = \frac16$. SEEDS-4s solves them.",
+    source="setting of Debrabant (2010), re-derived",
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    step, sums = _four_calls(), _sums()
+    found, identities = set(), [(sp.Integer(len(sums)), sp.Integer(14))]
+    for grade in (1, 2, 3):
+        for forest in trees.forests(grade):
+            ours = sp.expand(method_weight(forest, step, grade).get(grade, _zero))
+            exact = exact_weight(forest, _zero, grade)[grade]
+            # Either right for any coefficients, or one of the sums; its value is then the condition.
+            identities.append((exact, sums.get(ours, ours)))
+            found |= {ours} & sums.keys()
+    identities.append((sp.Integer(len(found)), sp.Integer(len(sums))))
+    identities.append((sp.Integer(weak_order(method("seeds-4s"), PLAIN)), sp.Integer(3)))
+    return prove(identities, "all forests up to h^3, symbolic coefficients and covariances")
 
 
 @claim(
@@ -366,6 +421,65 @@ def _() -> Evidence:
             theirs = published_distance(published_variances(scheme, data, start), data)
             departures.append(abs(published_distance(probed, data) / theirs - 1))
     return measure_at_most(departures, 1e-10, "largest relative departure, 10 laws")
+
+
+@claim(
+    "atlas-w2-start",
+    r"On Gaussian data let a solution start from $N(0, I)$ on a variance-preserving schedule. With "
+    r"$\kappa = \frac{c + v_t}{c + v_S}$ and $\rho_\eta$ the variance over the right one, $\rho_\eta - 1 = "
+    r"\kappa^\eta (\rho_0 - 1)$ for every $\eta$; at $\eta = 1$ and 0 these are the published covariances "
+    r"$\lambda_t + \frac{\alpha_S^2}{\alpha_t^2} \frac{\lambda_t^2}{\lambda_S} (\frac1{\lambda_S} - 1)$ and "
+    r"$\lambda_t / \lambda_S$, with $\lambda = \alpha^2 c + 1 - \alpha^2$.",
+    source="Pierret and Galerne (2025), the formulas; for every eta, this project",
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    s, t, c = sp.symbols("alpha_S alpha_t c", positive=True)
+
+    def level(a: sp.Expr) -> sp.Expr:
+        return (1 - a**2) / a**2
+
+    def law(a: sp.Expr) -> sp.Expr:
+        return a**2 * c + 1 - a**2
+
+    times = {lam_s: -sp.log(level(s)) / 2, lam_t: -sp.log(level(t)) / 2, variance: c}
+    gain = GAUSSIAN.propagator(lam_t, lam_s).subs(times)
+    # The right variance, and what the wrong one at the start has become of.
+    ratio = 1 + gain**2 * (1 / s**2 - c - level(s)) / (c + level(t))
+    kappa = (c + level(t)) / (c + level(s))
+    base, exponent = gain.as_base_exp()
+    deterministic = ratio.subs(eta, 0)
+    published = 1 + s**2 / t**2 * law(t) / law(s) * (1 / law(s) - 1)
+    identities = [
+        (ratio.subs(eta, 1), published),
+        (deterministic, 1 / law(s)),
+        (base**2, kappa),
+        (exponent, 1 + eta),
+        (ratio.subs(eta, 1) - 1, kappa * (deterministic - 1)),
+        (ratio.subs(eta, 2) - 1, kappa**2 * (deterministic - 1)),
+    ]
+    return prove(identities, "for symbolic alphas and c; the gain is a power of kappa")
+
+
+@claim(
+    "atlas-extrapolation",
+    r"On Gaussian data twice the variance of SEEDS-1 in $2n$ equal steps less that in $n$ has an error of "
+    r"order 2, as an expansion of the error in powers of h gives.",
+    source="Talay and Tubaro (1990)",
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    gaussian, ends = Gaussian.scalar(1.0), (10.0, 0.05)
+
+    def final(steps: int) -> float:
+        run = on_grid("seeds-1", uniform_log_snr(*ends, steps), eta=1.0).run
+        return float(probe(run, gaussian).variance(gaussian.variances + ends[0] ** 2))
+
+    exact = 1.0 + ends[1] ** 2
+    coarse, fine, finest = (2 * final(2 * n) - final(n) - exact for n in (80, 160, 320))
+    orders = math.log2(coarse / fine), math.log2(fine / finest)
+    what = "order of the extrapolated variance, 160 to 320 steps"
+    return measure(orders[1], abs(orders[1] - orders[0]), 2.0, 0.05, what)
 
 
 # What the authors of SEEDS claim -----------------------------------------------------------------------
