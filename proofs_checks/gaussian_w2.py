@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import unknown
+from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.forms import DATA
 from seeds_theory.plan import Interval
 from seeds_theory.schedule import VariancePreservingLinear
@@ -101,7 +101,12 @@ def times(steps: int, last: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Scheme:
-    """A scheme on a grid, as a `toy_models.response.Sampler`: states are those of the frame x / alpha."""
+    """A scheme on a grid, as a `toy_models.response.Sampler`: states are those of the frame x / alpha.
+
+    Raises
+    ------
+    UnknownNameError : there is no such scheme. ParameterError : DDPM's first step takes away more than all.
+    """
 
     name: str
     steps: int
@@ -110,6 +115,12 @@ class Scheme:
     def __post_init__(self) -> None:
         if self.name not in STEPS:
             raise unknown("scheme", self.name, STEPS)
+        share = 2 * (1 - self.last) / self.steps * beta(1.0)
+        if self.name == "ddpm" and share >= 1:
+            raise ParameterError(
+                f"DDPM's steps are shorter than 1/{2 * beta(1.0):g} of the time; got {self.steps} of "
+                f"{1 - self.last:g}: take more"
+            )
 
     @property
     def levels(self) -> tuple[float, float]:
