@@ -1,7 +1,7 @@
 """Chapter "An atlas of prior work": conditions and figures of other authors, decided by our own means."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 
@@ -213,15 +213,15 @@ def _sums() -> dict[sp.Expr, sp.Rational]:
     def single(*factors: Sequence[sp.Expr]) -> sp.Expr:
         return sp.expand(sum(sp.Mul(*terms) for terms in zip(b, *factors, strict=True)))
 
-    def nested(values: Callable[[int, int], sp.Expr]) -> sp.Expr:
-        return sp.expand(sum(b[i] * weight * values(i, j) for (i, j), weight in a.items()))
+    def nested(values: dict[tuple[int, int], sp.Expr]) -> sp.Expr:
+        return sp.expand(sum(b[i] * weight * values[i, j] for (i, j), weight in a.items()))
 
     both = sum(b[i] * b[j] * value for (i, j), value in covariance.items())
     of = {_half: [single(x) for x in (c, r, v)]}
     of[_third] = [single(x, y) for x, y in ((c, c), (c, r), (r, r), (c, v), (r, v), (v, v))]
     of[_third].append(sp.expand(both))
-    of[sp.Rational(1, 6)] = [nested(lambda i, j, x=x: x[j]) for x in (c, r, v)]
-    of[sp.Rational(1, 6)].append(nested(lambda i, j: covariance[i, j]))
+    of[sp.Rational(1, 6)] = [nested({(i, j): x[j] for i, j in a}) for x in (c, r, v)]
+    of[sp.Rational(1, 6)].append(nested(covariance))
     return {total: value for value, totals in of.items() for total in totals}
 
 
