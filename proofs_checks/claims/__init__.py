@@ -18,4 +18,5 @@ CHAPTERS = (
     "adaptive",
     "baselines",
     "audit",
+    "atlas",
 )
