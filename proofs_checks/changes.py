@@ -40,7 +40,7 @@ _OTHER = {
 
 
 def changes(tree: ast.Module, place: int) -> Iterator[tuple[ast.Module, str]]:
-    """The tree with the node at a place (of `ast.walk`) changed in the one way that its kind has, or nothing."""
+    """The tree with the node at a place (of `ast.walk`) changed, in the one way its kind has, or nothing."""
     node = next(itertools.islice(ast.walk(tree), place, None))
     if (changed := _changed(node)) is not None:
         mutant = copy.deepcopy(tree)
