@@ -17,9 +17,11 @@ from proofs_checks.order_conditions import (
     decided_orders,
     local_step,
     stiff_order,
+    strong_order,
     weak_defects,
+    weak_order,
 )
-from proofs_checks.taylor import mean_square_defect, rates
+from proofs_checks.taylor import exact_weight, mean_square_defect, rates
 from proofs_checks.trace import in_symbols, lengths, log_snr_levels, rate, trace, x
 from seeds_theory.baselines import BASELINES
 from seeds_theory.emitted import seeds_2m
@@ -36,7 +38,7 @@ from seeds_theory.noise import (
 )
 from seeds_theory.phi import Phi
 from seeds_theory.solver import Solver
-from seeds_theory.tableau import Orders
+from seeds_theory.tableau import Orders, Tableau
 from toy_models.convergence import fit_exact, gaussian_study
 from toy_models.curvature import mean_error
 from toy_models.gaussian import Gaussian
@@ -224,40 +226,58 @@ for _name in BEYOND:
     )(partial(_decided, _name, _orders))
 
 
+_CURVED_MEAN: trees.Forest = ((1, 1),)
+"""The forest of the mean of f''(e_a, e_a): wrong at h^2, it costs both orders."""
+
+
+def _orders_are(tableau: Tableau, strong: sp.Expr, weak: int) -> list[tuple[sp.Expr, sp.Expr]]:
+    found = strong_order(tableau, DATA), weak_order(tableau, DATA)
+    return [(sp.Rational(found[0]), strong), (sp.Integer(found[1]), sp.Integer(weak))]
+
+
 @claim(
     "beyond-node-seeds-2s",
-    r"SEEDS-2s has strong order 1.5 and weak order 2 for curved $D$ at $c_2 = \frac34$ only: at any other "
-    r"node one condition fails at $h^2$, that of $\varphi'(f''(e_a, e_a))$, by $\frac23 c_2 - \frac12$.",
+    r"SEEDS-2s has the local orders of strong order $\frac32$ and weak order 2 for curved $D$ at "
+    r"$c_2 = \frac34$, and those of 1 and 1 at any other node: there one condition fails at $h^2$, that of "
+    r"$\varphi'(f''(e_a, e_a))$, by $\frac23 c_2 - \frac12$.",
     source=HERE,
     expected=Verdict.proved,
 )
 def _() -> Evidence:
     tableau = symbolic("seeds-2s")
     (defect,) = weak_defects(tableau, DATA, 2)
-    alone = sp.Integer(int(defect.forest == ((1, 1),)))
+    alone = sp.Integer(int(defect.forest == _CURVED_MEAN))
     stated = sp.Rational(2, 3) * tableau.nodes[0] - sp.Rational(1, 2)
     identities = [(alone, sp.Integer(1)), (defect.value, stated)]
-    return prove(identities, "all conditions up to h^2, symbolic node and eta")
+    identities += _orders_are(tableau, sp.Integer(1), 1)
+    best = method("seeds-2s")
+    identities += [(best.nodes[0], sp.Rational(3, 4)), *_orders_are(best, sp.Rational(3, 2), 2)]
+    return prove(identities, "all conditions, symbolic node and eta")
 
 
 @claim(
     "beyond-node-seeds-3s",
-    r"SEEDS-3s has strong order 1.5 and weak order 2 for curved $D$ at $c_2 = \frac12$ only: as $h \to 0$, "
-    r"$\sum b_i \mathrm{Var}\,\zeta_i$, which has to be $\frac12 h$, is off by "
-    r"$\frac{2c_2 - 1}{5(2 - 3c_2)} h$ at any other node but $\frac23$.",
+    r"SEEDS-3s has the local orders of strong order $\frac32$ and weak order 2 for curved $D$ at "
+    r"$c_2 = \frac12$, and at most those of 1 and 1 at any other node but $\frac23$: there the condition of "
+    r"$\varphi'(f''(e_a, e_a))$, $\sum b_i \mathrm{Var}\,\zeta_i = \frac12 h$, fails at $h^2$ by "
+    r"$\frac{2c_2 - 1}{5(2 - 3c_2)}$.",
     source=HERE,
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    c2 = sp.Symbol("c_2", positive=True)
-    # The kernels of M and M1 and the weights as h -> 0.
-    M, M1 = 1 - _u, (1 - _u**2) / 2
-    b3 = (sp.Rational(1, 3) - c2 / 2) / (1 - c2)
-    b2 = (sp.Rational(1, 2) - b3) / c2
-    zeta2, zeta3 = (M - M1) / (b2 * (1 - c2)), (M1 - c2 * M) / (b3 * (1 - c2))
-    variances = [sp.integrate(sp.expand(kernel**2), (_u, 0, 1)) for kernel in (zeta2, zeta3)]
-    excess = b2 * variances[0] + b3 * variances[1] - sp.Rational(1, 2)
-    return prove([(excess, (2 * c2 - 1) / (5 * (2 - 3 * c2)))], "for symbolic c2")
+    tableau = symbolic("seeds-3s")
+    step = local_step(tableau, rates(DATA))
+    weighted = (
+        weight.get(0, sp.Integer(0)) * step.leading_covariance(i, i)
+        for i, weight in enumerate(step.weights[step.end][1:], start=1)
+    )
+    exact = exact_weight(_CURVED_MEAN, DATA.noise_rate, 2)[2]
+    c2 = tableau.nodes[0]
+    stated = (2 * c2 - 1) / (5 * (2 - 3 * c2))
+    identities = [(sp.cancel(sp.Add(*weighted) - exact), stated)]
+    best = method("seeds-3s")
+    identities += [(best.nodes[0], sp.Rational(1, 2)), *_orders_are(best, sp.Rational(3, 2), 2)]
+    return prove(identities, "the engine's weights and covariances, symbolic node and eta")
 
 
 @claim(

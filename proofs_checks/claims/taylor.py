@@ -218,13 +218,19 @@ def _dynkin_at_zero(f: list[Field], phi: Field, limit: int) -> list[sp.Expr]:
     return values
 
 
-def _by_weights(forests: Iterable[Forest], f: list[Field], phi: Field, limit: int) -> list[sp.Expr]:
-    """The same by the trees of these forests: the sums of multiplicity, exact weight and differential."""
-    total = [sp.Integer(0)] * (limit + 1)
+def _by_weights(
+    weight: Callable[[Forest], Series],
+    forests: Iterable[Forest],
+    f: list[Field],
+    phi: Field,
+    limit: int,
+) -> list[sp.Expr]:
+    """The mean of phi, power by power, by these forests: multiplicity, weight and differential of each."""
+    total = [phi.get((0,) * (len(f) + 1), sp.Integer(0)), *[sp.Integer(0)] * limit]
     for forest in forests:
         value = trees.multiplicity(forest) * _at_zero(forest, f, phi)
-        for n, weight in exact_weight(forest, _noise_rate, limit).items():
-            total[n] += weight * value
+        for n, term in weight(forest).items():
+            total[n] += term * value
     return total
 
 
@@ -273,7 +279,8 @@ def _() -> Evidence:
     for forest in forests:
         f, phi = _own_system(forest)
         exact = _dynkin_at_zero(f, phi, LIMIT)
-        identities += zip(_by_weights([forest], f, phi, LIMIT), exact, strict=True)
+        weight = partial(exact_weight, noise_rate=_noise_rate, limit=LIMIT)
+        identities += zip(_by_weights(weight, [forest], f, phi, LIMIT), exact, strict=True)
         # It is there: the series does not vanish at the power that the forest begins with.
         first = exact[int(trees.grade(forest))]
         identities.append((sp.sign(first), sp.Integer(1)))
@@ -289,12 +296,11 @@ def _() -> Evidence:
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    polynomials, root, _ = _rational_functions()
-    f = [dict(g.terms()) for g in polynomials]
-    phi = {(*powers, 0): c for powers, c in root.terms()}
-    forests = [forest for grade in range(1, 4) for forest in trees.forests(grade)]
-    stated = [phi[0, 0, 0], *_by_weights(forests, f, phi, 3)[1:]]
-    identities = list(zip(stated, _dynkin_at_zero(f, phi, 3), strict=True))
+    f, phi = _fields(*_dense_polynomials())
+    forests = [forest for grade in range(1, _ORDER + 1) for forest in trees.forests(grade)]
+    weight = partial(exact_weight, noise_rate=_noise_rate, limit=_ORDER)
+    by_trees = _by_weights(weight, forests, f, phi, _ORDER)
+    identities = list(zip(by_trees, _dynkin_at_zero(f, phi, _ORDER), strict=True))
     for one, other in (((((1,),), 1), ((1,), (1,))), ((((1,), 1),), (((1, 1),),))):
         assert {one, other} <= set(forests)
         apart = _at_zero(one, f, phi) != _at_zero(other, f, phi)
@@ -308,7 +314,7 @@ def _() -> Evidence:
 _DIMENSION, _ORDER = 2, 3
 
 
-def _rational_functions() -> tuple[list[sp.Poly], sp.Poly, tuple[sp.Symbol, ...]]:
+def _dense_polynomials() -> tuple[list[sp.Poly], sp.Poly]:
     """Polynomials f of degree 4 in the state and 2 in time, and phi of degree 6, all terms present."""
     x = sp.symbols(f"x_1:{_DIMENSION + 1}", real=True)
     numerators = itertools.cycle((3, -2, 5, 1, -4, 7, -1, 2, -5))
@@ -325,7 +331,12 @@ def _rational_functions() -> tuple[list[sp.Poly], sp.Poly, tuple[sp.Symbol, ...]
         return sp.Poly(terms, *of)
 
     f = [polynomial(4, (*x, _time)) for _ in range(_DIMENSION)]
-    return f, polynomial(6, x), x
+    return f, polynomial(6, x)
+
+
+def _fields(f: list[sp.Poly], phi: sp.Poly) -> tuple[list[Field], Field]:
+    """Polynomials as dictionaries; phi does not depend on time."""
+    return [dict(g.terms()) for g in f], {(*powers, 0): c for powers, c in phi.terms()}
 
 
 def _mean_by_brute_force(step: LocalStep, f: list[sp.Poly], phi: sp.Poly) -> sp.Expr:
@@ -403,8 +414,8 @@ def _gaussian_moment(rows: tuple[int, ...], covariance: dict[tuple[int, int], An
     expected=Verdict.proved,
 )
 def _() -> Evidence:
-    f, phi, x = _rational_functions()
-    at = dict.fromkeys((*x, _time), sp.Integer(0))
+    f, phi = _dense_polynomials()
+    forests = [forest for grade in range(1, _ORDER + 1) for forest in trees.forests(grade)]
     other = replace(
         lawson_2(sp.Rational(1, 3)), name="lawson-2, independent noise", noise=independent_stages
     )
@@ -412,10 +423,9 @@ def _() -> Evidence:
     for tableau in (method("seeds-3b"), other):
         step = LocalStep(tableau, Rates(sp.Rational(-3, 2), sp.Rational(2, 3)))
         weight = partial(method_weight, step=step, limit=_ORDER)
-        functions = [g.as_expr() for g in f]
-        by_trees = sp.expand(_mean(weight, functions, phi.as_expr(), x, _ORDER).subs(at))
+        by_trees = _by_weights(weight, forests, *_fields(f, phi), _ORDER)
         by_force = _mean_by_brute_force(step, f, phi)
-        identities += [(by_trees.coeff(h, n), by_force.coeff(h, n)) for n in range(_ORDER + 1)]
+        identities += [(c, by_force.coeff(h, n)) for n, c in enumerate(by_trees)]
     return prove(identities, "power by power")
 
 
