@@ -22,14 +22,14 @@ import os
 import random
 import resource
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, TypedDict
 
 from proofs_checks import claims
 from proofs_checks.changes import changes, places
@@ -218,10 +218,23 @@ def sample(module: str, count: int) -> list[SourceMutant]:
     return [found[i] for i in sorted(chosen)]
 
 
+class Record(TypedDict):
+    """A mutant and who noticed it: a claim, a file of tests, "import", "time" or None; then why is said."""
+
+    module: str
+    name: str
+    change: str
+    by: str | None
+    why: str
+
+
 def run(
-    count: int, modules: Sequence[str] = (), progress: bool = False
-) -> list[tuple[SourceMutant, str | None]]:
-    """So many mutants of each of these modules (all for none), and who noticed each.
+    count: int,
+    modules: Sequence[str] = (),
+    known: Sequence[Record] = (),
+    progress: bool = False,
+) -> Iterator[Record]:
+    """So many mutants of each of these modules (all for none), and who noticed each; known ones are left out.
 
     Raises
     ------
@@ -233,16 +246,22 @@ def run(
     for module in modules:
         if module not in SUBJECTS:
             raise unknown("module", module, SUBJECTS)
-    found: list[tuple[SourceMutant, str | None]] = []
+    done = {(record["module"], record["name"], record["change"]) for record in known}
     for module in modules or SUBJECTS:
-        bar = with_bar(sample(module, count), show=progress, desc=module, leave=False)
-        results = [(mutant, killer(mutant)) for mutant in bar]
-        if all(by for _, by in results):  # or else the same would be noticed of the module as it is
-            by = _asked(module, None)
-            if by is not None:
-                raise Unsound(f"{module} fails as it is: {by}")
-        found += results
-    return found
+        found = [m for m in sample(module, count) if (module, m.name, m.change) not in done]
+        all_noticed = bool(found)
+        for mutant in with_bar(found, show=progress, desc=module, leave=False):
+            by = killer(mutant)
+            all_noticed = all_noticed and by is not None
+            yield Record(module=module, name=mutant.name, change=mutant.change, by=by, why="")
+        # If one was not noticed, then neither would be the module as it is.
+        if all_noticed and (by := _asked(module, None)) is not None:
+            raise Unsound(f"{module} fails as it is: {by}")
+
+
+def unexplained(records: Iterable[Record]) -> list[Record]:
+    """Those that nobody noticed and of which the record does not say why."""
+    return [record for record in records if record["by"] is None and not record["why"]]
 
 
 def killer(mutant: SourceMutant) -> str | None:

@@ -14,6 +14,7 @@ from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prov
 from proofs_checks.order_conditions import (
     LIMIT,
     decided_orders,
+    fails_at_every_eta,
     ode_order,
     path_defects,
     stiff_order,
@@ -534,11 +535,11 @@ def _() -> Evidence:
 
 
 def _declared_orders(name: str) -> Evidence:
-    identities = (
-        identity
-        for tableau, form in itertools.product((method(name), symbolic(name)), FORMS)
-        for identity in _same(decided_orders(tableau, form), tableau.orders)
-    )
+    identities = []
+    for tableau, form in itertools.product((method(name), symbolic(name)), FORMS):
+        identities += _same(decided_orders(tableau, form), tableau.orders)
+        fails = fails_at_every_eta(tableau, form)
+        identities.append((sp.Integer(int(fails)), sp.Integer(1)))
     return prove(identities, "default and symbolic nodes, both predictions, symbolic eta")
 
 
