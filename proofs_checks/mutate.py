@@ -89,7 +89,7 @@ def _mutate_sources(count: int, modules: Sequence[str], file: str | None) -> Non
     for record in run(count, modules, entries, progress=sys.stderr.isatty()):
         entries.append(record)
         if file:
-            write_json(entries, file)
+            write_json([dict(entry) for entry in entries], file)
     console = Console()
     left = unexplained(entries)
     for record in left:

@@ -623,7 +623,7 @@ class _AnyCovariances(LocalStep):
     """A step without a linear part whose noises have any covariances, of symbols as listed."""
 
     @property
-    def covariance(self) -> dict[tuple[int, int], Series]:  # type: ignore[override]
+    def covariance(self) -> dict[tuple[int, int], Series]:
         """Row 1 is the first stage with noise, the last row the end."""
         names = {
             (i, j): f"S_{i + 1}{j + 1}" for i in range(1, self.end) for j in range(i, self.end)

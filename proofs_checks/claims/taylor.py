@@ -276,7 +276,7 @@ def _own_system(forest: Forest) -> tuple[list[Field], Field]:
 )
 def _() -> Evidence:
     forests = [forest for grade in range(1, LIMIT + 1) for forest in trees.forests(grade)]
-    identities = []
+    identities: list[tuple[sp.Expr, sp.Expr]] = []
     for forest in forests:
         f, phi = _own_system(forest)
         exact = _dynkin_at_zero(f, phi, LIMIT)
