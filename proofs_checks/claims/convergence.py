@@ -300,9 +300,9 @@ def _at(defects: object, forest: trees.Forest) -> Defect:
 
 @claim(
     "convergence-least-excess",
-    r"Over all weights, $M$ nodes with gaps $d_i$ and the rest $r = 1 - c_M$ leave the excess "
-    r"$\sum d_i^3/12 + r^3/3$, for $M \le 3$; over all nodes the least is $\frac{1}{3(2M+1)^2}$, at "
-    r"$c_i = \frac{2i}{2M+1}$.",
+    r"Over all weights, $n$ nodes with gaps $\Delta_i$ and the rest $\Delta_0 = 1 - c_n$ leave the excess "
+    r"$\sum \Delta_i^3/12 + \Delta_0^3/3$, for $n \le 3$; over the nodes it is stationary at "
+    r"$c_i = \frac{2i}{2n+1}$, where it is $\frac{1}{3(2n+1)^2}$ (the least, as it is convex).",
     source=HERE,
     expected=Verdict.proved,
 )
