@@ -126,7 +126,16 @@ SUBJECTS = {
         Subject("proofs_checks.trees", _ENGINE, _TAYLOR),
         Subject("proofs_checks.order_conditions", _ENGINE, _TAYLOR),
         Subject("proofs_checks.leading", ("orders-defect-*", "orders-telescoping")),
-        Subject("proofs_checks.growth", ("behaviour-gain-*", "behaviour-posterior-gaussian")),
+        Subject(
+            "proofs_checks.growth",
+            (
+                "behaviour-gain-*",
+                "behaviour-posterior-gaussian",
+                "behaviour-relative-variance",
+                "behaviour-formulas",
+            ),
+            ("tests/proofs_checks/test_behaviour.py",),
+        ),
         Subject(
             "proofs_checks.densities",
             ("exact-marginals", "behaviour-martingale", "behaviour-noise-*"),
