@@ -43,7 +43,7 @@ PRELOADED = ("pytest", *(f"proofs_checks.claims.{chapter}" for chapter in claims
 MADE_AT_IMPORT = ("seeds_theory.exact", "seeds_theory.noise")
 """Modules that others make constants with while they are imported, which therefore are imported anew."""
 
-SECONDS = 100
+SECONDS = 900
 """The processor time after which a mutant is given up: who waits for what does not end notices it."""
 
 
