@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import copy
 import inspect
 import itertools
 import math
@@ -24,6 +23,7 @@ import mpmath
 import numpy as np
 import sympy as sp
 
+from proofs_checks.changes import changes
 from seeds_theory.emit.compiled import compiled
 from seeds_theory.emit.library import EMITTED_FORMS, variants
 from seeds_theory.emitted import forms, moments, predictions
@@ -270,22 +270,6 @@ class TextMutant:
             named_scheme.cache_clear()
 
 
-_EXCHANGED: dict[type, type] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-}
-_OTHER = {
-    "exp": "expm1",
-    "expm1": "exp",
-    "sqrt": "exp",
-    "log1p": "log",
-    "phi": "damped_phi",
-    "damped_phi": "phi",
-}
-
-
 def text_mutants(name: str, prediction: str) -> Iterator[TextMutant]:
     """The emitted code of a method's step, for every order of its nodes in time, with changes in its text.
 
@@ -297,28 +281,9 @@ def text_mutants(name: str, prediction: str) -> Iterator[TextMutant]:
         function = prediction + suffix
         tree = ast.parse(inspect.getsource(getattr(module, function)))
         for place in range(sum(1 for _ in ast.walk(tree))):
-            for changed, change in _changes(tree, place):
+            for changed, change in changes(tree, place):
                 code = compiled(ast.unparse(changed), function)
                 yield TextMutant(name, function, f"{function}: {change}", code)
-
-
-def _changes(tree: ast.Module, place: int) -> Iterator[tuple[ast.Module, str]]:
-    """The tree with the node at a place changed, in the one way that its kind has."""
-    mutant = copy.deepcopy(tree)
-    node = next(itertools.islice(ast.walk(mutant), place, None))
-    before = ast.unparse(node) if isinstance(node, ast.expr) else ""
-    match node:
-        case ast.Constant(value=int(value)):
-            node.value = value + 1
-        case ast.UnaryOp(op=ast.USub()):
-            node.op = ast.UAdd()
-        case ast.BinOp(op=operator) if type(operator) in _EXCHANGED:
-            node.op = _EXCHANGED[type(operator)]()
-        case ast.Call(func=ast.Name(id=function)) if function in _OTHER:
-            node.func = ast.Name(_OTHER[function], ast.Load())
-        case _:
-            return
-    yield mutant, f"{before} -> {ast.unparse(node)}"
 
 
 def names_and_predictions() -> list[tuple[str, str]]:

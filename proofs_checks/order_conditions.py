@@ -195,6 +195,14 @@ def binding_defects(tableau: Tableau, rates: SemilinearForm | Rates) -> dict[str
     return {"strong": min(candidates, key=_strong_order_by), "weak": weak}
 
 
+def fails_at_every_eta(tableau: Tableau, form: SemilinearForm | Rates) -> bool:
+    """Whether no eta > 0 has higher orders: of the conditions that bound each, one has no eta in it."""
+    of = rates_of(form)
+    strong = binding_defects(tableau, of)["strong"].value
+    weak = weak_defects(tableau, of, weak_order(tableau, of) + 1)
+    return not strong.has(eta) and any(not defect.value.has(eta) for defect in weak)
+
+
 def explain(tableau: Tableau, form: SemilinearForm | Rates) -> str:
     """The orders of a tableau and why they are not higher, in two lines; terms in LaTeX."""
     orders = {"strong": strong_order(tableau, form), "weak": weak_order(tableau, form)}

@@ -253,6 +253,18 @@ class LocalStep:
             found[i, j] = found[j, i] = add(pieces)
         return found
 
+    def leading_covariance(self, i: int, j: int) -> sp.Expr:
+        """The covariance over h of the noises of two rows, as h -> 0."""
+        one, two = (
+            {p: k.get(0, sp.Integer(0)) for p, k in self._kernels[n].items()} for n in (i, j)
+        )
+        # Factored: with symbolic nodes the kernels are quotients of long polynomials.
+        pieces = (
+            self._integral({0: sp.expand(sp.factor(one[p]) * sp.factor(two[p]))}, p[1])[0]
+            for p in sorted(one.keys() & two.keys())
+        )
+        return sp.Add(*pieces)
+
     def _integral(self, integrand: Series, interval: int) -> Series:
         start, stop = self._cuts[interval : interval + 2]
         return {n: _definite(c, start, stop) for n, c in integrand.items()}

@@ -11,7 +11,9 @@ from proofs_checks.growth import cancelled, step_response
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from seeds_theory import uniform_log_snr
 from seeds_theory.exact import DATA, diffusion, eta, lam, lam_s, lam_t
+from seeds_theory.methods import method
 from seeds_theory.noise import Moment, h, moment_covariance
+from seeds_theory.tableau import z as tableau_z
 from toy_models.adaptive import PAIRS, Controller, adaptive, clock
 from toy_models.bridge import RefinedPath
 from toy_models.gaussian import Gaussian
@@ -121,7 +123,10 @@ def _() -> Evidence:
     exact = sp.integrate(early(time), (time, 0, middle)) + sp.integrate(
         late(time), (time, middle, h)
     )
-    one_step, two_steps = h * early(middle), middle * (early(h / 4) + late(3 * h / 4))
+    tableau = method("seeds-2")
+    (node,), weight = tableau.nodes, tableau.weights[0].subs(tableau_z, 0).doit()
+    one_step = h * weight * early(node * h)
+    two_steps = middle * weight * (early(node * middle) + late(middle + node * middle))
     on_kept = {
         moment: sp.integrate(_z**2 * _density, (_z, -_q, _q)),
         chance: sp.integrate(_density, (_z, -_q, _q)),

@@ -15,7 +15,8 @@ from proofs_checks.audit.targets import find_target
 from proofs_checks.audit.triangular import TriangularStudy, exact
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from seeds_theory import make_plan
-from seeds_theory.exact import GAUSSIAN, eta, lam_s, lam_t, variance
+from seeds_theory.exact import DATA, GAUSSIAN, eta, lam_s, lam_t, variance
+from seeds_theory.noise import h, interval_lengths, path_values
 from toy_models.convergence import plan_response
 from toy_models.gaussian import Gaussian
 
@@ -80,8 +81,12 @@ def _() -> Evidence:
 def _() -> Evidence:
     node = sp.Symbol("c", positive=True)
     tree = sp.sqrt((1 - sp.exp(-node * _h)) / (1 - sp.exp(-_h)))
-    # Data prediction at eta = 1: increments of a path in the clock 1 / sigma^2.
-    exact = sp.sqrt((sp.exp(2 * node * _h) - 1) / (sp.exp(2 * _h) - 1))
+    lengths = interval_lengths((node,))
+    stage, end = path_values(DATA.noise_rate, (node,))
+    square = stage.covariance(end, lengths) ** 2 / (
+        stage.covariance(stage, lengths) * end.covariance(end, lengths)
+    )
+    exact = sp.sqrt(square.subs({eta: 1, h: _h}).doit())
     return prove(
         [(sp.limit(law, _h, 0), sp.sqrt(node)) for law in (tree, exact)],
         "both correlations as h tends to 0",

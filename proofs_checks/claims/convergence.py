@@ -3,8 +3,9 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import sympy as sp
 from scipy.optimize import minimize
@@ -40,11 +41,38 @@ correlation = sp.Symbol("theta", real=True)
 # Strong order 1 ----------------------------------------------------------------------------------
 
 
-def strong_bound(plan: Plan, variance: float) -> float:
-    """The strong theorem's bound in data prediction at eta = 1, on Gaussian data of that variance.
+def growth_rate(lipschitz: Any) -> Any:
+    """The K of the strong theorem, of the C with which a step magnifies differences."""
+    return 1 + 4 * lipschitz + 3 * lipschitz**2
 
-    F is then linear with L = c/(c + v_T), and a martingale along the path: G = 0.
+
+LOCAL_SHARE = 3
+"""How much of the squares of nu and rho, times h^3, a step adds to the mean square."""
+
+
+@dataclass(frozen=True)
+class StrongConstants:
+    """The constants of the strong theorem, in data prediction on Gaussian data of a variance, G = 0.
+
+    F is then linear with L = c/(c + v_T), and at eta = 1 a martingale along the path.
     """
+
+    step: float
+    span: float
+    c: float
+    nu: float
+    rho: float
+
+    @property
+    def bound(self) -> float:
+        """The theorem's bound."""
+        k = growth_rate(self.c)
+        local = LOCAL_SHARE * (self.nu**2 + self.rho**2)
+        return self.step * math.sqrt(local * math.expm1(k * self.span) / k)
+
+
+def strong_constants(plan: Plan, variance: float) -> StrongConstants:
+    """The constants for a plan; its steps are equal and at one eta."""
     start, stop = plan.sigmas[0], plan.sigmas[-1]
     h = max(math.log(a / b) for a, b in itertools.pairwise(plan.sigmas))
     (eta,) = {interval.eta for interval in plan.intervals}
@@ -58,29 +86,94 @@ def strong_bound(plan: Plan, variance: float) -> float:
         growth = 1 + lipschitz * (kernel + weights * (1 + growth))
         later = weights * h * (jump + lipschitz * largest) if stage else 0.0
         largest = kernel * h * jump + later
-    c = lipschitz * (kernel + weights * (1 + growth))
-    mu = lipschitz * deviation * (kernel + weights)
-    rho = weights * lipschitz * largest / h
-    k = 1 + 4 * c + 3 * c**2
-    span = math.log(start / stop)
-    return h * math.sqrt(3 * (mu**2 + rho**2) * math.expm1(k * span) / k)
+    return StrongConstants(
+        step=h,
+        span=math.log(start / stop),
+        c=lipschitz * (kernel + weights * (1 + growth)),
+        nu=lipschitz * deviation * (kernel + weights),
+        rho=weights * lipschitz * largest / h,
+    )
+
+
+def strong_bound(plan: Plan, variance: float) -> float:
+    """The strong theorem's bound in data prediction at eta = 1, on Gaussian data of that variance."""
+    return strong_constants(plan, variance).bound
+
+
+SLACK = {
+    "seeds-1": {4: 19.638, 64: 19.242},
+    "seeds-2": {4: 458.84, 64: 861.43},
+    "seeds-2b": {4: 527.45, 64: 871.99},
+    "seeds-3": {4: 358.95, 64: 489.27},
+    "seeds-3b": {4: 535.10, 64: 503.87},
+}
+"""By how much the bound is too large, in 4 and in 64 steps."""
 
 
 @claim(
     "convergence-strong-bound",
     r"On Gaussian data of variance $0.05$, from $\sigma = 1$ to $1/2$ at $\eta = 1$, the strong error of "
-    r"every method in data prediction stays below the bound of the strong theorem, at 4 to 64 steps.",
+    r"every method in data prediction stays below the bound of the strong theorem: in 64 steps the bound is "
+    r"19.24 (SEEDS-1), 861.4 (-2), 872.0 (-2b), 489.3 (-3) and 503.9 (-3b) times the error, in 4 steps "
+    r"19.64, 458.8, 527.5, 359.0 and 535.1 times.",
     source=HERE,
     expected=Verdict.measured,
 )
 def _() -> Evidence:
     data, start, stop = Gaussian.scalar(0.05), 1.0, 0.5
-    ratios = []
-    for name, steps in itertools.product(SEEDS, (4, 16, 64)):
-        plan = make_plan(name, uniform_log_snr(start, stop, steps))
-        error = float(strong_errors(plan_response(plan, data), data, start, stop, 1.0))
-        ratios.append(error / strong_bound(plan, 0.05))
-    return measure_at_most(ratios, 1.0, "largest ratio of error and bound")
+    departures = []
+    for name, factors in SLACK.items():
+        for steps, factor in factors.items():
+            plan = make_plan(name, uniform_log_snr(start, stop, steps))
+            error = float(strong_errors(plan_response(plan, data), data, start, stop, 1.0))
+            departures.append(abs(strong_bound(plan, 0.05) / error / factor - 1))
+    return measure_at_most(departures, 1e-4, "largest relative departure from the stated factors")
+
+
+@claim(
+    "convergence-strong-growth",
+    r"On the same data one step magnifies the difference of two states by at most $\Phi + C h$, with the $C$ "
+    r"of the strong theorem; for SEEDS-1, where $C = L\bar B$, that is less than 1 % too much at "
+    r"$h = 0.001$.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    data, stop, excess = Gaussian.scalar(0.05), 0.5, []
+    for name, length in itertools.product(SEEDS, (0.5, 0.1, 0.001)):
+        plan = make_plan(name, [stop * math.exp(length), stop])
+        gain = float(plan_response(plan, data).gain)
+        magnified = gain - math.exp(-2 * length)
+        allowed = strong_constants(plan, 0.05).c * length
+        excess.append(magnified / allowed - 1)
+        if name == "seeds-1" and length == 0.001:
+            excess.append(0.99 - magnified / allowed)
+    return measure_at_most(excess, 0.0, "largest excess over what is allowed")
+
+
+@claim(
+    "convergence-strong-recursion",
+    r"The bounds at the end of the strong theorem's proof add up: in $\varepsilon$, $\nu^2$ and $\varrho^2$ "
+    r"every power of $h$ has a coefficient that is not negative, and at $h = 1$ they are those of "
+    r"$(1 + K)\,\varepsilon + 3(\nu^2 + \varrho^2)$, $K = 1 + 4C + 3C^2$. So for $h \le 1$ they stay below "
+    r"$(1 + Kh)\,\varepsilon + 3(\nu^2 + \varrho^2)h^3$, with equality at 1.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    C, h, eps, nu2, rho2 = sp.symbols("C h epsilon nu2 rho2", positive=True)
+    drift = (1 + h) * (1 + C * h) ** 2 * eps + (1 + 1 / h) * rho2 * h**4
+    crossed = h * C**2 * eps + nu2 * h**4 + rho2 * h**3 + nu2 * h**4
+    total = sp.Poly(sp.expand(drift + crossed + nu2 * h**3), h, C, eps, nu2, rho2)
+    stated = (1 + growth_rate(C) * h) * eps + LOCAL_SHARE * (nu2 + rho2) * h**3
+    identities = [(total.as_expr().subs(h, 1), stated.subs(h, 1))]
+    signs = {sp.sign(c) for c in total.coeffs()}
+    identities.append((sp.Integer(len(signs - {sp.Integer(1)})), sp.Integer(0)))
+    # The powers of h are none below those of the statement, so that h <= 1 makes each term smaller.
+    identities.append((total.as_expr().subs({h: 0}), eps))
+    local = total.as_expr().subs(eps, 0)
+    identities.append((sp.limit(local / h**2, h, 0), sp.Integer(0)))
+    return prove(identities, "expanded in h, C, epsilon, nu and rho")
 
 
 @claim(
@@ -207,9 +300,9 @@ def _at(defects: object, forest: trees.Forest) -> Defect:
 
 @claim(
     "convergence-least-excess",
-    r"Over all weights, $M$ nodes with gaps $d_i$ and the rest $r = 1 - c_M$ leave the excess "
-    r"$\sum d_i^3/12 + r^3/3$, for $M \le 3$; over all nodes the least is $\frac{1}{3(2M+1)^2}$, at "
-    r"$c_i = \frac{2i}{2M+1}$.",
+    r"Over all weights, $n$ nodes with gaps $\Delta_i$ and the rest $\Delta_0 = 1 - c_n$ leave the excess "
+    r"$\sum \Delta_i^3/12 + \Delta_0^3/3$, for $n \le 3$; over the nodes it is stationary at "
+    r"$c_i = \frac{2i}{2n+1}$, where it is $\frac{1}{3(2n+1)^2}$ (the least, as it is convex).",
     source=HERE,
     expected=Verdict.proved,
 )

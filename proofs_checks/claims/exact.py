@@ -49,13 +49,18 @@ def _() -> Evidence:
     frame_drift = drift / a - x / a * sp.diff(sp.log(a), t)
     frame_noise = eta * g2 / a**2  # squared, per unit of t running backwards
     per_clock = sp.diff(clock, t)
-    level = (s / a) ** 2
+    identities = [(frame_noise, -((diffusion.subs(lam, clock)) ** 2) * per_clock)]
+    for (
+        form
+    ) in FORMS.values():  # what the solver integrates: A y + B F, with the output F of the denoiser
+        at = {pred.alpha: 1, pred.sigma: s / a}
+        skip, out = (e.subs(at) for e in (form.prediction.skip, form.prediction.out))
+        output = (data - skip * x / a) / out
+        semilinear = form.linear(clock) * x / a + form.drift(clock) * output
+        identities.append((frame_drift, semilinear * per_clock))
+        identities.append((semilinear, (1 + eta) * (data - x / a)))
     return prove(
-        [
-            (frame_drift, (1 + eta) * (data - x / a) * per_clock),
-            (frame_noise, -2 * eta * level * per_clock),
-        ],
-        "for symbolic alpha(t) and sigma(t)",
+        identities, "for symbolic alpha(t) and sigma(t), in the coefficients of every form"
     )
 
 
@@ -71,7 +76,7 @@ def _() -> Evidence:
     p = sp.Function("p", positive=True)(y, lam)
     level = sp.exp(-2 * lam)
     denoiser = y + level * sp.diff(sp.log(p), y)
-    flux = (1 + eta) * (denoiser - y) * p
+    flux = (DATA.linear(lam) * y + DATA.drift(lam) * denoiser) * p
     right = -sp.diff(flux, y) + sp.diff(diffusion**2 / 2 * p, y, 2)
     return prove([(right, -level * sp.diff(p, y, 2))], "for an arbitrary density p")
 

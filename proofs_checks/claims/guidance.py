@@ -10,7 +10,7 @@ from proofs_checks.densities import LEVEL, AnyData
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, measure_at_most, prove
 from proofs_checks.measured import measure_order
 from seeds_theory import make_plan, uniform_log_snr
-from seeds_theory.exact import lam
+from seeds_theory.exact import GAUSSIAN, diffusion, eta, lam, variance
 from seeds_theory.methods import method
 from toy_models.convergence import fit_exact, plan_response
 from toy_models.guided import GuidedGaussian
@@ -59,10 +59,15 @@ def _() -> Evidence:
     expected=Verdict.proved,
 )
 def _() -> Evidence:
+    at = {lam: -sp.log(u) / 2}
+    pulls = (GAUSSIAN.linear(lam).subs(at).subs(variance, own) for own in (c, C))
+    pull = sp.Add(*(share * own for share, own in zip((w, 1 - w), pulls, strict=True)))
     logarithm = w * sp.log(c + u) + (1 - w) * sp.log(C + u)
     from_noise = w * sp.log(1 + c / u) + (1 - w) * sp.log(1 + C / u)
     return prove(
         [
+            # d lambda = -du / (2u); twice the rate of y is that of its variance.
+            (sp.simplify(pull.subs(eta, 0) / -u), RATE),
             (sp.diff(logarithm, u), RATE),
             (sp.exp(logarithm.subs(u, 0)), c**w * C ** (1 - w)),
             (sp.expand_log(logarithm - sp.log(u) - from_noise, force=True), sp.Integer(0)),
@@ -81,14 +86,15 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     z, d = c + u, C - c
-    variance = z**4 / (C + u) ** 2 * (d**2 / (3 * z**3) + d / z**2 + 1 / z)
+    spread = z**4 / (C + u) ** 2 * (d**2 / (3 * z**3) + d / z**2 + 1 / z)
     end = c * (C**2 + C * c + c**2) / (3 * C**2)
     ode, tilted = c**2 / C, c * C / (2 * C - c)
     return prove(
         [
-            (sp.diff(variance, u), 2 * RATE.subs(w, 2) * variance - 1),
-            (variance.subs(u, 0), end),
-            (sp.limit(variance / u, u, sp.oo), sp.Integer(1)),
+            (sp.simplify((diffusion**2 / (-2 * u)).subs({eta: 1, lam: -sp.log(u) / 2})), -sp.S.One),
+            (sp.diff(spread, u), 2 * RATE.subs(w, 2) * spread - 1),
+            (spread.subs(u, 0), end),
+            (sp.limit(spread / u, u, sp.oo), sp.Integer(1)),
             (end - ode, c * (C - c) ** 2 / (3 * C**2)),
             (tilted - end, c * (C - c) ** 2 * (C + c) / (3 * C**2 * (2 * C - c))),
             (1 / RATE.subs({w: 2, u: 0}), tilted),

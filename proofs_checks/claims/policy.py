@@ -12,7 +12,7 @@ from proofs_checks.trace import rate, trace, x
 from seeds_theory import follow, log_prob, make_plan, rollout, uniform_log_snr
 from seeds_theory.chain import chain_of
 from seeds_theory.eta_schedule import Eta, EtaWindows
-from seeds_theory.exact import DATA, eta, lam, lam_s, lam_t
+from seeds_theory.exact import DATA, diffusion, eta, lam, lam_s, lam_t
 from seeds_theory.formula import step_formula
 from seeds_theory.methods import symbolic
 from seeds_theory.noise import h
@@ -38,10 +38,17 @@ def _() -> Evidence:
         state = sp.symbols(f"y:{dimension}", real=True)
         density = sp.Function("p", positive=True)(*state, lam)
         level = sp.exp(-2 * lam)
-        flux = [(1 + along(lam)) * level * sp.diff(sp.log(density), y) * density for y in state]
+        here = {eta: along(lam)}
+        flux = [
+            (
+                DATA.linear(lam) * y + DATA.drift(lam) * (y + level * sp.diff(sp.log(density), y))
+            ).subs(here)
+            * density
+            for y in state
+        ]
         laplacian = sp.Add(*(sp.diff(density, y, 2) for y in state))
         drift = sp.Add(*(sp.diff(f, y) for f, y in zip(flux, state, strict=True)))
-        fokker_planck = -drift + along(lam) * level * laplacian
+        fokker_planck = -drift + diffusion.subs(here) ** 2 / 2 * laplacian
         identities.append((sp.expand(fokker_planck.doit()), sp.expand(-level * laplacian)))
     return prove(identities, "the Fokker-Planck equation is the heat equation of the noisy data")
 
@@ -61,7 +68,7 @@ def _() -> Evidence:
     weight = 1 - propagator
     variance = sp.exp(-2 * lam_t) * (1 - sp.exp(-2 * total))
     here = along(lam_t)
-    diffusion = 2 * here * sp.exp(-2 * lam_t)
+    spread = diffusion.subs(lam, lam_t).subs(eta, here) ** 2
     frozen = {eta: total / h}
     return prove(
         [
@@ -69,7 +76,7 @@ def _() -> Evidence:
             (propagator.subs(lam_t, lam_s).doit(), sp.Integer(1)),
             (sp.diff(weight, lam_t), (1 + here) * (1 - weight)),
             (weight.subs(lam_t, lam_s).doit(), sp.Integer(0)),
-            (sp.diff(variance, lam_t), -2 * (1 + here) * variance + diffusion),
+            (sp.diff(variance, lam_t), -2 * (1 + here) * variance + spread),
             (variance.subs(lam_t, lam_s).doit(), sp.Integer(0)),
             (sp.log(DATA.propagator(lam_t, lam_s)).expand(force=True).subs(frozen), -h - total),
             (

@@ -30,6 +30,16 @@ def test_the_theorems_hold():
     assert [record.verdict for record in records] == [Verdict.proved] * len(names)
 
 
+def test_a_misfit_is_centred_at_the_mean_of_the_data():
+    data = Gaussian(torch.tensor([1.0, -2.0]), torch.tensor([0.5, 2.0]))
+    bumps = (Bump(0.3, 1.0), Bump(0.5, 2.0))
+    wrong = Misfit(data, (lambda sigma: 3 * sigma, NOTHING), bumps)
+    away = torch.tensor([[0.0, 0.0], [0.7, -0.4]], dtype=torch.float64)
+    x, sigma = data.mean + away, 0.8
+    expected = torch.tensor([2.4, 0.0]) + away * torch.tensor([float(b(sigma)) for b in bumps])
+    assert torch.allclose(wrong(x, sigma) - data(x, sigma), expected.to(x.dtype), atol=1e-7)
+
+
 def at(expression, **values):
     symbols = {"c": variance, "v": level, "h": h, "eta": eta}
     return float(expression.subs({symbols[name]: value for name, value in values.items()}).doit())

@@ -79,6 +79,7 @@ def test_exact_weights_are_iterated_integrals_of_covariances():
         sp.exp(-3 * h) * Phi(2, -h) / (h + 2),
         sp.sqrt(Phi(1, -2 * h) / Phi(1, h)),
         (Phi(1, h) - 2) / h,
+        sp.sqrt(1 - sp.exp(-h)) * sp.sqrt(1 - sp.exp(-2 * h)) / h**3,
         h**2 * (1 + Phi(3, h / 2)) ** 2,
     ],
 )

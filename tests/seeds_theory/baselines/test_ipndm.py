@@ -70,3 +70,16 @@ def test_a_step_is_one_call_and_the_first_is_ddim(baseline):
 
 
 DATA_1 = Gaussian(torch.tensor([0.5]), torch.tensor([1.0]))
+
+
+@pytest.mark.parametrize(("baseline", "values"), [(IPNDM_3, 3), (IPNDM_4, 4)], ids=str)
+def test_a_step_uses_as_many_values_as_the_name_says(baseline, values):
+    # With D = x - s f(s) a step adds (t - s) times the sum of weight and slope f.
+    grid = np.array([6.0, 5.0, 4.5, 3.0, 2.0, 1.5])
+    slopes = dict(zip(grid[:-1], (1.0, -2.0, 3.0, 5.0, -7.0), strict=True))
+    states: list[StepInfo] = []
+    x = torch.ones(1, 1, dtype=torch.float64)
+    end = baseline(lambda x, s: x - s * slopes[float(s)], x, grid, callback=states.append)
+    used = list(slopes.values())[::-1][:values]
+    change = -0.5 * sum(w * f for w, f in zip(_WEIGHTS[values - 1], used, strict=True))
+    torch.testing.assert_close(end, states[-2].x + change)
