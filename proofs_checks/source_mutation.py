@@ -70,7 +70,7 @@ _ENGINE = (
 )
 _BASELINES = {
     "adams": (("baselines-adams", "baselines-order-sa-solver"), "test_adams test_sa_solver"),
-    "coordinates": (("baselines-order-deis*", "baselines-order-unipc*"), "test_deis test_unipc"),
+    "coordinates": (("baselines-order-edm-heun",), "test_edm"),
     "ddim": (("baselines-dd*", "baselines-eta", "baselines-order-dd*"), "test_euler_ddim"),
     "deis": (("baselines-order-deis-*",), "test_deis"),
     "dpm_multistep": (

@@ -147,9 +147,9 @@ for (_name, _form), _defect in _DEFECTS.items():
 @claim(
     "orders-w2",
     r"On the line, let a Gaussian of mean $m$ and variance $V$ be off by $\mu\epsilon$ in the mean and by "
-    r"$\nu\epsilon$ in the variance. As $\epsilon \to 0$ its $W_2$ is $\epsilon\sqrt{\mu^2 + \nu^2/4V}$, and "
-    r"$\mathbb E\,\psi$ is off by $\epsilon\,(\mu\,\mathbb E\,\psi' + \frac12\nu\,\mathbb E\,\psi'')$, "
-    r"for $\psi$ of degree 6 at most: both have the order of mean and variance.",
+    r"$\nu\epsilon$ in the variance. As $\epsilon \to 0$ its $W_2$ is $\epsilon\sqrt{\mu^2 + \nu^2/4V}$; "
+    r"$\mathbb E\psi$ is off by $\epsilon\,\mathbb E\,(\mu\,\psi' + \frac12\nu\,\psi'')$, $\psi$ of degree 6 "
+    r"at most: both have the order of mean and variance.",
     source=HERE,
     expected=Verdict.proved,
 )

@@ -18,6 +18,7 @@ from seeds_theory.noise import (
     cuts,
     deviation,
     h,
+    interval_lengths,
     joined,
     moment_covariance,
     noise_scale,
@@ -281,6 +282,11 @@ def test_joint_covariance_is_positive_semidefinite_on_short_steps() -> None:
 )
 def test_cuts_are_the_distinct_nodes_in_order(nodes, expected):
     assert cuts([sp.sympify(node) for node in nodes]) == tuple(map(sp.Rational, expected))
+
+
+def test_the_lengths_between_cuts_add_up_to_the_step():
+    third = sp.Rational(1, 3)
+    assert interval_lengths((2 * third, third / 2)) == (h / 6, h / 2, h / 3)
 
 
 def test_symbolic_cuts_ascend_as_their_names_do_and_end_at_one():

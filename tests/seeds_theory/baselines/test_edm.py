@@ -118,16 +118,21 @@ def test_orders_are_the_same_in_all_coordinates(
     assert fit_exact(steps, errors).order == pytest.approx(order, abs=0.05)
 
 
-def test_churn_goes_up_to_levels_that_the_model_knows() -> None:
+def test_churn_goes_up_to_levels_that_the_model_knows_with_the_noise_that_leads_there() -> None:
     asked: list[float] = []
+    states: list[Tensor] = []
 
     def asking(x: Tensor, sigma: float) -> Tensor:
         asked.append(sigma)
+        states.append(x)
         return MIXTURE(x, sigma)
 
     x = torch.ones(1, 4, dtype=torch.float64)
-    EDM_HEUN(asking, x, [3.0, 2.0, 1.0], solver="euler", churn=0.6, round_sigma=math.ceil)
+    z = torch.randn(2, 1, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    options = {"solver": "euler", "churn": 0.6, "round_sigma": math.ceil, "s_noise": 1.01}
+    EDM_HEUN(asking, x, [3.0, 2.0, 1.0], InjectedNoise(z), **options)
     assert asked == [4.0, 3.0]
+    torch.testing.assert_close(states[0], x + 1.01 * math.sqrt(4.0**2 - 3.0**2) * z[0])
 
 
 def test_churn_is_an_eta_on_a_uniform_grid() -> None:
