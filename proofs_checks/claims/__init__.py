@@ -10,6 +10,7 @@ CHAPTERS = (
     "taylor",
     "convergence",
     "behaviour",
+    "wrong",
     "published",
     "beyond",
     "few",
