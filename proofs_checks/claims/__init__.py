@@ -11,6 +11,7 @@ CHAPTERS = (
     "convergence",
     "behaviour",
     "wrong",
+    "ends",
     "published",
     "beyond",
     "few",
