@@ -11,6 +11,7 @@ CHAPTERS = (
     "convergence",
     "behaviour",
     "wrong",
+    "martingale",
     "ends",
     "published",
     "beyond",
