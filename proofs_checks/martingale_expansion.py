@@ -1,15 +1,15 @@
 r"""The law of one step with an exact denoiser at eta = 1, expanded: which order conditions are left.
 
-In :math:`Z = \gamma y`, with the signal-to-noise ratio :math:`\gamma = \sigma^{-2}` for the time, the reverse SDE at
-:math:`\eta = 1` is :math:`dZ = D\,d\gamma + dB`, and D is a martingale along it:
+In :math:`Z = \gamma y`, with the signal-to-noise ratio :math:`\gamma = \sigma^{-2}` for the time, the reverse
+SDE at :math:`\eta = 1` is :math:`dZ = D\,d\gamma + dB`, and D is a martingale along it:
 :math:`\partial_\gamma D = -D D' - \frac12 D''`. So every derivative of D is a polynomial in
 :math:`D_j = \partial_z^j D`. A method of three calls is
 
 .. math::  Z_i = z + H \sum_j a_{ij} D_j + \sqrt H\,n_i, \qquad Z_t = z + H \sum_i b_i D_i + \sqrt H\,N,
 
-with jointly normal :math:`n_2, n_3, N` of covariances :math:`\kappa`, and :math:`\operatorname{Var} n_i = c_i`,
-:math:`\operatorname{Var} N = 1`. Here the moments of :math:`Z_t - z` and of the exact solution are compared up to
-:math:`H^3`, on the line. Claims: ``martingale-*``.
+with jointly normal :math:`n_2, n_3, N` of covariances :math:`\kappa`, and
+:math:`\operatorname{Var} n_i = c_i`, :math:`\operatorname{Var} N = 1`. Here the moments of :math:`Z_t - z`
+and of the exact solution are compared up to :math:`H^3`, on the line. Claims: ``martingale-*``.
 """
 
 from __future__ import annotations

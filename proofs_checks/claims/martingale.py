@@ -1,5 +1,6 @@
 """Chapter "Exact denoisers": what the martingale property does to the order conditions at eta = 1."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -277,5 +278,5 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     means = [two_point_mean(three_calls(), n, 1.3) for n in (4, 8, 16, 32)]
-    gaps = [abs(a - b) for a, b in zip(means, means[1:], strict=False)]
+    gaps = [abs(a - b) for a, b in itertools.pairwise(means)]
     return measure_at_most([math.log2(gaps[-2] / gaps[-1])], 2.3, "last slope")
