@@ -169,8 +169,12 @@ SUBJECTS = {
         ),
         Subject(
             "seeds_theory.plan",
-            ("methods-numbers", "orders-response"),
-            ("tests/seeds_theory/test_plan.py", "tests/seeds_theory/test_eta_schedule.py"),
+            ("methods-numbers", "orders-response", "baselines-order-shark"),
+            (
+                "tests/seeds_theory/test_plan.py",
+                "tests/seeds_theory/test_eta_schedule.py",
+                "tests/seeds_theory/test_brownian.py",
+            ),
         ),
         *(
             Subject(

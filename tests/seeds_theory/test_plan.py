@@ -567,6 +567,30 @@ def test_an_area_is_of_data_prediction_from_a_finite_level(sigma, form, degree) 
         Interval(sigma, 1.0, form, 1.0, degree=degree, area=True)
 
 
+@pytest.mark.parametrize("eta", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("length", [0.05, 0.7, 3.0])
+def test_an_area_is_a_standard_normal_beside_the_noise_and_that_of_its_clock(
+    eta: float, length: float
+) -> None:
+    ends = 2.0, 2.0 * math.exp(-length)
+    noise, area = (Interval(*ends, DATA, eta, area=area) for area in (False, True))
+    points, weights = np.polynomial.legendre.leggauss(60)
+    at = -math.log(ends[0]) + length * (1 + points) / 2
+
+    def mean(product: np.ndarray) -> float:
+        return float(length / 2 * weights @ product)
+
+    assert mean(area.kernel(at) ** 2) == pytest.approx(1, abs=1e-10)
+    assert mean(noise.kernel(at) ** 2) == pytest.approx(1, abs=1e-10)
+    assert mean(area.kernel(at) * noise.kernel(at)) == pytest.approx(0, abs=1e-10)
+    # In the clock the kernel of an area is a line, which falls from the start on.
+    clock = np.exp(2 * eta * at)
+    share = (clock - clock.min()) / (clock.max() - clock.min())
+    line = area.kernel(at) / noise.kernel(at)
+    np.testing.assert_allclose(np.diff(line) / np.diff(share), np.diff(line)[0] / np.diff(share)[0])
+    assert line[0] > 0 > line[-1]
+
+
 def test_seeds_3s_has_no_node_at_which_its_last_weight_vanishes() -> None:
     with pytest.raises(TableauError, match="no node 2/3"):
         make_plan("seeds-3s@2/3", [2.0, 1.0])
