@@ -4,11 +4,14 @@ A sampler of noisy steps is a policy. The objective
 
 .. math::  E[r(x_0)] - \beta\,\mathrm{KL}(\text{runs} \,\|\, \text{runs of the first model})
 
-is, the last estimate held, at most :math:`\beta \log E_0[e^{r/\beta}]`, with equality where the runs are
-those of the first model weighed by :math:`e^{r/\beta}`. Their ends then have the tilted law, density times
-:math:`e^{x/\beta}`: for a mixture of Gaussians again one. A policy comes near to that and not quite: the law
-of its start is given, which at large noise hardly differs from the weighed one. The last estimate is no noisy
-step and costs no divergence, so the gradient through it is left out. The rest is that of
+is at most :math:`\beta \log E_0[e^{r/\beta}]`, over the sampler's own runs of the first model, if all that
+has no noise is *held*, left to the first model: see `held`. It is equal to it where the runs are those of the
+first model weighed by :math:`e^{r/\beta}`. But for the sampler's bias their ends then have the tilted law,
+density times :math:`e^{x/\beta}`: for a mixture of Gaussians again one. A policy comes near to that and not
+quite: the law of its start is given, which at large noise hardly differs from the weighed one.
+
+What is not held, the last estimate at least, costs no divergence and moves with the model for nothing: the
+objective of runs as they are has no such bound. The gradient through it is left out. The rest is that of
 :math:`\sum_i A_i \log p(\text{run}_i)` with the advantage A: the reward minus beta times the log-ratio of the
 run, minus the mean of that over the batch.
 This is GRPO with one group, without dividing by a deviation, which would change beta.
@@ -25,6 +28,7 @@ from torch import Tensor, nn
 
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.density import Record, log_prob, rollout
+from seeds_theory.inversion import invert
 from seeds_theory.plan import Plan
 from seeds_theory.solver import LoopPlan
 from seeds_theory.sources import GeneratorNoise
@@ -120,6 +124,14 @@ def runs(model: Denoiser, plan: Plan | LoopPlan, count: int, generator: torch.Ge
     """Runs of a model from noise, recorded."""
     unit = torch.randn(count, 1, generator=generator, dtype=torch.float64)
     return rollout(model, plan.sigmas[0] * unit, plan, GeneratorNoise(generator))
+
+
+def held(first: Denoiser, record: Record) -> Tensor:
+    """The ends of recorded runs if all steps without noise are left to a first model, (batch, 1).
+
+    They are functions of the states that are paid for: what a method remembers is of the first model too.
+    """
+    return invert(first, record, record.plan).x
 
 
 def wasserstein(samples: Tensor, law: GaussianMixture) -> float:

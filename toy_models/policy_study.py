@@ -20,6 +20,7 @@ from toy_models.policy_laws import (
     CONTENDERS,
     NARROW,
     Contender,
+    floor,
     member,
     on_images,
     on_the_line,
@@ -29,6 +30,7 @@ from toy_models.policy_laws import (
 from toy_models.policy_training import (
     Outcome,
     belonging,
+    bound,
     forgotten_factor,
     of_another_step,
     outcome,
@@ -42,6 +44,12 @@ CALLS, SHIFTS = (6, 10, 20, 30), (1.0, 3.0)
 TRAINED_CALLS, COPIES = 10, 5
 """Model calls of the policies that are trained, and how many are trained of each."""
 
+SMALL_BATCH = 4
+"""Runs of an update where noise is to exceed the signal: fewer than any policy's `Scatter.noise`."""
+
+COUNT, GROUPS = 6000, 5
+"""Runs of a group on the line, and groups."""
+
 POLICIES: tuple[Contender, ...] = (
     *(published(name) for name in ("flow-sde", "dance-sde", "precise", "cps")),
     published("flow-sde", math.sqrt(2)),
@@ -52,7 +60,7 @@ POLICIES: tuple[Contender, ...] = (
 """What is trained."""
 
 
-def laws(contenders: Sequence[Contender] = CONTENDERS, count: int = 6000) -> list[dict[str, Any]]:
+def laws(contenders: Sequence[Contender] = CONTENDERS, count: int = COUNT) -> list[dict[str, Any]]:
     """W2 of each at each number of calls, on each grid and each kind of data."""
     rows = []
     for contender in contenders:
@@ -60,13 +68,21 @@ def laws(contenders: Sequence[Contender] = CONTENDERS, count: int = 6000) -> lis
             for calls in CALLS:
                 sampler = contender.within(calls, shift)
                 found = {
-                    "broad": on_the_line(*sampler, BROAD, count),
-                    "narrow": on_the_line(*sampler, NARROW, count),
+                    "broad": on_the_line(*sampler, BROAD, count, GROUPS),
+                    "narrow": on_the_line(*sampler, NARROW, count, GROUPS),
                     "images": on_images(*sampler),
                 }
                 place = {"sampler": contender.label, "shift": shift, "calls": calls}
                 rows.append(place | {data: asdict(value) for data, value in found.items()})
     return rows
+
+
+def floors() -> dict[str, Any]:
+    """W2 of as many exact samples, on the line."""
+    number = COUNT * GROUPS
+    return {
+        name: asdict(floor(law, number)) for name, law in (("broad", BROAD), ("narrow", NARROW))
+    }
 
 
 def training(contender: Contender, copies: int = COPIES, updates: int = 120) -> dict[str, Any]:
@@ -83,9 +99,10 @@ def training(contender: Contender, copies: int = COPIES, updates: int = 120) -> 
         "sampler": contender.label,
         "steps": len(grid) - 1,
         "price": asdict(cost),
+        "bound": asdict(bound(BROAD, plan)),
         "scatter": asdict(scatter(BROAD, plan)),
         "trained": trained(),
-        "small batches": trained(batch=16),
+        "small batches": trained(batch=SMALL_BATCH),
         "own weight": trained(beta=1 / cost.price),
     }
 
@@ -122,6 +139,7 @@ def summary(found: Outcome) -> dict[str, tuple[float, float]]:
         "reward": found.reward,
         "divergence": found.divergence,
         "value": found.value(),
+        "held value": found.held_value(),
     }
     return {
         name: (float(each.mean()), float(each.std()) / math.sqrt(len(each)))
@@ -132,7 +150,8 @@ def summary(found: Outcome) -> dict[str, tuple[float, float]]:
 def main(out: Annotated[Path, typer.Argument(help="The JSON file to write.")]) -> None:
     """Compare samplers of reinforcement learning with members of the family."""
     record: dict[str, Any] = {}
-    for name, make in (("densities", densities), ("laws", laws), ("training", trainings)):
+    makers = {"densities": densities, "laws": laws, "training": trainings, "floors": floors}
+    for name, make in makers.items():
         record[name] = rounded(make())
         out.write_text(json.dumps(record, indent=1) + "\n")
 

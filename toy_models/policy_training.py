@@ -23,6 +23,7 @@ from toy_models.policy_gradient import (
     LearntMixture,
     LogProb,
     at_once,
+    held,
     jackknife,
     moments,
     runs,
@@ -64,16 +65,43 @@ def price(law: GaussianMixture, plan: AnyPlan, beta: float = 1.0, count: int = 2
 
 
 @dataclass(frozen=True)
+class Bound:
+    r"""What no objective of a sampler exceeds that pays for all it does, and its standard error.
+
+    value : :math:`\beta \log E_0[e^{r/\beta}]`, over its own runs of the first model.
+    """
+
+    value: float
+    error: float
+
+
+def bound(law: GaussianMixture, plan: AnyPlan, beta: float = 1.0, count: int = 100_000) -> Bound:
+    """The bound of a sampler's objective, from so many runs."""
+    record = runs(LearntMixture(law), plan, count, torch.Generator().manual_seed(0))
+    weights = (record.x[:, 0] / beta).exp()
+    mean = float(weights.mean())
+    return Bound(beta * math.log(mean), beta * float(weights.std()) / (mean * math.sqrt(count)))
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """Of trained models' runs: W2 to the tilted law, mean reward, divergence from the first; (copies,)."""
+    """Of trained models' runs: W2 to the tilted law, mean reward, divergence from the first; (copies,).
+
+    held_reward : the mean reward if all steps without noise are left to the first model.
+    """
 
     distance: Tensor
     reward: Tensor
+    held_reward: Tensor
     divergence: Tensor
 
     def value(self, beta: float = 1.0) -> Tensor:
-        """The objective that was to be trained for."""
+        """The objective that was to be trained for; steps without noise move for nothing in it."""
         return self.reward - beta * self.divergence
+
+    def held_value(self, beta: float = 1.0) -> Tensor:
+        """The objective of what is paid for alone: at most the `Bound` of the sampler."""
+        return self.held_reward - beta * self.divergence
 
 
 def outcome(
@@ -86,13 +114,14 @@ def outcome(
     """What models do in so many runs each, by the right densities."""
     copies = len(model.means)
     record = runs(model, plan, copies * count, torch.Generator().manual_seed(10_000))
-    goal = tilted(law, beta)
+    goal, first = tilted(law, beta), LearntMixture(law)
     with torch.no_grad():
-        ratio = (record.log_prob - log_prob(LearntMixture(law), record)).sum(1)
+        ratio = (record.log_prob - log_prob(first, record)).sum(1)
     ends = record.x.unflatten(0, (copies, count))
     return Outcome(
         torch.tensor([wasserstein(own, goal) for own in ends]),
         ends.mean((1, 2)),
+        held(first, record).unflatten(0, (copies, count)).mean((1, 2)),
         ratio.unflatten(0, (copies, count)).mean(1),
     )
 

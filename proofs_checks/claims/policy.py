@@ -235,14 +235,14 @@ def _() -> Evidence:
     (row,) = step_formula(symbolic("seeds-1"), DATA)
     divergence = (row.drift[0].doit() * apart) ** 2 / (2 * row.noise[0].rewrite(sp.exp) ** 2)
     step, length, value = (sp.Symbol(name, positive=True) for name in ("t", "h", "e"))
-    level = {lam_s: 0, h: length, eta: value}
-    rate = sp.limit(sp.simplify(divergence.subs(level)) / length, length, 0)
+    per_length = sp.simplify(divergence.subs({h: length, eta: value})) / length
+    rate = sp.limit(per_length, length, 0)
     factor = (1 + value) ** 2 / (4 * value)
     width, shift = sp.symbols("c m", positive=True)
     difference = shift / (1 + width * step)  # of the denoisers, at e^(2 lambda) = t
     return prove(
         [
-            (sp.simplify(rate), factor * apart**2),
+            (sp.simplify(rate), factor * sp.exp(2 * lam_s) * apart**2),
             (sp.simplify(factor - 1), sp.simplify((1 - value) ** 2 / (4 * value))),
             (sp.integrate(difference**2 / 2, (step, 0, sp.oo)), shift**2 / (2 * width)),
         ],

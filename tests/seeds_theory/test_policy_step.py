@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ diffusers = pytest.importorskip("diffusers")
 
 from published_steps import published_step  # noqa: E402
 
+from proofs_checks.audit import assert_density, trainer_step  # noqa: E402
 from seeds_theory import (  # noqa: E402
     METHODS,
     DenoiserError,
@@ -436,6 +438,37 @@ def test_a_run_that_was_not_recorded_whole_has_no_record() -> None:
         with pytest.raises(ParameterError, match="call set_timesteps first"):
             fresh = SEEDSScheduler()
             _ = fresh.plan if wrong == "plan" else fresh.denoiser(network)
+
+
+# ----------------------------------------------------------------------------- by the audit's own check
+
+
+def on_times(name: str) -> Callable[[Tensor], SEEDSScheduler]:
+    """Schedulers whose first step is between two times of a flow."""
+
+    def made(times: Tensor) -> SEEDSScheduler:
+        scheduler = scheduler_of(name)
+        scheduler.set_timesteps(sigmas=times.tolist())
+        return scheduler
+
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("name", ONE_CALL)
+def test_the_audit_of_densities_finds_nothing(name: str, reduction: Literal["sum", "mean"]) -> None:
+    step = trainer_step(sde_step_with_logprob, on_times(name), reduction=reduction)
+    assert_density(step, reduction=reduction, fail_on="note", draws=512)
+
+
+def test_the_audit_finds_a_density_of_ours_that_was_changed() -> None:
+    def step(*args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+        action, density, mean, deviation = sde_step_with_logprob(*args, reduction="sum", **options)
+        return action, density + ((action - mean) ** 2 / (8 * deviation**2)).flatten(1).sum(1)
+
+    with pytest.raises(AssertionError, match=r"squares count 0\.7\d+ times"):
+        assert_density(trainer_step(step, on_times("seeds-1")), draws=512)
 
 
 # -------------------------------------------------------------------------------------- joined plans

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from proofs_checks.audit.densities.places import HALF, ROUNDING, Place, Reduction, same
-from proofs_checks.audit.densities.statistics import LIMIT, of_mean, of_squares
+from proofs_checks.audit.densities.statistics import LIMIT, correlation, of_mean, of_squares
 from proofs_checks.audit.findings import Finding, Severity
 
 _EXACT = 1e-3
@@ -68,9 +68,18 @@ def normal(places: list[Place]) -> Iterator[Finding]:
         z = (values - place.draws.mean) / place.draws.variance.sqrt()
         together = z.sum(1) / math.sqrt(place.elements)
         spread = float(together.var()) - 1
-        if spread > LIMIT * math.sqrt(2 / len(z)):
+        if abs(spread) > LIMIT * math.sqrt(2 / len(z)):
             yield _error("noise", expected, "elements of a state share noise", spread + 1)
             return
+        for what, numbers in (("draws", z), ("sizes of the draws", z.abs())):
+            times, off = correlation(numbers)
+            if off > LIMIT:
+                found = (
+                    f"the {what} are not independent of each other: squared correlations of elements are "
+                    f"{times:.3g} times those of independent ones"
+                )
+                yield _error("noise", expected, found, times)
+                return
         fourth, _, off = of_mean((z**4).mean(1), 3.0)
         if abs(off) > LIMIT:
             found = f"the draws are not normal: their fourth moment is {fourth:.3g} and not 3"

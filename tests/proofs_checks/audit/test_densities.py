@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from proofs_checks.audit import assert_density, audit_density, trainer_step
 from proofs_checks.audit.command import app
 from proofs_checks.audit.densities.own import solver_step
+from proofs_checks.audit.densities.statistics import correlation
 from proofs_checks.audit.densities.targets import find_step
 from seeds_theory.errors import ParameterError, UnknownNameError
 from seeds_theory.policies import POLICIES, policy
@@ -102,6 +103,31 @@ def laplace(network, x, t, t_next, action=None):
     return state, -(math.sqrt(2) * (state.detach() - m).abs() / d).flatten(1).sum(1)
 
 
+def paired(first, second):
+    """Normals of which each second element is made of the one before it and one of its own."""
+
+    def noise(m):
+        z = torch.randn_like(m).flatten(1)
+        z[:, 1::2] = second(z[:, ::2], z[:, 1::2])
+        z[:, ::2] = first(z[:, ::2])
+        return z.view_as(m)
+
+    return noise
+
+
+def correlated(r):
+    return paired(lambda a: a, lambda a, b: r * a + math.sqrt(1 - r**2) * b)
+
+
+def opposite_in_half(m):
+    """Pairs of elements that are equal or opposite, half and half: their sum has the right variance."""
+    z = torch.randn_like(m).flatten(1)
+    signs = torch.ones(z.shape[1] // 2)
+    signs[::2] = -1
+    z[:, 1::2] = signs * z[:, ::2]
+    return z.view_as(m)
+
+
 def uniform(m):
     return math.sqrt(12) * (torch.rand_like(m) - 0.5)
 
@@ -184,6 +210,26 @@ FAULTS = {
         "error noise: each call draws the same numbers again",
     ),
     "noise shared": (gaussian(noise=shared), "error noise: elements of a state share noise"),
+    "noise that cancels": (
+        gaussian(noise=correlated(-0.3)),
+        "error noise: elements of a state share noise",
+    ),
+    "noise that cancels in pairs": (
+        gaussian(noise=correlated(-0.99)),
+        "error noise: elements of a state share noise",
+    ),
+    "noise equal or opposite": (
+        gaussian(noise=opposite_in_half),
+        "error noise: the draws are not independent of each other: squared correlations",
+    ),
+    "noise of one size": (
+        gaussian(noise=paired(lambda a: a, lambda a, b: a.abs() * b.sign())),
+        "error noise: the sizes of the draws are not independent of each other",
+    ),
+    "noise of half of the batch": (
+        gaussian(noise=lambda m: torch.randn_like(m[::2]).repeat(2, *[1] * (m.ndim - 1))[: len(m)]),
+        "error noise: the draws are not independent of each other",
+    ),
     "noise uniform": (gaussian(noise=uniform), "error noise: the draws are not normal"),
     "noise in part": (
         gaussian(noise=lambda m: torch.randn_like(m) * torch.tensor([1.0, 1.0, 1.0, 0.0])),
@@ -288,6 +334,63 @@ def test_a_step_with_stages_and_a_wrong_density_is_found():
 
     with pytest.raises(AssertionError, match=r"mean square is 1\.3 ±"):
         assert_density(step, times=((4.0, 1.2), (0.7, 0.3)))
+
+
+def shifted(amount, elements):
+    """A mean that is so many deviations off in the first elements."""
+
+    def mean(m):
+        off = torch.zeros_like(m).flatten(1)
+        off[:, :elements] = amount * 0.4
+        return m + off.view_as(m)
+
+    return gaussian(mean=mean)
+
+
+@pytest.mark.parametrize(
+    ("found", "missed", "make"),
+    [
+        (0.2, 0.07, lambda amount: shifted(amount, 1)),
+        (0.03, 0.01, lambda amount: shifted(amount, 48)),
+        (1.015, 1.005, lambda factor: gaussian(density_deviation=lambda d: factor * d)),
+    ],
+    ids=["mean of an element", "mean of all", "deviation of all"],
+)
+def test_limits_are_where_the_book_says(found, missed, make):
+    """For 48 elements and 2048 draws the book has 0.14, 0.02 and 0.01."""
+    for seed in range(3):
+        assert not audit_density(make(found), seed=seed).belongs
+        assert audit_density(make(missed), seed=seed).belongs
+
+
+@pytest.mark.slow
+def test_limits_of_a_factor_of_a_step_with_stages_fall_with_the_draws():
+    right = solver_step(Solver("seeds-2"))
+
+    def audited(factor, draws, seed):
+        def step(*args, **options):
+            states, density = right(*args, **options)
+            return states, factor * density
+
+        return audit_density(step, times=((4.0, 1.2), (0.7, 0.3)), draws=draws, seed=seed)
+
+    for seed in range(2):
+        assert not audited(1.25, 2048, seed).belongs
+        assert not audited(1.125, 8192, seed).belongs
+        assert audited(1.02, 2048, seed).belongs
+
+
+def test_correlations_of_independent_columns_are_within_their_error():
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((512, 2), (512, 48), (256, 600)):
+        offs = torch.tensor(
+            [
+                correlation(torch.randn(shape, generator=generator, dtype=torch.float64).abs())[1]
+                for _ in range(100)
+            ]
+        )
+        assert abs(float(offs.mean())) < 0.5 and 0.7 < float(offs.std()) < 1.3
+    assert correlation(torch.randn(8, 1)) == (1.0, 0.0)
 
 
 class Scheduler:
