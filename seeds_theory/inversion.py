@@ -353,7 +353,8 @@ def _solved(denoiser: Denoiser, end: Tensor, chain: Chain, step: int) -> Tensor:
     Each sample has its own stride and end. The sums are in single precision at least.
     """
     wide = torch.promote_types(end.dtype, torch.float32)
-    accuracy, target = torch.finfo(wide).eps, end.to(wide)
+    accuracy, rounding, target = torch.finfo(wide).eps, torch.finfo(end.dtype).eps, end.to(wide)
+    done = max(4 * accuracy, rounding / 8)
     y = best = target
     missing, stride = torch.zeros_like(target), target.new_ones(len(target))
     least, scale = stride / 0, stride * 0
@@ -368,10 +369,10 @@ def _solved(denoiser: Denoiser, end: Tensor, chain: Chain, step: int) -> Tensor:
         least = torch.where(nearer, size, least)
         stride = torch.where(nearer, stride, stride / 2)
         scale = torch.maximum(_largest(target), abs(weight) * _largest(best))
-        going &= (least > 4 * accuracy * scale) & (stride >= _LEAST_STRIDE)
+        going &= (least > done * scale) & (stride >= _LEAST_STRIDE)
         y = torch.where(_column(going, y), best + _column(stride, y) / weight * missing, best)
     # As near as the denoiser's own rounding lets it come.
-    enough = max(math.sqrt(accuracy), 4 * torch.finfo(end.dtype).eps)
+    enough = max(math.sqrt(accuracy), 4 * rounding)
     if bool((least <= enough * scale).all()):
         return best.to(end.dtype)
     raise at_step(
