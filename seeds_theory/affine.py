@@ -147,7 +147,8 @@ def moves_of(run: Runner, sketch: Sketch, name: str, way_out: str) -> tuple[Move
             )
     moves, drawn = [], 1 + len(sketch.called) + len(sketch.levels)
     for sigma, asks, weights in reached:
-        used = weights.nonzero().flatten().tolist()
-        moves.append(Move(sigma, asks, drawn, tuple((i, float(weights[i])) for i in used)))
+        used = weights.nonzero().flatten()
+        weighed = zip(used.tolist(), weights[used].tolist(), strict=True)
+        moves.append(Move(sigma, asks, drawn, tuple(weighed)))
         drawn += sum(map(len, asks))
     return tuple(moves)

@@ -17,7 +17,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -115,6 +115,11 @@ class Chain:
         """The numbers of the states at model calls; the others are the start and the ends of steps."""
         return frozenset(state for block in self.blocks for state, _ in block.calls)
 
+    @cached_property
+    def giver(self) -> dict[int, int]:
+        """The number of the step that gives each estimate and each normal."""
+        return {given: n for n, block in enumerate(self.blocks) for given in block.gives}
+
     @property
     def calls_at_ends(self) -> bool:
         """Whether each step but the first begins with a call at the end of the one before it."""
@@ -129,8 +134,7 @@ class Chain:
             if number in found:
                 continue
             found.add(number)
-            uses = self.blocks[number].uses
-            pending += [n for n, block in enumerate(self.blocks[:number]) if block.gives & uses]
+            pending += {self.giver[used] for used in self.blocks[number].uses if used in self.giver}
         return sorted(found)
 
 
@@ -291,38 +295,29 @@ def _made(plan: AnyPlan) -> Chain:
     name = plan.method if isinstance(plan, Plan) else plan.name
     sketch, moves = _moves(plan, name)
     first_normal = 1 + len(sketch.called) + len(sketch.levels)
-    same, ends, owner, drawn_in = [0], [0], list[int](), dict[int, int]()
-    step = 0
+    same, ends, drawn = [0], [0], set[int]()
+    estimates = itertools.count(1 + len(sketch.called))
+    blocks, parts = list[Block](), _Parts()
     for number, (move, called) in enumerate(zip(moves, sketch.called, strict=True), start=1):
-        owner.append(step)
         is_earlier = (
             len(move.weights) == 1 and move.weights[0][1] == 1 and move.weights[0][0] < number
         )
         same.append(same[move.weights[0][0]] if is_earlier else number)
-        for used, _ in move.weights:
-            if used >= first_normal:
-                drawn_in.setdefault(used, step)
-        if not called:
+        if not is_earlier:
+            parts.rows.append((number, move))
+        parts.asks += itertools.chain(*move.asks)
+        new = {used for used, _ in move.weights if used >= first_normal} - drawn
+        parts.normals += new
+        drawn |= new
+        if called:
+            parts.calls.append((number, next(estimates)))
+        else:
             ends.append(number)
-            step += 1
-    estimates = itertools.accumulate(sketch.called, initial=len(sketch.called))
-    numbered = list(enumerate(zip(moves, owner, sketch.called, estimates, strict=False), start=1))
-    blocks = tuple(
-        _block(
-            name,
-            n,
-            tuple((k, 1 + e) for k, (_, at, called, e) in numbered if called and at == n),
-            tuple(
-                i for _, (move, at, *_) in numbered if at == n for asked in move.asks for i in asked
-            ),
-            [(k, move) for k, (move, at, _, _) in numbered if at == n and same[k] == k],
-            tuple(sorted(used for used, at in drawn_in.items() if at == n)),
-        )
-        for n in range(step)
-    )
+            blocks.append(_block(name, len(blocks), parts))
+            parts = _Parts()
     key = hash(tuple((move.sigma, move.weights) for move in moves))  # of numbers: as in any process
     levels = (plan.sigmas[0], *(move.sigma for move in moves))
-    return Chain(name, levels, tuple(same), tuple(ends), blocks, first_normal, key)
+    return Chain(name, levels, tuple(same), tuple(ends), tuple(blocks), first_normal, key)
 
 
 def _moves(plan: AnyPlan, name: str) -> tuple[Sketch, tuple[Move, ...]]:
@@ -356,15 +351,19 @@ def _scaled(moves: tuple[Move, ...], plan: JoinedPlan) -> tuple[Move, ...]:
     )
 
 
-def _block(
-    name: str,
-    step: int,
-    calls: tuple[tuple[int, int], ...],
-    asks: tuple[Interval, ...],
-    rows: list[tuple[int, Move]],
-    normals: tuple[int, ...],
-) -> Block:
-    weights = [dict(move.weights) for _, move in rows]
+@dataclass
+class _Parts:
+    """What a `Block` is made of: its calls, what it asks for, its states' moves, and its normals."""
+
+    calls: list[tuple[int, int]] = field(default_factory=list)
+    asks: list[Interval] = field(default_factory=list)
+    rows: list[tuple[int, Move]] = field(default_factory=list)
+    normals: list[int] = field(default_factory=list)
+
+
+def _block(name: str, step: int, parts: _Parts) -> Block:
+    normals = tuple(sorted(parts.normals))
+    weights = [dict(move.weights) for _, move in parts.rows]
     matrix = np.array([[row.get(normal, 0.0) for normal in normals] for row in weights])
     means = tuple(
         tuple((used, weight) for used, weight in row.items() if used not in normals)
@@ -378,9 +377,9 @@ def _block(
         factor, q = (signs[:, None] * r).T, q * signs
         inverse = q if len(q) == len(factor) else inverse
     return Block(
-        calls,
-        asks,
-        tuple(number for number, _ in rows),
+        tuple(parts.calls),
+        tuple(parts.asks),
+        tuple(number for number, _ in parts.rows),
         means,
         normals,
         tuple(tuple(row[: n + 1]) for n, row in enumerate(factor.tolist())),

@@ -23,8 +23,10 @@ makes up for it.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -45,7 +47,9 @@ Path = Literal["eta", "independent"]
 """How the noises of an image at several levels belong together: as in the SDE of eta, or not at all."""
 
 _SAME_LEVEL = 1e-6
-"""Levels that differ by less, relatively, are one: what a host rounds to single precision."""
+"""Levels that differ by less, relatively, may be one: what a host rounds to single precision."""
+
+_TINY = sys.float_info.min
 
 _LEAST_STRIDE = 1e-3
 """Of the iteration of a step, below which it is at rest."""
@@ -89,8 +93,7 @@ class Inversion:
 
         0 if the last step has noise. ``given - x`` is what may be added to the end of another run.
         """
-        apart = (self.x.to(torch.float64) - self.given.to(torch.float64)).abs()
-        return apart.unsqueeze(-1).flatten(1).amax(1)
+        return _largest(self.x.to(torch.float64) - self.given.to(torch.float64))
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
         """The normals of these intervals.
@@ -107,6 +110,11 @@ class Inversion:
         rows = [self._row(interval) for interval in intervals]
         return self.normals[rows].to(like)
 
+    @cached_property
+    def _rows(self) -> dict[Interval, int]:
+        """Of each interval its number, the first of those that are equal."""
+        return {own: row for row, own in reversed(list(enumerate(self.intervals)))}
+
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Inversion:
         """That of changed tensors: ``lambda t: t[rows]`` of samples, ``lambda t: t.to(device)``."""
         normals = [change(normal) for normal in self.normals]
@@ -119,9 +127,12 @@ class Inversion:
         )
 
     def _row(self, asked: Interval) -> int:
-        for row, own in enumerate(self.intervals):
-            if _is_same(own, asked):
-                return row
+        if (row := self._rows.get(asked)) is not None:
+            return row
+        near = [_distance(own, asked) for own in self.intervals]
+        row = min(range(len(near)), key=near.__getitem__, default=0)
+        if near and near[row] <= _SAME_LEVEL:
+            return row
         raise NoiseError(
             f"an inversion has the noise of its plan; asked for {asked.form.name!r} from sigma = "
             f"{asked.sigma:g} to {asked.sigma_next:g} at eta = {asked.eta:g}: run it on that plan"
@@ -339,23 +350,31 @@ def _solved(denoiser: Denoiser, end: Tensor, chain: Chain, step: int) -> Tensor:
 
     a is the weight of y in :math:`\Phi(y) = a y + b D(y)`. From 1 the stride :math:`\theta` is halved where
     that does not come nearer, so it converges where :math:`a + b D'` is positive, in short steps quickly.
+    Each sample has its own stride and end. The sums are in single precision at least.
     """
-    y = best = end
-    missing, least, scale, stride = torch.zeros_like(end), math.inf, 0.0, 1.0
-    accuracy = torch.finfo(end.dtype).eps
-    while stride >= _LEAST_STRIDE:
-        reached, weight = _reached(denoiser, y, chain, step)
-        apart = end - reached
-        if (size := _largest(apart)) < least:
-            best, missing, least = y, apart, size
-        else:
-            stride /= 2
-        scale = max(_largest(end), abs(weight) * _largest(best))
-        if least <= 4 * accuracy * scale:
-            return best
-        y = best + stride / weight * missing
-    if least <= math.sqrt(accuracy) * scale:  # as near as the denoiser's own rounding lets it come
-        return best
+    wide = torch.promote_types(end.dtype, torch.float32)
+    accuracy, rounding, target = torch.finfo(wide).eps, torch.finfo(end.dtype).eps, end.to(wide)
+    done = max(4 * accuracy, rounding / 8)
+    y = best = target
+    missing, stride = torch.zeros_like(target), target.new_ones(len(target))
+    least, scale = stride / 0, stride * 0
+    going = stride > 0
+    while bool(going.any()):
+        reached, weight = _reached(denoiser, y, chain, step, end.dtype)
+        apart = target - reached
+        size = _largest(apart)
+        nearer = going & (size < least)
+        best = torch.where(_column(nearer, y), y, best)
+        missing = torch.where(_column(nearer, y), apart, missing)
+        least = torch.where(nearer, size, least)
+        stride = torch.where(nearer, stride, stride / 2)
+        scale = torch.maximum(_largest(target), abs(weight) * _largest(best))
+        going &= (least > done * scale) & (stride >= _LEAST_STRIDE)
+        y = torch.where(_column(going, y), best + _column(stride, y) / weight * missing, best)
+    # As near as the denoiser's own rounding lets it come.
+    enough = max(math.sqrt(accuracy), 4 * rounding)
+    if bool((least <= enough * scale).all()):
+        return best.to(end.dtype)
     raise at_step(
         GridError,
         step,
@@ -364,8 +383,13 @@ def _solved(denoiser: Denoiser, end: Tensor, chain: Chain, step: int) -> Tensor:
     )
 
 
-def _reached(denoiser: Denoiser, start: Tensor, chain: Chain, step: int) -> tuple[Tensor, float]:
-    """Where a step without noise leads from a state, and the weight of the state in that."""
+def _reached(
+    denoiser: Denoiser, start: Tensor, chain: Chain, step: int, dtype: torch.dtype
+) -> tuple[Tensor, float]:
+    """Where a step without noise leads from a state, and the weight of the state in that.
+
+    dtype : of the states that the denoiser is given.
+    """
     block, first, last = (chain.blocks[step], *(chain.same[n] for n in chain.ends[step : step + 2]))
     values, weights = {first: start}, {first: 1.0}
     calls, rows = dict(block.calls), dict(zip(block.targets, block.means, strict=True))
@@ -379,24 +403,35 @@ def _reached(denoiser: Denoiser, start: Tensor, chain: Chain, step: int) -> tupl
                 weight += factor * weights.get(known, 0.0)
             values[state], weights[state] = total, weight
         if number in calls:
-            level = chain.levels[number]
-            values[calls[number]] = denoiser(values[state], level)
-            require_estimate(values[calls[number]], start, level, step)
+            level, given = chain.levels[number], values[state].to(dtype)
+            estimate = denoiser(given, level)
+            require_estimate(estimate, given, level, step)
+            values[calls[number]] = estimate.to(start)
     return values[last], weights[last]
 
 
-def _largest(values: Tensor) -> float:
-    return float(values.abs().max()) if values.numel() else 0.0
+def _largest(values: Tensor) -> Tensor:
+    """The largest size of an element of each sample, (batch,); 0 of none."""
+    each = values.abs().unsqueeze(-1).flatten(1)  # also of states without an event
+    return torch.nn.functional.pad(each, (0, 1)).amax(1)
 
 
-def _is_same(own: Interval, asked: Interval) -> bool:
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    """A number of each sample, (batch,), to go with their states."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _distance(own: Interval, asked: Interval) -> float:
+    """How far apart the numbers of two intervals are, relatively; infinite if they are of two kinds."""
+    kinds = [(i.form, i.path, i.degree, i.area) for i in (own, asked)]
+    if kinds[0] != kinds[1]:
+        return math.inf
     numbers = zip(
         (own.sigma, own.sigma_next, own.eta),
         (asked.sigma, asked.sigma_next, asked.eta),
         strict=True,
     )
-    kinds = [(i.form, i.path, i.degree, i.area) for i in (own, asked)]
-    return kinds[0] == kinds[1] and all(math.isclose(a, b, rel_tol=_SAME_LEVEL) for a, b in numbers)
+    return max(0.0 if a == b else abs(a - b) / max(min(a, b), _TINY) for a, b in numbers)
 
 
 def _require_image(x: object, plan: Plan | LoopPlan) -> None:

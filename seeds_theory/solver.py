@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,8 @@ class Solver:
     ----------
     name : one of `SOLVERS`; a method's may state its nodes, as ``"seeds-2@0.7"``.
     options : ``eta`` and, for a method, ``prediction``, as of `make_plan`; for a baseline, its own. An eta
-        may be one for each step, windows or a function, as there.
+        may be one for each step, windows or a function, as there. A copy is kept, which is read only: what
+        was computed of a plan stays true of it.
 
     Raises
     ------
@@ -45,7 +48,7 @@ class Solver:
     """
 
     name: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -55,10 +58,14 @@ class Solver:
             )
         if self.name not in BASELINES and not is_method(self.name):
             raise unknown("sampler", self.name, SOLVERS)
+        object.__setattr__(self, "options", MappingProxyType(deepcopy(dict(self.options))))
         # A trial step: wrong options end here. It draws nothing.
         own = self.baseline.eta if self.baseline else 1.0
         trial = one_eta(self.eta, own)
         self(lambda x, _: x, torch.zeros(1, 1), [2.0, 1.0], silent, eta=trial)
+
+    def __reduce__(self) -> tuple[type[Solver], tuple[str, dict[str, Any]]]:
+        return Solver, (self.name, dict(self.options))  # a read-only mapping is not pickled
 
     @property
     def baseline(self) -> Baseline | None:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seeds_theory.chain import Chain, chain_of
 from seeds_theory.density import Record, Reduction
 from seeds_theory.diffusers import configuration
 from seeds_theory.diffusers.coordinates import Table, coordinates_of
@@ -79,9 +80,10 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         `seeds_theory.policies.POLICIES`, as "cps"; then ``options`` may have its ``level``.
     options : of a published sampler, by their names, as ``{"predictor_steps": 2}``.
     algorithm : "data" or "noise", the prediction that a method integrates, whatever the network's is.
-    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE; None is the sampler's own, which is 1 for a
-        method. Or a list with one for each step, or windows of ``sigmas`` as ``"1:0.3-5"``, with 0 outside of
-        them. The argument ``eta`` of some pipelines is another one, and has no effect.
+    eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE; None is the sampler's own: 1 for a method,
+        that of its level for one of `seeds_theory.policies.POLICIES`, "flow-sde" too. Or a list with one for
+        each step, or windows of ``sigmas`` as ``"1:0.3-5"``, with 0 outside of them. The argument
+        ``eta`` of some pipelines is another one, and has no effect.
     prediction_type : what the network returns: "epsilon", "sample", "v_prediction", "flow_prediction".
     timestep_spacing, steps_offset : "linspace", "leading" or "trailing", as in
         DPMSolverMultistepScheduler.
@@ -314,6 +316,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
             stopped  # at the call of that number, a run on the same grid before this one
         )
         self._recorded: Recorded | None = None
+        self._planned: tuple[JoinedPlan, Chain] | None = None
         self._noised = False
 
     def _beginning(self, timestep: float | Tensor) -> Run:
@@ -359,8 +362,26 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         ------
         ParameterError : there is no grid yet.
         """
+        return self._made[0]
+
+    @property
+    def chain(self) -> Chain:
+        """What the densities of the steps of `plan` are computed from.
+
+        Raises
+        ------
+        ParameterError : there is no grid yet, or the sampler is no sum of what it is given.
+        """
+        return self._made[1]
+
+    @property
+    def _made(self) -> tuple[JoinedPlan, Chain]:
+        """Once a grid."""
         self._calls.require_grid()
-        return plan_of(self._calls.steps, self._calls.maker)
+        if self._planned is None:
+            plan = plan_of(self._calls.steps, self._calls.maker)
+            self._planned = plan, chain_of(plan)
+        return self._planned
 
     def denoiser(self, network: Callable[[Tensor, Tensor], Tensor]) -> SampleDenoiser:
         """A network as the denoiser of samples, for `plan` and `record`, with the settings of this scheduler.
@@ -444,6 +465,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         require_state(sample)
         output = prediction(model_output, sample, self.config.variance_type)
         run = self._run or self._beginning(timestep)
+        run.require_call()
         recorded = self._recorded
         if recorded is not None:
             recorded.require_untouched(sample)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seeds_theory.errors import NoiseError
 from seeds_theory.sources import SeededNoise, require_generators, require_one_per_sample
 
 Generators = torch.Generator | Sequence[torch.Generator]
@@ -45,7 +46,7 @@ def noise_asked_with(generators: Generators | None, before: RunNoise | None, x: 
 
     Raises
     ------
-    ParameterError, NoiseError : they are no generators; or a list of them, and not one per sample.
+    ParameterError, NoiseError : they are no generators; a list of them, and not one per sample; no sample.
     """
     if before is not None and before.asked_with in (_ANY, generators):
         return RunNoise(before.source, generators)
@@ -55,6 +56,8 @@ def noise_asked_with(generators: Generators | None, before: RunNoise | None, x: 
 def _seeds(generators: Generators | None, x: Tensor) -> list[int]:
     """A seed per sample by one draw from each generator; consecutive ones from a single generator."""
     require_generators(generators)
+    if not len(x):
+        raise NoiseError("noise is drawn for one sample or more; got a batch of none")
     if isinstance(generators, Sequence):
         require_one_per_sample(len(generators), x, "generator")
         return [_seed(generator) for generator in generators]

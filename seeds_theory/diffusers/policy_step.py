@@ -1,8 +1,9 @@
 r"""One step of a scheduler as an action: its sample and log-density, as codes for policy gradients call it.
 
-The function has the name, the arguments and the results of Flow-GRPO's (Liu et al., arXiv 2505.05470), whose
-call sites stay. Which sampler it is, its noise and its grid are the scheduler's; timesteps may differ from
-sample to sample.
+The function has the name, the arguments and the results of Flow-GRPO's (Liu et al., arXiv 2505.05470). Call
+sites that draw or weigh noisy steps stay, if they pass timesteps as the scheduler has them, not rounded to
+half precision; those that evaluate, at a noise level of 0, take `SEEDSScheduler.step`. Which sampler it is,
+its noise and its grid are the scheduler's; timesteps may differ from sample to sample.
 
 A step of one model call without memory is :math:`x' \sim N(a\,x + b\,D, c^2)`, from the sample and the
 estimate alone. Of other steps one call does not give the density: a run of theirs is recorded whole, see
@@ -13,11 +14,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from seeds_theory.chain import Block, Chain, chain_of
+from seeds_theory.chain import Block, Chain
 from seeds_theory.density import Reduction, log_density, require_reduction
 from seeds_theory.diffusers import SEEDSScheduler
 from seeds_theory.diffusers.noise import Generators, noise_asked_with
@@ -28,8 +30,15 @@ from seeds_theory.forms import DIFFUSERS_NAMES, skip_and_out
 from seeds_theory.loop import require_state
 from seeds_theory.sources import require_normals
 
-Law = tuple[float, float, float, float, float]
-"""a, b, c, and skip, out of the network's output F: D = skip x + out F."""
+
+class Law(NamedTuple):
+    """a, b, c of a step, and skip, out of the network's output F: D = skip x + out F."""
+
+    state: float
+    estimate: float
+    deviation: float
+    skip: float
+    out: float
 
 
 def sde_step_with_logprob(
@@ -51,7 +60,8 @@ def sde_step_with_logprob(
     model_output : what the network returned, ``(batch, *event)``.
     timestep : of `SEEDSScheduler.timesteps`, one for all or ``(batch,)``.
     sample : what the network was given.
-    noise_level : that of the scheduler, ``options={"level": ...}``, or None: it is not chosen here.
+    noise_level : that of the scheduler, ``options={"level": ...}``, or None: it is not chosen here. At 0 a
+        step has no density.
     prev_sample : the action, of which the density is asked; drawn if it is None.
     generator : seeds the noise that is drawn, as of `SEEDSScheduler.step`. Default: torch's global generator.
         Without effect if the scheduler has a noise of its own.
@@ -82,7 +92,7 @@ def sde_step_with_logprob(
         _require_action(prev_sample, sample)
     _require_level(scheduler, noise_level)
     calls = _calls(scheduler, timestep, sample)
-    chain = chain_of(scheduler.plan)
+    chain = scheduler.chain
     laws = {call: _law(scheduler, chain, call) for call in set(calls)}
     wide = torch.promote_types(sample.dtype, torch.float32)
     x = sample.to(wide)
@@ -119,8 +129,15 @@ def _require_action(prev_sample: object, sample: Tensor) -> None:
 
 def _require_level(scheduler: SEEDSScheduler, noise_level: object) -> None:
     """A noise level that is given is the scheduler's: raises ParameterError."""
+    if noise_level is None:
+        return
+    if noise_level == 0:
+        raise ParameterError(
+            "a step at noise_level 0 has no density: to evaluate, take step of SEEDSScheduler.from_config("
+            "scheduler.config, method='ddim', eta=0.0, options=None)"
+        )
     level = scheduler.noise_level
-    if noise_level is None or (noise_level == level and level is not None):
+    if noise_level == level:
         return
     if level is None:
         raise ParameterError(
@@ -142,7 +159,7 @@ def _calls(scheduler: SEEDSScheduler, timestep: float | Tensor, sample: Tensor) 
         raise ParameterError(
             f"timesteps are one for each of {len(sample)} samples, or one for all; got {len(told)}"
         )
-    found = {t: candidates(scheduler.timesteps, t)[0] for t in set(told.tolist())}
+    found = {float(t): candidates(scheduler.timesteps, t)[0] for t in told.unique()}
     return [found[t] for t in told.tolist()]
 
 
@@ -167,7 +184,7 @@ def _law(scheduler: SEEDSScheduler, chain: Chain, call: int) -> Law:
     weights = dict(block.means[0])
     coefficients = scheduler.coordinates.coefficients(scheduler.levels[call])
     skip_out = skip_and_out(DIFFUSERS_NAMES[scheduler.config.prediction_type], *coefficients)
-    return weights.get(state, 0.0), weights.get(estimate, 0.0), block.factor[0][0], *skip_out
+    return Law(weights.get(state, 0.0), weights.get(estimate, 0.0), block.factor[0][0], *skip_out)
 
 
 def _place(chain: Chain, call: int) -> tuple[tuple[int, int], Block]:

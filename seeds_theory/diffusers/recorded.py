@@ -118,7 +118,7 @@ class Recorded:
         if sample.shape != returned.shape or not torch.equal(sample, returned.to(sample)):
             raise DensityError(
                 "the sample was changed between two calls, which no density knows of: give step what it "
-                "returned, or set log_prob=None"
+                "returned, and set_timesteps before another run"
             )
 
     def after(

@@ -67,6 +67,13 @@ class Run:
         after = begin_index + 1
         return cls(begin_index, (standing(calls.levels[after]), *calls.ahead(after)))
 
+    def require_call(self) -> None:
+        """There is a next call; raises ParameterError when the run is over."""
+        if self.stages is None and not self.ahead:
+            raise ParameterError(
+                f"the run of {self.index} calls is over: set_timesteps starts another"
+            )
+
     def advanced(
         self,
         x: Tensor,
@@ -95,12 +102,9 @@ class Run:
             noise = noise_asked_with(generators, noise, like)
             return noise.source(intervals, like)
 
+        self.require_call()
         draws, ahead, stages = source or drawn, self.ahead, self.stages
         if stages is None:
-            if not ahead:
-                raise ParameterError(
-                    f"the run of {self.index} calls is over: set_timesteps starts another"
-                )
             stages, ahead = self._begun(ahead[0], x, draws), ahead[1:]
         stages = copy(stages)
         stages.state = x  # a pipeline may have changed it, or rounded it to half precision
@@ -139,7 +143,7 @@ def candidates(timesteps: Tensor, timestep: float | Tensor) -> list[int]:
     found = (timesteps.cpu() == told.reshape(())).nonzero()
     if not len(found):
         raise ParameterError(
-            f"a run begins at one of scheduler.timesteps; got {float(timestep):g}: pass its elements, "
-            "or call set_begin_index"
+            f"a run begins at one of scheduler.timesteps; got {float(timestep):g}, {told.dtype}: pass its "
+            f"elements as they are, {timesteps.dtype}, or call set_begin_index"
         )
     return found.flatten().tolist()

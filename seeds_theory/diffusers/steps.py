@@ -37,13 +37,16 @@ def maker_of(
 ) -> StepMaker:
     """What makes the steps of any sampler of the library.
 
-    eta : None for the sampler's own; windows are of the sigmas of these coordinates.
+    eta : None for the sampler's own, of a policy that of its level; windows are of the sigmas of these
+        coordinates.
 
     Raises
     ------
     UnknownNameError, ParameterError, TableauError : the name or an option; each lists what is known.
     """
-    if method in POLICIES and (method not in BASELINES or "level" in (options or {})):
+    if method in POLICIES and (
+        method not in BASELINES or eta is None or "level" in (options or {})
+    ):
         return PolicyMaker.of(method, eta, prediction, coordinates, options or {})
     if method not in BASELINES:
         if not is_method(method):

@@ -286,14 +286,15 @@ def test_a_checkpoint_is_given_the_states_whose_devices_draw(
 # ------------------------------------------------------------------------------- records and batches
 
 
-@pytest.mark.parametrize("shape", [(3,), (0, 2), (1, 2)])
+@pytest.mark.parametrize("shape", [(3,), (0, 2), (1, 2), (2, 0), (2, 3, 0)])
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_states_of_any_shape(shape: tuple[int, ...], reduction: Any) -> None:
     plan = plan_of("seeds-2")
     record = rollout(Model(), start(*shape), plan, reduction=reduction)
     assert record.log_prob.shape == (shape[0], 4) and record.log_prob.isfinite().all()
     require_repeatable(Model(), record)
-    assert kl(Model(), Model(0.7), record).shape == (shape[0], 4)
+    divergence = kl(Model(), Model(0.7), record)
+    assert divergence.shape == (shape[0], 4) and divergence.isfinite().all()
 
 
 def test_states_of_numbers_are_states_of_one_element() -> None:
@@ -444,6 +445,22 @@ def test_a_denoiser_that_changes_is_found() -> None:
         require_repeatable(lambda x, sigma: torch.nn.functional.dropout(Model()(x, sigma)), record)
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_a_denoiser_that_changes_is_found_however_its_densities_are_reduced(
+    reduction: Any,
+) -> None:
+    """Per element log-densities differ by less than 0.01 here, and by tens in all."""
+    noise = SeededNoise([1, 2])
+    record = rollout(Model(), start(2, 3, 64, 64), plan_of("seeds-1"), noise, reduction=reduction)
+    require_repeatable(Model(), record)
+    means = (log_prob(Model(0.501), record) - record.log_prob).abs() / (
+        1 if reduction == "mean" else 3 * 64 * 64
+    )
+    assert float(means.max()) < 0.01
+    with pytest.raises(DenoiserError, match="log-densities differ by"):
+        require_repeatable(Model(0.501), record)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_densities_are_float64_for_states_of_any_type(dtype: torch.dtype) -> None:
     for name in ("seeds-1", "seeds-3", "seeds-2m"):
@@ -470,3 +487,12 @@ def test_states_that_are_one_are_one_tensor() -> None:
     same = chain_of(record.plan).same
     assert all(record.states[n] is record.states[k] for n, k in enumerate(same))
     assert len({id(state) for state in record.states}) == 1 + record.plan.nfe  # type: ignore[union-attr]
+    changed: list[Tensor] = []
+
+    def change(values: Tensor) -> Tensor:
+        changed.append(values)
+        return values.clone()
+
+    other = record.mapped(change)
+    assert len(changed) == 1 + record.plan.nfe + 1  # type: ignore[union-attr]  # states, and the densities
+    assert all(other.states[n] is other.states[k] for n, k in enumerate(same))

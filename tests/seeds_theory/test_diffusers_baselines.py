@@ -30,6 +30,7 @@ from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.diffusers import SEEDSScheduler
 from seeds_theory.diffusers.coordinates import Flow
 from seeds_theory.diffusers.loops import Loop
+from seeds_theory.policies import POLICIES, policy
 from seeds_theory.schedule import flow_alpha, preserving_alpha
 from seeds_theory.solver import Solver
 
@@ -90,6 +91,8 @@ def test_every_baseline_gives_what_its_loop_gives_on_the_same_noise(
         grid = levels_of(scheduler, sigmas, scheduler.levels[-1])
         assert (grid[-1] == 0) == (final == "zero")
         solver, alpha = Solver(name, {} if eta is None else {"eta": eta}), alpha_of(scheduler)
+        if eta is None and name in POLICIES:  # the name of both is the policy's
+            solver = policy(name, grid)
         waits = solver.nfe(grid) - len(scheduler.timesteps)
         assert waits == (-1 if name in (*MOVES_FIRST, "edm-heun") and solver.eta else 0)
         sample = normals(2, 3)
@@ -113,14 +116,14 @@ def test_options_of_a_baseline_are_options_of_the_scheduler(
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_flow_from_pure_noise_takes_the_limit_of_seeds_1_first(name: str) -> None:
-    scheduler = SEEDSScheduler(method=name, **FLOW)
+    solver = Solver(name)
+    scheduler = SEEDSScheduler(method=name, eta=solver.eta, **FLOW)
     scheduler.noise = SeededNoise([3, 4])
     scheduler.set_timesteps(4)
     order, levels = scheduler.order, scheduler.levels
     assert levels[0] == math.inf and all(map(math.isfinite, levels[1:]))
     times = [3 * t / (1 + 2 * t) for t in (0.75, 0.5, 0.25)]
     grid = [t / (1 - t) for t in times] + [0.0]
-    solver = Solver(name)
     first = make_plan("seeds-1", [*levels[:order], grid[0]], eta=solver.eta)
     source = SeededNoise([3, 4])
     sample = normals(2, 3)
@@ -137,10 +140,11 @@ def test_a_flow_from_pure_noise_takes_the_limit_of_seeds_1_first(name: str) -> N
 @pytest.mark.parametrize("name", [name for name in BASELINES if name not in START_UP + MOVES_FIRST])
 def test_image_to_image_is_the_baseline_on_the_tail_of_the_grid(name: str) -> None:
     sigmas = [9.0, 4.0, 2.0, 1.0, 0.5]
-    scheduler = made(name, sigmas)
+    solver = Solver(name)
+    scheduler = made(name, sigmas, eta=solver.eta)
     begin = 2 * scheduler.order
     sample = normals(2, 3)
-    expected = solved(Solver(name), sample / preserving_alpha(2.0), [*sigmas[2:], 0.0])
+    expected = solved(solver, sample / preserving_alpha(2.0), [*sigmas[2:], 0.0])
     for by_index in (True, False):
         scheduler.set_timesteps(sigmas=sigmas)
         if by_index:

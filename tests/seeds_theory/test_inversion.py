@@ -137,6 +137,54 @@ def test_a_sample_has_its_normals_in_any_batch(name: str, batch: int) -> None:
         torch.testing.assert_close(alone.normals, part.normals, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1e8])
+def test_a_sample_is_solved_for_exactly_in_any_batch(factor: float) -> None:
+    """The size of one sets no accuracy of the others."""
+    plan, x = make_plan("seeds-1", uniform_log_snr(3.0, 0.1, 12), eta=0.0), images(5)
+    x[-1] *= factor
+    found = invert(DATA, x, plan, exact=True)
+    alone = invert(DATA, x[:2], plan, exact=True)
+    assert float(found.error[:4].max()) < 1e-13
+    assert apart(found.start[:2], alone.start) < 1e-12
+
+
+def test_levels_that_nearly_agree_have_their_own_normals() -> None:
+    sigma = 0.7
+    grid = [3.0, 1.2, sigma * (1 + 4e-7), sigma, sigma * (1 - 4e-7), sigma * (1 - 8e-7), 0.1]
+    for name in ("seeds-1", "seeds-2"):
+        found = invert(DATA, images(), make_plan(name, grid), SeededNoise(range(3)))
+        assert apart(run(DATA, found), images()) < 1e-12
+        for row, own in enumerate(found.intervals):
+            near = replace(
+                own, sigma=own.sigma * (1 + 5e-8), sigma_next=own.sigma_next * (1 + 5e-8)
+            )
+            for asked in (own, near):
+                assert torch.equal(found([asked], images())[0], found.normals[row])
+    for wrong in (replace(own, sigma=math.inf), replace(own, sigma_next=0.0), replace(own, path=1)):
+        with pytest.raises(NoiseError, match="has the noise of its plan"):
+            found([wrong], images())
+
+
+def test_images_without_elements_have_no_error() -> None:
+    found = invert(lambda x, s: x / 2, torch.zeros(2, 0).double(), PLAN, SeededNoise([1, 2]))
+    assert torch.equal(found.error, torch.zeros(2).double())
+    still = make_plan("seeds-1", GRID, eta=0.0)
+    exact = invert(lambda x, s: x, torch.zeros(2, 0).double(), still, exact=True)
+    assert torch.equal(exact.error, torch.zeros(2).double())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["seeds-1", "seeds-2"])
+def test_exactly_in_half_precision_it_comes_as_near_as_states_are_rounded(
+    name: str, dtype: torch.dtype
+) -> None:
+    plan = Solver(name).on(uniform_log_snr(3.0, 0.1, 12), 0.0)
+    x = images(50, dtype)
+    exact, near = (invert(DATA, x, plan, exact=is_exact) for is_exact in (True, False))
+    assert float(exact.error.max()) < 8 * torch.finfo(dtype).eps
+    assert float(exact.error.mean()) < float(near.error.mean())
+
+
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float32, 2e-6), (torch.bfloat16, 0.1)])
 @pytest.mark.parametrize("name", ["seeds-1", "seeds-3", "seeds-2m"])
 def test_in_fewer_digits_it_is_exact_to_their_rounding(

@@ -33,8 +33,10 @@ from seeds_theory import (  # noqa: E402
     rollout,
 )
 from seeds_theory.baselines import BASELINES  # noqa: E402
+from seeds_theory.chain import chain_of  # noqa: E402
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
 from seeds_theory.diffusers.policy_step import sde_step_with_logprob  # noqa: E402
+from seeds_theory.diffusers.recorded import plan_of  # noqa: E402
 from seeds_theory.policies import POLICIES  # noqa: E402
 from seeds_theory.schedule import flow_alpha  # noqa: E402
 from seeds_theory.solver import JoinedPlan, Solver  # noqa: E402
@@ -354,6 +356,11 @@ def test_what_is_no_step_with_a_density_is_refused() -> None:
         (ParameterError, "call set_timesteps first", (fresh, x, times[0], x), {}),
         (ParameterError, "one of scheduler.timesteps", (scheduler, x, 17.0, x), {}),
         (ParameterError, "one of scheduler.timesteps", (scheduler, x, math.nan, x), {}),
+        (ParameterError, "bfloat16: pass its elements as they are, torch.float32",
+         (scheduler, x, torch.tensor(876.0).bfloat16(), x), {}),
+        (NoiseError, "one sample or more", (scheduler, x[:0], times[0], x[:0]), {}),
+        (ParameterError, "method='ddim', eta=0.0", (level, x, times[0], x, 0), {}),
+        (ParameterError, "method='ddim', eta=0.0", (scheduler, x, times[0], x, 0.0), {}),
         (ParameterError, "one for each of 3", (scheduler, x, times[:2], x), {}),
         (ParameterError, "prev_sample has the shape", (scheduler, x, times[0], x), {"prev_sample": x[:, :1]}),
         (ParameterError, "prev_sample has the shape", (scheduler, x, times[0], x), {"prev_sample": 3}),
@@ -406,6 +413,71 @@ def test_a_run_without_densities_says_so_at_its_first_call(
     scheduler, x = on_taus(name, eta=eta, log_prob="sum"), normals(2, 3)
     with pytest.raises(DensityError, match=says):
         scheduler.step(x, scheduler.timesteps[0], x)
+
+
+def test_what_is_said_about_a_run_that_is_over_or_was_interrupted() -> None:
+    x = normals(2, 3)
+    for log_prob_ in ("sum", None):
+        scheduler = on_taus("seeds-1", log_prob=log_prob_)
+        run(scheduler, x)
+        with pytest.raises(ParameterError, match="run of 3 calls is over: set_timesteps starts"):
+            run(scheduler, x)
+    scheduler = on_taus("seeds-1", log_prob="sum")
+    scheduler.step(x, scheduler.timesteps[0], x)
+    with pytest.raises(DensityError, match="set_timesteps before another run"):
+        run(scheduler, x)
+    scheduler.set_timesteps(sigmas=TAUS)
+    run(scheduler, x)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policys_name_alone_has_the_level_of_its_paper(name: str) -> None:
+    levels = [tau / (1 - tau) for tau in TAUS] + [0.0]
+    named, told = on_taus(name), on_taus(name, options={"level": POLICIES[name].level})
+    assert named.noise_level == told.noise_level == POLICIES[name].level
+    etas = policy(name, levels).options["eta"]
+    for scheduler in (named, told):
+        found = [i.eta for block in chain_of(scheduler.plan).blocks for i in block.asks]
+        assert found == pytest.approx(list(etas)[:-1], rel=1e-9)
+    if name == "flow-sde":  # a loop too, at any eta that it is told
+        asked = [i.eta for b in chain_of(on_taus(name, eta=1.0).plan).blocks for i in b.asks]
+        assert asked == [1.0, 1.0] and on_taus(name, eta=1.0).noise_level is None
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_without_noise_a_policy_is_evaluated_by_the_scheduler_that_is_named(name: str) -> None:
+    """Euler's method in the time of the flow, as the published codes have it at level 0."""
+    ode = SEEDSScheduler.from_config(
+        on_taus(name, options={"level": 0.5}).config, method="ddim", eta=0.0, options=None
+    )
+    ode.set_timesteps(sigmas=TAUS)
+    x = expected = normals(2, 3)
+    for tau, after in zip(TAUS, [*TAUS[1:], 0.0], strict=True):
+        expected = expected + (after - tau) * network(expected, torch.full((2,), 1000 * tau))
+    torch.testing.assert_close(run(ode, x)[0][-1], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_plan_is_made_once_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are taken one by one: none makes the plan anew, or looks its numbers up by comparing them."""
+    made: list[Any] = []
+    monkeypatch.setattr(
+        "seeds_theory.diffusers.plan_of", lambda *given: made.append(0) or plan_of(*given)
+    )
+    monkeypatch.setattr(
+        "seeds_theory.diffusers.chain_of", lambda plan: made.append(1) or chain_of(plan)
+    )
+    scheduler, x = on_taus("seeds-1"), normals(2, 3)
+    for _ in range(3):
+        sde_step_with_logprob(scheduler, x, scheduler.timesteps[:2], x)
+        assert scheduler.plan is scheduler.plan and made == [0, 1]
+    scheduler.set_timesteps(sigmas=[0.8, 0.5, 0.1])
+    expected = scheduler_of("seeds-1")
+    expected.set_timesteps(sigmas=[0.8, 0.5, 0.1])
+    for one in (scheduler, expected):
+        one.noise = SeededNoise([1, 2])
+    found = [sde_step_with_logprob(s, x, s.timesteps[0], x)[:2] for s in (scheduler, expected)]
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert made == [0, 1, 0, 1, 0, 1]
 
 
 def test_what_the_pipeline_cannot_see_is_recorded_by_rollout() -> None:
