@@ -126,12 +126,12 @@ def runs(model: Denoiser, plan: Plan | LoopPlan, count: int, generator: torch.Ge
     return rollout(model, plan.sigmas[0] * unit, plan, GeneratorNoise(generator))
 
 
-def held(first: Denoiser, record: Record) -> Tensor:
-    """The ends of recorded runs if all steps without noise are left to a first model, (batch, 1).
+def held(first: Denoiser, record: Record, plan: Plan | LoopPlan) -> Tensor:
+    """The ends of a plan's recorded runs if all steps without noise are left to a first model, (batch, 1).
 
     They are functions of the states that are paid for: what a method remembers is of the first model too.
     """
-    return invert(first, record, record.plan).x
+    return invert(first, record, plan).x
 
 
 def wasserstein(samples: Tensor, law: GaussianMixture) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -150,7 +150,12 @@ def summary(found: Outcome) -> dict[str, tuple[float, float]]:
 def main(out: Annotated[Path, typer.Argument(help="The JSON file to write.")]) -> None:
     """Compare samplers of reinforcement learning with members of the family."""
     record: dict[str, Any] = {}
-    makers = {"densities": densities, "laws": laws, "training": trainings, "floors": floors}
+    makers: dict[str, Callable[[], Any]] = {
+        "densities": densities,
+        "laws": laws,
+        "training": trainings,
+        "floors": floors,
+    }
     for name, make in makers.items():
         record[name] = rounded(make())
         out.write_text(json.dumps(record, indent=1) + "\n")

@@ -121,7 +121,7 @@ def outcome(
     return Outcome(
         torch.tensor([wasserstein(own, goal) for own in ends]),
         ends.mean((1, 2)),
-        held(first, record).unflatten(0, (copies, count)).mean((1, 2)),
+        held(first, record, plan).unflatten(0, (copies, count)).mean((1, 2)),
         ratio.unflatten(0, (copies, count)).mean(1),
     )
 

@@ -136,16 +136,18 @@ def test_steps_without_noise_are_held_at_the_first_model(sampler):
     solver, grid = sampler.within(10)
     plan, first = solver.on(grid), LearntMixture(BROAD)
     record = runs(first, plan, 20, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(held(first, record), record.x, rtol=0, atol=1e-12)
+    torch.testing.assert_close(held(first, record, plan), record.x, rtol=0, atol=1e-12)
     moved = runs(LearntMixture(tilted(BROAD, 1.0)), plan, 20, torch.Generator().manual_seed(0))
-    assert (held(first, moved) - moved.x).abs().max() > 0.01
+    assert (held(first, moved, plan) - moved.x).abs().max() > 0.01
 
 
 def test_the_held_end_of_one_estimate_is_the_first_models():
     plan, first = make_plan("seeds-1", GRID, eta=1.0), LearntMixture(BROAD)
     moved = runs(LearntMixture(tilted(BROAD, 1.0)), plan, 20, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(held(first, moved), first(moved.states[-2], float(GRID[-2])))
+        torch.testing.assert_close(
+            held(first, moved, plan), first(moved.states[-2], float(GRID[-2]))
+        )
 
 
 def test_the_bound_is_the_samplers_own():
