@@ -26,6 +26,7 @@ from seeds_theory import (
     ParameterError,
     Plan,
     SeededNoise,
+    chain,
     density,
     follow,
     kl,
@@ -113,6 +114,41 @@ def test_the_ratio_of_two_models_has_mean_1_and_the_score_mean_0(name: str, eta:
     up, down = (log_prob(Model(theta + sign * step), record) for sign in (1, -1))
     score = (up - down) / (2 * step)
     assert within_four_errors(score / score.std(0), 0.0)
+
+
+def squares_over_number(name: str) -> Tensor:
+    """The sum of squares of each step's innovations over their number, out of the log-densities: (runs, steps)."""
+    noise = GeneratorNoise(torch.Generator().manual_seed(3))
+    record = rollout(Model(), start(20_000, 1), plan_of(name), noise)
+    blocks = [chain_of(record.plan).blocks[number] for number in record.steps]
+    numbers = torch.tensor([len(block.targets) for block in blocks])
+    determinants = torch.tensor([block.log_determinant for block in blocks], dtype=torch.float64)
+    constants = determinants + numbers / 2 * math.log(2 * math.pi)
+    return -2 * (record.log_prob + constants) / numbers
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_innovations_are_standard_normals(name: str) -> None:
+    found = squares_over_number(name)
+    assert within_four_errors(found, 1.0)
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_a_factor_that_is_wrong_by_three_hundredths_is_noticed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = chain._block
+
+    def wrong(*parts: Any) -> Any:
+        right = block(*parts)
+        return replace(right, factor=tuple((*row[:-1], 1.03 * row[-1]) for row in right.factor))
+
+    monkeypatch.setattr(chain, "_block", wrong)
+    chain._made.cache_clear()
+    try:
+        assert not within_four_errors(squares_over_number(name), 1.0)
+    finally:
+        chain._made.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["seeds-1", "ddim", "euler-maruyama", "er-sde-1"])
