@@ -117,7 +117,7 @@ def test_the_ratio_of_two_models_has_mean_1_and_the_score_mean_0(name: str, eta:
 
 
 def squares_over_number(name: str) -> Tensor:
-    """The sum of squares of each step's innovations over their number, out of the log-densities: (runs, steps)."""
+    """Of each step, the sum of its innovations' squares over their number: (runs, steps)."""
     noise = GeneratorNoise(torch.Generator().manual_seed(3))
     record = rollout(Model(), start(20_000, 1), plan_of(name), noise)
     blocks = [chain_of(record.plan).blocks[number] for number in record.steps]

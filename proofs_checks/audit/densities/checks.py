@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from proofs_checks.audit.densities.places import HALF, ROUNDING, Place, Reduction, same
+from proofs_checks.audit.densities.places import HALF, Place, Reduction, same
 from proofs_checks.audit.densities.statistics import LIMIT, correlation, of_mean, of_squares
 from proofs_checks.audit.findings import Finding, Severity
 
@@ -127,7 +127,7 @@ def half_precision(places: list[Place]) -> Iterator[Finding]:
             yield _error("half-precision", expected, found, step)
             return
     scatter = max(place.claim.scatter for place in places)
-    if ROUNDING < scatter < HALF:
+    if places[0].rounding < scatter < HALF:
         found = (
             f"log-density in half precision inside: it is {scatter:.1e} of its spread off a quadratic, as "
             "where the state or its squares are rounded"

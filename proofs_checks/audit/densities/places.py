@@ -17,7 +17,7 @@ from proofs_checks.audit.densities.statistics import LIMIT, of_mean
 Reduction = Literal["sum", "mean"]
 
 ROUNDING = 1e-4
-"""How far from a quadratic single precision leaves a log-density, of how much it varies."""
+"""How far from a quadratic single precision leaves a log-density of few elements, of how much it varies."""
 HALF = 0.03
 """And half precision."""
 _SPREAD = 0.5
@@ -48,6 +48,11 @@ class Place:
     def is_quadratic(self) -> bool:
         """Whether the log-density is one of independent normals, but for rounding."""
         return self.claim.scatter < HALF and bool((self.claim.precision > 0).all())
+
+    @property
+    def rounding(self) -> float:
+        """How far from a quadratic single precision leaves it: its digits are those of the whole sum."""
+        return ROUNDING + 2 * self.elements * torch.finfo(torch.float32).eps
 
     @cached_property
     def weight(self) -> float:

@@ -61,6 +61,14 @@ def test_a_right_step_has_no_findings(shape, dtype):
         assert abs(figures.score) < 4 * figures.score_error
 
 
+@pytest.mark.slow
+def test_single_precision_of_a_picture_is_not_half_precision():
+    report = audit_density(gaussian(), shape=(3, 32, 32), dtype=torch.float32, draws=512)
+    assert report.findings == ()
+    found = audit_density(half_inside, shape=(3, 16, 16), dtype=torch.float32, draws=512)
+    assert "half-precision" in {finding.id for finding in found.findings}
+
+
 def test_no_seed_accuses_a_right_step():
     for seed in range(10):
         report = audit_density(gaussian(reduce="mean"), seed=seed, draws=512)
