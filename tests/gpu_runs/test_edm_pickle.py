@@ -208,6 +208,7 @@ def test_a_file_that_asks_for_functions_of_python_is_refused_as_a_whole(function
     assert not target.exists()
 
 
+@pytest.mark.slow
 def test_unknown_objects_run_nothing_and_cost_nothing(tmp_path, monkeypatch):
     """Also of a module that could be imported, and run, from the current folder."""
     (tmp_path / "importable.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()")

@@ -101,6 +101,7 @@ def test_fitted_features_have_mean_zero_and_each_kind_a_mean_variance_of_one():
             assert kind.mean().item() == pytest.approx(1, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="needs dataset-fashion-mnist")
 def test_features_are_fitted_to_the_training_images():
     model, _, _ = load_fashion_features()

@@ -57,6 +57,7 @@ def denoising_error(network: PreconditionedNetwork) -> float:
     return float((denoised - clean).square().mean())
 
 
+@pytest.mark.slow
 def test_a_trained_network_denoises(tmp_path: Path) -> None:
     run = training(replace(SETTINGS, images=480))
     before = denoising_error(run.averaged())

@@ -367,6 +367,7 @@ def test_a_part_of_a_record_is_the_record_of_that_part() -> None:
     assert {state.device.type for state in (*meta.states, meta.log_prob)} == {"meta"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["seeds-2", "ddim"])
 def test_a_record_goes_to_another_process(name: str, tmp_path: Path) -> None:
     record = rollout(Model(), start(2, 1), plan_of(name), SeededNoise([1, 2]))

@@ -303,6 +303,7 @@ def test_edits_stay_local_and_fresh_noise_does_not() -> None:
     assert near["eta"] > near["fresh"] + 4 * math.sqrt(2) * error and near["eta"] > 0.85
 
 
+@pytest.mark.slow
 def test_at_eta_1_the_normals_are_standard_ones_and_independent_levels_have_larger() -> None:
     """Over images of the law of an exact model; what is left is the length of the steps."""
     x = images(1000)

@@ -127,6 +127,7 @@ def test_coupled_paths_are_reproducible_and_follow_their_seed():
     assert runs[0].strong != runs[2].strong
 
 
+@pytest.mark.slow
 def test_both_predictions_follow_the_same_paths():
     study = mixture_study("seeds-2", CURVED, (16, 32), prediction="noise", paths=PATHS, **ENDS)
     assert study.strong[1] < 0.7 * study.strong[0] < 0.2

@@ -51,6 +51,7 @@ def test_a_sound_sampler_has_no_accident(findings_of) -> None:
         assert not findings_of(sampler, "accident")
 
 
+@pytest.mark.slow
 def test_steps_assumed_equal_cost_the_order_that_is_reported(findings_of) -> None:
     def assumes(model, x, sigmas):
         return s.two_m(model, x, sigmas, ratio=0.0)

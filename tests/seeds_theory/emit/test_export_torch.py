@@ -169,6 +169,7 @@ assert not {"sympy", "scipy", "numpy", "seeds_theory"} & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_the_file_needs_torch_alone(tmp_path: Any) -> None:
     file, written = text("seeds-3s", "data", "torch")
     (tmp_path / file).write_text(written)
