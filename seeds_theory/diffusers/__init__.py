@@ -27,7 +27,7 @@ from seeds_theory.diffusers.grid import Numbers, step_levels, told_timesteps
 from seeds_theory.diffusers.noise import Generators
 from seeds_theory.diffusers.predictions import denoised, prediction, require_start
 from seeds_theory.diffusers.recorded import Recorded, SampleDenoiser, plan_of
-from seeds_theory.diffusers.run import Run, candidates
+from seeds_theory.diffusers.run import Run, candidates, require_told
 from seeds_theory.diffusers.steps import Calls, PolicyMaker, StepMaker, maker_of
 from seeds_theory.errors import DensityError, LibraryError, ParameterError
 from seeds_theory.loop import require_state
@@ -342,8 +342,9 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         return self._begin_index
 
     def set_begin_index(self, begin_index: int = 0) -> None:
-        """Start the run at that model call, as for image to image."""
+        """Start the run at that model call, as for image to image; one that is under way ends here."""
         self._begin_index = begin_index
+        self._run = self._recorded = None
 
     @property
     def noise_level(self) -> float | None:
@@ -424,7 +425,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         Parameters
         ----------
         model_output : what the network returned, ``(batch, *event)``.
-        timestep : of this call. Only the first one of a run is looked up.
+        timestep : of this call, an element of `timesteps`, may be rounded to an integer or to half precision.
+            The first one of a run is looked up, the others are those that follow.
         sample : what the network was given; a step starts from the one of its first call.
         generator : seeds generators for the run's noise with one number, so that the noise is new even if the
             numbers that made the first sample come again; a list has one for each image, which then is
@@ -444,6 +446,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         require_state(sample)
         output = prediction(model_output, sample, self.config.variance_type)
         run = self._run or self._beginning(timestep)
+        require_told(self.timesteps, run.index, timestep)
         recorded = self._recorded
         if recorded is not None:
             recorded.require_untouched(sample)
