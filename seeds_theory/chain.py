@@ -27,7 +27,7 @@ from torch import Tensor
 from seeds_theory.affine import Move, Runner, Sketch, moves_of
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DensityError, ParameterError
-from seeds_theory.loop import StepInfo, follow, require_estimate
+from seeds_theory.loop import StepInfo, follow, require_estimate, require_frame
 from seeds_theory.plan import Interval, Plan
 from seeds_theory.solver import JoinedPlan, LoopPlan
 from seeds_theory.sources import NoiseSource
@@ -148,6 +148,12 @@ def chain_of(plan: AnyPlan) -> Chain:
     return _made(plan)
 
 
+def require_coordinates(denoiser: Denoiser, plan: AnyPlan) -> None:
+    """A denoiser is of the states that a plan has: raises ParameterError."""
+    if not (isinstance(plan, JoinedPlan) or (isinstance(plan, Plan) and plan.of_samples)):
+        require_frame(denoiser)
+
+
 def runner_of(plan: AnyPlan) -> Runner:
     """A plan as what is called to run it."""
     if isinstance(plan, Plan):
@@ -173,6 +179,8 @@ def trace(
     ------
     DenoiserError, NoiseError : as from a run.
     """
+
+    require_coordinates(denoiser, plan)
 
     def handed(x: Tensor, sigma: float) -> Tensor:
         arrived(x)

@@ -24,7 +24,17 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from seeds_theory.chain import AnyPlan, Block, Chain, Known, Values, chain_of, require_steps, trace
+from seeds_theory.chain import (
+    AnyPlan,
+    Block,
+    Chain,
+    Known,
+    Values,
+    chain_of,
+    require_coordinates,
+    require_steps,
+    trace,
+)
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, DensityError, ParameterError
 from seeds_theory.loop import require_denoiser, require_estimate, require_state
@@ -317,6 +327,7 @@ def _by_step(
     """A value of each step, from its innovations under each denoiser: (batch, steps)."""
     for denoiser in denoisers:
         require_denoiser(denoiser)
+        require_coordinates(denoiser, record.plan)
     chosen = require_steps(chain, steps)
     known = Known(chain, chosen, record.states)
 

@@ -80,6 +80,8 @@ def follow(
     require_denoiser(denoiser)
     if not isinstance(plan, Plan):
         raise ParameterError(f"a plan comes from make_plan(method, sigmas); got {plan!r}")
+    if not plan.of_samples:
+        require_frame(denoiser)
     source = require_source(noise)
     with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
         return _follow(plan, denoiser, x, source, callback, progress)
@@ -238,6 +240,15 @@ def require_denoiser(denoiser: object) -> None:
     """A denoiser can be called."""
     if not callable(denoiser):
         raise ParameterError(f"a denoiser is a function D(x, sigma); got {type(denoiser).__name__}")
+
+
+def require_frame(denoiser: Denoiser) -> None:
+    """A denoiser is of states x / alpha: raises ParameterError for that of a scheduler's samples."""
+    if getattr(denoiser, "of_samples", False):
+        raise ParameterError(
+            "this denoiser is of a scheduler's samples alpha y, the plan of y: take scheduler.plan, "
+            "or NetworkDenoiser(network, schedule, predicts) with this plan"
+        )
 
 
 def require_estimate(estimate: object, x: Tensor, level: float, step: int | None = None) -> None:

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -64,6 +64,7 @@ class SampleDenoiser:
     coordinates: Coordinates
     settings: Any
     told: Mapping[float, float]
+    of_samples: ClassVar[bool] = True
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The estimate of the data for samples x, ``(batch, *event)``, at that noise level.

@@ -10,9 +10,19 @@ from torch import Tensor
 
 diffusers = pytest.importorskip("diffusers")
 
-from seeds_theory import ParameterError  # noqa: E402
+from seeds_theory import (  # noqa: E402
+    ParameterError,
+    SeededNoise,
+    follow,
+    invert,
+    log_prob,
+    make_plan,
+    rollout,
+)
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
 from seeds_theory.diffusers.policy_step import sde_step_with_logprob  # noqa: E402
+from seeds_theory.schedule import flow_alpha  # noqa: E402
+from seeds_theory.solver import Solver  # noqa: E402
 
 FLOW: dict[str, Any] = {
     "use_flow_sigmas": True,
@@ -89,3 +99,89 @@ def test_a_loop_of_both_kinds_of_step_takes_the_ode_where_eta_is_0() -> None:
         x = scheduler.step(output, t, x).prev_sample
         torch.testing.assert_close(x, euler, rtol=1e-6, atol=1e-6)
     assert scheduler.step_index == len(etas)
+
+
+# ---------------------------------------------------------------------------- inversion on a scheduler
+
+
+def pipeline(scheduler: SEEDSScheduler, x: Tensor, shift: float = 0.0) -> Tensor:
+    for t in scheduler.timesteps:
+        x = scheduler.step(velocity(x, t) + shift, t, x).prev_sample
+    return x
+
+
+@pytest.mark.parametrize("path", ["eta", "independent"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "seeds-1"},
+        {"method": "seeds-2"},
+        {"method": "seeds-3", "eta": [0, 1, 1, 0, 0.5, 0]},
+        {"method": "flow-sde", "eta": 0.3},
+        {"method": "cps", "options": {"level": 0.7}},
+    ],
+    ids=str,
+)
+def test_an_inversion_on_a_schedulers_plan_is_the_noise_of_its_run(
+    options: dict[str, Any], path: Any
+) -> None:
+    """In a pipeline the run ends where the inversion says, and under another network elsewhere."""
+    scheduler = scheduler_of(**options)
+    images = normals(3, 4)
+    denoiser = scheduler.denoiser(velocity)
+    found = invert(denoiser, images, scheduler.plan, SeededNoise(range(3)), path=path)
+    scheduler.noise = found
+    ended = pipeline(scheduler, found.start)
+    torch.testing.assert_close(ended, found.x, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(scheduler.plan(denoiser, found.start, found), found.x)
+    scheduler.set_timesteps(6)
+    assert float((pipeline(scheduler, found.start, 0.1) - found.x).abs().max()) > 0.01
+
+
+def test_a_run_that_ends_with_noise_comes_back_to_the_samples_given() -> None:
+    scheduler = scheduler_of(method="seeds-2", final_sigmas_type="sigma_min")
+    images = normals(3, 4)
+    found = invert(scheduler.denoiser(velocity), images, scheduler.plan, SeededNoise(range(3)))
+    assert float(found.error.max()) < 1e-9
+
+
+def test_the_record_of_a_scheduler_is_inverted_to_its_normals() -> None:
+    scheduler = scheduler_of(method="seeds-2")
+    denoiser = scheduler.denoiser(velocity)
+    record = rollout(denoiser, normals(3, 4), scheduler.plan, SeededNoise(range(3)))
+    found = invert(denoiser, record, scheduler.plan)
+    torch.testing.assert_close(found.x, record.x)
+    expected = SeededNoise(range(3))
+    for interval, normal in zip(found.intervals, found.normals, strict=True):
+        del interval
+        assert 0.1 < float(normal.std()) < 3
+    again = scheduler.plan(denoiser, record.states[0], expected)
+    torch.testing.assert_close(found.x, again)
+
+
+def test_an_ode_of_a_scheduler_is_gone_back_exactly() -> None:
+    scheduler = scheduler_of(20, method="seeds-1", eta=0.0, final_sigmas_type="sigma_min")
+    scheduler.set_timesteps(sigmas=torch.linspace(0.9, 0.2, 8).tolist())
+    denoiser, images = scheduler.denoiser(lambda x, t: 0.2 * x), normals(3, 4)
+    with pytest.raises(ParameterError, match="exact=True"):
+        invert(denoiser, images, scheduler.plan)
+    assert float(invert(denoiser, images, scheduler.plan, exact=True).error.max()) < 1e-9
+
+
+def test_a_denoiser_of_samples_is_refused_on_a_plan_of_the_frame() -> None:
+    scheduler = scheduler_of(method="seeds-1")
+    denoiser, x = scheduler.denoiser(velocity), normals(2, 4)
+    plan = make_plan("seeds-1", scheduler.levels[1:])
+    record = rollout(lambda x, sigma: 0.5 * x, x, plan)
+    calls: list[Any] = [
+        lambda: invert(denoiser, x, plan),
+        lambda: rollout(denoiser, x, plan),
+        lambda: follow(denoiser, x, plan),
+        lambda: log_prob(denoiser, record),
+        lambda: Solver("ddim")(denoiser, x, plan.sigmas),
+        lambda: Solver("ddim").on(plan.sigmas)(denoiser, x),
+    ]
+    for call in calls:
+        with pytest.raises(ParameterError, match=r"samples alpha y.*scheduler\.plan"):
+            call()
+    follow(denoiser, x, plan.scaled(flow_alpha))
