@@ -193,10 +193,12 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
         Raises
         ------
-        ParameterError : its networks are of a kind that this scheduler would serve wrongly.
+        ParameterError : its networks are of a kind that this scheduler would serve wrongly; or a setting that
+            is given beside it is none of this scheduler.
         """
         name = config_dict.get("_class_name", "a scheduler")
         asked = {**config_dict, **kwargs}
+        configuration.require_known(kwargs, cls._get_init_keys(cls) - {"self"})
         if name != cls.__name__:
             configuration.require_servable(asked, name)
             ours = cls._get_init_keys(cls) - {"self"}

@@ -185,3 +185,32 @@ def test_a_denoiser_of_samples_is_refused_on_a_plan_of_the_frame() -> None:
         with pytest.raises(ParameterError, match=r"samples alpha y.*scheduler\.plan"):
             call()
     follow(denoiser, x, plan.scaled(flow_alpha))
+
+
+# --------------------------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("setting", "way_out"),
+    [
+        ({"noise_level": 0.7}, "options="),
+        ({"level": 0.7}, "options="),
+        ({"methods": "cps"}, "did you mean 'method'"),
+        ({"log_probs": "mean"}, "did you mean 'log_prob'"),
+        ({"etas": [1.0]}, "did you mean 'eta'"),
+        ({"algorithm_type": "sde-dpmsolver++"}, "leave it out"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_there_is_not_is_refused_beside_a_configuration(
+    setting: dict[str, Any], way_out: str
+) -> None:
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0).config
+    (name,) = setting
+    with pytest.raises(ParameterError, match=f"no setting '{name}'.*{way_out}") as caught:
+        SEEDSScheduler.from_config(theirs, **setting)
+    assert "\n" not in str(caught.value)
+    ours = SEEDSScheduler.from_config(theirs, method="cps", shift=2.0)
+    assert ours.config.flow_shift == 2.0
+    with pytest.raises(ParameterError, match=f"no setting '{name}'"):
+        SEEDSScheduler.from_config(ours.config, **setting)
