@@ -26,7 +26,7 @@ from torch import Tensor
 
 from seeds_theory.affine import Move, Runner, Sketch, moves_of
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import DensityError, ParameterError
+from seeds_theory.errors import DensityError, ParameterError, shown
 from seeds_theory.loop import StepInfo, follow, require_estimate, require_frame
 from seeds_theory.plan import Interval, Plan
 from seeds_theory.solver import JoinedPlan, LoopPlan
@@ -143,7 +143,7 @@ def chain_of(plan: AnyPlan) -> Chain:
     """
     if not isinstance(plan, AnyPlan):
         raise ParameterError(
-            f"a plan comes from make_plan(method, sigmas) or Solver(name).on(sigmas); got {plan!r}"
+            f"a plan comes from make_plan(method, sigmas) or Solver(name).on(sigmas); got {shown(plan)}"
         )
     return _made(plan)
 
@@ -218,7 +218,9 @@ def require_steps(chain: Chain, steps: Sequence[int] | None) -> tuple[int, ...]:
     except TypeError:
         chosen = ()
     if not chosen:
-        raise DensityError(f"steps are one or more whole numbers, from 0 to {last}; got {steps!r}")
+        raise DensityError(
+            f"steps are one or more whole numbers, from 0 to {last}; got {shown(steps)}"
+        )
     for number in chosen:
         if not 0 <= number <= last:
             raise DensityError(f"the steps of this record are 0 to {last}; got {number}")

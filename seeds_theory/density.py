@@ -300,6 +300,16 @@ def log_density(
     return -0.5 * squares - elements * constant
 
 
+def require_finite(densities: Tensor) -> Tensor:
+    """Log-densities or divergences are finite; raises DenoiserError. It reads one value of the device."""
+    if not bool(densities.detach().isfinite().all()):
+        raise DenoiserError(
+            "a log-density is not finite: there is NaN or infinity in the denoiser's estimates, or in the "
+            "states of the record"
+        )
+    return densities
+
+
 def require_reduction(reduction: str) -> Reduction:
     """A reduction is "sum" or "mean"; raises ParameterError."""
     if reduction not in ("sum", "mean"):
@@ -358,7 +368,7 @@ def _by_step(
             found[number], values = checkpoint(of_step, number, states, values, use_reentrant=False)
         else:
             found[number], values = of_step(number, states, values)
-    return torch.stack([found[number] for number in chosen], dim=1)
+    return require_finite(torch.stack([found[number] for number in chosen], dim=1))
 
 
 def _squares(values: Tensor, reduction: Reduction) -> Tensor:

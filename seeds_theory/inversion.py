@@ -117,6 +117,17 @@ class Inversion:
         rows = [self._row(interval) for interval in intervals]
         return self.normals[rows].to(like)
 
+    def run(self, denoiser: Denoiser) -> Tensor:
+        """Where the plan leads under a denoiser, from this start, with this noise; of any plan.
+
+        Raises
+        ------
+        DenoiserError : as from a run.
+        """
+        require_coordinates(denoiser, self.plan)
+        with torch.no_grad():
+            return runner_of(self.plan)(denoiser, self.start, self, _ignored)
+
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Inversion:
         """That of changed tensors: ``lambda t: t[rows]`` of samples, ``lambda t: t.to(device)``."""
         normals = [change(normal) for normal in self.normals]
@@ -153,7 +164,7 @@ def invert(
     that ends without noise, `Inversion.error` says how near.
 
     >>> found = invert(model, images, make_plan("seeds-2", sigmas), SeededNoise(range(8)))
-    >>> edited = follow(other, found.start, found.plan, found)
+    >>> edited = found.run(other)
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from seeds_theory.errors import (
     ParameterError,
     SeedsError,
     at_step,
+    shown,
 )
 from seeds_theory.plan import Plan, Step
 from seeds_theory.progress import with_bar
@@ -79,7 +80,10 @@ def follow(
     require_state(x)
     require_denoiser(denoiser)
     if not isinstance(plan, Plan):
-        raise ParameterError(f"a plan comes from make_plan(method, sigmas); got {plan!r}")
+        way_out = ": it is called itself, plan(denoiser, x, noise)" if callable(plan) else ""
+        raise ParameterError(
+            f"a plan to follow comes from make_plan(method, sigmas); got {shown(plan)}{way_out}"
+        )
     if not plan.of_samples:
         require_frame(denoiser)
     source = require_source(noise)

@@ -368,14 +368,16 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     def denoiser(self, network: Callable[[Tensor, Tensor], Tensor]) -> SampleDenoiser:
         """A network as the denoiser of samples, for `plan` and `record`, with the settings of this scheduler.
 
-        >>> log_prob(scheduler.denoiser(lambda x, t: transformer(x, prompts, timestep=t).sample), record)
+        >>> half = torch.bfloat16  # the network's
+        >>> log_prob(scheduler.denoiser(lambda x, t: transformer(x.to(half), prompts, timestep=t)), record)
 
-        network : ``network(sample, timesteps)`` to what ``step`` is given, of any precision: samples have at
-            least single precision, ``timesteps`` are ``(batch,)``, in single precision.
+        network : ``network(sample, timesteps)`` to what ``step`` is given, of any precision, or to something
+            with that as ``sample``: samples have at least single precision, ``timesteps`` are ``(batch,)`` in
+            single precision; a network of another one casts them.
 
         Raises
         ------
-        ParameterError : there is no grid yet.
+        ParameterError : there is no grid yet, or the network cannot be called.
         """
         self._calls.require_grid()
         told = dict(zip(self.levels, self.timesteps.tolist(), strict=False))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.chain import Block, Chain, chain_of
-from seeds_theory.density import Reduction, log_density, require_reduction
+from seeds_theory.density import Reduction, log_density, require_finite, require_reduction
 from seeds_theory.diffusers import SEEDSScheduler
 from seeds_theory.diffusers.noise import Generators, noise_asked_with
 from seeds_theory.diffusers.predictions import bounded, prediction
@@ -94,6 +94,7 @@ def sde_step_with_logprob(
         prev_sample = (mean + c * z.to(torch.float64)).to(sample.dtype)
     innovations = (prev_sample.detach().to(torch.float64) - mean) / c
     density = log_density([innovations], c.flatten().log(), reduction)
+    require_finite(density)
     return prev_sample, density, mean.to(wide), c.to(wide)
 
 

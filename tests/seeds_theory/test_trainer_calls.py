@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +13,13 @@ from torch import Tensor
 diffusers = pytest.importorskip("diffusers")
 
 from seeds_theory import (  # noqa: E402
+    DenoiserError,
     ParameterError,
     SeededNoise,
+    SeedsError,
     follow,
     invert,
+    kl,
     log_prob,
     make_plan,
     rollout,
@@ -38,6 +43,11 @@ def normals(*shape: int, seed: int = 0) -> Tensor:
 
 def velocity(x: Tensor, timesteps: Tensor) -> Tensor:
     return 0.8 * x + torch.sin(timesteps.to(x).reshape(-1, 1) / 300)
+
+
+def shrunk(x: Tensor, sigma: float) -> Tensor:
+    """The denoiser of a unit normal."""
+    return x / (1 + sigma**2)
 
 
 def scheduler_of(steps: int = 6, **options: Any) -> SEEDSScheduler:
@@ -214,3 +224,65 @@ def test_a_setting_that_there_is_not_is_refused_beside_a_configuration(
     assert ours.config.flow_shift == 2.0
     with pytest.raises(ParameterError, match=f"no setting '{name}'"):
         SEEDSScheduler.from_config(ours.config, **setting)
+
+
+# ---------------------------------------------------------------------------------- what goes wrong
+
+
+def test_an_error_names_a_tensor_in_one_line() -> None:
+    x, plan = normals(2, 1000), make_plan("seeds-1", [3.0, 1.0, 0.5])
+    calls: list[Any] = [
+        lambda: invert(shrunk, plan, x),
+        lambda: rollout(shrunk, x, x),
+        lambda: rollout(shrunk, x, plan, x),
+        lambda: follow(shrunk, x, x),
+        lambda: SeededNoise(x),
+        lambda: log_prob(shrunk, rollout(shrunk, x, plan), steps=x),
+    ]
+    for call in calls:
+        with pytest.raises(SeedsError) as caught:
+            call()
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_a_plan_of_a_baseline_is_not_followed_but_called() -> None:
+    x, plan = normals(2, 3), Solver("ddim").on([3.0, 1.0, 0.5], 1.0)
+    with pytest.raises(ParameterError, match=r"got LoopPlan: it is called itself, plan\("):
+        follow(shrunk, x, plan)
+    found = invert(shrunk, x, plan, SeededNoise(range(2)))
+    torch.testing.assert_close(found.run(shrunk), x)
+    torch.testing.assert_close(plan(shrunk, found.start, found), x)
+
+
+def test_what_is_not_finite_has_no_density() -> None:
+    scheduler = scheduler_of(method="cps")
+    x, t = normals(2, 4), scheduler.timesteps[2]
+    record = rollout(scheduler.denoiser(velocity), x, scheduler.plan)
+
+    def broken(x: Tensor, t: Tensor) -> Tensor:
+        return x * math.nan
+
+    for call in (
+        lambda: log_prob(scheduler.denoiser(broken), record),
+        lambda: kl(scheduler.denoiser(velocity), scheduler.denoiser(broken), record),
+        lambda: sde_step_with_logprob(scheduler, velocity(x, t), t, x, prev_sample=x * math.nan),
+        lambda: sde_step_with_logprob(scheduler, x * math.inf, t, x),
+    ):
+        with pytest.raises(DenoiserError, match="not finite"):
+            call()
+
+
+def test_a_network_may_return_its_sample_in_something() -> None:
+    scheduler = scheduler_of(method="cps")
+    x, level = normals(2, 4), scheduler.levels[2]
+    expected = scheduler.denoiser(velocity)(x, level)
+    for wrapped in (
+        lambda x, t: SimpleNamespace(sample=velocity(x, t)),
+        lambda x, t: (velocity(x, t),),
+        lambda x, t: velocity(x.bfloat16(), t).to(x),
+    ):
+        torch.testing.assert_close(
+            scheduler.denoiser(wrapped)(x, level), expected, rtol=0.05, atol=0.05
+        )
+    with pytest.raises(ParameterError, match="function of x and t"):
+        scheduler.denoiser(None)  # type: ignore[arg-type]
