@@ -179,6 +179,11 @@ class LoopPlan:
         """The baseline's."""
         return self.solver.name
 
+    @property
+    def eta(self) -> float | tuple[float, ...]:
+        """One number, or one for each step."""
+        return self.solver.eta  # type: ignore[no-any-return]  # numbers, by Solver.on
+
     def __call__(
         self,
         denoiser: Denoiser,
@@ -223,6 +228,15 @@ class JoinedPlan:
     def sigmas(self) -> tuple[float, ...]:
         """The noise levels of all parts."""
         return self.parts[0].sigmas + tuple(s for part in self.parts[1:] for s in part.sigmas[1:])
+
+    @property
+    def eta(self) -> tuple[float, ...]:
+        """Of each step between two of the noise levels."""
+        each = (
+            part.eta if isinstance(part.eta, tuple) else (part.eta,) * (len(part.sigmas) - 1)
+            for part in self.parts
+        )
+        return tuple(itertools.chain.from_iterable(each))
 
     def scale(self, sigma: float) -> float:
         """What a state of the frame is multiplied with at this level."""

@@ -31,6 +31,7 @@ from seeds_theory.diffusers.run import Run, candidates, require_told
 from seeds_theory.diffusers.steps import Calls, PolicyMaker, StepMaker, maker_of
 from seeds_theory.errors import DensityError, LibraryError, ParameterError
 from seeds_theory.loop import require_state
+from seeds_theory.policies import highest_level
 from seeds_theory.solver import JoinedPlan
 from seeds_theory.sources import NoiseSource, SeededNoise
 
@@ -350,9 +351,12 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
     @property
     def noise_level(self) -> float | None:
-        """The level of a published sampler of reinforcement learning; None of others, which have an eta."""
+        """The level of a published sampler of reinforcement learning; None of others, which have an eta.
+
+        Of levels along the way, the highest.
+        """
         maker = self._maker()
-        return maker.level if isinstance(maker, PolicyMaker) else None
+        return highest_level(maker.level) if isinstance(maker, PolicyMaker) else None
 
     @property
     def plan(self) -> JoinedPlan:

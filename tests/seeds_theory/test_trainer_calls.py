@@ -14,6 +14,7 @@ diffusers = pytest.importorskip("diffusers")
 
 from seeds_theory import (  # noqa: E402
     DenoiserError,
+    DensityError,
     ParameterError,
     SeededNoise,
     SeedsError,
@@ -22,10 +23,12 @@ from seeds_theory import (  # noqa: E402
     kl,
     log_prob,
     make_plan,
+    policy,
     rollout,
 )
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
 from seeds_theory.diffusers.policy_step import sde_step_with_logprob  # noqa: E402
+from seeds_theory.policies import POLICIES  # noqa: E402
 from seeds_theory.schedule import flow_alpha  # noqa: E402
 from seeds_theory.solver import Solver  # noqa: E402
 
@@ -286,3 +289,78 @@ def test_a_network_may_return_its_sample_in_something() -> None:
         )
     with pytest.raises(ParameterError, match="function of x and t"):
         scheduler.denoiser(None)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------- levels in windows
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("level", ["0.5:0.6-0.857142857", [0, 0, 0.5, 0.5, 0, 0]], ids=str)
+def test_a_level_in_a_window_is_that_level_there_and_the_ode_elsewhere(
+    name: str, level: Any
+) -> None:
+    sigmas = [0.97, 0.95, 6 / 7, 0.75, 0.6, 0.375]
+    along, plain = (
+        SEEDSScheduler(**{**FLOW, "flow_shift": 1.0}, method=name, options={"level": one})
+        for one in (level, 0.5)
+    )
+    for scheduler in (along, plain):
+        scheduler.set_timesteps(sigmas=sigmas)
+    assert along.noise_level == 0.5
+    x = normals(2, 4)
+    for i, t in enumerate(along.timesteps):
+        output = velocity(x, t)
+        if i in (2, 3):
+            of_window, of_all = (
+                sde_step_with_logprob(s, output, t, x, prev_sample=0.9 * x) for s in (along, plain)
+            )
+            torch.testing.assert_close(of_window, of_all)
+            continue
+        with pytest.raises(DensityError):
+            sde_step_with_logprob(along, output, t, x)
+        along.set_begin_index(i)
+        euler = x + (along.sigmas[i + 1] - along.sigmas[i]).double() * output
+        torch.testing.assert_close(
+            along.step(output, t, x).prev_sample, euler, rtol=1e-6, atol=1e-6
+        )
+
+
+def test_levels_may_differ_from_step_to_step_from_an_infinite_level_too() -> None:
+    scheduler = scheduler_of(method="cps", options={"level": [0.7, 0.7, 0, 0, 0, 0]})
+    plan = scheduler.plan
+    record = rollout(scheduler.denoiser(velocity), normals(2, 4), plan)
+    assert record.steps == (0, 1)
+    with pytest.raises(ParameterError, match="each of the 6 steps"):
+        scheduler_of(method="cps", options={"level": [0.7, 0]})
+    with pytest.raises(ParameterError, match="'cps' is below 1"):
+        scheduler_of(method="cps", options={"level": [0.7, 1.0]})
+    with pytest.raises(ParameterError, match="a window is one of its level"):
+        scheduler_of(method="cps", eta="1:0.3-0.9")
+
+
+def test_a_policy_takes_a_window_of_noise_levels() -> None:
+    grid = [10.0, 5.0, 2.0, 1.0, 0.0]
+    everywhere = policy("cps", grid, 0.7).options["eta"]
+    assert policy("cps", grid, "0.7:2-10").options["eta"] == (*everywhere[:2], 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "cps", "options": {"level": 0.7}},
+        {"method": "flow-sde", "eta": "0.5:0.6-1"},
+        {"method": "seeds-1", "eta": [0.5, 0.4, 0.3, 0.2, 0.1, 0]},
+        {"method": "seeds-2"},
+    ],
+    ids=str,
+)
+def test_the_plan_of_a_scheduler_says_its_etas(options: dict[str, Any]) -> None:
+    plan = scheduler_of(**options).plan
+    assert len(plan.eta) == len(plan.sigmas) - 1
+    if options["method"] == "cps":
+        finite = plan.sigmas[1:]
+        assert plan.eta[1:] == pytest.approx(policy("cps", finite, 0.7).options["eta"])
+    if options["method"] == "flow-sde":
+        assert plan.eta == (0.5, 0.5, 0.5, 0.5, 0.0, 0.0)
+    if options["method"] == "seeds-1":
+        assert plan.eta[:-1] == (0.5, 0.4, 0.3, 0.2, 0.1)
