@@ -14,9 +14,9 @@ from torch import Tensor
 
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.baselines.run import require_options
-from seeds_theory.catalogue import SAMPLER_NAMES
+from seeds_theory.catalogue import SAMPLER_NAMES, unknown_sampler
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.errors import ParameterError
 from seeds_theory.eta_schedule import Eta, one_eta
 from seeds_theory.loop import (
     Callback,
@@ -61,7 +61,7 @@ class Solver:
                 "runs by make_plan and follow"
             )
         if self.name not in BASELINES and not is_method(self.name):
-            raise unknown("sampler", self.name, SOLVERS)
+            raise unknown_sampler(self.name)
         # A trial step: wrong options end here. It draws nothing.
         own = self.baseline.eta if self.baseline else 1.0
         trial = one_eta(self.eta, own)
