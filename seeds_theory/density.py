@@ -198,7 +198,8 @@ class Recording:
         """
         if not self.complete:
             raise DensityError(
-                f"a record is of a whole run; got {len(self._states)} of {len(self._chain.levels)} states"
+                f"a record is of a whole run; got {len(self._states)} of {len(self._chain.levels)} states: "
+                "take it after the last step"
             )
         steps, key = self._chain.with_density, self._chain.key
         densities = torch.stack(self._densities, 1)

@@ -176,6 +176,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         log_prob: Reduction | None = None,
     ) -> None:
         configuration.require_valid(self.config)
+        if (written := configuration.eta_as_written(eta)) is not eta:
+            self.register_to_config(eta=written)
         self.coordinates = coordinates_of(self.config)
         self._method = method or f"seeds-{int(solver_order)}"
         maker = self._maker()

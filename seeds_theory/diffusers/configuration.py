@@ -12,6 +12,7 @@ from typing import Any
 from seeds_theory.density import require_reduction
 from seeds_theory.diffusers.grid import SPACED
 from seeds_theory.errors import ParameterError, did_you_mean, unknown
+from seeds_theory.eta_schedule import EtaWindows
 from seeds_theory.forms import DIFFUSERS_NAMES
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -110,6 +111,16 @@ def require_valid(settings: Mapping[str, Any]) -> None:
             f"shift_terminal = {terminal!r} is for steps that are even in time or given: set it to "
             f"None, or {spaced[0]} to False"
         )
+
+
+def eta_as_written(eta: Any) -> Any:
+    """An eta as a file holds it: windows as text, numbers of a tensor or an array as a list.
+
+    A function stays one, which no file holds.
+    """
+    if isinstance(eta, EtaWindows):
+        return str(eta)
+    return eta.tolist() if hasattr(eta, "tolist") else eta
 
 
 def require_known(given: Collection[str], ours: Collection[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -28,6 +30,7 @@ from seeds_theory import (  # noqa: E402
 )
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
 from seeds_theory.diffusers.policy_step import sde_step_with_logprob  # noqa: E402
+from seeds_theory.eta_schedule import EtaWindows  # noqa: E402
 from seeds_theory.policies import POLICIES  # noqa: E402
 from seeds_theory.schedule import flow_alpha  # noqa: E402
 from seeds_theory.solver import Solver  # noqa: E402
@@ -364,3 +367,40 @@ def test_the_plan_of_a_scheduler_says_its_etas(options: dict[str, Any]) -> None:
         assert plan.eta == (0.5, 0.5, 0.5, 0.5, 0.0, 0.0)
     if options["method"] == "seeds-1":
         assert plan.eta[:-1] == (0.5, 0.4, 0.3, 0.2, 0.1)
+
+
+@pytest.mark.parametrize("other", ["determistic", "deterministic", "sde_type", "return_sqrt_dt"])
+def test_an_argument_of_other_codes_is_refused_by_its_name(other: str) -> None:
+    scheduler, x = scheduler_of(method="cps"), normals(2, 4)
+    with pytest.raises(ParameterError, match=f"takes no '{other}'.*method"):
+        sde_step_with_logprob(scheduler, x, scheduler.timesteps[1], x, **{other: True})
+
+
+def test_a_step_without_noise_says_what_to_do() -> None:
+    x = normals(2, 4)
+    for options, says in (
+        ({"method": "ddim"}, "choose an eta above 0"),
+        ({"method": "seeds-1", "eta": 0.0}, "choose an eta above 0"),
+        ({"method": "seeds-1", "eta": 1.0}, r"the other steps.*scheduler\.step"),
+    ):
+        scheduler = scheduler_of(**options)
+        with pytest.raises(DensityError, match=says):
+            sde_step_with_logprob(scheduler, x, scheduler.timesteps[-1], x)
+
+
+@pytest.mark.parametrize(
+    "eta",
+    [
+        torch.tensor([1.0, 0.5, 0, 0, 0, 0]),
+        np.ones(6),
+        EtaWindows(((0.5, 0.3, 0.9),)),
+        np.float64(1),
+    ],
+    ids=str,
+)
+def test_an_eta_is_saved_in_whatever_it_was_given(eta: Any, tmp_path: Path) -> None:
+    scheduler = scheduler_of(method="seeds-1", eta=eta)
+    scheduler.save_pretrained(tmp_path)
+    loaded = SEEDSScheduler.from_pretrained(tmp_path)
+    loaded.set_timesteps(6)
+    assert loaded.plan.eta == scheduler.plan.eta
