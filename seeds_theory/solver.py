@@ -182,7 +182,8 @@ class LoopPlan:
     @property
     def eta(self) -> float | tuple[float, ...]:
         """One number, or one for each step."""
-        return self.solver.eta  # type: ignore[no-any-return]  # numbers, by Solver.on
+        eta: float | tuple[float, ...] = self.solver.eta  # numbers, by Solver.on
+        return eta
 
     def __call__(
         self,
