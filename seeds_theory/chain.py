@@ -26,8 +26,8 @@ from torch import Tensor
 
 from seeds_theory.affine import Move, Runner, Sketch, moves_of
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import DensityError, ParameterError
-from seeds_theory.loop import StepInfo, follow, require_estimate
+from seeds_theory.errors import DensityError, ParameterError, shown
+from seeds_theory.loop import StepInfo, follow, require_estimate, require_frame
 from seeds_theory.plan import Interval, Plan
 from seeds_theory.solver import JoinedPlan, LoopPlan
 from seeds_theory.sources import NoiseSource
@@ -147,9 +147,15 @@ def chain_of(plan: AnyPlan) -> Chain:
     """
     if not isinstance(plan, AnyPlan):
         raise ParameterError(
-            f"a plan comes from make_plan(method, sigmas) or Solver(name).on(sigmas); got {plan!r}"
+            f"a plan comes from make_plan(method, sigmas) or Solver(name).on(sigmas); got {shown(plan)}"
         )
     return _made(plan)
+
+
+def require_coordinates(denoiser: Denoiser, plan: AnyPlan) -> None:
+    """A denoiser is of the states that a plan has: raises ParameterError."""
+    if not (isinstance(plan, JoinedPlan) or (isinstance(plan, Plan) and plan.of_samples)):
+        require_frame(denoiser)
 
 
 def runner_of(plan: AnyPlan) -> Runner:
@@ -177,6 +183,8 @@ def trace(
     ------
     DenoiserError, NoiseError : as from a run.
     """
+
+    require_coordinates(denoiser, plan)
 
     def handed(x: Tensor, sigma: float) -> Tensor:
         arrived(x)
@@ -214,7 +222,9 @@ def require_steps(chain: Chain, steps: Sequence[int] | None) -> tuple[int, ...]:
     except TypeError:
         chosen = ()
     if not chosen:
-        raise DensityError(f"steps are one or more whole numbers, from 0 to {last}; got {steps!r}")
+        raise DensityError(
+            f"steps are one or more whole numbers, from 0 to {last}; got {shown(steps)}"
+        )
     for number in chosen:
         if not 0 <= number <= last:
             raise DensityError(f"the steps of this record are 0 to {last}; got {number}")

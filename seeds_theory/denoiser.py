@@ -61,7 +61,7 @@ class NetworkDenoiser:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "predicts", DIFFUSERS_NAMES.get(self.predicts, self.predicts))
-        _require_network(self.network)
+        require_network(self.network)
         if not isinstance(self.schedule, Schedule):
             raise ParameterError(
                 "a schedule is one such as RectifiedFlow(), or DiscreteSchedule(table); got "
@@ -95,7 +95,8 @@ class NetworkDenoiser:
         return out * output if skip == 0 else skip * state + out * output
 
 
-def _require_network(network: object) -> None:
+def require_network(network: object) -> None:
+    """A network can be called: raises ParameterError."""
     if not callable(network):
         raise ParameterError(f"a network is a function of x and t; got {type(network).__name__}")
 
@@ -113,15 +114,18 @@ def evaluate(network: Network, state: Tensor, times: Tensor, *condition: Any) ->
     return network(state, times, *condition)
 
 
+def sample_in(returned: Any) -> Any:
+    """What a network returned, out of what it is in."""
+    if isinstance(returned, Mapping):
+        return returned.get("sample")
+    if isinstance(returned, Sequence) and len(returned):
+        return returned[0]
+    return returned if isinstance(returned, Tensor) else getattr(returned, "sample", returned)
+
+
 def output_of(returned: Any, x: Tensor, *, learned_variance: bool = False) -> Tensor:
     """What a network returned for states x, shaped like them, whatever it is in; raises DenoiserError."""
-    output = returned
-    if isinstance(returned, Mapping):
-        output = returned.get("sample")
-    elif isinstance(returned, Sequence) and len(returned):
-        output = returned[0]
-    elif not isinstance(returned, Tensor):
-        output = getattr(returned, "sample", returned)
+    output = sample_in(returned)
     # Checked here: broadcasting would give a wrong shape the right one before the loop sees it.
     if not isinstance(output, Tensor):
         raise DenoiserError(
@@ -163,7 +167,7 @@ class EDMDenoiser:
     sigma_data: float = 0.5
 
     def __post_init__(self) -> None:
-        _require_network(self.network)
+        require_network(self.network)
         if not 0 < self.sigma_data < math.inf:
             raise ParameterError(f"sigma_data is positive and finite; got {self.sigma_data}")
 

@@ -24,7 +24,17 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from seeds_theory.chain import AnyPlan, Block, Chain, Known, Values, chain_of, require_steps, trace
+from seeds_theory.chain import (
+    AnyPlan,
+    Block,
+    Chain,
+    Known,
+    Values,
+    chain_of,
+    require_coordinates,
+    require_steps,
+    trace,
+)
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.errors import DenoiserError, DensityError, ParameterError
 from seeds_theory.loop import require_denoiser, require_estimate, require_state
@@ -189,7 +199,8 @@ class Recording:
         """
         if not self.complete:
             raise DensityError(
-                f"a record is of a whole run; got {len(self._states)} of {len(self._chain.levels)} states"
+                f"a record is of a whole run; got {len(self._states)} of {len(self._chain.levels)} states: "
+                "take it after the last step"
             )
         steps, key = self._chain.with_density, self._chain.key
         densities = torch.stack(self._densities, 1)
@@ -294,6 +305,16 @@ def log_density(
     return -0.5 * squares - elements * constant
 
 
+def require_finite(densities: Tensor) -> Tensor:
+    """Log-densities or divergences are finite; raises DenoiserError. It reads one value of the device."""
+    if not bool(densities.detach().isfinite().all()):
+        raise DenoiserError(
+            "a log-density is not finite: there is NaN or infinity in the denoiser's estimates, or in the "
+            "states of the record"
+        )
+    return densities
+
+
 def require_reduction(reduction: str) -> Reduction:
     """A reduction is "sum" or "mean"; raises ParameterError."""
     if reduction not in ("sum", "mean"):
@@ -321,6 +342,7 @@ def _by_step(
     """A value of each step, from its innovations under each denoiser: (batch, steps)."""
     for denoiser in denoisers:
         require_denoiser(denoiser)
+        require_coordinates(denoiser, record.plan)
     chosen = require_steps(chain, steps)
     known = Known(chain, chosen, record.states)
 
@@ -351,7 +373,7 @@ def _by_step(
             found[number], values = checkpoint(of_step, number, states, values, use_reentrant=False)
         else:
             found[number], values = of_step(number, states, values)
-    return torch.stack([found[number] for number in chosen], dim=1)
+    return require_finite(torch.stack([found[number] for number in chosen], dim=1))
 
 
 def _squares(values: Tensor, reduction: Reduction) -> Tensor:

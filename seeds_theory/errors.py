@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_SHOWN = 60
+"""The longest representation of a value that an error shows."""
+
 
 class SeedsError(ValueError):
     """Base class of every error that bad input can raise in this project.
@@ -45,6 +48,12 @@ class DensityError(SeedsError):
 
 class LibraryError(SeedsError, ImportError):
     """An optional library that is not installed; the message says how to install it."""
+
+
+def shown(value: object) -> str:
+    """A value in an error of one line: itself, or its type if that is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN and "\n" not in text else type(value).__name__
 
 
 def at_step(kind: type[SeedsError], index: int, sigma: float, wrong: str) -> SeedsError:

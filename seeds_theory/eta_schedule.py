@@ -111,7 +111,9 @@ class EtaWindows:
     def of_flow(self) -> EtaWindows:
         """The same windows, given by the times t of rectified flow: their levels are t / (1 - t)."""
         if any(high > 1 for _, _, high in self.stretches if math.isfinite(high)):
-            raise ParameterError(f"windows of a flow lie in [0, 1]; got {self}")
+            raise ParameterError(
+                f"windows of a flow lie in [0, 1], as its times do: '1:0.3-0.9'; got {self}"
+            )
         return EtaWindows(
             tuple((eta, _flow_level(low), _flow_level(high)) for eta, low, high in self.stretches)
         )
@@ -192,7 +194,7 @@ def step_etas(eta: Any, sigmas: Sequence[float]) -> float | tuple[float, ...]:
         if len(eta) != len(steps):
             raise ParameterError(
                 f"eta has one number for each of the {len(steps)} steps of the grid, the one to 0 included; "
-                f"got {len(eta)}: give as many, a window as '1:0.3-5', or one number"
+                f"got {len(eta)}: give as many, a window as '1:0.3-0.9', or one number"
             )
         values = list(eta)
     elif isinstance(eta, EtaWindows):

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import ParameterError
+from seeds_theory.errors import ParameterError, shown
 from seeds_theory.loop import require_denoiser, require_estimate
 
 
@@ -85,7 +85,8 @@ def guided(
         number, (low, high) = float(scale), (float(end) for end in interval)
     except (TypeError, ValueError):
         raise ParameterError(
-            f"guidance has a scale and an interval of two noise levels; got {scale!r} and {interval!r}"
+            f"guidance has a scale and an interval of two noise levels; got {shown(scale)} and "
+            f"{shown(interval)}"
         ) from None
     if not math.isfinite(number):
         raise ParameterError(f"a scale of guidance is finite; got {number:g}")

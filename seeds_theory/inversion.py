@@ -32,7 +32,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seeds_theory.chain import Block, Chain, Known, chain_of, require_steps, runner_of, trace
+from seeds_theory.chain import (
+    AnyPlan,
+    Block,
+    Chain,
+    Known,
+    chain_of,
+    require_coordinates,
+    require_steps,
+    runner_of,
+    trace,
+)
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.density import Record
 from seeds_theory.errors import DensityError, GridError, NoiseError, ParameterError, at_step
@@ -71,7 +81,7 @@ class Inversion:
     normals : float64 ``(len(intervals), batch, *event)``.
     """
 
-    plan: Plan | LoopPlan
+    plan: AnyPlan
     given: Tensor
     states: tuple[Tensor, ...]
     intervals: tuple[Interval, ...]
@@ -115,6 +125,17 @@ class Inversion:
         """Of each interval its number, the first of those that are equal."""
         return {own: row for row, own in reversed(list(enumerate(self.intervals)))}
 
+    def run(self, denoiser: Denoiser) -> Tensor:
+        """Where the plan leads under a denoiser, from this start, with this noise; of any plan.
+
+        Raises
+        ------
+        DenoiserError : as from a run.
+        """
+        require_coordinates(denoiser, self.plan)
+        with torch.no_grad():
+            return runner_of(self.plan)(denoiser, self.start, self, _ignored)
+
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Inversion:
         """That of changed tensors: ``lambda t: t[rows]`` of samples, ``lambda t: t.to(device)``."""
         normals = [change(normal) for normal in self.normals]
@@ -142,7 +163,7 @@ class Inversion:
 def invert(
     denoiser: Denoiser,
     x: Tensor | Record,
-    plan: Plan | LoopPlan,
+    plan: AnyPlan,
     noise: NoiseSource | None = None,
     *,
     path: Path = "eta",
@@ -154,14 +175,15 @@ def invert(
     that ends without noise, `Inversion.error` says how near.
 
     >>> found = invert(model, images, make_plan("seeds-2", sigmas), SeededNoise(range(8)))
-    >>> edited = follow(other, found.start, found.plan, found)
+    >>> edited = found.run(other)
 
     Parameters
     ----------
     denoiser : called at the states of the path, and in steps without noise.
     x : images ``(batch, *event)``, states at the end of the grid; or a `Record` of this plan, under whose own
         denoiser the normals are those of its run.
-    plan : as of `rollout`, in the frame x / alpha.
+    plan : as of `rollout`. Of a scheduler, `SEEDSScheduler.plan`, with the denoiser that it gives: then
+        images and states are its samples, and the inversion is a ``noise`` of that scheduler.
     noise : of the path to an image: of the start, then of each step. The same source, the same inversion.
     path : "eta", as the SDE of the plan has it; or "independent", a noise of its own at the end of each step.
     exact : solve the steps without noise at the end, so that a run comes back to rounding, in many times the
@@ -177,35 +199,75 @@ def invert(
         gone back.
     DenoiserError, NoiseError : as from a run.
     """
-    if isinstance(plan, JoinedPlan):
-        raise ParameterError(
-            "an inversion is in the frame x / alpha, and this plan is of a scheduler's samples: take that of "
-            "make_plan or Solver.on"
-        )
     chain = chain_of(plan)
     require_denoiser(denoiser)
+    require_coordinates(denoiser, plan)
     if path not in ("eta", "independent"):
         raise ParameterError(f"the path of an image is 'eta' or 'independent'; got {path!r}")
     if any(block.normals for block in chain.blocks):
         require_steps(chain, None)
-    with torch.inference_mode(False), torch.no_grad():
-        if isinstance(x, Record):
-            if x.key != chain.key:
-                raise DensityError("a record of another plan: invert it with record.plan")
-            return _led(denoiser, x.x, plan, chain, x.states)
+    if isinstance(x, Record):
+        if x.key != chain.key:
+            raise DensityError("a record of another plan: invert it with record.plan")
+    else:
         _require_image(x, plan)
-        given = x.detach().clone()
-        aims = _aims(denoiser, given, plan, chain, require_source(noise), path, exact)
-        return _led(denoiser, given, plan, chain, aims)
+    with torch.inference_mode(False), torch.no_grad():
+        source = require_source(noise)
+        if isinstance(plan, JoinedPlan):
+            return _of_samples(denoiser, x, plan, chain, source, path, exact)
+        return _in_frame(denoiser, x, plan, chain, source, path, exact)
 
 
 # ------------------------------------------------------------------------------------------- inside
 
 
+def _of_samples(
+    denoiser: Denoiser,
+    x: Tensor | Record,
+    plan: JoinedPlan,
+    chain: Chain,
+    source: NoiseSource,
+    path: Path,
+    exact: bool,
+) -> Inversion:
+    """The inversion of a plan for samples alpha y: that of the y, and its states as samples."""
+    frame, scales = plan.frame, [plan.scale(level) for level in chain.levels]
+    of_frame = plan.of_frame(denoiser)
+    if isinstance(x, Record):
+        states = tuple(state / scale for state, scale in zip(x.states, scales, strict=True))
+        y: Tensor | Record = replace(x, plan=frame, states=states, key=chain_of(frame).key)
+    else:
+        y = x / scales[-1]
+    found = _in_frame(of_frame, y, frame, chain_of(frame), source, path, exact)
+    ends = (scales[number] for number in chain.ends)
+    return replace(
+        found,
+        plan=plan,
+        given=x.x if isinstance(x, Record) else x.detach().clone(),
+        states=tuple(scale * state for scale, state in zip(ends, found.states, strict=True)),
+    )
+
+
+def _in_frame(
+    denoiser: Denoiser,
+    x: Tensor | Record,
+    plan: AnyPlan,
+    chain: Chain,
+    source: NoiseSource,
+    path: Path,
+    exact: bool,
+) -> Inversion:
+    if isinstance(x, Record):
+        return _led(denoiser, x.x, plan, chain, x.states)
+    given = x.detach().clone()
+    aims = _aims(denoiser, given, plan, chain, source, path, exact)
+    return _led(denoiser, given, plan, chain, aims)
+
+
 def _aims(
     denoiser: Denoiser,
     given: Tensor,
-    plan: Plan | LoopPlan,
+    plan: AnyPlan,
     chain: Chain,
     source: NoiseSource,
     path: Path,
@@ -229,7 +291,7 @@ def _aims(
 
 
 def _path(
-    given: Tensor, plan: Plan | LoopPlan, chain: Chain, source: NoiseSource, path: Path
+    given: Tensor, plan: AnyPlan, chain: Chain, source: NoiseSource, path: Path
 ) -> list[Tensor]:
     """The states of the run under the model that always says the image: see the module."""
     ends = chain.ends if path == "independent" else chain.ends[:1]
@@ -254,7 +316,7 @@ def _path(
 def _led(
     denoiser: Denoiser,
     given: Tensor,
-    plan: Plan | LoopPlan,
+    plan: AnyPlan,
     chain: Chain,
     aims: Sequence[Tensor],
 ) -> Inversion:
@@ -303,7 +365,7 @@ def _led(
 
 
 def _normals(
-    plan: Plan | LoopPlan, number: int, block: Block, innovations: Sequence[Tensor]
+    plan: AnyPlan, number: int, block: Block, innovations: Sequence[Tensor]
 ) -> dict[int, Tensor]:
     if not block.inverse:
         raise DensityError(
@@ -313,11 +375,14 @@ def _normals(
     return {n: block.normal(index, innovations) for index, n in enumerate(block.normals)}
 
 
-def _back(
-    denoiser: Denoiser, end: Tensor, plan: Plan | LoopPlan, chain: Chain, steps: range
-) -> Tensor:
+def _back(denoiser: Denoiser, end: Tensor, plan: AnyPlan, chain: Chain, steps: range) -> Tensor:
     """The state before steps without noise, along the reversed grid."""
     levels = [chain.levels[number] for number in chain.ends[steps.start : steps.stop + 1]][::-1]
+    if isinstance(plan, JoinedPlan):
+        raise ParameterError(
+            "a scheduler's network is called at the levels of its grid alone, and this plan ends in steps "
+            "without noise: go back with exact=True"
+        )
     if isinstance(plan, LoopPlan):
         reversed_plan: Plan | LoopPlan = plan.solver.on(levels, 0.0)
     elif not is_method(plan.method):
@@ -330,7 +395,7 @@ def _back(
 
 
 def _back_exactly(
-    denoiser: Denoiser, end: Tensor, plan: Plan | LoopPlan, chain: Chain, steps: range
+    denoiser: Denoiser, end: Tensor, plan: AnyPlan, chain: Chain, steps: range
 ) -> Tensor:
     """The state before steps without noise, from which they lead to the end."""
     for step in reversed(steps):
@@ -434,19 +499,16 @@ def _distance(own: Interval, asked: Interval) -> float:
     return max(0.0 if a == b else abs(a - b) / max(min(a, b), _TINY) for a, b in numbers)
 
 
-def _require_image(x: object, plan: Plan | LoopPlan) -> None:
+def _require_image(x: object, plan: AnyPlan) -> None:
     """A finite floating-point image, and a plan for states of its scale."""
     require_state(x)
     assert isinstance(x, Tensor)
     if not bool(x.isfinite().all()):
         raise ParameterError("an image is finite; got NaN or infinity in it")
-    if isinstance(plan, Plan):
-        infinite = math.isinf(plan.sigmas[0])
-        scale = plan.steps[0].rows[0].drift[0] if infinite else plan.initial_scale / plan.sigmas[0]
-        if not math.isclose(scale, 1.0):
-            raise ParameterError(
-                "an inversion is in the frame x / alpha: take the plan that was not scaled"
-            )
+    if isinstance(plan, Plan) and plan.of_samples:
+        raise ParameterError(
+            "an inversion is in the frame x / alpha: take the plan that was not scaled"
+        )
 
 
 def _ignored(_: object) -> None:

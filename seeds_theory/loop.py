@@ -16,6 +16,7 @@ from seeds_theory.errors import (
     ParameterError,
     SeedsError,
     at_step,
+    shown,
 )
 from seeds_theory.plan import Plan, Step
 from seeds_theory.progress import with_bar
@@ -79,7 +80,12 @@ def follow(
     require_state(x)
     require_denoiser(denoiser)
     if not isinstance(plan, Plan):
-        raise ParameterError(f"a plan comes from make_plan(method, sigmas); got {plan!r}")
+        way_out = ": it is called itself, plan(denoiser, x, noise)" if callable(plan) else ""
+        raise ParameterError(
+            f"a plan to follow comes from make_plan(method, sigmas); got {shown(plan)}{way_out}"
+        )
+    if not plan.of_samples:
+        require_frame(denoiser)
     source = require_source(noise)
     with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
         return _follow(plan, denoiser, x, source, callback, progress)
@@ -238,6 +244,15 @@ def require_denoiser(denoiser: object) -> None:
     """A denoiser can be called."""
     if not callable(denoiser):
         raise ParameterError(f"a denoiser is a function D(x, sigma); got {type(denoiser).__name__}")
+
+
+def require_frame(denoiser: Denoiser) -> None:
+    """A denoiser is of states x / alpha: raises ParameterError for that of a scheduler's samples."""
+    if getattr(denoiser, "of_samples", False):
+        raise ParameterError(
+            "this denoiser is of a scheduler's samples alpha y, the plan of y: take scheduler.plan, "
+            "or NetworkDenoiser(network, schedule, predicts) with this plan"
+        )
 
 
 def require_estimate(estimate: object, x: Tensor, level: float, step: int | None = None) -> None:

@@ -177,6 +177,13 @@ class Plan:
         """All that it asks of its noise source, in time order."""
         return tuple(interval for step in self.steps for interval in step.intervals)
 
+    @property
+    def of_samples(self) -> bool:
+        """Whether its states are scaled ones, and not those of the frame x / alpha."""
+        if math.isinf(self.sigmas[0]):
+            return not math.isclose(self.steps[0].rows[0].drift[0], 1.0)
+        return not math.isclose(self.initial_scale, self.sigmas[0])
+
     def scaled(self, alpha: Callable[[float], float]) -> Plan:
         r"""The same plan for states :math:`x = \alpha y`, as a schedule's own network has them.
 

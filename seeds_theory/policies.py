@@ -33,6 +33,7 @@ import numpy as np
 
 from seeds_theory.baselines.run import log_ratio, require_option
 from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.eta_schedule import EtaWindows, require_eta, step_etas
 from seeds_theory.grids import require_grid
 from seeds_theory.solver import Solver
 
@@ -62,7 +63,14 @@ POLICIES: dict[str, Policy] = {
 """The published samplers by name."""
 
 
-def policy(name: str, sigmas: Sequence[float] | np.ndarray, level: float | None = None) -> Solver:
+LevelAlong = float | tuple[float, ...] | EtaWindows
+"""A level of noise along the way."""
+
+Level = float | Sequence[float] | str | EtaWindows
+"""A level of noise: a number, one for each step, or windows of noise levels with 0 elsewhere, as an eta."""
+
+
+def policy(name: str, sigmas: Sequence[float] | np.ndarray, level: Level | None = None) -> Solver:
     """A published sampler on a grid, to be run or recorded.
 
     >>> record = rollout(model, x, policy("cps", sigmas).on(sigmas), SeededNoise(range(8)))
@@ -70,23 +78,24 @@ def policy(name: str, sigmas: Sequence[float] | np.ndarray, level: float | None 
     Parameters
     ----------
     name : one of `POLICIES`. sigmas : descending, from a finite noise level; the last may be 0.
-    level : of noise, the parameter of its paper; below 1 for "cps".
+    level : of noise, the parameter of its paper; below 1 for "cps". Or one for each step, or windows as
+        ``"0.7:0.3-5"``: a step that lies in one has that level, one outside of all is the ODE's.
 
     Raises
     ------
     UnknownNameError, ParameterError, GridError : each says what to change.
     """
-    level = require_level(name, level)
+    along = require_level(name, level)
     grid = require_grid(sigmas).tolist()
     if math.isinf(grid[0]):
         raise ParameterError(
             f"{name!r} starts at a finite noise level: published codes leave tau = 1 each in its own way"
         )
-    return Solver(POLICIES[name].method, {"eta": policy_etas(name, grid, level)})
+    return Solver(POLICIES[name].method, {"eta": policy_etas(name, grid, along)})
 
 
-def require_level(name: str, level: float | None) -> float:
-    """The level of noise of a published sampler, None for its own.
+def require_level(name: str, level: Level | None) -> LevelAlong:
+    """The level of noise of a published sampler, None for its own, in one of three forms.
 
     Raises
     ------
@@ -96,13 +105,33 @@ def require_level(name: str, level: float | None) -> float:
         raise unknown("policy", name, POLICIES)
     found = POLICIES[name]
     level = found.level if level is None else level
-    require_option("level", level, 0, found.highest)
-    if level >= found.highest:
-        raise ParameterError(f"the level of {name!r} is below {found.highest:g}; got {level:g}")
-    return level
+    if isinstance(level, str | Sequence | EtaWindows):
+        along: LevelAlong = require_eta(level)
+    else:
+        require_option("level", level, 0, found.highest)
+        along = float(level)
+    if highest_level(along) >= found.highest:
+        raise ParameterError(
+            f"the level of {name!r} is below {found.highest:g}; got {highest_level(along):g}"
+        )
+    return along
 
 
-def policy_etas(name: str, sigmas: Sequence[float], level: float) -> tuple[float, ...]:
-    """The eta of each step of a grid of finite levels; 0 of a step to level 0."""
-    eta, pairs = POLICIES[name].eta, itertools.pairwise(sigmas)
-    return tuple(eta(level, s, t) if t > 0 else 0.0 for s, t in pairs)
+def highest_level(along: LevelAlong) -> float:
+    """The highest level that there is in any step."""
+    if isinstance(along, EtaWindows):
+        return max(level for level, _, _ in along.stretches)
+    return max(along) if isinstance(along, tuple) else along
+
+
+def policy_etas(name: str, sigmas: Sequence[float], along: LevelAlong) -> tuple[float, ...]:
+    """The eta of each step: 0 to level 0, and 1 from an infinite one, where any above 0 is the same."""
+    eta, pairs, each = POLICIES[name].eta, itertools.pairwise(sigmas), step_etas(along, sigmas)
+    levels = each if isinstance(each, tuple) else itertools.repeat(each)
+
+    def of_step(level: float, s: float, t: float) -> float:
+        if level == 0 or t == 0:
+            return 0.0
+        return eta(level, s, t) if math.isfinite(s) else 1.0
+
+    return tuple(of_step(level, s, t) for level, (s, t) in zip(levels, pairs, strict=False))

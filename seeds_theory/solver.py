@@ -16,11 +16,18 @@ from torch import Tensor
 
 from seeds_theory.baselines import BASELINES, Baseline, Declared
 from seeds_theory.baselines.run import require_options
-from seeds_theory.catalogue import SAMPLER_NAMES
+from seeds_theory.catalogue import SAMPLER_NAMES, unknown_sampler
 from seeds_theory.denoiser import Denoiser
-from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.errors import ParameterError
 from seeds_theory.eta_schedule import Eta, one_eta
-from seeds_theory.loop import Callback, StepInfo, follow, require_denoiser, require_state
+from seeds_theory.loop import (
+    Callback,
+    StepInfo,
+    follow,
+    require_denoiser,
+    require_frame,
+    require_state,
+)
 from seeds_theory.plan import Plan, grid_and_etas, make_plan
 from seeds_theory.scheme import is_method, scheme_of
 from seeds_theory.sources import NoiseSource, silent
@@ -57,7 +64,7 @@ class Solver:
                 "runs by make_plan and follow"
             )
         if self.name not in BASELINES and not is_method(self.name):
-            raise unknown("sampler", self.name, SOLVERS)
+            raise unknown_sampler(self.name)
         object.__setattr__(self, "options", MappingProxyType(deepcopy(dict(self.options))))
         # A trial step: wrong options end here. It draws nothing.
         own = self.baseline.eta if self.baseline else 1.0
@@ -118,6 +125,7 @@ class Solver:
         The states at ``sigmas[-1]``, shaped like x.
         """
         if self.baseline:
+            require_frame(denoiser)
             return self.baseline(
                 denoiser,
                 x,
@@ -178,6 +186,12 @@ class LoopPlan:
         """The baseline's."""
         return self.solver.name
 
+    @property
+    def eta(self) -> float | tuple[float, ...]:
+        """One number, or one for each step."""
+        eta: float | tuple[float, ...] = self.solver.eta  # numbers, by Solver.on
+        return eta
+
     def __call__(
         self,
         denoiser: Denoiser,
@@ -223,9 +237,27 @@ class JoinedPlan:
         """The noise levels of all parts."""
         return self.parts[0].sigmas + tuple(s for part in self.parts[1:] for s in part.sigmas[1:])
 
+    @property
+    def eta(self) -> tuple[float, ...]:
+        """Of each step between two of the noise levels."""
+        each = (
+            part.eta if isinstance(part.eta, tuple) else (part.eta,) * (len(part.sigmas) - 1)
+            for part in self.parts
+        )
+        return tuple(itertools.chain.from_iterable(each))
+
     def scale(self, sigma: float) -> float:
         """What a state of the frame is multiplied with at this level."""
         return self.alpha(sigma) if math.isfinite(sigma) else 1.0
+
+    @property
+    def frame(self) -> JoinedPlan:
+        """The same for the states y."""
+        return replace(self, alpha=_one)
+
+    def of_frame(self, denoiser: Denoiser) -> Denoiser:
+        """A denoiser of samples as one of the states y."""
+        return lambda y, sigma: denoiser(self._samples(y, sigma), sigma)
 
     def __call__(
         self,
@@ -237,17 +269,16 @@ class JoinedPlan:
     ) -> Tensor:
         """Run it; arguments and errors as of `seeds_theory.follow`, for states and a denoiser of alpha y."""
 
-        def of_frame(x: Tensor, sigma: float) -> Tensor:
-            return denoiser(self.scale(sigma) * x, sigma)
-
         def seen(step: StepInfo) -> None:
             if callback:
-                callback(replace(step, x=self.scale(step.sigma_next) * step.x))
+                callback(replace(step, x=self._samples(step.x, step.sigma_next)))
 
         require_denoiser(denoiser)
         require_state(x)
-        y = self.in_frame(of_frame, x / self.scale(self.sigmas[0]), noise, callback=seen)
-        return self.scale(self.sigmas[-1]) * y
+        y = self.in_frame(
+            self.of_frame(denoiser), x / self.scale(self.sigmas[0]), noise, callback=seen
+        )
+        return self._samples(y, self.sigmas[-1])
 
     def in_frame(
         self,
@@ -269,3 +300,11 @@ class JoinedPlan:
             else:
                 y = part(denoiser, y, noise, callback=numbered)
         return y
+
+    def _samples(self, y: Tensor, sigma: float) -> Tensor:
+        scale = self.scale(sigma)
+        return y if scale == 1 else scale * y  # in the frame, what `trace` writes into is the state
+
+
+def _one(_: float) -> float:
+    return 1.0

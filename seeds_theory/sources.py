@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seeds_theory.errors import NoiseError, ParameterError
+from seeds_theory.errors import NoiseError, ParameterError, shown
 from seeds_theory.plan import Interval
 
 
@@ -74,7 +74,7 @@ def require_generators(generator: object) -> None:
     alone = generator is None
     if not alone and not (listed and all(isinstance(g, torch.Generator) for g in listed)):
         raise ParameterError(
-            f"a generator is a torch.Generator, or a list of one per sample; got {generator!r}: for "
+            f"a generator is a torch.Generator, or a list of one per sample; got {shown(generator)}: for "
             "seeds, use SeededNoise"
         )
 
@@ -125,7 +125,9 @@ class SeededNoise:
         except TypeError:
             sizes = (-1,)
         if min(sizes, default=0) < 0:
-            raise ParameterError(f"a shape is that of one sample, as (3, 32, 32); got {shape!r}")
+            raise ParameterError(
+                f"a shape is that of one sample, as (3, 32, 32); got {shown(shape)}"
+            )
         if not getattr(dtype, "is_floating_point", False):
             raise ParameterError(f"noise has a floating-point dtype; got {dtype!r}")
         rows = [torch.randn(sizes, generator=seeded_generator(s, _INITIAL)) for s in self.seeds]
@@ -185,7 +187,7 @@ def require_seeds(seeds: object) -> list[int]:
     except TypeError:
         found = []
     if not found or min(found) < 0 or max(found) >= 2**64:
-        raise ParameterError(f"seeds are one or more integers in [0, 2**64); got {seeds!r}")
+        raise ParameterError(f"seeds are one or more integers in [0, 2**64); got {shown(seeds)}")
     return found
 
 
@@ -216,7 +218,7 @@ class InjectedNoise:
 def require_source(noise: NoiseSource | None) -> NoiseSource:
     """The source given, or torch's global generator for None; raises NoiseError for anything else."""
     if noise is not None and not callable(noise):
-        raise NoiseError(f"noise is a source, such as SeededNoise([seed, ...]); got {noise!r}")
+        raise NoiseError(f"noise is a source, such as SeededNoise([seed, ...]); got {shown(noise)}")
     return noise or GeneratorNoise()
 
 

@@ -28,10 +28,11 @@ from seeds_theory.diffusers.grid import Numbers, step_levels, told_timesteps
 from seeds_theory.diffusers.noise import Generators
 from seeds_theory.diffusers.predictions import denoised, prediction, require_start
 from seeds_theory.diffusers.recorded import Recorded, SampleDenoiser, plan_of
-from seeds_theory.diffusers.run import Run, candidates
+from seeds_theory.diffusers.run import Run, candidates, require_told
 from seeds_theory.diffusers.steps import Calls, PolicyMaker, StepMaker, maker_of
 from seeds_theory.errors import DensityError, LibraryError, ParameterError
 from seeds_theory.loop import require_state
+from seeds_theory.policies import highest_level
 from seeds_theory.solver import JoinedPlan
 from seeds_theory.sources import NoiseSource, SeededNoise
 
@@ -177,6 +178,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         log_prob: Reduction | None = None,
     ) -> None:
         configuration.require_valid(self.config)
+        if (written := configuration.eta_as_written(eta)) is not eta:
+            self.register_to_config(eta=written)
         self.coordinates = coordinates_of(self.config)
         self._method = method or f"seeds-{int(solver_order)}"
         maker = self._maker()
@@ -195,10 +198,12 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
 
         Raises
         ------
-        ParameterError : its networks are of a kind that this scheduler would serve wrongly.
+        ParameterError : its networks are of a kind that this scheduler would serve wrongly; or a setting that
+            is given beside it is none of this scheduler.
         """
         name = config_dict.get("_class_name", "a scheduler")
         asked = {**config_dict, **kwargs}
+        configuration.require_known(kwargs, cls._get_init_keys(cls) - {"self"})
         if name != cls.__name__:
             configuration.require_servable(asked, name)
             ours = cls._get_init_keys(cls) - {"self"}
@@ -345,14 +350,18 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         return self._begin_index
 
     def set_begin_index(self, begin_index: int = 0) -> None:
-        """Start the run at that model call, as for image to image."""
+        """Start the run at that model call, as for image to image; one that is under way ends here."""
         self._begin_index = begin_index
+        self._run = self._recorded = None
 
     @property
     def noise_level(self) -> float | None:
-        """The level of a published sampler of reinforcement learning; None of others, which have an eta."""
+        """The level of a published sampler of reinforcement learning; None of others, which have an eta.
+
+        Of levels along the way, the highest.
+        """
         maker = self._maker()
-        return maker.level if isinstance(maker, PolicyMaker) else None
+        return highest_level(maker.level) if isinstance(maker, PolicyMaker) else None
 
     @property
     def plan(self) -> JoinedPlan:
@@ -386,14 +395,16 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     def denoiser(self, network: Callable[[Tensor, Tensor], Tensor]) -> SampleDenoiser:
         """A network as the denoiser of samples, for `plan` and `record`, with the settings of this scheduler.
 
-        >>> log_prob(scheduler.denoiser(lambda x, t: transformer(x, prompts, timestep=t).sample), record)
+        >>> half = torch.bfloat16  # the network's
+        >>> log_prob(scheduler.denoiser(lambda x, t: transformer(x.to(half), prompts, timestep=t)), record)
 
-        network : ``network(sample, timesteps)`` to what ``step`` is given, of any precision: samples have at
-            least single precision, ``timesteps`` are ``(batch,)``, in single precision.
+        network : ``network(sample, timesteps)`` to what ``step`` is given, of any precision, or to something
+            with that as ``sample``: samples have at least single precision, ``timesteps`` are ``(batch,)`` in
+            single precision; a network of another one casts them.
 
         Raises
         ------
-        ParameterError : there is no grid yet.
+        ParameterError : there is no grid yet, or the network cannot be called.
         """
         self._calls.require_grid()
         told = dict(zip(self.levels, self.timesteps.tolist(), strict=False))
@@ -445,7 +456,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         Parameters
         ----------
         model_output : what the network returned, ``(batch, *event)``.
-        timestep : of this call. Only the first one of a run is looked up.
+        timestep : of this call, an element of `timesteps`, may be rounded to an integer or to half precision.
+            The first one of a run is looked up, the others are those that follow.
         sample : what the network was given; a step starts from the one of its first call.
         generator : seeds generators for the run's noise with one number, so that the noise is new even if the
             numbers that made the first sample come again; a list has one for each image, which then is
@@ -466,6 +478,7 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         output = prediction(model_output, sample, self.config.variance_type)
         run = self._run or self._beginning(timestep)
         run.require_call()
+        require_told(self.timesteps, run.index, timestep)
         recorded = self._recorded
         if recorded is not None:
             recorded.require_untouched(sample)

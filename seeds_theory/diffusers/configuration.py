@@ -11,7 +11,8 @@ from typing import Any
 
 from seeds_theory.density import require_reduction
 from seeds_theory.diffusers.grid import SPACED
-from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.errors import ParameterError, did_you_mean, unknown
+from seeds_theory.eta_schedule import EtaWindows
 from seeds_theory.forms import DIFFUSERS_NAMES
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -57,6 +58,11 @@ _TRAINED = {
 """Settings that belong to the network: the defaults of another scheduler hold for it too."""
 _OTHER_GRIDS = ("lambda_min_clipped", "interpolation_type", "original_inference_steps")
 """Settings of other schedulers that choose a grid which is not offered here."""
+
+_LEVELS = ("level", "noise_level")
+"""What codes of reinforcement learning call the level of their noise."""
+_OF_LOADERS = ("dtype", "torch_dtype")
+"""What diffusers hands to the classes of a pipeline that it loads, and has no effect on a scheduler."""
 
 
 def require_valid(settings: Mapping[str, Any]) -> None:
@@ -104,6 +110,37 @@ def require_valid(settings: Mapping[str, Any]) -> None:
         raise ParameterError(
             f"shift_terminal = {terminal!r} is for steps that are even in time or given: set it to "
             f"None, or {spaced[0]} to False"
+        )
+
+
+def eta_as_written(eta: Any) -> Any:
+    """An eta as a file holds it: windows as text, numbers of a tensor or an array as a list.
+
+    A function stays one, which no file holds.
+    """
+    if isinstance(eta, EtaWindows):
+        return str(eta)
+    return eta.tolist() if hasattr(eta, "tolist") else eta
+
+
+def require_known(given: Collection[str], ours: Collection[str]) -> None:
+    """What a caller gives beside a configuration are our settings; in there, others of any scheduler lie.
+
+    Raises
+    ------
+    ParameterError : one is none; names it.
+    """
+    for name in given:
+        if name in ours or name == "shift" or name in _OF_LOADERS:
+            continue
+        if name in _LEVELS:
+            raise ParameterError(
+                f"a SEEDSScheduler has no setting {name!r}: the level of a published sampler is one of its "
+                "options, method='cps', options={'level': 0.7}; other samplers have an eta"
+            )
+        raise ParameterError(
+            f"a SEEDSScheduler has no setting {name!r}{did_you_mean(name, sorted(ours))}: leave it out; an "
+            "option of a published sampler goes into options={...}"
         )
 
 

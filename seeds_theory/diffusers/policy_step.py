@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from seeds_theory.chain import Block, Chain
-from seeds_theory.density import Reduction, log_density, require_reduction
+from seeds_theory.density import Reduction, log_density, require_finite, require_reduction
 from seeds_theory.diffusers import SEEDSScheduler
 from seeds_theory.diffusers.noise import Generators, noise_asked_with
 from seeds_theory.diffusers.predictions import bounded, prediction
@@ -51,6 +51,7 @@ def sde_step_with_logprob(
     generator: Generators | None = None,
     *,
     reduction: Reduction = "mean",
+    **others: object,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Take a step, or a given one, with its log-density, differentiable in ``model_output``.
 
@@ -66,6 +67,7 @@ def sde_step_with_logprob(
     generator : seeds the noise that is drawn, as of `SEEDSScheduler.step`. Default: torch's global generator.
         Without effect if the scheduler has a noise of its own.
     reduction : "mean" over the elements of a sample, as these codes take it; or "sum".
+    others : there are none: arguments that such codes choose a sampler with are refused by name.
 
     Returns
     -------
@@ -84,6 +86,11 @@ def sde_step_with_logprob(
         raise ParameterError(
             f"the scheduler is a SEEDSScheduler; got {type(scheduler).__name__}: "
             "SEEDSScheduler.from_config(scheduler.config, method='flow-sde', options={'level': 0.7})"
+        )
+    if others:
+        raise ParameterError(
+            f"the step is that of the scheduler, and takes no {next(iter(others))!r}: choose its method and "
+            "its options or eta; a step of an ODE is taken by scheduler.step, after set_begin_index"
         )
     require_reduction(reduction)
     require_state(sample)
@@ -104,6 +111,7 @@ def sde_step_with_logprob(
         prev_sample = (mean + c * z.to(torch.float64)).to(sample.dtype)
     innovations = (prev_sample.detach().to(torch.float64) - mean) / c
     density = log_density([innovations], c.flatten().log(), reduction)
+    require_finite(density)
     return prev_sample, density, mean.to(wide), c.to(wide)
 
 
@@ -177,9 +185,12 @@ def _law(scheduler: SEEDSScheduler, chain: Chain, call: int) -> Law:
             "record the run, with log_prob='sum' or by rollout, and take log_prob(denoiser, record)"
         )
     if block.refusal:
+        way_out = "train on the other steps, and take this one by scheduler.step"
+        if not chain.with_density:
+            way_out = "no step of this scheduler has noise, choose an eta above 0"
         raise DensityError(
             f"timestep {float(scheduler.timesteps[call]):g}: the step has no noise, so no density, as eta "
-            "is 0 there or it goes to 0: train on the other steps"
+            f"is 0 there or it goes to 0: {way_out}"
         )
     weights = dict(block.means[0])
     coefficients = scheduler.coordinates.coefficients(scheduler.levels[call])

@@ -10,12 +10,13 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from seeds_theory.chain import chain_of
+from seeds_theory.denoiser import require_network, sample_in
 from seeds_theory.density import Record, Recording, Reduction
 from seeds_theory.diffusers.coordinates import Coordinates
 from seeds_theory.diffusers.loops import Loop
@@ -54,8 +55,8 @@ class SampleDenoiser:
 
     Parameters
     ----------
-    network : ``network(sample, timesteps)`` to its output, with ``timesteps`` ``(batch,)``; guidance, prompts
-        and precision are its own.
+    network : ``network(sample, timesteps)`` to its output, a tensor or something with it as ``sample``;
+        ``timesteps`` are ``(batch,)``; guidance, prompts and precision are its own.
     settings : of the scheduler.
     told : the timestep at each noise level.
     """
@@ -64,6 +65,10 @@ class SampleDenoiser:
     coordinates: Coordinates
     settings: Any
     told: Mapping[float, float]
+    of_samples: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_network(self.network)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """The estimate of the data for samples x, ``(batch, *event)``, at that noise level.
@@ -78,7 +83,7 @@ class SampleDenoiser:
                 "set_timesteps, for a plan or a record of that grid"
             )
         times = torch.full((len(x),), self.told[sigma], dtype=torch.float32, device=x.device)
-        output = self.network(x, times)
+        output = sample_in(self.network(x, times))
         return denoised(self.settings, output, x, self.coordinates.coefficients(sigma))
 
 

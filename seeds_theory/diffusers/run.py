@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +18,9 @@ from seeds_theory.errors import ParameterError
 from seeds_theory.loop import Stages, draw
 from seeds_theory.plan import Interval
 from seeds_theory.sources import NoiseSource
+
+_ROUNDING = 1e-6
+"""Of timesteps, relatively: what is lost in single precision."""
 
 
 @dataclass(frozen=True)
@@ -147,3 +152,36 @@ def candidates(timesteps: Tensor, timestep: float | Tensor) -> list[int]:
             f"elements as they are, {timesteps.dtype}, or call set_begin_index"
         )
     return found.flatten().tolist()
+
+
+def require_told(timesteps: Tensor, call: int, timestep: float | Tensor) -> None:
+    """The timestep is the one of that call, as it is or rounded; a call after the last has none.
+
+    An element of the timesteps themselves is known by its place in memory: its value is not read, for which
+    an accelerator would have to be waited for.
+
+    Raises
+    ------
+    ParameterError : it is another.
+    """
+    if call >= len(timesteps):
+        return
+    own = timesteps[call]
+    if _is_at(timestep) == _is_at(own):
+        return
+    value = float(own)
+    halves = (float(own.to(dtype)) for dtype in (torch.float16, torch.bfloat16))
+    known = (value, *halves, math.floor(value), math.ceil(value))
+    for told in torch.as_tensor(timestep, dtype=torch.float64).flatten().tolist():
+        if not any(math.isclose(told, number, rel_tol=_ROUNDING) for number in known):
+            raise ParameterError(
+                f"the next call of this run is number {call}, at timestep {value:g}; got {told:g}: call step "
+                "at each of scheduler.timesteps in turn, or set_begin_index(number) to go on at another"
+            )
+
+
+def _is_at(number: float | Tensor) -> tuple[Any, ...] | None:
+    """The place of a tensor of one number in memory, and its kind."""
+    if not isinstance(number, Tensor) or number.numel() != 1:
+        return None
+    return number.device, number.dtype, number.data_ptr()

@@ -19,7 +19,7 @@ from seeds_theory.diffusers.loops import Loop
 from seeds_theory.errors import ParameterError, unknown
 from seeds_theory.eta_schedule import Eta, EtaWindows, on_grid, one_eta, require_eta
 from seeds_theory.plan import Step, make_plan
-from seeds_theory.policies import POLICIES, policy_etas, require_level
+from seeds_theory.policies import POLICIES, LevelAlong, policy_etas, require_level
 from seeds_theory.row import Row
 from seeds_theory.scheme import is_method
 from seeds_theory.solver import SOLVERS, Solver
@@ -189,11 +189,11 @@ class LoopMaker(StepMaker):
 class PolicyMaker(StepMaker):
     """Makes the steps of a published sampler of reinforcement learning, whose eta depends on the grid.
 
-    name : of the sampler. level : of its noise.
+    name : of the sampler. level : of its noise, along the way.
     """
 
     name: str
-    level: float
+    level: LevelAlong
 
     @classmethod
     def of(
@@ -213,10 +213,10 @@ class PolicyMaker(StepMaker):
         require_options(name, options, ("level",))
         if eta is not None or prediction != "data":
             raise ParameterError(
-                f"{name!r} has a level of noise, options={{'level': ...}}, and one formula: leave eta and "
-                "algorithm out"
+                f"{name!r} has a level of noise and one formula: leave eta and algorithm out; a window is "
+                "one of its level, options={'level': '0.7:0.3-0.9'}"
             )
-        level = require_level(name, options.get("level"))
+        level = _in_levels(require_level(name, options.get("level")), coordinates)
         return cls(POLICIES[name].method, 1.0, prediction, coordinates, name, level)
 
     @cached_property
@@ -225,11 +225,8 @@ class PolicyMaker(StepMaker):
         return 1
 
     def along(self, grid: np.ndarray) -> StepMaker:
-        """The maker of its steps. From an infinite level the first is that of any eta above 0."""
-        finite = grid[np.isfinite(grid)].tolist()
-        etas = policy_etas(self.name, finite, self.level)
-        first = () if len(finite) == len(grid) else (1.0,)
-        eta = (*first, *etas)
+        """The maker of its steps."""
+        eta = policy_etas(self.name, grid.tolist(), self.level)
         return maker_of(self.method, eta, self.prediction, self.coordinates, None).along(grid)
 
 

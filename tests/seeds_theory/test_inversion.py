@@ -30,7 +30,7 @@ from seeds_theory import (
 from seeds_theory.baselines import BASELINES
 from seeds_theory.chain import runner_of
 from seeds_theory.kdiffusion import run as run_as_host
-from seeds_theory.solver import JoinedPlan, Solver
+from seeds_theory.solver import Solver
 from toy_models.gaussian import Gaussian
 from toy_models.mixture import GaussianMixture
 
@@ -360,11 +360,6 @@ PLAN = make_plan("seeds-2", GRID)
             lambda x: invert(DATA, x, PLAN.scaled(lambda s: 1 / (1 + s))),
             ParameterError,
             "the plan that was not scaled",
-        ),
-        (
-            lambda x: invert(DATA, x, JoinedPlan("seeds-2", (PLAN,), lambda s: 1 / (1 + s))),
-            ParameterError,
-            "this plan is of a scheduler's samples",
         ),
         (
             lambda x: invert(DATA, rollout(DATA, x, make_plan("seeds-1", GRID)), PLAN),

@@ -6,9 +6,12 @@ import pytest
 import torch
 from published_steps import published_step
 
+from seeds_theory.catalogue import POLICY_NAMES, require_sampler_name
 from seeds_theory.density import log_prob, rollout
 from seeds_theory.errors import GridError, ParameterError, UnknownNameError
 from seeds_theory.policies import POLICIES, policy
+from seeds_theory.sampling import sample
+from seeds_theory.solver import SOLVERS, Solver
 from seeds_theory.sources import InjectedNoise
 
 SIGMAS = [4.0, 1.5, 0.5, 0.0]
@@ -55,3 +58,18 @@ def test_steps_and_densities_are_the_published_ones(name, share):
 def test_bad_input(arguments, error, message):
     with pytest.raises(error, match=message):
         policy(*arguments)
+
+
+def test_a_policy_that_is_taken_for_a_solver_is_told_from_a_name_that_there_is_not() -> None:
+    assert set(POLICY_NAMES) == set(POLICIES)
+    for name in set(POLICIES) - set(SOLVERS):
+        for call in (
+            lambda name=name: Solver(name),
+            lambda name=name: sample(model, name, steps=4, shape=(1,), seeds=[0]),
+            lambda name=name: require_sampler_name(name),
+        ):
+            with pytest.raises(UnknownNameError, match=rf"policy\('{name}', sigmas\)") as caught:
+                call()
+            assert "\n" not in str(caught.value) and "known:" not in str(caught.value)
+    with pytest.raises(UnknownNameError, match="known: "):
+        Solver("cpss")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from proofs_checks.audit.densities import checks
 from proofs_checks.audit.densities.measured import BATCHES
 from proofs_checks.audit.densities.places import Place, Reduction, places
 from proofs_checks.audit.densities.protocol import At, Network, Step, StepFailure
+from proofs_checks.audit.densities.trainers import is_of_trainers
 from proofs_checks.audit.findings import Finding, Severity
 from seeds_theory.errors import ParameterError
 from seeds_theory.sources import seeded_generator
@@ -130,7 +132,12 @@ def audit_density(
     ParameterError : a wrong call.
     """
     _require(times, shape, reduction, draws)
-    target = name or str(getattr(step, "__qualname__", type(step).__name__))
+    if is_of_trainers(step):
+        raise ParameterError(
+            f"a step is called with network, x, t, t_next and an action; got {_name(step)} of a trainer's "
+            "signature: give trainer_step of it"
+        )
+    target = name or _name(step)
     event = tuple(int(length) for length in shape)
     generator = seeded_generator(seed, 42)
     x = torch.randn(1, *event, generator=generator, dtype=torch.float64).to(dtype)
@@ -145,6 +152,10 @@ def audit_density(
             expected = "next states and a log-density of each"
             finding = Finding("runs", Severity.error, expected, str(failure))
             return DensityReport(target, None, (), (finding,))
+
+
+def _name(step: Step) -> str:
+    return str(getattr(step, "__qualname__", type(step).__name__))
 
 
 def _judged(target: str, found: list[Place], asked: Reduction | None) -> DensityReport:
@@ -184,6 +195,11 @@ def assert_density(
     ------
     AssertionError : lists the findings.
     ParameterError : a wrong call.
+
+    Warns
+    -----
+    UserWarning : lists warnings that do not fail, as of a draw that its own log-density is differentiated
+        through: a trainer that goes backwards at the draw learns nothing.
     """
     __tracebackhide__ = True
     if fail_on not in list(Severity):
@@ -191,8 +207,13 @@ def assert_density(
     report = audit_density(step, reduction=reduction, **options)
     failing = report.above(Severity(fail_on))
     if failing:
-        listed = "\n".join(f"  {finding}" for finding in failing)
-        raise AssertionError(f"{report.target}:\n{listed}")
+        raise AssertionError(f"{report.target}:\n{_listed(failing)}")
+    if warned := report.above(Severity.warning):
+        warnings.warn(f"{report.target}:\n{_listed(warned)}", stacklevel=2)
+
+
+def _listed(findings: Sequence[Finding]) -> str:
+    return "\n".join(f"  {finding}" for finding in findings)
 
 
 def _require(times: Any, shape: Any, reduction: Any, draws: Any) -> None:
