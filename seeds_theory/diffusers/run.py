@@ -176,7 +176,8 @@ def require_told(timesteps: Tensor, call: int, timestep: float | Tensor) -> None
         if not any(math.isclose(told, number, rel_tol=_ROUNDING) for number in known):
             raise ParameterError(
                 f"the next call of this run is number {call}, at timestep {value:g}; got {told:g}: call step "
-                "at each of scheduler.timesteps in turn, or set_begin_index(number) to go on at another"
+                "at each of scheduler.timesteps in turn; set_begin_index(number) goes on at another, and "
+                "set_timesteps starts another run"
             )
 
 

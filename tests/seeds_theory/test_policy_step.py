@@ -424,7 +424,7 @@ def test_what_is_said_about_a_run_that_is_over_or_was_interrupted() -> None:
             run(scheduler, x)
     scheduler = on_taus("seeds-1", log_prob="sum")
     scheduler.step(x, scheduler.timesteps[0], x)
-    with pytest.raises(DensityError, match="set_timesteps before another run"):
+    with pytest.raises(ParameterError, match="set_timesteps starts another run"):
         run(scheduler, x)
     scheduler.set_timesteps(sigmas=TAUS)
     run(scheduler, x)

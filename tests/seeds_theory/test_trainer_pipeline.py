@@ -56,7 +56,7 @@ def pipeline(**options: Any) -> Any:
     parts = dict.fromkeys(f"{part}{n}" for part in ("text_encoder", "tokenizer") for n in numbers)
     theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
     pipe = diffusers.StableDiffusion3Pipeline(
-        transformer=transformer, vae=autoencoder(), scheduler=theirs, **parts
+        transformer=transformer, vae=copy.deepcopy(autoencoder()), scheduler=theirs, **parts
     )
     pipe.scheduler = SEEDSScheduler.from_config(theirs.config, **options)
     pipe.scheduler.noise = SeededNoise(range(GROUP))
