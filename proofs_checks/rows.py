@@ -51,7 +51,9 @@ def repeated(step: LocalStep, times: int) -> Rows:
     def shared(one: tuple[int, int], two: tuple[int, int]) -> Series:
         """The covariance of row i of step k with row j of step m, of all noise up to there."""
         (k, i), (m, j) = sorted((one, two))
-        past = add(product((grown[n], step.covariance[step.end, step.end]), TERMS) for n in range(k))
+        past = add(
+            product((grown[n], step.covariance[step.end, step.end]), TERMS) for n in range(k)
+        )
         pair = (i, j) if k == m else (i, step.end)
         return add([past, product((grown[k], step.covariance.get(pair, {})), TERMS)])
 

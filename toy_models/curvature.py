@@ -51,6 +51,7 @@ class UnitNormals:
         self.rows, self.asked = rows, 0
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """The normals of these intervals, (intervals, rows, d)."""
         normals = like.new_zeros((len(intervals), *like.shape))
         for normal in normals:
             if self.rows:

@@ -1,5 +1,6 @@
 """Chapter "What a failed condition costs": defects add up over a run, and three calls do not do."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor
 
 from proofs_checks import trees
-
 from proofs_checks.claims.martingale import MEAN, NOISE_RESPONSE, SKEWNESS, SPREAD
 from proofs_checks.ledger import Evidence, Verdict, claim, measure, prove
 from proofs_checks.martingale_expansion import defects
@@ -118,8 +118,8 @@ def run_error(name: str, steps: int, length: float) -> float:
     example = EXAMPLES[lowest_defect(name).forest]
     plan = make_plan(name, uniform_log_snr(1.0, float(np.exp(-length)), steps))
 
-    def denoiser(y: Tensor, sigma: float) -> Tensor:
-        return example.denoiser(y, -float(np.log(sigma)))
+    def denoiser(x: Tensor, sigma: float) -> Tensor:
+        return example.denoiser(x, -float(np.log(sigma)))
 
     counter = UnitNormals(0)
     end = follow(denoiser, torch.zeros(1, 2, dtype=torch.float64), plan, counter)
@@ -139,7 +139,7 @@ def predicted_error(name: str, steps: int, length: float) -> float:
 def _costs(name: str) -> Evidence:
     length, counts = 1.2, (32, 64, 128)
     ratios = [run_error(name, n, length) / predicted_error(name, n, length) for n in counts]
-    coarse, fine = (2 * b - a for a, b in zip(ratios, ratios[1:], strict=False))
+    coarse, fine = (2 * b - a for a, b in itertools.pairwise(ratios))
     what = "error over the lemma's, extrapolated"
     return measure(fine, abs(fine - coarse), 1.0, 0.003, what)
 
@@ -285,10 +285,12 @@ def _() -> Evidence:
 
 @claim(
     "necessity-exact",
-    r"Let the data be $\varepsilon a$ on the line with $\mathrm{E}\,a = 0$. Then $D' = \varepsilon^2 \mathrm{E}\,"
-    r"a^2 + \dots$ and $D'' = \varepsilon^3 \mathrm{E}\,a^3 + \dots$, the same at all $Z$ and $\gamma$. So what "
-    r"a step errs by, of $\mathrm{E}\,Z^2$, $\mathrm{E}\,Z^3$, $\mathrm{E}\,Z^2$ and $\mathrm{E}\,Z$ as the first, "
-    r"second, third or fourth condition is the first to fail, starts with the same number all along the run.",
+    r"Let the data be $\varepsilon a$ on the line with $\mathrm{E}\,a = 0$. Then $D' = \varepsilon^2 "
+    r"\mathrm{E}\,a^2 + \dots$ and $D'' = \varepsilon^3 \mathrm{E}\,a^3 + \dots$, the same at all $Z$ and "
+    r"$\gamma$. So what a step errs by, of $\mathrm{E}\,Z^2$, $\mathrm{E}\,Z^3$, $\mathrm{E}\,Z^2$ and "
+    r"$\mathrm{E}\,Z$ as the condition of $\sum b_i \kappa_i$, of $\sum b_i \kappa_i^2$, of $\sum b_i b_j "
+    r"\kappa_{ij}$ or of $\sum b_i a_{ij} \kappa_{ij}$ is the first of these to fail, starts with the same "
+    r"number all along the run.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -323,7 +325,8 @@ def _() -> Evidence:
         failing, (NOISE_RESPONSE, SKEWNESS, SPREAD, MEAN), strict=True
     ):
         jet = sp.prod(
-            jets[name.partition("^")[0]] ** int(name.partition("^")[2] or 1) for name in names.split()
+            jets[name.partition("^")[0]] ** int(name.partition("^")[2] or 1)
+            for name in names.split()
         )
         engine = found[moment, power, names].as_expr() * jet * H**power
         identities += [
