@@ -1,9 +1,9 @@
 r"""The method of three calls that misses weak order 3 by least, as far as known; two normals a step.
 
-Its first call has noise of its own. It is a local minimum of the sum of squares of what the fifteen conditions
-of `proofs_checks.claims.necessity` miss, and a root of the derivatives, which are polynomials: so its numbers
-are algebraic, and `enclosed` proves that there is such a minimum near the given ones. All noises are
-combinations of the noise of the step and one more normal. Claims: ``necessity-least-*``.
+Its first call has noise of its own. It is a local minimum of the sum of squares of what the fifteen
+conditions of `proofs_checks.claims.necessity` miss, and a root of the derivatives, which are polynomials: so
+its numbers are algebraic, and `enclosed` proves that there is such a minimum near the given ones. All noises
+are combinations of the noise of the step and one more normal. Claims: ``necessity-least-*``.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def enclosed(
 
     Parameters
     ----------
-    missed : polynomials with whole coefficients. symbols : their variables. near : the middle of the box, refined
-        first. radius : of the box.
+    missed : polynomials with whole coefficients. symbols : their variables. near : the middle of the box,
+        refined first. radius : of the box.
 
     Returns
     -------

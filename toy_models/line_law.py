@@ -1,7 +1,7 @@
 r"""Expectations of a sampler on the line, without sampling.
 
-The mean of a test function after a run is carried back through the steps: as a function of the state it is kept
-by its values at Chebyshev points, and the mean over the normals of a step is a Gauss-Hermite sum.
+The mean of a test function after a run is carried back through the steps: as a function of the state it is
+kept by its values at Chebyshev points, and the mean over the normals of a step is a Gauss-Hermite sum.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from toy_models.mixture import GaussianMixture
 LineStep = Callable[[Tensor, float, float, Tensor], Tensor]
 """A step (y (batch, 1), sigma, sigma_next, normals (m, batch, 1)) -> y."""
 FREQUENCIES = (0.4, 0.8, 1.3, 2.0, 3.0)
-_STATES, _ROOTS, _REACH = 90, 6, 6.5
+_STATES, _ROOTS, _REACH = 90, 8, 6.5
 
 
 def wave_means(
@@ -44,7 +44,7 @@ def wave_means(
         ends = step(pairs, sigma, sigma_next, grid.T.repeat(1, len(y))[..., None])
         ends = ends.reshape(len(y), len(grid))
         if values is None:
-            waves = ends[..., None] * torch.tensor(FREQUENCIES)
+            waves = ends[..., None] * torch.tensor(FREQUENCIES, dtype=torch.float64)
             ahead = torch.stack([torch.cos(waves), torch.sin(waves)], 2)
         else:
             gaps = (ends / _reach(data, sigma_next)).clamp(-1, 1)[..., None] - points
@@ -59,7 +59,7 @@ def wave_means(
 def exact_wave_means(data: GaussianMixture, sigma: float) -> Tensor:
     """The same of the exact law at a noise level."""
     y, masses = _law(data, sigma)
-    waves = y[:, None] * torch.tensor(FREQUENCIES)
+    waves = y[:, None] * torch.tensor(FREQUENCIES, dtype=torch.float64)
     return torch.stack([masses @ torch.cos(waves), masses @ torch.sin(waves)])
 
 

@@ -373,7 +373,7 @@ TWO = GaussianMixture.scalar((0.7, 0.3), (1.0, -1.0), (0.3, 0.3))
 def law_error(name: str, data: GaussianMixture, calls: int) -> float:
     """The root mean square error of E cos ky, E sin ky after a run from 4 to 0.5; "" is the least defect."""
     ends = (4.0, 0.5)
-    levels = uniform_log_snr(*ends, calls // 3)
+    levels = [float(level) for level in uniform_log_snr(*ends, calls // 3)]
     if name:
         normals = len(make_plan(name, ends).steps[0].intervals)
 
@@ -388,9 +388,9 @@ def law_error(name: str, data: GaussianMixture, calls: int) -> float:
 
 @claim(
     "necessity-least-law",
-    r"From 4 to 0.5, without sampling, the errors of $\mathrm{E}\cos ky$ and $\mathrm{E}\sin ky$ of the method "
-    r"of least defect are, with 12 calls, 0.64 and 0.48 times those of SEEDS-3s on two mixtures, and with 24 "
-    r"calls 2.5 and 0.58 times.",
+    r"From 4 to 0.5, without sampling, the errors of $\mathrm{E}\cos ky$ and $\mathrm{E}\sin ky$ of the "
+    r"method of least defect are, with 12 calls, 0.64 and 0.48 times those of SEEDS-3s on two mixtures, and "
+    r"with 24 calls 2.5 and 0.58 times.",
     source=HERE,
     expected=Verdict.measured,
 )
@@ -405,8 +405,8 @@ def _() -> Evidence:
 
 @claim(
     "necessity-line-laws",
-    r"These means by quadrature are as exact as they need be: SEEDS-3's weak order from them, on the mixture, "
-    r"is 2 within 0.1.",
+    r"These means by quadrature are as exact as they need be: SEEDS-3's weak order from them, on the "
+    r"mixture, is 2 within 0.1.",
     source=HERE,
     expected=Verdict.measured,
 )
