@@ -8,7 +8,8 @@ r"""The orders of a tableau, decided: which condition is the first that a method
 * Order of the *ODE*: trees without noise. *Stiff* order: the conditions of Hochbruck and Ostermann,
   identities in z, under which the error does not depend on the size of the linear part.
 
-What is decided are these local orders. That a method's errors really fall no faster is measured.
+What is decided are these local orders. That a run's errors fall no faster for arbitrary smooth f is the
+theorem of the book's chapter "What a failed condition costs".
 
 References: Milstein and Tretyakov, Stochastic Numerics for Mathematical Physics (2004), theorems 1.1.1
 and 2.2.1; Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005), table 2.1 and theorem 4.7.

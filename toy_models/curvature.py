@@ -37,20 +37,21 @@ def exact_mean(sigma: float, sigma_next: float, eta: float) -> float:
 
 def mean_error(sampler: Sampler, sigma: float, sigma_next: float, eta: float) -> float:
     """The sampler's mean of y_2 from y = 0, less the exact one."""
-    counter, start = _Units(0), torch.zeros(1, 2, dtype=torch.float64)
+    counter, start = UnitNormals(0), torch.zeros(1, 2, dtype=torch.float64)
     sampler(parabola, start, counter)
-    end = sampler(parabola, start.repeat(counter.asked, 1), _Units(counter.asked))
+    end = sampler(parabola, start.repeat(counter.asked, 1), UnitNormals(counter.asked))
     # At y = 0 without noise nothing moves, and a unit vector's image is its share of the quadratic form.
     return float(end[:, 1].sum()) - exact_mean(sigma, sigma_next, eta)
 
 
-class _Units:
+class UnitNormals:
     """A noise source: the k-th normal of a run is 1 for y_1 in the k-th of `rows` rows, else 0."""
 
     def __init__(self, rows: int) -> None:
         self.rows, self.asked = rows, 0
 
     def __call__(self, intervals: Sequence[Interval], like: Tensor) -> Tensor:
+        """The normals of these intervals, (intervals, rows, d)."""
         normals = like.new_zeros((len(intervals), *like.shape))
         for normal in normals:
             if self.rows:

@@ -15,6 +15,7 @@ CHAPTERS = (
     "ends",
     "published",
     "beyond",
+    "necessity",
     "few",
     "guidance",
     "policy",

@@ -636,8 +636,8 @@ class _AnyCovariances(LocalStep):
 
 @claim(
     "beyond-three-calls",
-    r"No method with three calls, the first of them at the state, and Gaussian noises in its rows has weak "
-    r"order 3 for curved $D$. The engine's conditions force the covariances of the path on the stages, and "
+    r"No method with three calls, the first of them at the state, has weak order 3 for curved $D$, whatever "
+    r"the law of its noises. The engine's conditions force the covariances of the path on the stages, and "
     r"then $\sum b_i b_j\,\mathrm{Cov}(\zeta_i, \zeta_j) - \frac13 = \int_0^1 \big(\sum b_i 1_{u < c_i} "
     r"- (1 - u)\big)^2 du > 0$; where $b_2 = 0$ or $c_2 = c_3$ it is $\frac1{24}$, and where $b_3 = 0$ one "
     r"condition has no solution.",
