@@ -17,9 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+from with_density import SINGULAR, WITH_DENSITY
 
 from seeds_theory import (
-    METHODS,
     DenoiserError,
     DensityError,
     GeneratorNoise,
@@ -35,7 +35,6 @@ from seeds_theory import (
     require_repeatable,
     rollout,
 )
-from seeds_theory.baselines import BASELINES
 from seeds_theory.chain import chain_of
 from seeds_theory.density import Record
 from seeds_theory.solver import Solver
@@ -43,12 +42,6 @@ from toy_models.gaussian import Gaussian
 from toy_models.response import probe
 
 GRID = [3.0, 2.0, 1.2, 0.7, 0.3, 0.0]
-SINGULAR = ("seeds-4s", "stochastic-heun", "edm-heun", "shark", "lawson-shark")
-USABLE = [name for name in METHODS if name not in SINGULAR] + [
-    name
-    for name, baseline in BASELINES.items()
-    if baseline.stochastic and name not in (*SINGULAR, "restart")
-]
 
 
 def plan_of(name: str, grid: Any = GRID, eta: Any = 1.0) -> Any:
@@ -83,7 +76,7 @@ def within_four_errors(values: Tensor, expected: float) -> bool:
 # ----------------------------------------------------------------------------- it belongs to its step
 
 
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", WITH_DENSITY)
 def test_the_run_is_the_same_and_the_density_is_that_of_its_denoiser(name: str) -> None:
     model, plan = Model(), plan_of(name)
     record = rollout(model, start(3, 2), plan, SeededNoise(range(3)))
@@ -100,7 +93,7 @@ def test_the_run_is_the_same_and_the_density_is_that_of_its_denoiser(name: str) 
 
 
 @pytest.mark.parametrize("eta", [1.0, [1, 0.4, 0, 2, 1]], ids=["1", "along"])
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", WITH_DENSITY)
 def test_the_ratio_of_two_models_has_mean_1_and_the_score_mean_0(name: str, eta: Any) -> None:
     if name == "ddpm" and eta != 1.0:
         pytest.skip("ddpm has eta = 1 only")
@@ -127,13 +120,13 @@ def squares_over_number(name: str) -> Tensor:
     return -2 * (record.log_prob + constants) / numbers
 
 
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", WITH_DENSITY)
 def test_innovations_are_standard_normals(name: str) -> None:
     found = squares_over_number(name)
     assert within_four_errors(found, 1.0)
 
 
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", WITH_DENSITY)
 def test_a_factor_that_is_wrong_by_three_hundredths_is_noticed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

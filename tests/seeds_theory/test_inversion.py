@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from with_density import SINGULAR, WITH_DENSITY
 
 from seeds_theory import (
     METHODS,
@@ -35,12 +36,6 @@ from toy_models.gaussian import Gaussian
 from toy_models.mixture import GaussianMixture
 
 GRID = [3.0, 2.0, 1.2, 0.7, 0.3, 0.1]
-SINGULAR = ("seeds-4s", "stochastic-heun", "edm-heun", "shark", "lawson-shark")
-USABLE = [name for name in METHODS if name not in SINGULAR] + [
-    name
-    for name, baseline in BASELINES.items()
-    if baseline.stochastic and name not in (*SINGULAR, "restart")
-]
 
 
 def mixture(*means: tuple[float, float]) -> GaussianMixture:
@@ -78,7 +73,7 @@ def apart(a: Tensor, b: Tensor) -> float:
         pytest.param(1.0, "independent", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", WITH_DENSITY)
 def test_a_run_with_these_normals_ends_at_the_image(name: str, eta: Any, path: Any) -> None:
     if name == "ddpm" and eta != 1.0:
         pytest.skip("ddpm has eta = 1 only")
@@ -89,7 +84,7 @@ def test_a_run_with_these_normals_ends_at_the_image(name: str, eta: Any, path: A
     assert found.normals.shape == (len(found.intervals), 3, 2)
 
 
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", WITH_DENSITY)
 def test_on_a_grid_to_0_the_state_before_it_is_reached_and_the_rest_is_said(name: str) -> None:
     plan = Solver(name).on([*GRID, 0.0], 1.0)
     found = invert(DATA, images(), plan, SeededNoise(range(3)))
@@ -106,7 +101,7 @@ def test_the_smaller_the_last_level_the_nearer_is_the_end_to_the_image() -> None
     assert float(ends[1].error.max()) < 0.2 * float(ends[0].error.max())
 
 
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", WITH_DENSITY)
 def test_of_a_record_they_are_the_normals_of_its_run(name: str) -> None:
     plan = Solver(name).on(GRID, 1.0)
     asked: list[Tensor] = []

@@ -15,10 +15,10 @@ from torch import Tensor
 diffusers = pytest.importorskip("diffusers")
 
 from published_steps import published_step  # noqa: E402
+from with_density import WITH_DENSITY  # noqa: E402
 
 from proofs_checks.audit import assert_density, trainer_step  # noqa: E402
 from seeds_theory import (  # noqa: E402
-    METHODS,
     DenoiserError,
     DensityError,
     GeneratorNoise,
@@ -32,7 +32,6 @@ from seeds_theory import (  # noqa: E402
     policy,
     rollout,
 )
-from seeds_theory.baselines import BASELINES  # noqa: E402
 from seeds_theory.chain import chain_of  # noqa: E402
 from seeds_theory.diffusers import SEEDSScheduler  # noqa: E402
 from seeds_theory.diffusers.policy_step import sde_step_with_logprob  # noqa: E402
@@ -43,13 +42,7 @@ from seeds_theory.solver import JoinedPlan, Solver  # noqa: E402
 
 FLOW: dict[str, Any] = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
 TABLE: dict[str, Any] = {"prediction_type": "v_prediction"}
-SINGULAR = ("seeds-4s", "stochastic-heun", "edm-heun", "shark", "lawson-shark")
-ELSEWHERE = ("restart", "seeds-2m")
-USABLE = [
-    name
-    for name in (*METHODS, *(name for name, one in BASELINES.items() if one.stochastic))
-    if name not in (*SINGULAR, *ELSEWHERE)
-]
+USABLE = [name for name in WITH_DENSITY if name != "seeds-2m"]
 ONE_CALL = ("seeds-1", "ddim", "euler-maruyama", "er-sde-1", *POLICIES)
 TAUS = [0.9, 0.6, 0.25]
 
