@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from proofs_checks.audit.densities.protocol import Step
-from proofs_checks.audit.densities.trainers import trainer_step
 from proofs_checks.audit.peers import imported, require_known
 from proofs_checks.audit.peers.checkout import Checkout
-from proofs_checks.audit.peers.trainers import in_a_loop, options_of
+from proofs_checks.audit.peers.trainers import in_a_loop, with_density
 from proofs_checks.audit.protocol import Sampler
 
 CHECKOUT = Checkout(
@@ -36,14 +35,12 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     ------
     LibraryError, UnknownNameError, ParameterError.
     """
-    step = _function(name)
-    return in_a_loop(name, step, options_of(name, step, options))
+    return in_a_loop(name, _function(name), options)
 
 
 def load_step(name: str, options: Mapping[str, Any]) -> Step:
     """The step with its log-density; option and errors as of `load`."""
-    step = _function(name)
-    return trainer_step(step, **options_of(name, step, options))
+    return with_density(name, _function(name), options)
 
 
 def _function(name: str) -> Any:

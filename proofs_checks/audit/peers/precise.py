@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from proofs_checks.audit.densities.protocol import Step
-from proofs_checks.audit.densities.trainers import trainer_step
 from proofs_checks.audit.peers import imported, require_known
 from proofs_checks.audit.peers.checkout import Checkout
-from proofs_checks.audit.peers.trainers import in_a_loop, options_of
+from proofs_checks.audit.peers.trainers import in_a_loop, with_density
 from proofs_checks.audit.protocol import Sampler
 
 CHECKOUT = Checkout("Tencent-Hunyuan/Precise", "9a84f91b5acc634fb22f846acecf40b8c55b3350")
+_OURS = ("sde_type", "compute_log_prob")
+"""Keywords that are chosen here: the name of a step is its first."""
 
 
 def names() -> tuple[str, ...]:
@@ -35,18 +36,12 @@ def load(name: str, options: Mapping[str, Any]) -> Sampler:
     ------
     LibraryError, UnknownNameError, ParameterError.
     """
-    step = _function(name)
-    return in_a_loop(name, step, _options(name, step, options))
+    return in_a_loop(name, _function(name), options, _OURS)
 
 
 def load_step(name: str, options: Mapping[str, Any]) -> Step:
     """A step with its log-density; option and errors as of `load`."""
-    step = _function(name)
-    return trainer_step(step, **_options(name, step, options))
-
-
-def _options(name: str, step: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    return options_of(name, step, options, without=("sde_type", "compute_log_prob"))
+    return with_density(name, _function(name), options, _OURS)
 
 
 def _function(name: str) -> Any:

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from proofs_checks.audit.densities.protocol import Step
+from proofs_checks.audit.densities.trainers import trainer_step
 from proofs_checks.audit.peers import Adapted, defaults, imported
 from proofs_checks.audit.peers.clocks import flow_time
 from proofs_checks.audit.peers.counted import CountedModel, calls_a_step
@@ -39,22 +41,24 @@ def flow_scheduler(times: Tensor) -> Any:
     return scheduler
 
 
-def options_of(
+def with_density(
     name: str, step: Callable[..., Any], options: Mapping[str, Any], without: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """The options of a step with their defaults, and the given ones in their place.
+) -> Step:
+    """A step with its log-density; arguments and errors as of `in_a_loop`."""
+    return trainer_step(step, **_options_of(name, step, options, without))
+
+
+def in_a_loop(
+    name: str, step: Callable[..., Any], options: Mapping[str, Any], without: tuple[str, ...] = ()
+) -> Sampler:
+    """A step as a sampler that follows the audit's protocol, with its options as keywords.
+
+    without : keywords of the step that are no options of the sampler.
 
     Raises
     ------
-    ParameterError : one that it does not have.
+    ParameterError : an option that it does not have.
     """
-    keywords = defaults(step, without=("prev_sample", "generator", *without))
-    require_options(name, options, tuple(keywords))
-    return {**keywords, **options}
-
-
-def in_a_loop(name: str, step: Callable[..., Any], keywords: Mapping[str, Any]) -> Sampler:
-    """A step as a sampler that follows the audit's protocol, with its options as keywords."""
 
     def run(
         model: Model,
@@ -77,4 +81,13 @@ def in_a_loop(name: str, step: Callable[..., Any], keywords: Mapping[str, Any]) 
                 state, *_ = step(scheduler, output, scheduler.timesteps, state, **of_step)
         return state / (1 - times[-1])
 
-    return Adapted(name, run, keywords)
+    return Adapted(name, run, _options_of(name, step, options, without))
+
+
+def _options_of(
+    name: str, step: Callable[..., Any], options: Mapping[str, Any], without: tuple[str, ...]
+) -> dict[str, Any]:
+    """The options of a step with their defaults, and the given ones in their place."""
+    keywords = defaults(step, without=("prev_sample", "generator", *without))
+    require_options(name, options, tuple(keywords))
+    return {**keywords, **options}
