@@ -333,13 +333,9 @@ def _made(plan: AnyPlan) -> Chain:
 def _moves(plan: AnyPlan, name: str) -> tuple[Sketch, tuple[Move, ...]]:
     """What a plan does before each of its states."""
     if isinstance(plan, JoinedPlan):
-        sketch, moves = _moves_of(_frame_runner(plan), plan.sigmas[-1], name)
+        sketch, moves = _moves_of(runner_of(plan.frame), plan.sigmas[-1], name)
         return sketch, _scaled(moves, plan)
     return _moves_of(runner_of(plan), plan.sigmas[-1], name)
-
-
-def _frame_runner(plan: JoinedPlan) -> Runner:
-    return lambda denoiser, x, noise, callback: plan.in_frame(denoiser, x, noise, callback=callback)
 
 
 def _moves_of(run: Runner, sigma_next: float, name: str) -> tuple[Sketch, tuple[Move, ...]]:

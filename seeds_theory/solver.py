@@ -275,12 +275,12 @@ class JoinedPlan:
 
         require_denoiser(denoiser)
         require_state(x)
-        y = self.in_frame(
+        y = self._in_frame(
             self.of_frame(denoiser), x / self.scale(self.sigmas[0]), noise, callback=seen
         )
         return self._samples(y, self.sigmas[-1])
 
-    def in_frame(
+    def _in_frame(
         self,
         denoiser: Denoiser,
         y: Tensor,

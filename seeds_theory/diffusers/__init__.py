@@ -203,10 +203,10 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
         """
         name = config_dict.get("_class_name", "a scheduler")
         asked = {**config_dict, **kwargs}
-        configuration.require_known(kwargs, cls._get_init_keys(cls) - {"self"})
+        ours = cls._get_init_keys(cls) - {"self"}
+        configuration.require_known(kwargs, ours)
         if name != cls.__name__:
             configuration.require_servable(asked, name)
-            ours = cls._get_init_keys(cls) - {"self"}
             if not ours <= set(
                 config_dict
             ):  # where others' settings stand since they were left out

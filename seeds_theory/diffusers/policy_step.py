@@ -98,8 +98,8 @@ def sde_step_with_logprob(
     if prev_sample is not None:
         _require_action(prev_sample, sample)
     _require_level(scheduler, noise_level)
-    calls = _calls(scheduler, timestep, sample)
     chain = scheduler.chain
+    calls = _calls(scheduler, timestep, sample)
     laws = {call: _law(scheduler, chain, call) for call in set(calls)}
     wide = torch.promote_types(sample.dtype, torch.float32)
     x = sample.to(wide)
@@ -160,8 +160,6 @@ def _require_level(scheduler: SEEDSScheduler, noise_level: object) -> None:
 
 def _calls(scheduler: SEEDSScheduler, timestep: float | Tensor, sample: Tensor) -> list[int]:
     """The number of the call of each sample, or of all."""
-    if not scheduler.levels:
-        raise ParameterError("there is no grid yet: call set_timesteps first")
     told = torch.as_tensor(timestep).flatten().cpu()
     if len(told) not in (1, len(sample)):
         raise ParameterError(
