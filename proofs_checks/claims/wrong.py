@@ -45,6 +45,7 @@ _gamma, _jump = sp.symbols("gamma Delta", positive=True)
 SPECTRUM = np.array([4.0, 1.0, 0.25, 0.01, 1e-4])
 """Variances of the data on which bounds are compared with exact values."""
 IMAGES = (80.0, 0.002)
+RANGES = (IMAGES, (10.0, 0.05), (2.0, 0.5))
 _UNEVEN = np.array([1.0, 4.0, 2.0, 0.5, 3.0])
 
 
@@ -250,7 +251,7 @@ def stated_divergence(network: Misfit, sigmas: np.ndarray) -> float:
 )
 def _() -> Evidence:
     shares = []
-    for start, stop in (IMAGES, (10.0, 0.05), (2.0, 0.5)):
+    for start, stop in RANGES:
         for grid in grids(start, stop):
             final = final_divergence(_NETWORK, "seeds-1", grid)
             shares.append(final / stated_divergence(_NETWORK, grid))
@@ -289,7 +290,7 @@ def _() -> Evidence:
 )
 def _() -> Evidence:
     shares = []
-    for start, stop in (IMAGES, (10.0, 0.05), (2.0, 0.5)):
+    for start, stop in RANGES:
         for grid in grids(start, stop):
             gamma, exact = ratios(grid), discretisation(SPECTRUM, grid)
             first = float(gamma[0] * least_error(SPECTRUM, gamma[0]))
@@ -604,7 +605,7 @@ def _() -> Evidence:
 def _() -> Evidence:
     data = Gaussian(torch.zeros(len(SPECTRUM)), torch.from_numpy(SPECTRUM))
     shares = []
-    for start, stop in (IMAGES, (10.0, 0.05), (2.0, 0.5)):
+    for start, stop in RANGES:
         for grid in grids(start, stop):
             response = plan_response(make_plan("seeds-1", grid), data)
             error = float(strong_errors(response, data, start, stop, 1.0).norm())
@@ -634,7 +635,7 @@ def network_lipschitz(network: Misfit, sigmas: np.ndarray) -> np.ndarray:
 )
 def _() -> Evidence:
     shares = []
-    for start, stop in (IMAGES, (10.0, 0.05), (2.0, 0.5)):
+    for start, stop in RANGES:
         for grid in grids(start, stop):
             response = _NETWORK.response(make_plan("seeds-1", grid))
             error = float(weak_errors(response, NETWORK_DATA, start, stop).norm())
@@ -657,7 +658,7 @@ def _() -> Evidence:
     shares = []
     for rate, spread in itertools.product((0.0, 0.5, 2.0), (1.0, 0.01)):
         data = Gaussian.scalar(spread)
-        for start, stop in (IMAGES, (10.0, 0.05), (2.0, 0.5)):
+        for start, stop in RANGES:
             for grid in grids(start, stop):
                 response = plan_response(make_plan("seeds-1", grid, eta=rate), data)
                 error = float(strong_errors(response, data, start, stop, rate))
