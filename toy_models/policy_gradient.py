@@ -26,11 +26,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from seeds_theory.chain import AnyPlan
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.density import Record, log_prob, rollout
 from seeds_theory.inversion import invert
-from seeds_theory.plan import Plan
-from seeds_theory.solver import LoopPlan
 from seeds_theory.sources import GeneratorNoise
 from toy_models.mixture import GaussianMixture
 
@@ -84,7 +83,7 @@ def at_once(model: LearntMixture, record: Record) -> Tensor:
 
 def train(
     law: GaussianMixture,
-    plan: Plan | LoopPlan,
+    plan: AnyPlan,
     *,
     beta: float = 1.0,
     density: LogProb = at_once,
@@ -120,13 +119,13 @@ def train(
     return model
 
 
-def runs(model: Denoiser, plan: Plan | LoopPlan, count: int, generator: torch.Generator) -> Record:
+def runs(model: Denoiser, plan: AnyPlan, count: int, generator: torch.Generator) -> Record:
     """Runs of a model from noise, recorded."""
     unit = torch.randn(count, 1, generator=generator, dtype=torch.float64)
     return rollout(model, plan.sigmas[0] * unit, plan, GeneratorNoise(generator))
 
 
-def held(first: Denoiser, record: Record, plan: Plan | LoopPlan) -> Tensor:
+def held(first: Denoiser, record: Record, plan: AnyPlan) -> Tensor:
     """The ends of a plan's recorded runs if all steps without noise are left to a first model, (batch, 1).
 
     They are functions of the states that are paid for: what a method remembers is of the first model too.

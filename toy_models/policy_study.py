@@ -50,7 +50,7 @@ SMALL_BATCH = 4
 COUNT, GROUPS = 6000, 5
 """Runs of a group on the line, and groups."""
 
-POLICIES: tuple[Contender, ...] = (
+TRAINED: tuple[Contender, ...] = (
     *(published(name) for name in ("flow-sde", "dance-sde", "precise", "cps")),
     published("flow-sde", math.sqrt(2)),
     *(member(name, 1.0) for name in ("seeds-2", "seeds-3", "seeds-2m")),
@@ -163,7 +163,7 @@ def main(out: Annotated[Path, typer.Argument(help="The JSON file to write.")]) -
 
 def trainings() -> list[dict[str, Any]]:
     """`training` of all that is trained."""
-    return [training(contender) for contender in POLICIES]
+    return [training(contender) for contender in TRAINED]
 
 
 def rounded(value: Any) -> Any:

@@ -14,10 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seeds_theory.chain import chain_of
+from seeds_theory.chain import AnyPlan, chain_of
 from seeds_theory.density import Record, kl, log_prob
-from seeds_theory.plan import Plan
-from seeds_theory.solver import LoopPlan
 from toy_models.mixture import GaussianMixture
 from toy_models.policy_gradient import (
     LearntMixture,
@@ -30,8 +28,6 @@ from toy_models.policy_gradient import (
     tilted,
     wasserstein,
 )
-
-AnyPlan = Plan | LoopPlan
 
 
 def tilt_divergence(law: GaussianMixture, beta: float) -> float:

@@ -182,7 +182,7 @@ def test_small_batches_of_the_record_are_where_noise_exceeds_the_signal():
 @pytest.mark.slow
 def test_the_record_of_the_chapter_is_made_as_it_says():
     record = json.loads(RECORD.read_text())
-    names = [contender.label for contender in policy_study.POLICIES]
+    names = [contender.label for contender in policy_study.TRAINED]
     assert [row["sampler"] for row in record["training"]] == names
     assert record["floors"] == policy_study.rounded(policy_study.floors())
     assert len(record["laws"]) == len(policy_study.CONTENDERS) * 8
