@@ -102,7 +102,7 @@ BROKEN = {
     "binary index": (written("model_index.json", b"\x80\x04\xff"), "model_index.json"),
     "index of a list": (
         written("model_index.json", "[]"),
-        "model_index.json: it is no JSON object",
+        "model_index.json: it is no strict JSON: 'it is no JSON object'",
     ),
     "deep index": (written("model_index.json", "[" * 100_000), "it is no strict JSON"),
     "huge index": (written("model_index.json", " " * (2**22 + 1)), "it has 4194305 bytes, more"),
