@@ -86,7 +86,10 @@ _BASELINES = {
     "euler": (("baselines-midpoint", "baselines-order-euler*"), "test_euler_ddim"),
     "flow_sde": (("baselines-order-flow-sde",), "test_flow_sde"),
     "gddim": (("baselines-ddim-gddim", "baselines-order-gddim"), "test_euler_ddim"),
-    "ipndm": (("baselines-order-ipndm-*",), "test_ipndm"),
+    "ipndm": (
+        ("baselines-order-ipndm-*", "baselines-order-lms", "baselines-order-gradient-estimation"),
+        "test_ipndm",
+    ),
     "langevin": (
         ("baselines-corrector-*", "baselines-order-predictor-corrector"),
         "test_langevin_restart",
@@ -94,6 +97,7 @@ _BASELINES = {
     "lawson": (("baselines-lawson*", "baselines-order-lawson-*"), "test_dpm_solver_lawson"),
     "restart": (("baselines-order-restart",), "test_langevin_restart"),
     "sa_solver": (("baselines-order-sa-solver", "baselines-adams"), "test_sa_solver"),
+    "seeds_adams": (("baselines-order-seeds-ab",), "test_seeds_adams"),
     "seeds_multistep": (
         ("beyond-*-seeds-2m", "baselines-order-seeds-2m"),
         "test_seeds_multistep",

@@ -430,7 +430,9 @@ def _in_turn(first: float, last: float, steps: int) -> np.ndarray:
     return np.asarray(first * (last / first) ** place)
 
 
-_GRIDS = {"ipndm-3": _in_turn, "ipndm-4": _in_turn}
+_GRIDS = dict.fromkeys(
+    ("ipndm-2", "ipndm-3", "ipndm-4", "gradient-estimation", "seeds-ab"), _in_turn
+)
 """Where equal steps have a higher order than others: declared is the least."""
 
 

@@ -37,8 +37,11 @@ _PLACES = {
     "sde-dpm-solver++-3m": ("dpm_multistep", "SDE_DPM_SOLVER_PP_3M"),
     "deis-tab2": ("deis", "DEIS_TAB2"),
     "deis-tab3": ("deis", "DEIS_TAB3"),
+    "ipndm-2": ("ipndm", "IPNDM_2"),
     "ipndm-3": ("ipndm", "IPNDM_3"),
     "ipndm-4": ("ipndm", "IPNDM_4"),
+    "lms": ("ipndm", "LMS"),
+    "gradient-estimation": ("ipndm", "GRADIENT_ESTIMATION"),
     "unipc-2": ("unipc", "UNIPC_2"),
     "unipc-3": ("unipc", "UNIPC_3"),
     "sa-solver": ("sa_solver", "SA_SOLVER"),
@@ -46,6 +49,7 @@ _PLACES = {
     "er-sde-2": ("er_sde", "ER_SDE_2"),
     "er-sde-3": ("er_sde", "ER_SDE_3"),
     "seeds-2m": ("seeds_multistep", "SEEDS_2M"),
+    "seeds-ab": ("seeds_adams", "SEEDS_AB"),
 }
 
 BASELINES: Registry[Baseline] = Registry(

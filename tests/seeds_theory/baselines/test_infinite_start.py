@@ -52,7 +52,8 @@ def test_the_ode_goes_up_too_and_to_unit_noise(name: str) -> None:
     data = Gaussian(*torch.tensor([[0.5], [0.7]], dtype=torch.float64))
     x = 0.5 + torch.randn(4, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     errors = []
-    for steps in (128, 256):
+    # Of lms the first step's error and the others' have opposite signs, and are as large at 150 steps.
+    for steps in (512, 1024) if name == "lms" else (128, 256):
         up = [0.1 * 200 ** (i / steps) for i in range(steps + 1)]
         found = baseline(data, x, up, eta=0.0)
         errors.append(float((found - 0.5 - (x - 0.5) * (400.7 / 0.71) ** 0.5).norm()))
