@@ -45,6 +45,10 @@ from seeds_theory.schedule import VariancePreservingCosine as VariancePreserving
 from seeds_theory.schedule import VariancePreservingLinear as VariancePreservingLinear
 from seeds_theory.settings import Setting as Setting
 from seeds_theory.settings import few_steps as few_steps
+from seeds_theory.shifted import Shifted as Shifted
+from seeds_theory.shifted import matching_shift as matching_shift
+from seeds_theory.shifted import shifted_levels as shifted_levels
+from seeds_theory.shifted import shifted_plan as shifted_plan
 from seeds_theory.sources import GeneratorNoise as GeneratorNoise
 from seeds_theory.sources import InjectedNoise as InjectedNoise
 from seeds_theory.sources import NoiseSource as NoiseSource

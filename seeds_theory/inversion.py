@@ -43,6 +43,7 @@ from seeds_theory.chain import (
     runner_of,
     trace,
 )
+from seeds_theory.clocks import ClockForm
 from seeds_theory.denoiser import Denoiser
 from seeds_theory.density import Record
 from seeds_theory.errors import DensityError, GridError, NoiseError, ParameterError, at_step
@@ -390,7 +391,10 @@ def _back(denoiser: Denoiser, end: Tensor, plan: AnyPlan, chain: Chain, steps: r
             f"the reversed grid is for registered methods, and {plan.method!r} is none: take exact=True"
         )
     else:
-        reversed_plan = make_plan(plan.method, levels, eta=0.0, prediction=plan.form.name)
+        options = {"sigma_data": plan.form.sigma_data} if isinstance(plan.form, ClockForm) else {}
+        reversed_plan = make_plan(
+            plan.method, levels, eta=0.0, prediction=plan.form.name, **options
+        )
     return runner_of(reversed_plan)(denoiser, end.clone(), None, _ignored)
 
 

@@ -23,10 +23,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seeds_theory.clocks import ClockForm
 from seeds_theory.emitted import moments
-from seeds_theory.errors import ParameterError, TableauError, UnknownNameError
+from seeds_theory.errors import ParameterError, TableauError
 from seeds_theory.eta_schedule import Eta, require_eta, step_etas
-from seeds_theory.forms import CLOCK, DATA, FORM_NUMBERS, Form, numbers_of, skip_and_out
+from seeds_theory.forms import (
+    CLOCK,
+    DATA,
+    FORM_NUMBERS,
+    Form,
+    numbers_of,
+    require_prediction,
+    skip_and_out,
+)
 from seeds_theory.grids import require_grid
 from seeds_theory.orders import Orders
 from seeds_theory.row import Row
@@ -74,7 +83,7 @@ class Interval:
     @cached_property
     def deviation(self) -> float:
         """The exact standard deviation of the form's noise."""
-        if math.isinf(self.sigma):
+        if math.isinf(self.sigma) and self.form == DATA:
             return self.sigma_next
         return self.form.deviation(self.sigma_next, self.length, self.eta)
 
@@ -221,6 +230,7 @@ def make_plan(
     *,
     eta: Eta = 1.0,
     prediction: str = "data",
+    sigma_data: float = 1.0,
 ) -> Plan:
     """Compute the coefficients of a method on a grid.
 
@@ -232,19 +242,23 @@ def make_plan(
     eta : >= 0; 1 is the reverse SDE, 0 the probability-flow ODE. Also one number for each step, the last one
         to 0 included; windows of noise levels as text, ``"1:0.3-5"``, with 0 outside of them; or a function
         of the noise level, whose mean over a step in log-SNR is the step's. A step at 0 draws nothing.
-    prediction : "data" or "noise": what the method integrates. The model stays a denoiser.
+    prediction : what the method integrates: "data" or "noise", or "F", "v", "flow" or "score", which run in
+        clocks of their own (`seeds_theory.clocks`). The model stays a denoiser.
+    sigma_data : the standard deviation of the data in an F prediction, as of `EDMDenoiser`.
 
     Raises
     ------
     UnknownNameError, TableauError, GridError, ParameterError : each names the rule and the value.
     """
-    if prediction not in ("data", "noise"):
-        raise UnknownNameError(
-            f"methods integrate 'data' or 'noise' predictions; got {prediction!r}"
-        )
-    scheme = scheme_of(method, prediction)
+    require_prediction(prediction)
+    if prediction in ("data", "noise"):
+        scheme, form = scheme_of(method, prediction), FORM_NUMBERS[prediction]
+    else:
+        from seeds_theory.clock_plan import clock_form, clock_scheme
+
+        scheme, form = clock_scheme(method, prediction), clock_form(prediction, sigma_data)
     grid, etas = grid_and_etas(sigmas, eta)
-    return _plan(scheme, etas, tuple(grid.tolist()))
+    return _plan(scheme, form, etas, tuple(grid.tolist()))
 
 
 def grid_and_etas(
@@ -263,18 +277,25 @@ def grid_and_etas(
 
 
 @lru_cache(maxsize=64)
-def _plan(scheme: Scheme, eta: float | tuple[float, ...], sigmas: tuple[float, ...]) -> Plan:
+def _plan(
+    scheme: Scheme, form: Form, eta: float | tuple[float, ...], sigmas: tuple[float, ...]
+) -> Plan:
     """A plan, kept for the next run: its numbers take as long as a small model's calls."""
-    form, grid = FORM_NUMBERS[scheme.prediction], np.array(sigmas)
+    grid = np.array(sigmas)
     steps: list[Step] = []
     etas = np.broadcast_to(np.array(eta), len(grid) - 1)
     if math.isinf(grid[0]) and grid[1] > 0:
         steps.append(_step_from_infinity(grid[1], float(etas[0])))
     inside = np.isfinite(grid) & (grid > 0)
     within = etas[inside[:-1] & inside[1:]]
-    steps.extend(
-        _finite_steps(scheme, form, grid[inside], eta if isinstance(eta, float) else within)
-    )
+    if isinstance(form, ClockForm):
+        from seeds_theory.clock_plan import clock_steps
+
+        steps.extend(clock_steps(scheme, form, grid[inside].tolist(), within.tolist()))
+    else:
+        steps.extend(
+            _finite_steps(scheme, form, grid[inside], eta if isinstance(eta, float) else within)
+        )
     if grid[-1] == 0:
         steps.append(_step_to_zero(sigmas[-2]))
     if math.isinf(grid[-1]):

@@ -45,9 +45,9 @@ class Solver:
     Parameters
     ----------
     name : one of `SOLVERS`; a method's may state its nodes, as ``"seeds-2@0.7"``.
-    options : ``eta`` and, for a method, ``prediction``, as of `make_plan`; for a baseline, its own. An eta
-        may be one for each step, windows or a function, as there. A copy is kept, which is read only: what
-        was computed of a plan stays true of it.
+    options : ``eta`` and, for a method, ``prediction`` and ``sigma_data``, as of `make_plan`; for a baseline,
+        its own. An eta may be one for each step, windows or a function, as there. A copy is kept, which is
+        read only: what was computed of a plan stays true of it.
 
     Raises
     ------
@@ -161,7 +161,7 @@ class Solver:
         return self._plan(sigmas, None).nfe
 
     def _plan(self, sigmas: Sequence[float] | np.ndarray, eta: Eta | None) -> Plan:
-        require_options(self.name, self.options, ("eta", "prediction"))
+        require_options(self.name, self.options, ("eta", "prediction", "sigma_data"))
         return make_plan(
             self.name, sigmas, eta=self.eta if eta is None else eta, **self._own_options
         )

@@ -109,8 +109,9 @@ OPTION_CASES = [
     (plan(eta="one"), ParameterError, "one"),
     (plan(eta=None), ParameterError, "None"),
     (plan(prediction="eps"), UnknownNameError, "'eps'"),
-    (plan(prediction="F"), UnknownNameError, "'F'"),
-    (plan(prediction="v"), UnknownNameError, "'v'"),
+    (plan(prediction="F", sigma_data=0.0), ParameterError, "sigma_data"),
+    (plan(prediction="F", sigma_data=math.inf), ParameterError, "inf"),
+    (plan(method="seeds-2s", prediction="F"), TableauError, "seeds-2s"),
     (plan(prediction=None), UnknownNameError, "None"),
 ]
 
