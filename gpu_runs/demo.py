@@ -24,6 +24,7 @@ from seeds_theory.brownian import BrownianPath
 from seeds_theory.command import require_picture, require_writable, run_command
 from seeds_theory.extras import optional_imports
 from seeds_theory.grids import rho_grid
+from seeds_theory.plan import Interval
 from seeds_theory.progress import with_bar
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
@@ -74,11 +75,7 @@ def garments(
     runs.append((Solver(FINE[0]), rho_grid(80.0, 0.002, fine, to_zero=True)))
     noise = SeededNoise(list(GARMENTS))
     start = 80.0 * noise.initial((network.channels, network.resolution, network.resolution))
-    asked = [
-        interval
-        for solver, grid in runs
-        for interval in asked_intervals(lambda D, x, n, s=solver, g=grid: s(D, x, g, n))
-    ]
+    asked = [interval for run in runs for interval in _asked(*run)]
     path = BrownianPath.serving(asked, start, noise)
     *images, last = [
         solver(lambda x, sigma: network(x, sigma, classes), start, grid, path)
@@ -89,6 +86,11 @@ def garments(
         f"{most} calls": torch.cat(images[n * height :][:height]) for n, most in enumerate(calls)
     }
     return {**columns, "the image itself": torch.cat([last] * height)}
+
+
+def _asked(solver: Solver, grid: np.ndarray) -> tuple[Interval, ...]:
+    """The noise that a run asks for."""
+    return asked_intervals(lambda D, x, noise: solver(D, x, grid, noise))
 
 
 def errors(steps: Sequence[int] = STEPS) -> list[Study]:
@@ -102,7 +104,9 @@ def figure(columns: dict[str, Tensor], studies: Sequence[Study]) -> Figure:
     kinds = {"strong": "error on one path", "weak": "error of the law"}
     with style():
         drawing = Figure(figsize=(10, 6.2), dpi=100)
-        above, below = drawing.subfigures(2, 1, height_ratios=(1, 1.75))
+        above, below = map(
+            drawing.add_subfigure, drawing.add_gridspec(2, 1, height_ratios=(1, 1.75))
+        )
         labels: list[str] | None = list(SAMPLERS.values())
         for axes, (title, images) in zip(
             above.subplots(1, len(columns)), columns.items(), strict=True
