@@ -21,7 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers book test test-all bench verify names checkouts survey check emitted pack format clean distclean
+.PHONY: help setup peers demo picture book test test-all bench verify names checkouts survey check emitted pack format clean distclean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -52,6 +52,18 @@ test: $(STAMP) ## run the tests, but for the slow ones
 
 test-all: $(STAMP) ## run the slow tests, which `make test` leaves out
 	$(PYTEST) -m slow
+
+demo: $(STAMP) ## a first picture and a first audit, in less than a minute, both in the folder demo
+	@mkdir -p demo
+	@echo "==> drawing garments by three samplers, and the orders of these: 10 seconds"
+	@$(BIN)/python -m gpu_runs.demo demo/garments.png
+	@echo "==> auditing the six lines of book/_static/my_sampler.py, which should have weak order 2: 10 seconds"
+	@$(BIN)/seeds-audit "book/_static/my_sampler.py:sample?takes=model,x,levels" --expect weak=2 \
+	  --json demo/audit.json --plot demo/audit.png || test $$? -eq 1
+	@echo "==> see demo/garments.png and demo/audit.png"
+
+picture: $(STAMP) ## draw the README's picture again
+	@$(BIN)/python -m gpu_runs.demo book/_static/garments.png
 
 bench: $(STAMP) ## run the benchmarks, which `make test` leaves out
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/benchmarks --benchmark-only
@@ -89,7 +101,7 @@ format: $(STAMP) ## rewrite the sources in the project's format
 	$(BIN)/ruff format
 
 clean: ## remove the built book and all caches; keep .venv
-	rm -rf book/_build build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf book/_build build demo dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## clean, and remove .venv too

@@ -204,15 +204,35 @@ def fails_at_every_eta(tableau: Tableau, form: SemilinearForm | Rates) -> bool:
     return not strong.has(eta) and any(not defect.value.has(eta) for defect in weak)
 
 
-def explain(tableau: Tableau, form: SemilinearForm | Rates) -> str:
-    """The orders of a tableau and why they are not higher, in two lines; terms in LaTeX."""
-    orders = {"strong": strong_order(tableau, form), "weak": weak_order(tableau, form)}
-    senses = {"path": "in the mean square", "mean": "in the mean"}
-    return "\n".join(
-        f"{kind} order {orders[kind]}: {senses[d.kind]}, ${d.differential}$ is wrong at "
-        f"h^{d.power} by {d.value}"
-        for kind, d in binding_defects(tableau, form).items()
-    )
+@dataclass(frozen=True)
+class Explanation:
+    """Orders, and the condition that bounds each: printed for a terminal, in LaTeX on a notebook's page."""
+
+    orders: dict[str, Fraction]
+    bounds: dict[str, Defect]
+
+    def _sentences(self) -> Iterator[tuple[str, Defect]]:
+        senses = {"path": "in the mean square", "mean": "in the mean"}
+        for kind, defect in self.bounds.items():
+            yield f"{kind} order {self.orders[kind]}: {senses[defect.kind]}, ", defect
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{start}{trees.plain(d.differential)} is wrong at h^{d.power} by {d.value}"
+            for start, d in self._sentences()
+        )
+
+    def _repr_markdown_(self) -> str:
+        return "\n".join(
+            f"* {start}${d.differential}$ is wrong at $h^{{{d.power}}}$ by ${sp.latex(d.value)}$"
+            for start, d in self._sentences()
+        )
+
+
+def explain(tableau: Tableau, form: SemilinearForm | Rates) -> Explanation:
+    """The orders of a tableau and why they are not higher, a sentence for each."""
+    orders = {"strong": strong_order(tableau, form), "weak": Fraction(weak_order(tableau, form))}
+    return Explanation(orders, binding_defects(tableau, form))
 
 
 @cache

@@ -181,6 +181,14 @@ def term(tree: Tree) -> str:
     return _applied("f", _labelled(tree, names))
 
 
+def plain(latex: str) -> str:
+    """Such a term for a terminal: phi''(e_a, f'(e_a)), with d_l for the derivative in the log-SNR."""
+    words = {r"\varphi": "phi", r"\ddot ": "d_l^2 ", r"\dot ": "d_l ", r"\partial_l": "d_l"}
+    for symbol, word in words.items():
+        latex = latex.replace(symbol, word)
+    return latex.replace("{", "").replace("}", "")
+
+
 def _applied(name: str, children: Forest) -> str:
     arguments = [child for child in children if child != TIME]
     times = len(children) - len(arguments)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from seeds_theory.errors import TableauError, other_prediction
 from seeds_theory.exact import SemilinearForm
@@ -30,6 +31,7 @@ from seeds_theory.phi import Phi
 
 with optional_imports():
     import sympy as sp
+    from sympy.printing.str import StrPrinter
 
 z = sp.Symbol("z", real=True)
 r"""The argument :math:`\zeta h` of a method's weights."""
@@ -149,6 +151,40 @@ class Tableau:
             (node, (total - sp.Add(*weights), *weights))
             for node, total, weights in zip(times, totals, later, strict=True)
         )
+
+    def __str__(self) -> str:
+        """As a table of Butcher's, for a terminal: the weights of F_1, F_2, ... in each row, over h."""
+        plain = _Plain()
+        body = [[plain.doprint(weight) for weight in weights] for _, weights in self.rows]
+        widths = [max(map(len, column)) for column in zip_longest(*body, fillvalue="")]
+        names = ["0", *(plain.doprint(node) for node in self.nodes), ""]
+        left = max(map(len, names))
+        lines = [
+            f"{name:>{left}} | " + "  ".join(map(str.ljust, row, widths))
+            for name, row in zip(names, [[], *body], strict=True)
+        ]
+        lines.insert(-1, "-" * left + "-+-" + "-" * (sum(widths) + 2 * len(widths) - 2))
+        orders, calls = (
+            self.orders,
+            f"{self.calls} model call{'s' if self.calls > 1 else ''} a step",
+        )
+        own = "by a rule of its own" if self.noise is not path_values else "values of one path"
+        return "\n".join(
+            [
+                f"{self.name}: {calls}; strong order {orders.strong}, weak {orders.weak}, "
+                f"{orders.ode} of the ODE",
+                *(line.rstrip() for line in lines),
+                f"noise: {own}; z = zeta h, the rate of the drift times the step in log-SNR",
+            ]
+        )
+
+
+class _Plain(StrPrinter):
+    """Expressions in ASCII, with phi_k for the phi-functions."""
+
+    def _print_Phi(self, expression: sp.Expr) -> str:
+        order, argument = expression.args
+        return f"phi_{order}({self._print(argument)})"
 
 
 def _exact(entries: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:

@@ -82,7 +82,35 @@ def image_grid(
     row_labels: Sequence[str] | None = None,
     column_labels: Sequence[str] | None = None,
 ) -> Figure:
-    """Pictures (rows * columns, height, width), grey values in [0, 1], row by row, as one figure.
+    """Pictures as a figure of their own; arguments and errors as of `draw_images`."""
+    margin = (
+        0.1 * max((len(label) for label in row_labels), default=0) + 0.15 if row_labels else 0,
+        0.3 if column_labels else 0,
+    )
+    with style():
+        figure = Figure(layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02))
+        height, width = draw_images(
+            figure.subplots(), images, rows, columns, row_labels, column_labels
+        )
+        inches = 0.75 / np.shape(images)[-1]  # a pixel
+        figure.set_size_inches(width * inches + margin[0], height * inches + margin[1])
+        figure.draw_without_rendering()
+    return figure
+
+
+def draw_images(
+    axes: Axes,
+    images: Any,
+    rows: int,
+    columns: int,
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+) -> tuple[int, int]:
+    """Draw pictures (rows * columns, height, width), grey values in [0, 1], row by row.
+
+    Returns
+    -------
+    The height and the width of all of them with the gaps between them, in their pixels.
 
     Raises
     ------
@@ -106,28 +134,15 @@ def image_grid(
     for index, picture in enumerate(pictures):
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         mosaic[top : top + height, left : left + width] = picture
-    inches = 0.75 / width  # a pixel
-    size = mosaic.shape[1] * inches, mosaic.shape[0] * inches
-    margin = (
-        0.1 * max((len(label) for label in row_labels), default=0) + 0.15 if row_labels else 0,
-        0.3 if column_labels else 0,
-    )
-    with style():
-        figure = Figure(
-            figsize=(size[0] + margin[0], size[1] + margin[1]),
-            layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02),
-        )
-        axes = figure.subplots()
-        axes.imshow(mosaic, cmap="gray", vmin=0, vmax=1, interpolation="none")
-        axes.set_frame_on(False)
-        axes.grid(False)
-        axes.tick_params(length=0, pad=4, labeltop=True, labelbottom=False)
-        across = np.arange(columns) * (width + gap) + (width - 1) / 2
-        down = np.arange(rows) * (height + gap) + (height - 1) / 2
-        axes.set_xticks(across if column_labels else [], column_labels)
-        axes.set_yticks(down if row_labels else [], row_labels)
-        figure.draw_without_rendering()
-    return figure
+    axes.imshow(mosaic, cmap="gray", vmin=0, vmax=1, interpolation="none")
+    axes.set_frame_on(False)
+    axes.grid(False)
+    axes.tick_params(length=0, pad=4, labeltop=True, labelbottom=False)
+    across = np.arange(columns) * (width + gap) + (width - 1) / 2
+    down = np.arange(rows) * (height + gap) + (height - 1) / 2
+    axes.set_xticks(across if column_labels else [], column_labels)
+    axes.set_yticks(down if row_labels else [], row_labels)
+    return mosaic.shape[0], mosaic.shape[1]
 
 
 @dataclass(frozen=True)

@@ -201,11 +201,20 @@ def test_an_order_beyond_the_examined_powers_is_an_error_not_a_guess(monkeypatch
 
 
 def test_the_explanation_names_the_condition_that_binds():
-    lines = explain(method("seeds-2"), DATA).splitlines()
-    assert lines[0] == "strong order 1: in the mean square, $f'(e_a)$ is wrong at h^3 by 1/12"
+    found = explain(method("seeds-2"), DATA)
+    lines = str(found).splitlines()
+    assert lines[0] == "strong order 1: in the mean square, f'(e_a) is wrong at h^3 by 1/12"
     assert lines[1].startswith("weak order 2: in the mean, ")
     inconsistent = replace(method("seeds-1"), row_sums=(Phi(1, z) * sp.Rational(9, 10),))
-    assert explain(inconsistent, DATA).startswith("strong order 0: in the mean, $\\varphi'(f)$")
+    assert str(explain(inconsistent, DATA)).startswith("strong order 0: in the mean, phi'(f) is")
+
+
+def test_the_explanation_is_latex_on_a_page_and_has_none_in_a_terminal():
+    found = explain(method("seeds-3s"), DATA)
+    page = found._repr_markdown_().splitlines()
+    assert page[0].startswith("* strong order 3/2: in the m") and page[0].count("$") == 6
+    assert not set("$\\{}") & set(str(found))
+    assert trees.plain(r"\varphi''(\dot f, \partial_l^3 f)") == "phi''(d_l f, d_l^3 f)"
 
 
 def test_rounded_numbers_and_other_things_than_forms_are_refused():

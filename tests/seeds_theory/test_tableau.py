@@ -236,3 +236,26 @@ def test_a_noise_rule_gives_every_row_a_functional(rule) -> None:
     tableau = Tableau("odd", (0.5,), ((),), (z,), ORDERS, "a test", noise=rule)
     with pytest.raises(TableauError, match="returns a Functional for each of 2 rows"):
         tableau.noises(sp.Integer(1))
+
+
+def test_a_tableau_prints_as_one():
+    assert str(method("seeds-3")).splitlines() == [
+        "seeds-3: 3 model calls a step; strong order 1, weak 2, 3 of the ODE",
+        "  0 |",
+        "1/3 | phi_1(z/3)/3",
+        "2/3 | 2*phi_1(2*z/3)/3 - 4*phi_2(2*z/3)/3  4*phi_2(2*z/3)/3",
+        "----+" + 68 * "-",
+        "    | phi_1(z) - 3*phi_2(z)/2              0                 3*phi_2(z)/2",
+        "noise: values of one path; z = zeta h, the rate of the drift times the step in log-SNR",
+    ]
+
+
+@every_method
+def test_a_printed_row_has_its_weights(name):
+    tableau = method(name)
+    functions = {f"phi_{k}": lambda argument, k=k: Phi(k, argument) for k in (1, 2, 3)}
+    printed = str(tableau).splitlines()[2:-1]
+    rows = [line.partition(" | ")[2] for line in printed if "-+-" not in line]
+    for row, (_, weights) in zip(rows, tableau.rows, strict=True):
+        read = [sp.sympify(text, {"z": z, **functions}) for text in row.split("  ") if text.strip()]
+        assert read == list(weights)
