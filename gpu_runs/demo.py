@@ -104,9 +104,8 @@ def figure(columns: dict[str, Tensor], studies: Sequence[Study]) -> Figure:
     kinds = {"strong": "error on one path", "weak": "error of the law"}
     with style():
         drawing = Figure(figsize=(10, 6.2), dpi=100)
-        above, below = map(
-            drawing.add_subfigure, drawing.add_gridspec(2, 1, height_ratios=(1, 1.75))
-        )
+        halves = drawing.add_gridspec(2, 1, height_ratios=(1, 1.75))
+        above, below = drawing.add_subfigure(halves[0]), drawing.add_subfigure(halves[1])
         labels: list[str] | None = list(SAMPLERS.values())
         for axes, (title, images) in zip(
             above.subplots(1, len(columns)), columns.items(), strict=True

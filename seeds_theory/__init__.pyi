@@ -55,3 +55,4 @@ from seeds_theory.sources import NoiseSource as NoiseSource
 from seeds_theory.sources import SeededNoise as SeededNoise
 from seeds_theory.tableau import Orders as Orders
 from seeds_theory.tableau import Tableau as Tableau
+from seeds_theory.version import __version__ as __version__

@@ -44,11 +44,18 @@ def one_of(names: Iterable[str] | Callable[[], Iterable[str]]) -> Callable[[str]
 def run_command(app: typer.Typer, name: str) -> None:
     """Run a typer app; bad input ends in one line on stderr and exit status 2, Ctrl-C in one and 130.
 
-    So does a file that cannot be read or written, and want of memory.
+    So does a file that cannot be read or written, and want of memory. ``--version`` is an option of all.
     """
     _make_printable()
+    if sys.argv[1:] == ["--version"]:
+        from seeds_theory.version import __version__
+
+        print(f"{name} {__version__}")
+        raise SystemExit(0)
     for command in app.registered_commands:
         command.help = _paragraphs(inspect.getdoc(command.callback) or "")
+    top = app.info if len(app.registered_commands) > 1 else app.registered_commands[0]
+    top.epilog = "--version alone prints the version."
     try:
         with optional_imports():
             app(prog_name=name)

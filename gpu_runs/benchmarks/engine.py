@@ -46,6 +46,7 @@ from gpu_runs.names import FASHION_MNIST
 from gpu_runs.scores.reference import REFERENCE_FILE
 from gpu_runs.scores.report import fewest_to_extrapolate, remarks_on
 from seeds_theory.errors import ParameterError, SeedsError
+from seeds_theory.version import __version__
 
 _UNTIL_LOOKED_AGAIN = 1.0  # seconds, while others make what is left
 
@@ -270,7 +271,7 @@ def _header(bench: Bench, cells: list[Cell], remarks: list[str], jobs: int) -> d
     apart = ("curves", "blocks", "fine")
     return {
         "settings": {
-            "seeds-theory": version("seeds-theory"),
+            "seeds-theory": __version__,
             **bench.identity,
             "reference": file_sha256(reference),
             "features": bench.features.digest,

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from seeds_theory.loop import follow
 from seeds_theory.plan import Interval, make_plan
 from seeds_theory.solver import SOLVERS
 from seeds_theory.sources import SeededNoise, silent
+from seeds_theory.version import __version__
 
 WITHIN = {"fp32": 1e-5, "tf32": 5e-3, "fp16": 5e-3, "bf16": 3e-2}
 """The most by which an estimate may be apart from the CPU's in full float32: root mean square, relative.
@@ -128,7 +128,7 @@ def _threads(count: int) -> Iterator[None]:
 def report(machine: Machine, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """All outcomes as plain data, for a report of a fault: without names of folders, hosts and users."""
     return {
-        "seeds-theory": version("seeds-theory"),
+        "seeds-theory": __version__,
         "device": str(machine.device),
         "processes": machine.processes,
         "verdict": "fail" if any(one.verdict == "fail" for one in outcomes) else "pass",

@@ -33,6 +33,7 @@ from gpu_runs.machine.device import device_name
 from gpu_runs.machine.distributed import Processes
 from seeds_theory.errors import SeedsError
 from seeds_theory.seeds_range import batches, format_seeds, parse_seeds
+from seeds_theory.version import __version__
 
 _MOST_PIXELS = 2**22  # of the picture of the first images
 _UNTIL_SEEN = 90.0  # seconds; NFS may hide a file that another node has written for 60
@@ -134,7 +135,7 @@ class _Run:
         self.images = self.open_images(self.group.device)
         self.numbers = self.images.numbers(self.seeds)
         self.batches = batches(self.numbers, batch)
-        self.identity = {**self.images.identity, "seeds-theory": version("seeds-theory")}
+        self.identity = {**self.images.identity, "seeds-theory": __version__}
         self.output.name_of, self.output.mark = self.images.file_name, mark_of(self.identity)
         self.shape = {"seeds": format_seeds(seeds), "batch": batch, "torch": torch.__version__}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -15,6 +14,7 @@ from seeds_theory.methods import SEEDS
 from seeds_theory.orders import Orders
 from seeds_theory.phi import Phi
 from seeds_theory.tableau import z
+from seeds_theory.version import __version__
 
 if TYPE_CHECKING:
     from seeds_theory.baselines.run import Declared
@@ -29,7 +29,7 @@ def origin() -> tuple[str, str, str]:
     return (
         "SPDX-License-Identifier: MIT",
         "Copyright (c) 2026 The seeds-theory authors",
-        f"Written by seeds-export (seeds-theory {version('seeds-theory')}).",
+        f"Written by seeds-export (seeds-theory {__version__}).",
     )
 
 

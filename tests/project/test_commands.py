@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import seeds_theory
 from seeds_theory.methods import METHODS
 from seeds_theory.solver import SOLVERS
 
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
-SCRIPTS = tomllib.loads(PROJECT.read_text())["project"]["scripts"]
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SCRIPTS = PROJECT["scripts"]
 GROUPS = {
     "seeds-tune": ["fit", "show", "settings", "compare"],
     "seeds-fid": ["stats", "score"],
@@ -59,6 +61,19 @@ def test_help_has_an_example_and_the_completion_is_there(script, run, monkeypatc
     name = script.replace("-", "_")
     monkeypatch.setenv(f"_{name.upper()}_COMPLETE", "source_bash")
     assert f"complete -o default -F _{name}_completion" in run(script)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_command_has_a_version(script, run):
+    assert run(script, "--version") == f"{script} {seeds_theory.__version__}\n"
+    assert "--version" in run(script, "--help")
+
+
+def test_the_version_is_that_of_the_project_and_of_the_citation():
+    assert seeds_theory.__version__ == PROJECT["version"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {PROJECT['version']}\n" in citation
+    assert f"\n## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.parametrize("script", GROUPS)

@@ -1,42 +1,115 @@
-"""The README's Python runs as it stands, but for what needs a pipeline or a module of the reader's."""
+"""The README's blocks run as they stand, in their order, and so does the Python of the page "In Python"."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-import torch
+import pytest
+from docutils.nodes import make_id
 
-from seeds_theory import VariancePreservingLinear
+from seeds_theory import few_steps
 
-README = Path(__file__).parents[2] / "README.md"
-ELSEWHERE = ("pipe(", "my_sampler")
-BLOCKS = [
-    block
-    for block in re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
-    if not any(text in block for text in ELSEWHERE)
-]
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+SETS_UP = ("git ", "make ", "source ")
 
 
-def of_k_diffusion(x, sigma, seed):
-    return x / (1 + sigma[:, None] ** 2)
+def commands():
+    """The lines of the blocks for a shell, but for those that set up or build."""
+    lines = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
+    return [line for line in lines if not line.startswith(SETS_UP)]
 
 
-def network(x, t):
-    """Of data N(0, 1)."""
-    return VariancePreservingLinear().sigma(float(t[0])) * x
+def words(text):
+    return " ".join(text.split())
 
 
-def labelled(x, t, labels):
-    assert labels is None or len(x) == len(t) == len(labels) <= 4
-    return network(x, t)
+def test_it_is_short():
+    assert len(README.splitlines()) <= 120
 
 
-def test_the_blocks_run_in_their_order(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # the last one writes a picture
-    names = {"network": network, "labelled": labelled}
-    sampled = {"x": 80 * torch.randn(4, 1), "sigmas": torch.tensor([80.0, 9.0, 1.0, 0.0])}
-    for block in BLOCKS:
-        own = {"model": of_k_diffusion, **sampled} if "kdiffusion" in block else names
-        exec(compile(block, str(README), "exec"), own)
-        assert own.get("images", torch.zeros(1)).isfinite().all()
-    assert (tmp_path / "four.png").exists()
-    assert len(BLOCKS) >= 9
+def test_every_kind_of_block_is_known():
+    assert {kind for kind, _ in BLOCKS} == {"sh", "python", "text"}
+    assert len(commands()) == 4
+
+
+def test_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for kind, block in BLOCKS:
+        if kind == "python":
+            exec(compile(block, "README.md", "exec"), names)
+    assert names["images"].isfinite().all()
+    assert (tmp_path / "ten.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_commands_run_and_print_what_it_says(tmp_path):
+    (tmp_path / "book").symlink_to(ROOT / "book")
+    folder = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "NO_COLOR": "1",
+    }
+    done = [
+        subprocess.run(
+            line,
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for line in commands()
+    ]
+    status = {line: run.returncode for line, run in zip(commands(), done, strict=True)}
+    assert status == {line: int("my_sampler" in line) for line in commands()}, done
+    assert (tmp_path / "images-grid.png").exists()
+    printed = words(" ".join(run.stdout for run in done))
+    shown = [line for kind, block in BLOCKS if kind == "text" for line in block.splitlines()]
+    assert [line for line in shown if words(line) not in printed] == []
+
+
+def test_targets_of_make_are_there():
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE))
+    for target in {first or second for first, second in named}:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_links_lead_somewhere():
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
+        path, _, anchor = link.partition("#")
+        assert (ROOT / path).is_file(), link
+        headings = re.findall(r"^#+ (.*)", (ROOT / path).read_text(errors="ignore"), re.MULTILINE)
+        assert not anchor or anchor in map(make_id, headings), link
+
+
+def test_the_table_has_the_settings_and_their_scores():
+    scored = json.loads((ROOT / "book/few_steps/tuned.json").read_text())
+    distances = {
+        (row["nfe"], json.loads(row["options"]).get("eta", 0.0)): row["frechet"] for row in scored
+    }
+    rows = re.findall(r"^\| (\d+) \| (.*) \| (.*) \| (.*) \| (.*) \|$", README, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == [10, 20, 40]
+    for calls, *cells in rows:
+        for eta, sampler, distance in ((1.0, *cells[:2]), (0.0, *cells[2:])):
+            assert sampler == f"`{few_steps(int(calls), eta=eta).solver}`"
+            assert distance == f"{distances[int(calls), eta]:.1f}"
+
+
+def test_the_page_in_python_runs():
+    page = (ROOT / "book/in_python.md").read_text()
+    cells = re.findall(r"^```\{code-cell\} ipython3\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names = {"display": print}
+    for cell in cells:
+        exec(compile(re.sub(r"^:tags:.*\n", "", cell), "in_python.md", "exec"), names)
+    assert names["images"].isfinite().all()
+    assert len(cells) >= 12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib.metadata import version
 
 from seeds_theory.baselines.run import Declared
 from seeds_theory.emit.description import Named, header, identifier, origin
@@ -15,6 +14,7 @@ from seeds_theory.emit.targets.template import template
 from seeds_theory.errors import ParameterError
 from seeds_theory.methods import METHODS
 from seeds_theory.settings import Setting, settings
+from seeds_theory.version import __version__
 
 PUBLISHER = "your-publisher-id"
 """Stands for the account of ComfyUI's registry that publishes the folder: put yours."""
@@ -48,7 +48,7 @@ def files(method: MethodProgram) -> dict[str, str]:
     values = {
         "header": header("# "),
         "origin": origin()[-1],
-        "version": version("seeds-theory"),
+        "version": __version__,
         "method": method.name,
         "names": ", ".join(f"`{one.name}`" for one in every),
         "listed": ", ".join(f"`{listed_name(one)}`" for one in every),

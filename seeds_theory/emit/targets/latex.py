@@ -148,11 +148,10 @@ def _text(weight: sp.Expr) -> str:
 def _noise(method: MethodProgram) -> str:
     rate = r"\eta" if method.prediction == "data" else "-1"
     if method.degree == 1:
-        stretches = len(method.intervals)
         noises = (
             "jointly Gaussian, with the covariance that the values of one path of the exact noise $N$ have "
-            f"at the stages and at the end; they are made of {stretches} independent normals, one for each "
-            "stretch between consecutive levels"
+            "at the stages and at the end; they are made of independent normals, one for each stretch "
+            "between consecutive levels"
         )
     else:
         noises = (
