@@ -5,11 +5,17 @@ It needs IPython, which the extra `book` brings; nothing but the book's pages im
 
 from __future__ import annotations
 
+import base64
+import html
 import inspect
+import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import matplotlib as mpl
-from IPython.display import Markdown, Math
+from IPython.display import HTML, Markdown, Math
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from seeds_theory.errors import ParameterError
@@ -67,3 +73,22 @@ def power_of_ten(value: float, digits: int) -> str:
 def source(function: Callable[..., object]) -> Markdown:
     """The source code of a function, highlighted."""
     return Markdown(f"```python\n{inspect.getsource(function)}```")
+
+
+def moving_figure(name: str, still: Figure, alt: str) -> HTML:
+    """A place that the page's script takes over, by that name; without scripts its still picture."""
+    picture = io.BytesIO()
+    still.savefig(picture, format="svg", metadata={"Date": None})
+    plt.close(still)
+    text = base64.b64encode(picture.getvalue()).decode()
+    shown = f'<img src="data:image/svg+xml;base64,{text}" alt="{html.escape(alt)}">'
+    return HTML(f'<div class="play" data-play="{html.escape(name)}">{shown}</div>')
+
+
+def page_script(*modules: str) -> HTML:
+    """JavaScript modules, each before those that import from it, as one script of the page.
+
+    A page that is opened from a disk may not import files, so that imports between them are left out.
+    """
+    imports = re.compile(r'^import \{[^}]*\} from "\./[^"]+";\n', re.MULTILINE)
+    return HTML(f'<script type="module">\n{"".join(imports.sub("", m) for m in modules)}</script>')

@@ -12,6 +12,7 @@ PACKAGES = (
     "toy_models",
     "proofs_checks",
     "proofs_checks.audit",
+    "proofs_checks.exercises",
     "gpu_runs",
 )
 

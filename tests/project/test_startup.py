@@ -30,6 +30,7 @@ LAZY = (
     "toy_models",
     "proofs_checks",
     "proofs_checks.audit",
+    "proofs_checks.exercises",
     "gpu_runs",
 )
 HEAVY = ("torch", "numpy", "sympy", "scipy", "matplotlib")

@@ -1,4 +1,4 @@
-"""Programs that some tests run: compilers and interpreters of other languages."""
+"""Programs that some tests run: compilers and interpreters of other languages, a browser."""
 
 import os
 import shutil
