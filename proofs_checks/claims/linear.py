@@ -185,8 +185,8 @@ class _Line:
         self.dimension = data.dimension
         self._shifted = Shifted(data, shift)
 
-    def __call__(self, x: Tensor, at: float) -> Tensor:
-        return self._shifted(x, at)
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return self._shifted(x, sigma)
 
 
 NOT_EXACT = {
