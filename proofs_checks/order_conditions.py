@@ -23,6 +23,7 @@ from fractions import Fraction
 from functools import cache
 
 from proofs_checks import trees
+from proofs_checks.clocks import AnyNoise, ClockStep
 from proofs_checks.taylor import (
     NESTED,
     LocalStep,
@@ -70,7 +71,7 @@ class Defect:
 @cache
 def local_step(tableau: Tableau, rates: Rates) -> LocalStep:
     """The step's series, computed once for each content."""
-    return LocalStep(tableau, rates)
+    return ClockStep(tableau, rates) if isinstance(rates, AnyNoise) else LocalStep(tableau, rates)
 
 
 @cache

@@ -57,6 +57,8 @@ class Subject:
 
 
 _TAYLOR = ("tests/proofs_checks/test_taylor.py",)
+_CLOCKS = ("tests/seeds_theory/test_clocks.py",)
+_CLOCK_ORDERS = ("tests/proofs_checks/test_clocks_orders.py",)
 _ENGINE = (
     "taylor-euler-maruyama",
     "taylor-sra*",
@@ -119,6 +121,7 @@ CHAPTERS = (
     "convergence",
     "behaviour",
     "beyond",
+    "linear",
     "baselines",
 )
 """The chapters whose claims are changed, too: those with the theorems."""
@@ -179,6 +182,12 @@ SUBJECTS = {
                 "tests/seeds_theory/test_eta_schedule.py",
                 "tests/seeds_theory/test_brownian.py",
             ),
+        ),
+        Subject("proofs_checks.clocks", ("linear-clock-*",), _CLOCK_ORDERS),
+        Subject("seeds_theory.clocks", ("linear-clock-*",), _CLOCKS),
+        Subject("seeds_theory.clock_plan", ("linear-curved-*",), _CLOCKS),
+        Subject(
+            "seeds_theory.shifted", ("linear-shift-*",), ("tests/seeds_theory/test_shifted.py",)
         ),
         *(
             Subject(

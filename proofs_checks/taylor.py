@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
@@ -47,7 +47,8 @@ Series = dict[int, sp.Expr]
 TERMS = 4
 """Powers of h that are kept in each weight, from 0: enough for conditions up to h^4."""
 
-_x = sp.Symbol("x", nonnegative=True)  # time within the step, over h
+within = sp.Symbol("x", nonnegative=True)
+"""Time within the step, over h."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,15 @@ class LocalStep:
         return ((), *rows)
 
     @cached_property
+    def intensity(self) -> Series:
+        """The noise's intensity along the step, over that at its start: polynomials in x."""
+        return series(sp.exp(self.rates.noise * within * h))
+
+    def exact_weight(self, forest: Forest, limit: int) -> Series:
+        """The mean of a forest along the exact solution: powers of h up to the limit."""
+        return exact_weight(forest, self.rates.noise, limit)
+
+    @cached_property
     def _kernels(self) -> tuple[dict[tuple[int, int], Series], ...]:
         """Row by row: the kernel of the noise on each (path, interval), polynomials in x."""
         noises = self.tableau.noises(self.rates.noise)
@@ -232,7 +242,7 @@ class LocalStep:
         kernel: dict[tuple[int, int], sp.Expr] = {}
         ends = self._cuts[1:]
         for moment, weight in noise.terms.items():
-            distance = (ends[moment.interval] - _x) * h
+            distance = (ends[moment.interval] - within) * h
             kernel_at = moment.kernel(distance, self.tableau.lengths[moment.interval])
             term = sp.exp(self.rates.noise * node * h) * weight * kernel_at
             place = (moment.path, moment.interval)
@@ -271,12 +281,12 @@ class LocalStep:
 
     def with_path(self, row: int) -> list[tuple[sp.Expr, sp.Expr, Series]]:
         """Covariances over h of a row's noise with the solution's own, at time x: (from, to, series)."""
-        own = series(sp.exp(self.rates.noise * _x * h))
+        own = self.intensity
         before: Series = {}
         pieces = []
         for interval, (start, stop) in enumerate(itertools.pairwise(self._cuts)):
             kernel = product((self._kernels[row].get((0, interval), {}), own), TERMS)
-            partial = {n: _definite(c, start, _x) for n, c in kernel.items()}
+            partial = {n: _definite(c, start, within) for n, c in kernel.items()}
             pieces.append((start, stop, add([before, partial])))
             before = add([before, self._integral(kernel, interval)])
         return pieces
@@ -292,8 +302,8 @@ def add(terms: Iterable[Series]) -> Series:
 
 
 def _definite(polynomial: sp.Expr, start: sp.Expr, stop: sp.Expr) -> sp.Expr:
-    antiderivative = sp.Poly(polynomial, _x).integrate().as_expr()
-    return sp.expand(antiderivative.subs(_x, stop) - antiderivative.subs(_x, start))
+    antiderivative = sp.Poly(polynomial, within).integrate().as_expr()
+    return sp.expand(antiderivative.subs(within, stop) - antiderivative.subs(within, start))
 
 
 @dataclass(frozen=True)
@@ -327,8 +337,16 @@ def _layout(forest: Forest) -> _Layout:
 def exact_weight(forest: Forest, noise_rate: sp.Expr, limit: int) -> Series:
     r"""The mean of a forest along the exact solution: powers of h up to the limit.
 
-    Every node is integrated from 0 to its parent's time; a pair of leaves contributes the covariance
-    :math:`\sum_n (2r)^n x^{n+1} h^{n+1}/(n+1)!` at the earlier of its two times x.
+    A pair of leaves contributes the covariance :math:`\sum_n (2r)^n x^{n+1} h^{n+1}/(n+1)!` at the earlier of
+    its two times x.
+    """
+    return clocked_weight(forest, [(2 * noise_rate) ** n for n in range(limit + 1)], limit)
+
+
+def clocked_weight(forest: Forest, growth: Sequence[sp.Expr], limit: int) -> Series:
+    """The same for a noise of any variance, the derivatives of whose rate at the start are given.
+
+    Every node is integrated from 0 to its parent's time.
     """
     layout, base = _layout(forest), int(trees.grade(forest))
     count, total = len(layout.parents), dict.fromkeys(range(base, limit + 1), sp.Integer(0))
@@ -347,7 +365,7 @@ def exact_weight(forest: Forest, noise_rate: sp.Expr, limit: int) -> Series:
             # The integral of x_1^a ... x_n^z over 0 < x_1 < ... < x_n < 1.
             sums = itertools.accumulate(exponent + 1 for exponent in exponents[:-1])
             value = Fraction(1, math.prod(sums) * math.prod(math.factorial(n + 1) for n in extra))
-            total[base + sum(extra)] += sp.Rational(value) * (2 * noise_rate) ** sum(extra)
+            total[base + sum(extra)] += sp.Rational(value) * sp.Mul(*(growth[n] for n in extra))
     return {power: sp.expand(c) for power, c in total.items()}
 
 
@@ -371,7 +389,7 @@ def method_weight(forest: Forest, step: LocalStep, limit: int) -> Series:
 
 def weight_defect(forest: Forest, step: LocalStep, limit: int) -> Series:
     """What one step gets wrong in the mean of a forest: method minus exact."""
-    exact = exact_weight(forest, step.rates.noise, limit)
+    exact = step.exact_weight(forest, limit)
     return add([method_weight(forest, step, limit), {n: -c for n, c in exact.items()}])
 
 
@@ -396,7 +414,7 @@ def mean_square_defect(tree: Tree, step: LocalStep, limit: int) -> Series:
     times = tree.count(TIME) if isinstance(tree, tuple) else 0
     copy = (*(TIME,) * times, *leaves) if isinstance(tree, tuple) else 1
     twice = (copy, copy)
-    both = [exact_weight(twice, step.rates.noise, limit), method_weight(twice, step, limit)]
+    both = [step.exact_weight(twice, limit), method_weight(twice, step, limit)]
     power = int(trees.grade(twice))
     cross = _cross_covariance(isinstance(tree, tuple), times, len(leaves), step, limit - power)
     return add([*both, product(({power: sp.Integer(-2)}, cross), limit)])
@@ -406,12 +424,12 @@ def _cross_covariance(node: bool, times: int, leaves: int, step: LocalStep, limi
     """Exact times method: the mean of the product of one term's weights, over its power of h."""
     if not node:
         *_, (_, stop, last) = step.with_path(step.end)
-        return {n: c.subs(_x, stop) for n, c in last.items()}
+        return {n: c.subs(within, stop) for n, c in last.items()}
     terms = []
     for stage, weight in enumerate(step.weights[step.end]):
         lost = min(0, min(weight, default=0))  # a weight like 1/h needs one power more of the rest
         for start, stop, shared in step.with_path(stage):
-            integrand = product(({0: _x**times}, *(shared,) * leaves), limit - lost)
+            integrand = product(({0: within**times}, *(shared,) * leaves), limit - lost)
             integral = {n: _definite(c, start, stop) for n, c in integrand.items()}
             terms.append(product(({0: step.nodes[stage] ** times}, weight, integral), limit))
     return add(terms)

@@ -23,13 +23,20 @@ _STATES, _ROOTS, _REACH = 90, 8, 6.5
 
 
 def wave_means(
-    step: LineStep, normals: int, data: GaussianMixture, levels: Sequence[float]
+    step: LineStep,
+    normals: int,
+    data: GaussianMixture,
+    levels: Sequence[float],
+    *,
+    points_each: int = _ROOTS,
 ) -> Tensor:
     """E cos ky and E sin ky at the last level, k of `FREQUENCIES`, from the exact law at the first: (2, k).
 
     step : draws so many normals. levels : descending noise levels.
+    points_each : points of the Gauss-Hermite rule for a normal. The rules with two and three are the laws of
+        random numbers that are +-1, and that are 0 or +-sqrt(3): these are then the means with such noise.
     """
-    nodes, masses = (torch.from_numpy(v) for v in np.polynomial.hermite_e.hermegauss(_ROOTS))
+    nodes, masses = (torch.from_numpy(v) for v in np.polynomial.hermite_e.hermegauss(points_each))
     grid = torch.cartesian_prod(*[nodes] * normals).reshape(-1, normals)
     weights = torch.cartesian_prod(*[masses] * normals).reshape(-1, normals).prod(1)
     weights = weights / weights.sum()
@@ -37,7 +44,7 @@ def wave_means(
     points = torch.cos(angles)
     signs = torch.sin(angles) * (-1.0) ** torch.arange(_STATES)
     values: Tensor | None = None
-    starts, masses_of_starts = _law(data, levels[0])
+    starts, masses_of_starts = law(data, levels[0])
     for sigma, sigma_next in reversed(list(itertools.pairwise(levels))):
         y = starts if sigma == levels[0] else _reach(data, sigma) * points
         pairs = y.repeat_interleave(len(grid))[:, None]
@@ -58,12 +65,12 @@ def wave_means(
 
 def exact_wave_means(data: GaussianMixture, sigma: float) -> Tensor:
     """The same of the exact law at a noise level."""
-    y, masses = _law(data, sigma)
+    y, masses = law(data, sigma)
     waves = y[:, None] * torch.tensor(FREQUENCIES, dtype=torch.float64)
     return torch.stack([masses @ torch.cos(waves), masses @ torch.sin(waves)])
 
 
-def _law(data: GaussianMixture, sigma: float) -> tuple[Tensor, Tensor]:
+def law(data: GaussianMixture, sigma: float) -> tuple[Tensor, Tensor]:
     """Points and masses of a quadrature rule for the law at a noise level."""
     nodes, masses = (torch.from_numpy(v) for v in np.polynomial.hermite_e.hermegauss(40))
     points = [

@@ -16,6 +16,7 @@ CHAPTERS = (
     "published",
     "beyond",
     "necessity",
+    "linear",
     "few",
     "guidance",
     "policy",
