@@ -22,7 +22,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, cached_property
 
@@ -75,6 +75,10 @@ class MemoryStep:
             return QQ(0)
         wrong = self._method(forest, terms) - self._exact(forest, terms)
         return wrong.coefficient(power)
+
+    def method_weight(self, forest: Forest, power: int) -> Scalar:
+        """The mean of a forest in the state after the step, of the whole run: the coefficient of that power."""
+        return self._method(forest, power - int(trees.grade(forest)) + 1).coefficient(power)
 
     def _method(self, forest: Forest, terms: int) -> Laurent:
         layout = flattened(forest)
@@ -263,7 +267,7 @@ class MemoryStep:
         return found
 
     def average_defect(self, since: int) -> Scalar:
-        """Of f'(e_a): the mean square over h^3 of what steps after `since` many have got wrong, this one last.
+        """Of f'(e_a): the mean square over h^3 of what steps after number `since` got wrong, to this one.
 
         The calls' noises stand against averages of the path, which two units of each step give.
         """
@@ -356,7 +360,7 @@ def weak_defects(step: MemoryStep, power: int) -> Iterator[Defect]:
         for forest in trees.forests(grade):
             value = step.mean_defect(forest, power)
             if value != 0:
-                yield Defect("mean", forest, power, _expression(value))
+                yield Defect("mean", forest, power, as_expression(value))
 
 
 def ode_defects(step: MemoryStep, power: int) -> Iterator[Defect]:
@@ -366,19 +370,17 @@ def ode_defects(step: MemoryStep, power: int) -> Iterator[Defect]:
             if not trees.noise_leaves(tree):
                 value = step.defect_without_noise(tree, power)
                 if value != 0:
-                    yield Defect("mean", (tree,), power, _expression(value))
+                    yield Defect("mean", (tree,), power, as_expression(value))
 
 
 def first_mean_defect(step: MemoryStep) -> Defect:
     """The first violated condition in the mean: it bounds the weak order."""
-    found = (defect for power in range(1, _LIMIT + 1) for defect in weak_defects(step, power))
-    return _first(found, f"all conditions up to h^{_LIMIT} hold in the mean")
+    return _first(weak_defects, step, _LIMIT)
 
 
 def first_ode_defect(step: MemoryStep) -> Defect:
     """The first violated condition without noise."""
-    found = (defect for power in range(1, _ODE_LIMIT + 1) for defect in ode_defects(step, power))
-    return _first(found, f"all conditions up to h^{_ODE_LIMIT} hold without noise")
+    return _first(ode_defects, step, _ODE_LIMIT)
 
 
 def first_strong_defect(step: MemoryStep) -> Defect:
@@ -388,7 +390,7 @@ def first_strong_defect(step: MemoryStep) -> Defect:
     """
     terms = (trees.NOISE, (trees.NOISE,), (trees.NOISE, trees.NOISE))
     wrong = ((tree, *step.path_defect(tree)) for tree in terms)
-    found = [Defect("path", (t,), n, _expression(value)) for t, n, value in wrong if value != 0]
+    found = [Defect("path", (t,), n, as_expression(value)) for t, n, value in wrong if value != 0]
     alone = (d for power in (1, 2) for d in weak_defects(step, power) if len(d.forest) == 1)
     found += itertools.islice(alone, 1)
     if not found:
@@ -396,33 +398,48 @@ def first_strong_defect(step: MemoryStep) -> Defect:
     return min(found, key=strong_order_by)
 
 
-def orders_of_run(record: Record) -> tuple[Fraction, int]:
-    """Strong and weak order of a run whose steps all are like its last one, after its first ones.
+def weak_order_of_run(record: Record) -> int:
+    """The weak order of a run all of whose steps are like its last one, but for those before it.
 
     What is wrong at a power of h once is wrong by that power at the end; in every step, by one less.
     """
-    *first, last = (at_step(record, number) for number in range(1, len(record.ratios) + 1))
-    once = [Fraction(first_mean_defect(step).power) for step in first]
-    weak = min(Fraction(first_mean_defect(last).power - 1), *once)
-    strong = [strong_order_by(defect) for defect in map(first_strong_defect, first)]
-    half = Fraction(1, 2)
-    return min(strong_order_by(first_strong_defect(last)), *(s + half for s in strong)), int(weak)
+    return _order_of_run(record, weak_defects, first_mean_defect(at_step(record)).power - 1)
 
 
 def ode_order_of_run(record: Record) -> int:
     """The order of a run at eta = 0, likewise."""
+    return _order_of_run(record, ode_defects, first_ode_defect(at_step(record)).power - 1)
+
+
+def strong_order_of_run(record: Record) -> Fraction:
+    """The strong order of a run, likewise: once, a mean square counts half its power."""
     *first, last = (at_step(record, number) for number in range(1, len(record.ratios) + 1))
-    return min(first_ode_defect(last).power - 1, *(first_ode_defect(step).power for step in first))
+    once = (
+        Fraction(defect.power, 2 if defect.kind == "path" else 1)
+        for defect in map(first_strong_defect, first)
+    )
+    return min((strong_order_by(first_strong_defect(last)), *once))
 
 
-def _first(defects: Iterator[Defect], otherwise: str) -> Defect:
-    found = next(defects, None)
-    if found is None:
-        raise ParameterError(otherwise)
-    return found
+_Search = Callable[[MemoryStep, int], Iterator[Defect]]
 
 
-def _expression(value: Scalar) -> sp.Expr:
+def _order_of_run(record: Record, search: _Search, order: int) -> int:
+    """The order, or the lowest power below it at which a step before the last one is wrong."""
+    first = [at_step(record, number) for number in range(1, len(record.ratios))]
+    lower = (power for power in range(1, order) if any(any(search(step, power)) for step in first))
+    return next(lower, order)
+
+
+def _first(search: _Search, step: MemoryStep, limit: int) -> Defect:
+    found = (defect for power in range(1, limit + 1) for defect in search(step, power))
+    first = next(found, None)
+    if first is None:
+        raise ParameterError(f"all conditions up to h^{limit} hold")
+    return first
+
+
+def as_expression(value: Scalar) -> sp.Expr:
     """A coefficient as an expression."""
     if hasattr(value, "as_expr"):
         return sp.factor(value.as_expr())

@@ -16,6 +16,7 @@ CHAPTERS = (
     "published",
     "beyond",
     "necessity",
+    "memory",
     "few",
     "guidance",
     "policy",
