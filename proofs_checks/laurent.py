@@ -25,6 +25,11 @@ Scalar = Any
 _terms: ContextVar[int] = ContextVar("terms", default=8)
 
 
+def terms() -> int:
+    """How many coefficients an exact number has as a series."""
+    return _terms.get()
+
+
 @contextlib.contextmanager
 def known_terms(count: int) -> Iterator[None]:
     """Exact numbers are series with so many coefficients; 8 otherwise."""
@@ -149,7 +154,7 @@ def constant(value: Scalar) -> Laurent:
 def monomial(value: Scalar, power: int) -> Laurent:
     """A number times a power of h."""
     exact = QQ(value) if isinstance(value, int) else value
-    return Laurent(power, (exact, *[QQ(0)] * (_terms.get() - 1)))
+    return Laurent(power, (exact, *[QQ(0)] * (terms() - 1)))
 
 
 def _series(value: Any) -> Laurent | None:
@@ -188,7 +193,7 @@ def expm1(u: Any) -> Any:
 
 def phi(k: int, u: Any) -> Any:
     """The phi-function, of what vanishes with h."""
-    return composed([QQ(1, math.factorial(n + k)) for n in range(_terms.get() + 1)], u)
+    return composed([QQ(1, math.factorial(n + k)) for n in range(terms() + 1)], u)
 
 
 def damped_phi(k: int, u: Any) -> Any:
@@ -200,7 +205,7 @@ def log1p(u: Any) -> Any:
     """The logarithm of 1 + u, of what vanishes with h; infinite if u is."""
     if isinstance(u, float) and u == math.inf:
         return u
-    return u * composed([QQ((-1) ** n, n + 1) for n in range(_terms.get() + 1)], u)
+    return u * composed([QQ((-1) ** n, n + 1) for n in range(terms() + 1)], u)
 
 
 def root(square: Laurent) -> Laurent:

@@ -77,7 +77,7 @@ class MemoryStep:
         return wrong.coefficient(power)
 
     def method_weight(self, forest: Forest, power: int) -> Scalar:
-        """The mean of a forest in the state after the step, of the whole run: the coefficient of that power."""
+        """The mean of a forest after the step, of the whole run: the coefficient of that power of h."""
         return self._method(forest, power - int(trees.grade(forest)) + 1).coefficient(power)
 
     def _method(self, forest: Forest, terms: int) -> Laurent:

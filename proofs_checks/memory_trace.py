@@ -269,7 +269,7 @@ def record(
     algorithm : ``f(run, **options)``. ratios : rational numbers or symbols of a field.
     eta : likewise, 0 for the ODE.
     corrects : a state is corrected when the next step calls the model. What that step starts from is found
-        by one more step, whose length is a power of h that no condition reaches.
+        by one more step, whose length is the first power of h that is not known.
     terms : known of every series: what conditions up to a power of h need is one or two more.
     """
     with laurent.known_terms(terms):
@@ -306,13 +306,9 @@ def _run(
     options: Mapping[str, Any],
 ) -> SeriesTrace:
     lengths = [monomial(ratio, 1) for ratio in ratios]
-    run = SeriesTrace([*lengths, *[monomial(1, _VANISHING)] * more], eta)
+    run = SeriesTrace([*lengths, *[monomial(1, laurent.terms())] * more], eta)
     SERIES.bound(algorithm)(run, **options)
     return run
-
-
-_VANISHING = 6
-"""The power of h of such a step."""
 
 
 def _row(state: Combination, time: Laurent, times: Sequence[Laurent], kappa: Any) -> Row:

@@ -14,8 +14,8 @@ from proofs_checks.memory import (
     first_strong_defect,
     ode_order_of_run,
     strong_order_of_run,
-    weak_order_of_run,
     weak_defects,
+    weak_order_of_run,
 )
 from proofs_checks.memory_trace import record
 from proofs_checks.order_conditions import strong_order_by
