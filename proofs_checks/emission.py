@@ -12,7 +12,7 @@ import contextlib
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
@@ -58,10 +58,12 @@ _SYMBOLIC: dict[str, Any] = {
 }
 
 
-def in_symbols(code: Callable[..., Any]) -> Callable[..., Any]:
-    """Emitted code, the same bytes, for sympy expressions."""
+def in_symbols(
+    code: Callable[..., Any], names: Mapping[str, Any] = _SYMBOLIC
+) -> Callable[..., Any]:
+    """Emitted code, the same bytes, for sympy expressions, or for what other functions take."""
     assert isinstance(code, FunctionType)
-    return FunctionType(code.__code__, dict(_SYMBOLIC))
+    return FunctionType(code.__code__, dict(names))
 
 
 def symbolic_rows(code: StepCode, nodes: Sequence[sp.Expr]) -> tuple[Row[sp.Expr], ...]:

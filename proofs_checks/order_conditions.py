@@ -168,10 +168,10 @@ def weak_order(tableau: Tableau, rates: SemilinearForm | Rates) -> int:
 @cache
 def strong_order(tableau: Tableau, rates: SemilinearForm | Rates) -> Fraction:
     """The strong order, by Milstein's theorem; for a symbolic eta as `weak_order`."""
-    return max(_strong_order_by(binding_defects(tableau, rates)["strong"]), Fraction(0))
+    return max(strong_order_by(binding_defects(tableau, rates)["strong"]), Fraction(0))
 
 
-def _strong_order_by(defect: Defect) -> Fraction:
+def strong_order_by(defect: Defect) -> Fraction:
     """The strong order that a defect allows, if no other is larger."""
     return Fraction(defect.power - 1, 2 if defect.kind == "path" else 1)
 
@@ -194,7 +194,7 @@ def binding_defects(tableau: Tableau, rates: SemilinearForm | Rates) -> dict[str
     )
     candidates = [path_defects(tableau, of)[0], *([mean] if mean else [])]
     weak = next(weak_defects(tableau, of, power))
-    return {"strong": min(candidates, key=_strong_order_by), "weak": weak}
+    return {"strong": min(candidates, key=strong_order_by), "weak": weak}
 
 
 def fails_at_every_eta(tableau: Tableau, form: SemilinearForm | Rates) -> bool:

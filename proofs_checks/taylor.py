@@ -307,7 +307,7 @@ def _definite(polynomial: sp.Expr, start: sp.Expr, stop: sp.Expr) -> sp.Expr:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """A contracted forest, flattened: nodes f numbered children after parents, -1 the root."""
 
     parents: tuple[int, ...]
@@ -316,7 +316,8 @@ class _Layout:
 
 
 @cache
-def _layout(forest: Forest) -> _Layout:
+def flattened(forest: Forest) -> Layout:
+    """The nodes and pairs of a contracted forest, numbered."""
     parents: list[int] = []
     times: list[int] = []
     leaves: dict[int, list[int]] = {}
@@ -331,7 +332,7 @@ def _layout(forest: Forest) -> _Layout:
                 leaves.setdefault(child, []).append(here)
 
     visit(forest, -1)
-    return _Layout(tuple(parents), tuple(times), tuple((a, b) for a, b in leaves.values()))
+    return Layout(tuple(parents), tuple(times), tuple((a, b) for a, b in leaves.values()))
 
 
 def exact_weight(forest: Forest, noise_rate: sp.Expr, limit: int) -> Series:
@@ -348,7 +349,7 @@ def clocked_weight(forest: Forest, growth: Sequence[sp.Expr], limit: int) -> Ser
 
     Every node is integrated from 0 to its parent's time.
     """
-    layout, base = _layout(forest), int(trees.grade(forest))
+    layout, base = flattened(forest), int(trees.grade(forest))
     count, total = len(layout.parents), dict.fromkeys(range(base, limit + 1), sp.Integer(0))
     powers = range(limit - base + 1)
     for order in itertools.permutations(range(count)):
@@ -371,7 +372,7 @@ def clocked_weight(forest: Forest, growth: Sequence[sp.Expr], limit: int) -> Ser
 
 def method_weight(forest: Forest, step: LocalStep, limit: int) -> Series:
     """The mean of a forest along one step of a method: every node is summed over the stages."""
-    layout = _layout(forest)
+    layout = flattened(forest)
     h_powers: Series = {len(layout.parents) + sum(layout.times) + len(layout.pairs): sp.Integer(1)}
     terms = []
     for stages in itertools.product(range(step.end), repeat=len(layout.parents)):

@@ -12,6 +12,7 @@ import inspect
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
@@ -67,44 +68,68 @@ _SYMBOLIC: dict[str, Any] = {
 """What stands in for the names of numbers and tensors."""
 
 
+@dataclass(frozen=True, eq=False)
+class Arithmetic:
+    """What code of numbers and tensors is run on instead.
+
+    Parameters
+    ----------
+    names : what stands in for names of functions and modules.
+    emitted : a function of `seeds_theory.emitted` for these things. number : a float as an exact number.
+    """
+
+    names: dict[str, Any]
+    emitted: Callable[[Callable[..., Any]], Callable[..., Any]]
+    number: Callable[[float], Any]
+
+    def bound(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of `seeds_theory.baselines`, the same code, for these things."""
+        if isinstance(function, partial):
+            return partial(self.bound(function.func), *function.args)
+        assert isinstance(function, FunctionType)
+        return self._rebound(function, _names(self, function.__module__))
+
+    def _rebound(self, function: FunctionType, names: dict[str, Any]) -> FunctionType:
+        code, defaults = self._exact(function.__code__), self._exact(function.__defaults__)
+        bound = FunctionType(code, names, function.__name__, defaults, function.__closure__)
+        bound.__kwdefaults__ = function.__kwdefaults__
+        return bound
+
+    def _exact(self, value: Any) -> Any:
+        """The same, code and tuples included, with exact numbers for floats: 0.5 means 1/2."""
+        if isinstance(value, CodeType):
+            return value.replace(co_consts=self._exact(value.co_consts))
+        if isinstance(value, tuple):
+            return tuple(map(self._exact, value))
+        return self.number(value) if isinstance(value, float) else value
+
+
 @cache
-def _names(module: str) -> dict[str, Any]:
-    """The names of a module of baselines, its functions and those it imports in symbols."""
-    names = {**vars(importlib.import_module(module)), **_SYMBOLIC}
+def _names(of: Arithmetic, module: str) -> dict[str, Any]:
+    """The names of a module of baselines: its functions and those it imports, bound, its tables exact."""
+    names = {**vars(importlib.import_module(module)), **of.names}
     package = Run.__module__.rpartition(".")[0]
     for name, value in list(names.items()):
-        if name not in _SYMBOLIC and inspect.isfunction(value):
+        if name in of.names:
+            continue
+        if isinstance(value, tuple):
+            names[name] = of._exact(value)
+        elif inspect.isfunction(value):
             if value.__module__ == module:
-                names[name] = _rebound(value, names)
+                names[name] = of._rebound(value, names)
             elif value.__module__.startswith(package):
-                names[name] = in_symbols(value)
+                names[name] = of.bound(value)
             elif value.__module__.startswith(emitted.__name__):
-                names[name] = emission.in_symbols(value)
+                names[name] = of.emitted(value)
     return names
 
 
-def _rebound(function: FunctionType, names: dict[str, Any]) -> FunctionType:
-    code, defaults = _exact(function.__code__), _exact(function.__defaults__)
-    bound = FunctionType(code, names, function.__name__, defaults, function.__closure__)
-    bound.__kwdefaults__ = function.__kwdefaults__
-    return bound
+SYMBOLS = Arithmetic(
+    _SYMBOLIC, emission.in_symbols, lambda number: sp.nsimplify(number, rational=True)
+)
+"""Expressions of sympy."""
 
-
-def _exact(value: Any) -> Any:
-    """The same, code and tuples included, with exact numbers for floats: 0.5 means 1/2."""
-    if isinstance(value, CodeType):
-        return value.replace(co_consts=_exact(value.co_consts))
-    if isinstance(value, tuple):
-        return tuple(map(_exact, value))
-    return sp.nsimplify(value, rational=True) if isinstance(value, float) else value
-
-
-def in_symbols(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `seeds_theory.baselines`, the same code, for sympy expressions."""
-    if isinstance(function, partial):
-        return partial(in_symbols(function.func), *function.args)
-    assert isinstance(function, FunctionType)
-    return _rebound(function, _names(function.__module__))
+in_symbols = SYMBOLS.bound
 
 
 x = sp.Symbol("x")

@@ -17,6 +17,7 @@ CHAPTERS = (
     "beyond",
     "necessity",
     "linear",
+    "memory",
     "few",
     "guidance",
     "policy",
