@@ -29,13 +29,16 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
+# In a terminal the build says which page it is at; a log has the warnings alone.
+QUIET := $(shell test -t 2 || echo --quiet)
+
 book: $(STAMP) ## the main job: verify every claim, then execute and build the book
 	@echo "==> verifying the claims"
 	@mkdir -p $(dir $(JSON))
 	@$(BIN)/seeds-verify --json $(JSON)
 	@echo "==> building the book (every page is executed again)"
 	@rm -rf book/_build/html/reports
-	@$(BIN)/jupyter-book build book/ -W -n --keep-going --all --quiet || { \
+	@$(BIN)/jupyter-book build book/ -W -n --keep-going --all $(QUIET) || { \
 	  cat book/_build/html/reports/*.err.log 2>/dev/null; exit 1; }
 	@echo "==> comparing the verdicts on the pages with the record"
 	@$(BIN)/pytest -m rendered -q -r fE tests/book
@@ -120,7 +123,11 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "error: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "==> setting up $(VENV): takes about 3 minutes, once"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
+	@echo "    1 of 3: torch, the largest part"
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt torch
+	@echo "    2 of 3: everything else"
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[all,book,test,dev]'
+	@echo "    3 of 3: the caches of matplotlib and IPython"
 	@mkdir -p $(IPYTHONDIR)/profile_default
 	@echo 'c.IPKernelApp.log_level = "CRITICAL"' > $(IPYTHONDIR)/profile_default/ipython_kernel_config.py
 	@$(BIN)/python -c 'import matplotlib.pyplot' 2>/dev/null

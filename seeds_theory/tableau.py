@@ -164,17 +164,16 @@ class Tableau:
             for name, row in zip(names, [[], *body], strict=True)
         ]
         lines.insert(-1, "-" * left + "-+-" + "-" * (sum(widths) + 2 * len(widths) - 2))
-        orders, calls = (
-            self.orders,
-            f"{self.calls} model call{'s' if self.calls > 1 else ''} a step",
+        orders = (
+            f"order strong {self.orders.strong}, weak {self.orders.weak}, ODE {self.orders.ode}"
         )
-        own = "by a rule of its own" if self.noise is not path_values else "values of one path"
+        calls = f"{self.calls} model call{'s' if self.calls > 1 else ''} a step"
+        noise = "by a rule of its own" if self.noise is not path_values else "values of one path"
         return "\n".join(
             [
-                f"{self.name}: {calls}; strong order {orders.strong}, weak {orders.weak}, "
-                f"{orders.ode} of the ODE",
+                f"{self.name}: {orders}; {calls}",
                 *(line.rstrip() for line in lines),
-                f"noise: {own}; z = zeta h, the rate of the drift times the step in log-SNR",
+                f"noise: {noise}; z = zeta h, the drift's rate times the step",
             ]
         )
 

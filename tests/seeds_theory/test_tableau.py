@@ -240,13 +240,13 @@ def test_a_noise_rule_gives_every_row_a_functional(rule) -> None:
 
 def test_a_tableau_prints_as_one():
     assert str(method("seeds-3")).splitlines() == [
-        "seeds-3: 3 model calls a step; strong order 1, weak 2, 3 of the ODE",
+        "seeds-3: order strong 1, weak 2, ODE 3; 3 model calls a step",
         "  0 |",
         "1/3 | phi_1(z/3)/3",
         "2/3 | 2*phi_1(2*z/3)/3 - 4*phi_2(2*z/3)/3  4*phi_2(2*z/3)/3",
         "----+" + 68 * "-",
         "    | phi_1(z) - 3*phi_2(z)/2              0                 3*phi_2(z)/2",
-        "noise: values of one path; z = zeta h, the rate of the drift times the step in log-SNR",
+        "noise: values of one path; z = zeta h, the drift's rate times the step",
     ]
 
 
