@@ -68,7 +68,12 @@ def draw(axes: Axes, forest: Forest) -> None:
         face = "white" if vertex.below is None else "#1b4f9c" if is_node else "#c8472f"
         size = 11 if vertex.below is None else 7
         axes.plot(
-            vertex.x, vertex.y, marker, color=face, markersize=size, markeredgecolor="#222222"
+            vertex.x,
+            vertex.y,
+            marker,
+            markersize=size,
+            markerfacecolor=face,
+            markeredgecolor="#222222",
         )
         if vertex.below is None:
             axes.annotate(r"$\varphi$", (vertex.x, vertex.y), (12, -4), textcoords="offset points")
