@@ -9,10 +9,10 @@ noise of the stage has the path's mean and variance there,
 .. math::  \xi_n = \theta_0 w_n + \theta_1 w_{n-1} + \theta_2 w_{n-2}, \qquad \sum_k \theta_k^2 = 1,
 
 with normals w that are independent of the path. On the path itself the :math:`\xi_n` were independent of
-each other, and of :math:`\varphi''(f'(e_a), f'(e_a))` and :math:`\varphi'(f''(f'(e_a), e_a))`, in which noises
-of different calls meet, the first would fail at :math:`h^3`. Both are linear in the correlations of
-:math:`\xi_n` with :math:`\xi_{n-1}` and :math:`\xi_{n-2}`, and hold at `CORRELATIONS`. The first step calls the
-model at its start, too. Claims: ``memory-weak-3``, ``memory-weak-3-runs``.
+each other, and one condition would fail at :math:`h^3`. The two in which noises of different calls meet,
+:math:`\varphi''(f'(e_a), f'(e_a))` and :math:`\varphi'(f''(f'(e_a), e_a))`, are linear in the correlations of
+:math:`\xi_n` with :math:`\xi_{n-1}` and :math:`\xi_{n-2}`, and hold at `CORRELATIONS`. The first step calls
+the model at its start, too. Claims: ``memory-weak-3``, ``memory-weak-3-runs``.
 """
 
 from __future__ import annotations
