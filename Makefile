@@ -8,6 +8,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HTML  := book/_build/html/index.html
 JSON  := book/_build/ledger.json
+PAGES := $(CURDIR)/book/_build/.jupyter_cache
 PEERS := $(VENV)/.peers
 
 # Caches of matplotlib and IPython stay inside .venv: a first build neither writes to the home
@@ -36,9 +37,12 @@ book: $(STAMP) ## the main job: verify every claim, then execute and build the b
 	@echo "==> verifying the claims"
 	@mkdir -p $(dir $(JSON))
 	@$(BIN)/seeds-verify --json $(JSON)
-	@echo "==> building the book (every page is executed again)"
-	@rm -rf book/_build/html/reports
-	@$(BIN)/jupyter-book build book/ -W -n --keep-going --all $(QUIET) || { \
+	@echo "==> executing every page again, as many at a time as there are processors"
+	@rm -rf $(PAGES) book/_build/html/reports && mkdir -p $(PAGES)
+	@$(BIN)/jcache notebook -p $(PAGES) add -r myst_nb_md $$(grep -l '{code-cell}' book/*.md) >/dev/null
+	@OMP_NUM_THREADS=1 $(BIN)/jcache project -p $(PAGES) execute -e local-parallel -t 180
+	@echo "==> building the book"
+	@OMP_NUM_THREADS=1 $(BIN)/jupyter-book build book/ -W -n --keep-going --all $(QUIET) || { \
 	  cat book/_build/html/reports/*.err.log 2>/dev/null; exit 1; }
 	@echo "==> comparing the verdicts on the pages with the record"
 	@$(BIN)/pytest -m rendered -q -r fE tests/book

@@ -28,7 +28,7 @@ from functools import cache, cached_property
 
 from proofs_checks import laurent, trees
 from proofs_checks.laurent import ZERO, Laurent, Scalar, constant, monomial
-from proofs_checks.memory_trace import Record, Row, Symbol
+from proofs_checks.memory_trace import Record, Row, Symbol, share
 from proofs_checks.order_conditions import Defect, strong_order_by
 from proofs_checks.taylor import flattened
 from proofs_checks.trees import TIME, Forest, Tree
@@ -193,8 +193,8 @@ class MemoryStep:
 
     def variance(self, symbol: Symbol) -> Laurent:
         """Of a unit of noise."""
-        _, step, degree = symbol
-        return monomial(self.record.ratios[step] * QQ(1, 12 if degree else 1), 1)
+        kind, step, degree = symbol
+        return monomial(self.record.ratios[step] * share(degree if kind == "z" else 0), 1)
 
     # -------------------------------------------------------------------------------- without any noise
 

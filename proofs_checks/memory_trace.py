@@ -37,7 +37,7 @@ with optional_imports():
     from sympy import QQ
 
 Symbol = tuple[str, int, int]
-"""("x", 0, 0); ("D", number of the call, 0); or ("z", step, degree), a unit of noise."""
+"""("x", 0, 0); ("D", call, 0); a unit of noise: ("z", step, degree), or ("w", step, path) of another path."""
 
 STATE: Symbol = ("x", 0, 0)
 
@@ -213,7 +213,9 @@ class SeriesTrace(Trace):
             raise ParameterError("the units of noise are those of whole steps")
         variance = 2 * self.eta * self.lengths[step]
         return tuple(
-            Normal(("z", step, i.degree), variance * QQ(1, 12 if i.degree else 1))
+            Normal(
+                ("w", step, i.path) if i.path else ("z", step, i.degree), variance * share(i.degree)
+            )
             if i.eta > 0 and self.lengths[step].start == 1
             else 0
             for i in intervals
@@ -221,6 +223,11 @@ class SeriesTrace(Trace):
 
     noises = SERIES.bound(Run.noises)
     pair = SERIES.bound(Run.pair)
+
+
+def share(degree: int) -> Scalar:
+    """The variance of a unit over the length of its step."""
+    return QQ(1, 12 if degree else 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,7 +330,7 @@ def _row(state: Combination, time: Laurent, times: Sequence[Laurent], kappa: Any
         kind, number, _ = symbol
         if kind == "D":
             weights[number] = grown * weight * laurent.exp(-kappa * times[number]) / kappa
-        elif kind == "z":
+        elif kind in "zw":
             noise[symbol] = grown * weight
     count = 1 + max(weights, default=-1)
     return Row(time, tuple(weights.get(i, laurent.ZERO) for i in range(count)), noise)

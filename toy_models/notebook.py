@@ -9,6 +9,7 @@ import base64
 import html
 import inspect
 import io
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 
@@ -75,14 +76,18 @@ def source(function: Callable[..., object]) -> Markdown:
     return Markdown(f"```python\n{inspect.getsource(function)}```")
 
 
-def moving_figure(name: str, still: Figure, alt: str) -> HTML:
-    """A place that the page's script takes over, by that name; without scripts its still picture."""
+def moving_figure(name: str, still: Figure, alt: str, data: object = None) -> HTML:
+    """A place that the page's script takes over, by that name; without scripts its still picture.
+
+    data : what the script reads, in types of JSON.
+    """
     picture = io.BytesIO()
     still.savefig(picture, format="svg", metadata={"Date": None})
     plt.close(still)
     text = base64.b64encode(picture.getvalue()).decode()
     shown = f'<img src="data:image/svg+xml;base64,{text}" alt="{html.escape(alt)}">'
-    return HTML(f'<div class="play" data-play="{html.escape(name)}">{shown}</div>')
+    read = "" if data is None else f' data-table="{html.escape(json.dumps(data))}"'
+    return HTML(f'<div class="play" data-play="{html.escape(name)}"{read}>{shown}</div>')
 
 
 def page_script(*modules: str) -> HTML:

@@ -5,7 +5,9 @@ import {
   correlations,
   denoiserOf,
   density,
+  grade,
   lawError,
+  nameOf,
   noiseRows,
   normals,
   seeds1,
@@ -196,7 +198,7 @@ function ownMixture(root) {
           }),
         ),
         line(exact.map((x) => [box.px(x), box.py(density(mixture, x, 0))]), "one"),
-        ...legend([["one", "the data"]], left + 90, 20),
+        ...legend([["one", "the data"]], left + 66, 20),
         element("rect", { x: right - 128, y: 12, width: 20, height: 12, class: "play-count" }),
         element("text", { x: right - 102, y: 24 }, "the samples"),
         ...editor,
@@ -421,5 +423,115 @@ function orders(root) {
   });
 }
 
-const FIGURES = { mixture: ownMixture, eta: movedEta, noise: oneStep, orders };
+// ----------------------------------------------------------------------------------------- trees grown by hand
+
+function grownTrees(root) {
+  const table = new Map(JSON.parse(root.dataset.table).map((row) => [nameOf(row.forest), row]));
+  let forest = [[1], 1];
+  let [chosen, pairs, waiting] = [[], 1, null];
+  const at = (path) => path.reduce((tree, i) => tree[i], forest);
+  const restart = () => {
+    forest = [];
+    [chosen, pairs, waiting] = [[], 0, null];
+  };
+  const fits = (more) => grade(forest) + more + (waiting ? 0.5 : 0) <= 3;
+  const grow = (child, more) => {
+    if (!fits(more)) return;
+    at(chosen).push(child);
+    if (Array.isArray(child)) chosen = [...chosen, at(chosen).length - 1];
+    view.redraw();
+  };
+  const noise = () => {
+    if (waiting === null && !fits(1)) return;
+    at(chosen).push(waiting ?? ++pairs);
+    waiting = waiting === null ? pairs : null;
+    view.redraw();
+  };
+  /** Vertices with their places: leaves side by side, a node above the middle of its children's places. */
+  const layout = () => {
+    const found = [];
+    let wide = 0;
+    const visit = (tree, path, below) => {
+      const vertex = { tree, path, below, y: path.length };
+      found.push(vertex);
+      if (Array.isArray(tree) && tree.length > 0) {
+        const xs = tree.map((child, i) => visit(child, [...path, i], vertex).x);
+        vertex.x = (xs[0] + xs.at(-1)) / 2;
+      } else {
+        vertex.x = wide++;
+      }
+      return vertex;
+    };
+    visit(forest, [], null);
+    return [found, wide];
+  };
+  const said = () => {
+    if (waiting !== null) return "This noise waits for the one that it pairs up with: choose a node and add it.";
+    const row = table.get(nameOf(forest));
+    if (!row) return "Choose φ or a node f, and let something grow on it. Up to the third power of h there are 37 forests.";
+    const methods = Object.entries(row.methods).map(([name, value]) => `${name} ${value}`);
+    return (
+      `${row.text} at h${["", "", "²", "³"][row.grade]}, ${row.count} times: the exact solution has the weight ` +
+      `${row.exact}; ${methods.join(", ")}.`
+    );
+  };
+  const draw = (width, height) => {
+    const [vertices, wide] = layout();
+    const gap = Math.min(90, (width - 60) / Math.max(wide, 1));
+    const px = (v) => width / 2 + (v.x - (wide - 1) / 2) * gap;
+    const py = (v) => height - 30 - 62 * v.y;
+    const shapes = [];
+    for (const v of vertices) {
+      if (v.below) shapes.push(line([[px(v), py(v)], [px(v.below), py(v.below)]], "stem"));
+    }
+    for (const pair of range(pairs + 1).slice(1)) {
+      const [one, other] = vertices.filter((v) => v.tree === pair);
+      if (!other) continue;
+      const top = Math.min(py(one), py(other)) - 26;
+      shapes.push(line([[px(one), py(one)], [(px(one) + px(other)) / 2, top], [px(other), py(other)]], "two"));
+    }
+    for (const v of vertices) {
+      const isNode = Array.isArray(v.tree);
+      const label = v.path.length === 0 ? "φ" : isNode ? "f" : v.tree === 0 ? "t" : "e" + " abc"[v.tree];
+      const isChosen = isNode && v.path.join() === chosen.join();
+      const vertex = element(
+        "g", { class: `play-vertex${isNode ? " node" : ""}${isChosen ? " chosen" : ""}` },
+        element("circle", { cx: px(v), cy: py(v), r: isNode ? 17 : 13 }),
+        element("text", { x: px(v), y: py(v) + 5, "text-anchor": "middle" }, label),
+      );
+      if (isNode) {
+        const choose = () => ((chosen = v.path), view.redraw());
+        vertex.setAttribute("role", "button");
+        vertex.setAttribute("tabindex", "0");
+        vertex.setAttribute("aria-label", `${label} with ${v.tree.length} children${isChosen ? ", chosen" : ""}`);
+        vertex.addEventListener("click", choose);
+        vertex.addEventListener("keydown", (event) => {
+          if (event.key === "Enter" || event.key === " ") (event.preventDefault(), choose());
+        });
+      }
+      shapes.push(vertex);
+    }
+    return [shapes, said()];
+  };
+  const show = (name) => button(name, () => {
+    restart();
+    forest = structuredClone([...table.values()].find((row) => row.text === name).forest);
+    pairs = Math.max(0, ...forest.flat(Infinity));
+    view.redraw();
+  });
+  const controls = [
+    button("add f", () => grow([], 1)),
+    button("add noise", noise),
+    button("add time", () => grow(0, 1)),
+    button("start again", () => (restart(), view.redraw())),
+    show("φ''(f'(e_a), e_a)"),
+    show("φ''(f'(e_a), f'(e_a))"),
+  ];
+  const view = stage(root, {
+    controls, draw, height: 260, label: "A tree: the root φ, nodes f, leaves of noise that pair up, and of time.",
+  });
+  view.drawing.setAttribute("role", "group");
+}
+
+const FIGURES = { mixture: ownMixture, eta: movedEta, noise: oneStep, orders, trees: grownTrees };
 for (const root of document.querySelectorAll("[data-play]")) FIGURES[root.dataset.play](root);

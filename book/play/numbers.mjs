@@ -126,3 +126,20 @@ export async function lawError(method, options, [high, low], steps, eta) {
   }
   return Math.abs(Math.sqrt(variance) - Math.sqrt(options.c + low ** 2));
 }
+
+/** The power of h that a forest begins with: 1 for a node (an array) or time (0), 1/2 for a noise leaf. */
+export function grade(forest) {
+  return forest.reduce((sum, tree) => sum + (Array.isArray(tree) ? 1 + grade(tree) : tree === 0 ? 1 : 0.5), 0);
+}
+
+/** A name that two forests share if they differ by the order of children and the numbers of pairs only. */
+export function nameOf(forest) {
+  const pairs = [...new Set(forest.flat(Infinity).filter((leaf) => leaf !== 0))];
+  const named = (tree, numbers) =>
+    Array.isArray(tree) ? `(${tree.map((child) => named(child, numbers)).sort().join(",")})` : `${tree && numbers[tree]}`;
+  const orders = (rest) =>
+    rest.length === 0 ? [[]] : rest.flatMap((pair) => orders(rest.filter((p) => p !== pair)).map((o) => [pair, ...o]));
+  return orders(pairs)
+    .map((order) => named(forest, Object.fromEntries(order.map((pair, i) => [pair, i + 1]))))
+    .sort()[0];
+}

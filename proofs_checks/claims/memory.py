@@ -13,6 +13,7 @@ from sympy import QQ
 from torch import Tensor
 
 from proofs_checks import trees
+from proofs_checks.claims.baselines import orders
 from proofs_checks.claims.necessity import EXAMPLES
 from proofs_checks.laurent import Scalar
 from proofs_checks.ledger import Evidence, Verdict, claim, measure_at_most, prove
@@ -31,12 +32,14 @@ from proofs_checks.memory_trace import Record, record
 from proofs_checks.order_conditions import Defect
 from proofs_checks.order_conditions import weak_defects as weak_defects_of_tableau
 from proofs_checks.taylor import exact_weight, rates
-from seeds_theory.baselines import BASELINES
+from proofs_checks.trace import SYMBOLS
+from proofs_checks.weak_three import CORRELATIONS, WEAK_THREE, moving_average, weak_three
+from seeds_theory.baselines import BASELINES, Baseline
 from seeds_theory.exact import DATA, eta
 from seeds_theory.grids import uniform_log_snr
 from seeds_theory.methods import method
 from toy_models.convergence import Fit, fit_exact
-from toy_models.curvature import UnitNormals
+from toy_models.curvature import UnitNormals, mean_error
 
 HERE = "this project"
 
@@ -412,6 +415,57 @@ def _() -> Evidence:
     return prove(identities, "of the code, on uneven steps")
 
 
+# Weak order 3 with one call a step ------------------------------------------------------------------
+
+
+def _correlated(at: Scalar, numbers: Sequence[int]) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+    """All conditions up to h^3 on these steps of `weak_three`, up to h^2 on those before, for any theta."""
+    *_, a, b, c = sp.field("theta:3", QQ)
+    run = record(weak_three, (QQ(1),) * max(numbers), at, terms=6, theta=(a, b, c))
+    t = sp.symbols("theta:3")
+    unit = t[0] ** 2 + t[1] ** 2 + t[2] ** 2 - 1
+    next_to, apart = t[0] * t[1] + t[1] * t[2], t[0] * t[2]
+    stated = {
+        _AVERAGES: sp.Rational(1, 12) + (next_to + apart) / 2,
+        trees.canonical((((trees.NOISE,), trees.NOISE),)): (23 * next_to + 7 * apart) / 48,
+    }
+    for number in range(1, 1 + max(numbers)):
+        step = at_step(run, number)
+        for power in (1, 2, 3) if number in numbers else (1, 2):
+            for forest in _forests(power):
+                expected = stated.get(forest, sp.S.Zero) if power == 3 else sp.S.Zero
+                left = sp.expand(as_expression(step.mean_defect(forest, power)) - expected)
+                yield sp.reduced(left, [unit], *t)[1], sp.S.Zero
+
+
+@claim(
+    "memory-weak-3",
+    r"On equal steps, for every $\eta > 0$, the seventh step of `weak_three` satisfies all conditions up to "
+    r"$h^3$ but two, whatever the correlations $\rho_1$, $\rho_2$ of its stages' own noises: "
+    r"$\varphi''(f'(e_a), f'(e_a))$ is wrong by $\frac{1 + 6\rho_1 + 6\rho_2}{12}$ and "
+    r"$\varphi'(f''(f'(e_a), e_a))$ by $\frac{23\rho_1 + 7\rho_2}{48}$. Both vanish at "
+    r"$\rho_1 = \frac{7}{96}$, $\rho_2 = -\frac{23}{96}$ alone, which a moving average has; likewise in the "
+    r"eighth step, at $\eta = 3/5$. The first six steps satisfy all conditions up to $h^2$.",
+    source=HERE,
+    expected=Verdict.proved,
+)
+def _() -> Evidence:
+    first, second = sp.symbols("rho_1 rho_2")
+    (found,) = sp.solve([1 + 6 * first + 6 * second, 23 * first + 7 * second], dict=True)
+    theta = SYMBOLS.bound(moving_average)()
+    identities = [
+        (found[first], sp.Rational(CORRELATIONS[0])),
+        (found[second], sp.Rational(CORRELATIONS[1])),
+        (theta[0] ** 2 + theta[1] ** 2 + theta[2] ** 2, sp.S.One),
+        (theta[0] * theta[1] + theta[1] * theta[2], found[first]),
+        (theta[0] * theta[2], found[second]),
+    ]
+    # A coefficient of h^3 is a polynomial in eta, of degree 2 at most: three values decide it.
+    for at, numbers in zip(ETAS, ((7, 8), (7,), (7,)), strict=True):
+        identities += _correlated(at, numbers)
+    return prove(identities, "of the code, symbolic moving average")
+
+
 # Runs on the problems of what is violated ---------------------------------------------------------------
 
 
@@ -420,14 +474,13 @@ _DOT: trees.Forest = ((trees.TIME,),)
 _LENGTH, _STEPS = 1.7, (64, 128, 256, 512)
 
 
-def run_error(name: str, at: float, forest: trees.Forest, steps: int) -> float:
+def run_error(sampler: Baseline, at: float, forest: trees.Forest, steps: int) -> float:
     """What a run on equal steps errs by in the problem of a forest, in x, from sigma = 1.
 
     For f of time, with forests of one node, at any eta; for a pair of averages of the path, at eta = 1.
     """
     kappa = 1 + at
     grid = uniform_log_snr(1.0, float(np.exp(-_LENGTH)), steps)
-    sampler = BASELINES[name]
 
     def final(denoiser: Callable[[Tensor, float], Tensor], batch: int) -> tuple[Tensor, int]:
         source = UnitNormals(batch)
@@ -447,15 +500,15 @@ def run_error(name: str, at: float, forest: trees.Forest, steps: int) -> float:
     return float(final(of_time, 0)[0][0, 0]) - _LENGTH ** (power + 1) / (power + 1)
 
 
-def measured_order(name: str, at: float, forest: trees.Forest) -> Fit:
+def measured_order(sampler: Baseline, at: float, forest: trees.Forest) -> Fit:
     """The order of these errors."""
-    return fit_exact(_STEPS, [abs(run_error(name, at, forest, n)) for n in _STEPS])
+    return fit_exact(_STEPS, [abs(run_error(sampler, at, forest, n)) for n in _STEPS])
 
 
 @claim(
     "memory-runs",
-    r"On equal steps every one of these methods runs with the order that is decided, within 0.05, on the problem "
-    r"of the forest that its steps violate first: with noise at $\eta = 1$, and at $\eta = 0$.",
+    r"On equal steps every one of these methods runs with the order that is decided, within 0.05, on the "
+    r"problem of the forest that its steps violate first: with noise at $\eta = 1$, and at $\eta = 0$.",
     source=HERE,
     expected=Verdict.measured,
 )
@@ -463,10 +516,31 @@ def _() -> Evidence:
     departures = []
     for subject in STOCHASTIC:
         run = noisy_runs(subject.name)[-1]
-        fit = measured_order(subject.name, 1.0, first_mean_defect(at_step(run)).forest)
+        fit = measured_order(BASELINES[subject.name], 1.0, first_mean_defect(at_step(run)).forest)
         departures += [abs(fit.order - weak_order_of_run(run)) if fit.order else np.inf]
     for subject in DETERMINISTIC:
         run = ode_runs(subject.name)[-1]
-        fit = measured_order(subject.name, 0.0, first_ode_defect(at_step(run)).forest)
+        fit = measured_order(BASELINES[subject.name], 0.0, first_ode_defect(at_step(run)).forest)
         departures += [abs(fit.order - ode_order_of_run(run)) if fit.order else np.inf]
     return measure_at_most(departures, 0.05, "farthest from the decided order")
+
+
+@claim(
+    "memory-weak-3-runs",
+    r"On equal steps at $\eta = 1$ `weak_three` runs with order 3 within 0.05: on the problems of "
+    r"$\varphi''(f'(e_a), f'(e_a))$ and $\varphi'(f)$, in the mean of a parabola, in law on Gaussian data.",
+    source=HERE,
+    expected=Verdict.measured,
+)
+def _() -> Evidence:
+    fits = [measured_order(WEAK_THREE, 1.0, forest) for forest in (_AVERAGES, (_f,))]
+    parabola = [abs(parabola_error(WEAK_THREE, n)) for n in _STEPS[:3]]
+    fits += [fit_exact(_STEPS[:3], parabola), orders(WEAK_THREE, 1.0)[1]]
+    departures = [abs(fit.order - 3) if fit.order else np.inf for fit in fits]
+    return measure_at_most(departures, 0.05, "farthest from 3")
+
+
+def parabola_error(sampler: Baseline, steps: int) -> float:
+    """What a run errs by in the mean of the parabola of `toy_models.curvature`, at eta = 1."""
+    grid = uniform_log_snr(1.5, 0.3, steps)
+    return mean_error(lambda D, x, noise: sampler(D, x, grid, noise, eta=1.0), 1.5, 0.3, 1.0)

@@ -9,6 +9,8 @@ import torch
 from bs4 import BeautifulSoup
 from tools import tool
 
+from proofs_checks import trees
+from proofs_checks.drawn_trees import layout
 from seeds_theory import InjectedNoise, follow, make_plan, uniform_log_snr
 from seeds_theory.emit.method import method_program
 from seeds_theory.emit.targets import javascript
@@ -21,6 +23,7 @@ from toy_models.notebook import page_script
 
 WEIGHTS, MEANS, DEVIATIONS = [0.4, 0.6], [-1.0, 0.8], [0.1, 0.2]
 STATES, STEPS, ETA = [-3.0, 0.3, 2.0], 5, 0.7
+FORESTS = [forest for power in (1, 2, 3) for forest in trees.forests(power)]
 DRIVER = """
 import * as n from "./numbers.mjs";
 const data = %s;
@@ -38,11 +41,13 @@ for (const [method, options] of [
   for (const eta of [0, 0.7, 1]) errors.push(await n.lawError(method, options, [4, 0.5], 8, eta));
 }
 const many = n.normals(40000, 1);
+const turned = (tree) => (Array.isArray(tree) ? tree.map(turned).reverse() : tree && 4 - tree);
 console.log(JSON.stringify({
   density: n.density(data, 0.3, 0.7), denoised: [...n.denoiserOf(data)(x, 0.7)], grid, noise: [...noise],
   end: [...states.at(-1)], still: [...still.at(-1)], count: states.length, rows,
   correlations: n.correlations(rows), errors, moments: [1, 2, 3, 4].map(
     (power) => many.reduce((sum, z) => sum + z ** power, 0) / many.length),
+  forests: %s.map((forest) => [n.grade(forest), n.nameOf(forest), n.nameOf(turned(forest))]),
 }));
 """
 
@@ -55,7 +60,9 @@ def numbers(book, tmp_path_factory):
         (folder / name).write_text(text)
     (folder / "numbers.mjs").write_text((book / "play/numbers.mjs").read_text())
     data = {"weights": WEIGHTS, "means": MEANS, "deviations": DEVIATIONS}
-    (folder / "driver.mjs").write_text(DRIVER % (json.dumps(data), STATES, STEPS, ETA))
+    (folder / "driver.mjs").write_text(
+        DRIVER % (json.dumps(data), STATES, STEPS, ETA, json.dumps(FORESTS))
+    )
     done = subprocess.run(
         [tool("node"), folder / "driver.mjs"], capture_output=True, text=True, check=True
     )
@@ -117,6 +124,26 @@ def test_the_normals_are_normal(numbers):
         assert abs(value - exact) < 4 * (spread / 40000) ** 0.5
 
 
+def test_a_forest_has_one_name_whatever_its_order_and_its_pairs_are_called(numbers):
+    names = [name for _, name, _ in numbers["forests"]]
+    assert len(set(names)) == len(FORESTS) == 37
+    for forest, (grade, name, other) in zip(FORESTS, numbers["forests"], strict=True):
+        assert grade == trees.grade(forest) and name == other
+
+
+@pytest.mark.parametrize("forest", FORESTS, ids=str)
+def test_a_drawn_forest_has_all_its_vertices_each_in_a_place_of_its_own(forest):
+    vertices = layout(forest)
+    assert vertices[0].tree == forest and vertices[0].below is None
+    assert len({(vertex.x, vertex.y) for vertex in vertices}) == len(vertices)
+    for vertex in vertices[1:]:
+        below = vertices[vertex.below]
+        assert vertex.y == below.y + 1 and vertex.tree in below.tree
+    assert sum(isinstance(vertex.tree, int) for vertex in vertices) == len(
+        list(trees.leaves(forest))
+    )
+
+
 def test_a_script_of_a_page_imports_nothing(book):
     modules = [(book / "play" / name).read_text() for name in ("numbers.mjs", "figures.mjs")]
     text = page_script("export const step = 1;\n", *modules).data
@@ -152,6 +179,10 @@ addEventListener("load", async () => {
   eta.dispatchEvent(new Event("input"));
   await wait();
   seen.eta = said("eta");
+  seen.barrier = await press("trees", "φ''(f'(e_a), f'(e_a))");
+  for (const label of ["start again", "add noise", "add f", "add noise"]) {
+    seen.grown = await press("trees", label);
+  }
   seen.wide = document.documentElement.scrollWidth - innerWidth;
   seen.labels = [...document.querySelectorAll("[data-play] svg")].every((s) => s.getAttribute("aria-label"));
   seen.errors = errors;
@@ -197,4 +228,6 @@ def test_the_page_answers_to_clicks_keys_and_sliders(book, tmp_path, width):
     assert seen["before"]["noise"].startswith("1 of 3") and seen["noise"].startswith("2 of 3")
     assert len({seen["before"]["mixture"], seen["flat"], seen["key"]}) == 3
     assert seen["eta"].startswith("η = 0:") and seen["before"]["eta"].startswith("η = 1:")
+    assert "weight 1/3" in seen["barrier"] and "SEEDS-3 3/8" in seen["barrier"]
+    assert seen["grown"].startswith("φ''(f'(e_a), e_a) at h²") and "SEEDS-2 1/2" in seen["grown"]
     assert seen["wide"] <= 0 and seen["labels"]
