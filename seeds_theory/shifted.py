@@ -63,7 +63,7 @@ class Shifted:
         _require_shift(self.c)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        """G of states (batch, *event) at the level tau = sigma; at an infinite level it is D."""
+        """G of states ``(batch, *event)`` at the level tau = sigma; at an infinite level it is D."""
         if self.c == 0 or math.isinf(sigma):
             return self.denoiser(x, sigma)
         level = _below(sigma, self.c)
