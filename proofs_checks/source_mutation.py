@@ -68,6 +68,14 @@ _ENGINE = (
     "taylor-stiff",
     "taylor-step",
 )
+_MEMORY = (
+    "memory-first-step",
+    "memory-adds",
+    "memory-orders-*",
+    "memory-ode-unipc-2",
+    "memory-strong-constant",
+    "memory-*-seeds-2m",
+)
 _BASELINES = {
     "adams": (("baselines-adams", "baselines-order-sa-solver"), "test_adams test_sa_solver"),
     "coordinates": (("baselines-order-edm-heun",), "test_edm"),
@@ -95,7 +103,7 @@ _BASELINES = {
     "restart": (("baselines-order-restart",), "test_langevin_restart"),
     "sa_solver": (("baselines-order-sa-solver", "baselines-adams"), "test_sa_solver"),
     "seeds_multistep": (
-        ("beyond-*-seeds-2m", "baselines-order-seeds-2m"),
+        ("beyond-*-seeds-2m", "baselines-order-seeds-2m", "memory-*-seeds-2m"),
         "test_seeds_multistep",
     ),
     "shark": (
@@ -115,6 +123,7 @@ CHAPTERS = (
     "convergence",
     "behaviour",
     "beyond",
+    "memory",
     "baselines",
 )
 """The chapters whose claims are changed, too: those with the theorems."""
@@ -145,6 +154,13 @@ SUBJECTS = {
         ),
         Subject("proofs_checks.trace", ("baselines-*", "beyond-shark-*", "beyond-noise-seeds-2m")),
         Subject("proofs_checks.multistep", ("emitted-*-seeds-2m",)),
+        *(
+            Subject(
+                f"proofs_checks.{name}", _MEMORY, ("tests/proofs_checks/test_memory_orders.py",)
+            )
+            for name in ("memory", "memory_trace", "laurent")
+        ),
+        Subject("proofs_checks.weak_three", ("memory-weak-3*",)),
         Subject(
             "proofs_checks.emission",
             ("emitted-functions", "emitted-*-seeds-1", "emitted-*-seeds-2"),
