@@ -533,8 +533,8 @@ def _() -> Evidence:
 @claim(
     "memory-weak-3-runs",
     r"On equal steps at $\eta = 1$ `weak_three` runs with order 3 within 0.05: on the problems of "
-    r"$\varphi''(f'(e_a), f'(e_a))$ and $\varphi'(f)$, in law on Gaussian data, and in the exact expectations "
-    r"of the audit's curved problem, there on the grid of Karras et al., too.",
+    r"$\varphi''(f'(e_a), f'(e_a))$ and $\varphi'(f)$, in law on Gaussian data, and in the exact "
+    r"expectations of the audit's curved problem, there on the grid of Karras et al., too.",
     source=HERE,
     expected=Verdict.measured,
 )
