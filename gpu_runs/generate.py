@@ -115,8 +115,9 @@ def generate(
     prediction: Annotated[
         str | None,
         typer.Option(
-            help="What a method integrates: data or noise. Default: data.",
-            autocompletion=one_of(("data", "noise")),
+            help="What a method integrates: data or noise, or v, flow, score or F in clocks of their own. "
+            "Default: data.",
+            autocompletion=one_of(("data", "noise", "v", "flow", "score", "F")),
         ),
     ] = None,
     churn: Annotated[float | None, typer.Option(help="S_churn of edm-heun.")] = None,

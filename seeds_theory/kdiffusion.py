@@ -365,8 +365,8 @@ def _run(
         return estimate.to(x.dtype) if isinstance(estimate, Tensor) else estimate
 
     if solver.baseline is None:
-        prediction = solver.options.get("prediction", "data")
-        plan = _plan(solver.name, prediction, eta, frame.levels, flow)
+        own = tuple((name, value) for name, value in solver.options.items() if name != "eta")
+        plan = _plan(solver.name, own, eta, frame.levels, flow)
         return follow(denoiser, x, plan, noise, callback=reporter, progress=progress)
     options: dict[str, Any] = {"eta": eta, "callback": reporter, "progress": progress}
     if not flow:
@@ -463,13 +463,13 @@ def _alpha(level: float) -> float:
 @lru_cache(maxsize=64)
 def _plan(
     method: str,
-    prediction: str,
+    options: tuple[tuple[str, Any], ...],
     eta: float | tuple[float, ...],
     levels: tuple[float, ...],
     flow: bool,
 ) -> Plan:
     """A plan, kept for the next run; in the frame of flow if asked for."""
-    plan = make_plan(method, levels, eta=eta, prediction=prediction)
+    plan = make_plan(method, levels, eta=eta, **dict(options))
     return plan.scaled(flow_alpha) if flow else plan
 
 
@@ -512,7 +512,7 @@ def _nodes(solver: Solver) -> tuple[float, ...]:
     """Where the rows of a method's step are, in time order; none of a baseline, which asks by itself."""
     if solver.baseline is not None:
         return ()
-    return tuple(sorted(scheme_of(solver.name, solver.options.get("prediction", "data")).nodes))
+    return tuple(sorted(scheme_of(solver.name, "data").nodes))  # the same in all predictions
 
 
 class _StretchNoise:

@@ -16,7 +16,7 @@ from seeds_theory.baselines import BASELINES
 from seeds_theory.baselines.run import require_options
 from seeds_theory.diffusers.coordinates import Coordinates, Flow
 from seeds_theory.diffusers.loops import Loop
-from seeds_theory.errors import ParameterError, unknown
+from seeds_theory.errors import ParameterError, UnknownNameError, unknown
 from seeds_theory.eta_schedule import Eta, EtaWindows, on_grid, one_eta, require_eta
 from seeds_theory.plan import Step, make_plan
 from seeds_theory.policies import POLICIES, LevelAlong, policy_etas, require_level
@@ -52,6 +52,10 @@ def maker_of(
         if not is_method(method):
             raise unknown("sampler", method, (*SOLVERS, *(n for n in POLICIES if n not in SOLVERS)))
         require_options(method, options or {}, ())
+        if prediction not in ("data", "noise"):
+            raise UnknownNameError(
+                f"methods of the scheduler integrate 'data' or 'noise' predictions; got {prediction!r}"
+            )
         along = _in_levels(1.0 if eta is None else eta, coordinates)
         return StepMaker(method, along, prediction, coordinates)
     if prediction != "data":

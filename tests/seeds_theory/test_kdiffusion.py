@@ -70,12 +70,15 @@ def test_a_method_gives_what_sample_gives_on_the_same_noise(
     assert torch.equal(found, follow(curved, x, plan, source))
 
 
+@pytest.mark.parametrize(
+    "options", [{"prediction": "noise"}, {"prediction": "F", "sigma_data": 0.7}]
+)
 @pytest.mark.parametrize("name", SEEDS)
-def test_options_of_a_method_are_used(name: str) -> None:
-    sampler = as_k_diffusion(name, prediction="noise", eta=0.25)
+def test_options_of_a_method_are_used(name: str, options: dict) -> None:
+    sampler = as_k_diffusion(name, eta=0.25, **options)
     x, noises = start(), Noises(start())
     found = sampler(curved, x, GRID, noise_sampler=noises)
-    plan = make_plan(name, GRID.tolist(), prediction="noise", eta=0.25)
+    plan = make_plan(name, GRID.tolist(), eta=0.25, **options)
     assert torch.equal(found, follow(curved, x, plan, InjectedNoise(torch.stack(noises.rows))))
     assert inspect.signature(sampler).parameters["eta"].default == 0.25
 
@@ -251,7 +254,7 @@ def test_a_method_declares_the_orders_of_its_tableau() -> None:
         ("seeds-2", {"rho": 7}, ParameterError, "no option 'rho'; known: eta, prediction"),
         ("seeds-2", {"eta": -1.0}, ParameterError, "eta is a finite number >= 0"),
         ("seeds-2", {"eta": "much"}, ParameterError, "eta is a number >= 0, one for each step"),
-        ("seeds-2", {"prediction": "score"}, UnknownNameError, "'data' or 'noise'"),
+        ("seeds-2", {"prediction": "eps"}, UnknownNameError, "known: data, noise"),
         ("seeds-2@2", {}, SeedsError, "(0, 1]"),
         ("euler", {"eta": 1.0}, ParameterError, "has eta = 0 only"),
         ("euler", {"rho": 7}, ParameterError, "no option 'rho'"),

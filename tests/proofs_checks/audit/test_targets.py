@@ -145,7 +145,7 @@ def test_an_option_that_is_code_does_not_run(module: str) -> None:
         ("seeds-2?name=3", ParameterError, "no option 'name'; known: eta, prediction"),
         ("seeds-2?eta=many", ParameterError, "eta"),
         ("seeds-2?eta=-1", ParameterError, "eta"),
-        ("seeds-2?prediction=score", UnknownNameError, "'data' or 'noise'"),
+        ("seeds-2?prediction=eps", UnknownNameError, "known: data, noise"),
         ("seeds-2@1.5", SeedsError, "(0, 1]"),
         ("heun@0.5", UnknownNameError, "known: seeds-1"),
         ("kdiffusion:no_such_sampler", SeedsError, "no_such_sampler"),
