@@ -8,10 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proofs_checks.trees import TIME, Forest, Tree
+from proofs_checks.trees import TIME, Forest, Tree, differential
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_LETTERS = {
+    r"\varphi": "φ",
+    r"\ddot f": "f̈",
+    r"\dot f": "ḟ",
+    "^{(4)}": "⁽⁴⁾",
+    "^{(5)}": "⁽⁵⁾",
+    "^{(6)}": "⁽⁶⁾",
+}
+
+
+def plain(forest: Forest) -> str:
+    """The elementary differential in plain letters, as φ''(f'(e_a), e_a)."""
+    text = differential(forest)
+    for latex, letter in _LETTERS.items():
+        text = text.replace(latex, letter)
+    return text
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from tools import tool
 
 from proofs_checks import trees
-from proofs_checks.drawn_trees import layout
+from proofs_checks.drawn_trees import layout, plain
 from seeds_theory import InjectedNoise, follow, make_plan, uniform_log_snr
 from seeds_theory.emit.method import method_program
 from seeds_theory.emit.targets import javascript
@@ -144,6 +144,12 @@ def test_a_drawn_forest_has_all_its_vertices_each_in_a_place_of_its_own(forest):
     )
 
 
+def test_differentials_in_plain_letters_are_all_different_and_have_no_commands():
+    texts = [plain(forest) for forest in FORESTS]
+    assert len(set(texts)) == len(FORESTS)
+    assert not re.search(r"[\\{}^]", "".join(texts)) and plain(((1,), 1)) == "φ''(f'(e_a), e_a)"
+
+
 def test_a_script_of_a_page_imports_nothing(book):
     modules = [(book / "play" / name).read_text() for name in ("numbers.mjs", "figures.mjs")]
     text = page_script("export const step = 1;\n", *modules).data
@@ -224,7 +230,7 @@ def test_the_page_answers_to_clicks_keys_and_sliders(book, tmp_path, width):
     seen = json.loads(BeautifulSoup(done.stdout, "html.parser").find(id="seen").text)
     assert seen["errors"] == []
     assert "SEEDS-1 1.0" in seen["before"]["orders"] and "SEEDS-2 2.0" in seen["before"]["orders"]
-    assert "SEEDS-2 1." in seen["slip"]
+    assert abs(float(re.search(r"SEEDS-2 ([\d.]+)", seen["slip"])[1]) - 1) < 0.05
     assert seen["before"]["noise"].startswith("1 of 3") and seen["noise"].startswith("2 of 3")
     assert len({seen["before"]["mixture"], seen["flat"], seen["key"]}) == 3
     assert seen["eta"].startswith("η = 0:") and seen["before"]["eta"].startswith("η = 1:")
