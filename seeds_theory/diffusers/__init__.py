@@ -76,8 +76,8 @@ class SEEDSScheduler(SchedulerMixin, ConfigMixin):
     num_train_timesteps, beta_start, beta_end, beta_schedule, trained_betas : the schedule that the
         network was trained on; "linear", "scaled_linear" or "squaredcos_cap_v2".
     solver_order : 1, 2 or 3, for seeds-1, seeds-2 or seeds-3: the order at eta = 0.
-    method : the name of another sampler instead, any of `seeds_theory.SOLVERS`: a method as "seeds-3s" or
-        "seeds-2@0.7", or a published one as "sa-solver" or "er-sde-3". Or one of
+    method : the name of another sampler instead, any of `seeds_theory.solver.SOLVERS`: a method as
+        "seeds-3s" or "seeds-2@0.7", or a published one as "sa-solver" or "er-sde-3". Or one of
         `seeds_theory.policies.POLICIES`, as "cps"; then ``options`` may have its ``level``.
     options : of a published sampler, by their names, as ``{"predictor_steps": 2}``.
     algorithm : "data" or "noise", the prediction that a method integrates, whatever the network's is.

@@ -139,7 +139,7 @@ def test_the_checkpoint_in_a_run_cannot_change(checkpoint, tmp_path):
 
 def test_another_version_is_another_run(checkpoint, tmp_path, monkeypatch):
     generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
-    monkeypatch.setattr(image_run, "version", lambda name: "9.9")
+    monkeypatch.setattr(image_run, "__version__", "9.9")
     with pytest.raises(SeedsError, match=r"seeds-theory = '.*', this one has '9\.9'"):
         generate_images(checkpoint, SETTINGS, [0], tmp_path / "run")
 
