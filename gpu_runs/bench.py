@@ -423,7 +423,7 @@ def tuned(
         str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for stdout.")
     ] = None,
 ) -> None:
-    """Score the tuned settings for few network calls, SDE and ODE, on a checkpoint.
+    """Score the settings for few network calls, the best, the SDE's and the ODE's, on a checkpoint.
 
     The width of the Fashion-MNIST images is 8.9, in the network's units.
 
@@ -441,7 +441,8 @@ def tuned(
     from seeds_theory.settings import few_steps, require_width
 
     require_width(width)
-    settings = [few_steps(count, eta=eta) for count in whole_numbers(nfe) for eta in (1.0, 0.0)]
+    kinds = (None, 1.0, 0.0)
+    settings = [few_steps(count, eta=eta) for count in whole_numbers(nfe) for eta in kinds]
     base = (
         replace(find_plan(plan), images=images)
         if plan

@@ -70,6 +70,14 @@ _ENGINE = (
     "taylor-stiff",
     "taylor-step",
 )
+_MEMORY = (
+    "memory-first-step",
+    "memory-adds",
+    "memory-orders-*",
+    "memory-ode-unipc-2",
+    "memory-strong-constant",
+    "memory-*-seeds-2m",
+)
 _BASELINES = {
     "adams": (("baselines-adams", "baselines-order-sa-solver"), "test_adams test_sa_solver"),
     "coordinates": (("baselines-order-edm-heun",), "test_edm"),
@@ -101,7 +109,7 @@ _BASELINES = {
     "sa_solver": (("baselines-order-sa-solver", "baselines-adams"), "test_sa_solver"),
     "seeds_adams": (("baselines-order-seeds-ab",), "test_seeds_adams"),
     "seeds_multistep": (
-        ("beyond-*-seeds-2m", "baselines-order-seeds-2m"),
+        ("beyond-*-seeds-2m", "baselines-order-seeds-2m", "memory-*-seeds-2m"),
         "test_seeds_multistep",
     ),
     "shark": (
@@ -122,6 +130,7 @@ CHAPTERS = (
     "behaviour",
     "beyond",
     "linear",
+    "memory",
     "baselines",
 )
 """The chapters whose claims are changed, too: those with the theorems."""
@@ -152,6 +161,13 @@ SUBJECTS = {
         ),
         Subject("proofs_checks.trace", ("baselines-*", "beyond-shark-*", "beyond-noise-seeds-2m")),
         Subject("proofs_checks.multistep", ("emitted-*-seeds-2m",)),
+        *(
+            Subject(
+                f"proofs_checks.{name}", _MEMORY, ("tests/proofs_checks/test_memory_orders.py",)
+            )
+            for name in ("memory", "memory_trace", "laurent")
+        ),
+        Subject("proofs_checks.weak_three", ("memory-weak-3*",)),
         Subject(
             "proofs_checks.emission",
             ("emitted-functions", "emitted-*-seeds-1", "emitted-*-seeds-2"),

@@ -154,6 +154,16 @@ class GaussianMixture:
             moved.append(Gaussian(mean[0], variances, component.basis))
         return GaussianMixture(weights.tolist(), moved)
 
+    def along(self, direction: Tensor) -> GaussianMixture:
+        """The law of the data's coordinate along a direction (d,), a mixture on the line."""
+        if self._bases is None:
+            squares = self._variances @ direction.square()
+        else:
+            squares = (self._variances * (direction @ self._bases).square()).sum(-1)
+        return GaussianMixture.scalar(
+            self.weights.tolist(), (self._means @ direction).tolist(), squares.sqrt().tolist()
+        )
+
     def distribution_function(self, x: Tensor) -> Tensor:
         """P(X <= x) of one-dimensional data, for x of any shape."""
         if self.dimension != 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,69 +12,59 @@ from torch import Tensor
 
 from seeds_theory.errors import ParameterError
 from seeds_theory.processes import in_processes
-from seeds_theory.settings import Setting
+from seeds_theory.settings import KINDS, Setting
+from seeds_theory.solver import Solver
+from toy_models.few_steps import steps_within
 from toy_models.few_steps_study import (
     CALLS,
     CANDIDATES,
-    DETERMINISTIC_PEERS,
+    COMPARED,
     HELD_OUT,
-    STOCHASTIC_PEERS,
     Comparison,
     Problem,
     Trial,
-    choose,
     compare,
-    trial,
+    peers,
+    trials_of,
 )
 
 
-def tune_all(
+def search_all(
     calls: Sequence[int] | None = None, *, jobs: int = 1, progress: bool = False
 ) -> list[Trial]:
-    """Tune every candidate for these numbers of model calls, by default `CALLS`."""
-    tasks = [
-        (name, options, nfe, eta)
-        for nfe in calls or CALLS
-        for eta, candidates in CANDIDATES.items()
-        for name, options in candidates
-    ]
-    return in_processes(_trial, tasks, jobs=jobs, label="tuning", progress=progress)
+    """Search a grid for every candidate and these numbers of model calls, by default `CALLS`."""
+    tasks = [(candidate, sorted(calls or CALLS)) for candidate in CANDIDATES]
+    found = in_processes(_trials, tasks, jobs=jobs, label="searching", progress=progress)
+    return [trial for trials in found for trial in trials]
 
 
-def _trial(task: tuple[str, dict[str, Any], int, float]) -> Trial:
-    return trial(*task)
-
-
-def choose_each(trials: Sequence[Trial]) -> list[Trial]:
-    """The one that `choose` takes, for each number of model calls, of the SDE and of the ODE."""
-    groups: dict[tuple[int, float], list[Trial]] = {}
-    for result in trials:
-        groups.setdefault((result.nfe, result.setting.eta), []).append(result)
-    return [choose(group) for group in groups.values()]
+def _trials(task: tuple[Setting, list[int]]) -> list[Trial]:
+    return trials_of(*task)
 
 
 def compare_all(
     calls: Sequence[int] | None = None,
-    count: int = 200_000,
+    count: int = 10_000,
     *,
     jobs: int = 1,
     progress: bool = False,
 ) -> list[Comparison]:
     """Compare the settings with samplers as published, on the mixtures that nothing was tuned on.
 
-    calls : by default `CALLS`. count : of samples on the first mixture; a quarter on the others.
+    calls : by default `COMPARED`. count : of samples.
     """
     tasks = [
-        (problem, name, kind, nfe, count if problem is HELD_OUT[0] else count // 4)
+        (problem, name, kind, nfe, count)
         for problem in HELD_OUT
-        for nfe in calls or CALLS
+        for nfe in calls or COMPARED
         for kind, names in (
-            ("tuned", ("eta = 1", "eta = 0")),
-            ("stochastic", STOCHASTIC_PEERS),
-            ("deterministic", DETERMINISTIC_PEERS),
+            ("tuned", KINDS),
+            ("stochastic", peers(stochastic=True)),
+            ("deterministic", peers(stochastic=False)),
             ("exact", ("samples of the data",)),
         )
         for name in names
+        if kind in ("tuned", "exact") or steps_within(Solver(name), nfe)
     ]
     return in_processes(_compare, tasks, jobs=jobs, label="sampling", progress=progress)
 
@@ -113,9 +102,17 @@ def read_spectrum(file: Path) -> Tensor:
 def as_options(setting: Setting, width: float, highest: float = math.inf) -> str:
     """A setting, for data of that width, as options of seeds-generate."""
     high, *_, low, _ = setting.sigmas(width, highest)
-    eta = f" --eta {setting.options['eta']:g}" if "eta" in setting.options else ""
-    own = (f" --option {k}={v}" for k, v in setting.options.items() if k != "eta")
+    options = dict(setting.sampler.options)
+    eta = options.pop("eta", None)
+    written = "" if eta is None else f" --eta {eta_text(eta)}"
+    grid = "logsnr" if setting.rho is None else f"rho={setting.rho:g}"
     return (
-        f"--method {setting.solver}{eta} --grid logsnr --steps {setting.steps} "
-        f"--sigma-max {high:.4g} --sigma-min {low:.4g}" + "".join(own)
+        f"--method {setting.solver}{written} --grid {grid} --steps {setting.steps} "
+        f"--sigma-max {high:.4g} --sigma-min {low:.4g}"
+        + "".join(f" --option {name}={value}" for name, value in options.items())
     )
+
+
+def eta_text(eta: float | Sequence[float]) -> str:
+    """A number, or one for each step, as commands take it."""
+    return f"{eta:g}" if isinstance(eta, int | float) else ",".join(f"{one:g}" for one in eta)

@@ -13,11 +13,17 @@ from seeds_theory.settings import Setting
 
 def as_plan(setting: Setting, width: float, highest: float, plan: Plan) -> Plan:
     """The plan with a setting's curve and grid instead of its own."""
-    name = f"{setting.solver}, eta {setting.eta:g}, tuned"
+    noisy = setting.noisy
+    noise = (
+        f"eta {setting.eta:g}" if noisy is None else f"noise in {noisy} of {setting.steps} steps"
+    )
+    name = f"{setting.solver}, {noise}, tuned"
     return replace(
         plan,
-        curves=(Curve(name, setting.solver, setting.options, steps=(setting.steps,)),),
-        grid="logsnr",
+        curves=(
+            Curve(name, setting.solver, dict(setting.sampler.options), steps=(setting.steps,)),
+        ),
+        grid="logsnr" if setting.rho is None else f"rho={setting.rho:g}",
         sigma_min=width * setting.sigma_min,
         sigma_max=min(width * setting.sigma_max, highest),
     )

@@ -13,6 +13,10 @@ from sympy import QQ
 from torch import Tensor
 
 from proofs_checks import trees
+from proofs_checks.audit.affine import Source
+from proofs_checks.audit.protocol import Target
+from proofs_checks.audit.triangular import SIGMA_MAX, SIGMA_MIN, chain
+from proofs_checks.audit.triangular import exact as exact_expectations
 from proofs_checks.claims.baselines import orders
 from proofs_checks.claims.necessity import EXAMPLES
 from proofs_checks.laurent import Scalar
@@ -36,10 +40,11 @@ from proofs_checks.trace import SYMBOLS
 from proofs_checks.weak_three import CORRELATIONS, WEAK_THREE, moving_average, weak_three
 from seeds_theory.baselines import BASELINES, Baseline
 from seeds_theory.exact import DATA, eta
-from seeds_theory.grids import uniform_log_snr
+from seeds_theory.grids import rho_grid, uniform_log_snr
 from seeds_theory.methods import method
+from seeds_theory.plan import Interval
 from toy_models.convergence import Fit, fit_exact
-from toy_models.curvature import UnitNormals, mean_error
+from toy_models.curvature import UnitNormals
 
 HERE = "this project"
 
@@ -528,19 +533,38 @@ def _() -> Evidence:
 @claim(
     "memory-weak-3-runs",
     r"On equal steps at $\eta = 1$ `weak_three` runs with order 3 within 0.05: on the problems of "
-    r"$\varphi''(f'(e_a), f'(e_a))$ and $\varphi'(f)$, in the mean of a parabola, in law on Gaussian data.",
+    r"$\varphi''(f'(e_a), f'(e_a))$ and $\varphi'(f)$, in law on Gaussian data, and in the exact "
+    r"expectations of the audit's curved problem, there on the grid of Karras et al., too.",
     source=HERE,
     expected=Verdict.measured,
 )
 def _() -> Evidence:
     fits = [measured_order(WEAK_THREE, 1.0, forest) for forest in (_AVERAGES, (_f,))]
-    parabola = [abs(parabola_error(WEAK_THREE, n)) for n in _STEPS[:3]]
-    fits += [fit_exact(_STEPS[:3], parabola), orders(WEAK_THREE, 1.0)[1]]
+    fits.append(orders(WEAK_THREE, 1.0)[1])
+    for grid in (uniform_log_snr, rho_grid):
+        errors = [curved_error(WEAK_THREE, grid, n) for n in _CURVED_STEPS]
+        fits.append(fit_exact(_CURVED_STEPS, errors))
     departures = [abs(fit.order - 3) if fit.order else np.inf for fit in fits]
     return measure_at_most(departures, 0.05, "farthest from 3")
 
 
-def parabola_error(sampler: Baseline, steps: int) -> float:
-    """What a run errs by in the mean of the parabola of `toy_models.curvature`, at eta = 1."""
-    grid = uniform_log_snr(1.5, 0.3, steps)
-    return mean_error(lambda D, x, noise: sampler(D, x, grid, noise, eta=1.0), 1.5, 0.3, 1.0)
+_CURVED_STEPS = (16, 32, 64, 128)
+
+
+def curved_error(
+    sampler: Baseline, grid: Callable[[float, float, int], np.ndarray], steps: int
+) -> float:
+    """What the expectations of the audit's curved problem err by after a run at eta = 1, exactly."""
+
+    def target(model: Callable[..., Tensor], x: Tensor, sigmas: Tensor, **_: object) -> Tensor:
+        def denoiser(y: Tensor, sigma: float) -> Tensor:
+            return model(y, torch.full(y.shape[:1], sigma, dtype=y.dtype))
+
+        def noise(intervals: Sequence[Interval], like: Tensor) -> Tensor:
+            return torch.stack([torch.randn_like(like) for _ in intervals])
+
+        return sampler(denoiser, x, sigmas.tolist(), noise, eta=1.0)
+
+    levels = grid(SIGMA_MAX, SIGMA_MIN, steps).tolist()
+    found = chain(Target(sampler.name, target), levels, Source.OWN)
+    return float(np.linalg.norm(found.expectations - exact_expectations(1.0)))

@@ -19,7 +19,7 @@ from seeds_theory.eta_schedule import Eta, parse_eta
 from seeds_theory.kdiffusion import Extra, KCallback, NoiseSampler, run, with_nodes
 from seeds_theory.scheme import registered
 from seeds_theory.seeds_range import listed_seeds
-from seeds_theory.settings import few_steps
+from seeds_theory.settings import ETAS, KINDS, few_steps
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
 
@@ -179,12 +179,14 @@ class SEEDSFewSteps:
     RETURN_TYPES = ("SAMPLER", "SIGMAS")
     FUNCTION = "get_setting"
     CATEGORY = "sampling/custom_sampling/schedulers"
-    DESCRIPTION = "Sampler and noise levels for 10 to 80 model calls, tuned on exact denoisers."
+    DESCRIPTION = (
+        "Sampler and noise levels for 5 to 80 model calls, found by a search on exact denoisers."
+    )
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """The widgets, as ComfyUI asks for them."""
-        calls = {"default": 20, "min": 10, "max": 10000, "tooltip": "Of the model, at most."}
+        calls = {"default": 20, "min": 5, "max": 10000, "tooltip": "Of the model, at most."}
         width = {
             "default": 1.0,
             "min": 0.01,
@@ -192,12 +194,12 @@ class SEEDSFewSteps:
             "step": 0.01,
             "tooltip": "Standard deviation of the latents that the model was trained on.",
         }
-        kind = {"default": "sde", "tooltip": "With noise, or the ODE."}
+        kind = {"default": "best", "tooltip": "The best; noise in every step; or the ODE."}
         return {
             "required": {
                 "model": ("MODEL",),
                 "calls": ("INT", calls),
-                "kind": (["sde", "ode"], kind),
+                "kind": ([*KINDS], kind),
             },
             "optional": {"width": ("FLOAT", width), "seeds": _WIDGETS["seeds"]},
         }
@@ -218,7 +220,7 @@ class SEEDSFewSteps:
         """
         from comfy.model_sampling import CONST
 
-        setting = few_steps(calls, eta=1.0 if kind == "sde" else 0.0)
+        setting = few_steps(calls, eta=ETAS[kind])
         sampling = model.get_model_object("model_sampling")
         if isinstance(sampling, CONST):
             levels = torch.from_numpy(setting.sigmas(width))

@@ -33,8 +33,9 @@ from gpu_runs.generation.sampler import ImageSampler
 from gpu_runs.scores.features import load_features
 from gpu_runs.scores.reference import Reference, load_reference
 from gpu_runs.scores.report import score_images
-from seeds_theory import few_steps
+from seeds_theory import Setting, few_steps
 from seeds_theory.errors import ParameterError, SeedsError, UnknownNameError
+from seeds_theory.solver import Solver
 
 TRUSTED = Resources(trust=True)
 RECORD = {
@@ -737,18 +738,28 @@ def test_the_tuned_settings_are_scored_on_their_own_grids(tmp_path):
     assert result.exit_code == 0, result.output
     rows = json.loads(out.read_text())
     assert [(row["nfe"], row["steps"], row["images"]) for row in rows] == [
-        (few_steps(10, eta=eta).nfe, few_steps(10, eta=eta).steps, 4) for eta in (1.0, 0.0)
+        (few_steps(10, eta=eta).nfe, few_steps(10, eta=eta).steps, 4) for eta in (None, 1.0, 0.0)
     ]
     assert all(row["frechet"] > 0 for row in rows)
-    plan = as_plan(few_steps(10), 2.0, 80.0, Plan(()))
-    assert (plan.grid, plan.sigma_max) == ("logsnr", 2.0 * few_steps(10).sigma_max)
+
+
+@pytest.mark.parametrize(("rho", "grid"), [(None, "logsnr"), (4.0, "rho=4")])
+def test_a_setting_with_noise_in_its_first_steps_is_a_plan(rho, grid):
+    setting = Setting("seeds-ab", 5, 9.0, 0.05, {"eta": 1.0}, rho, noisy=1)
+    plan = as_plan(setting, 2.0, 80.0, Plan(()))
+    assert (plan.grid, plan.sigma_max, plan.sigma_min) == (grid, 18.0, 0.1)
+    (curve,) = plan.curves
+    assert (Solver(curve.method, curve.options).eta, curve.label) == (
+        [1.0, 0.0, 0.0, 0.0, 0.0],
+        "seeds-ab, noise in 1 of 5 steps, tuned",
+    )
 
 
 @pytest.mark.parametrize(
     ("width", "nfe", "message"),
     [
         ("1", "some", "whole numbers are written as 8,16,32; got 'some'"),
-        ("1", "5", "no setting for 5 model calls"),
+        ("1", "4", "no setting for 4 model calls"),
         ("-1", "10", "the width of the data is positive and finite; got -1.0"),
     ],
 )

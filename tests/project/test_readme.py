@@ -1,16 +1,19 @@
 """The README's blocks run as they stand, in their order, and so does the Python of the page "In Python"."""
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from docutils.nodes import make_id
 
-from seeds_theory import few_steps
+from seeds_theory.settings import settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -92,17 +95,21 @@ def test_links_lead_somewhere():
         assert not anchor or anchor in map(make_id, headings), link
 
 
-def test_the_table_has_the_settings_and_their_scores():
-    scored = json.loads((ROOT / "book/few_steps/tuned.json").read_text())
-    distances = {
-        (row["nfe"], json.loads(row["options"]).get("eta", 0.0)): row["frechet"] for row in scored
-    }
-    rows = re.findall(r"^\| (\d+) \| (.*) \| (.*) \| (.*) \| (.*) \|$", README, re.MULTILINE)
-    assert [int(row[0]) for row in rows] == [10, 20, 40]
-    for calls, *cells in rows:
-        for eta, sampler, distance in ((1.0, *cells[:2]), (0.0, *cells[2:])):
-            assert sampler == f"`{few_steps(int(calls), eta=eta).solver}`"
-            assert distance == f"{distances[int(calls), eta]:.1f}"
+def test_the_table_has_the_settings_and_their_distances():
+    record = json.loads((ROOT / "book/few_steps/mixtures.json").read_text())
+    logarithms = defaultdict(list)
+    for row in record:
+        if row["kind"] == "tuned":
+            found = (math.log(row["distances"][which]) for which in ("frechet", "sliced"))
+            logarithms[row["nfe"], row["sampler"]].extend(found)
+    rows = re.findall(r"^\| (\d+) (\|.*)\|$", README, re.MULTILINE)
+    assert [int(calls) for calls, _ in rows] == [6, 10, 20, 40]
+    for calls, cells in rows:
+        for kind, (sampler, distance) in zip(
+            ("best", "sde", "ode"), re.findall(r"\| `(.*?)` \| (\S+) ", cells), strict=True
+        ):
+            assert sampler == settings()[int(calls), kind].solver
+            assert distance == f"{math.exp(fmean(logarithms[int(calls), kind])):.3f}"
 
 
 def test_the_page_in_python_runs():

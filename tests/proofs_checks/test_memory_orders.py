@@ -1,11 +1,12 @@
 import inspect
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import sympy as sp
 from sympy import QQ, field
 
-from proofs_checks import laurent
+from proofs_checks import laurent, trees
 from proofs_checks.laurent import Laurent, PrecisionError, constant, monomial
 from proofs_checks.memory import (
     at_step,
@@ -21,6 +22,7 @@ from proofs_checks.memory_trace import record
 from proofs_checks.order_conditions import strong_order_by
 from proofs_checks.order_conditions import weak_defects as weak_defects_of_tableau
 from proofs_checks.taylor import rates
+from proofs_checks.weak_three import CORRELATIONS, WEAK_THREE, moving_average, weak_three
 from seeds_theory import method
 from seeds_theory.baselines import BASELINES, seeds_multistep
 from seeds_theory.exact import DATA, eta
@@ -157,3 +159,29 @@ def test_a_mistake_in_seeds_2m_costs_an_order(mistake):
     assert first_mean_defect(last).power == 2
     assert first_mean_defect(last).differential == term
     assert strong_order_by(first_strong_defect(last)) == 1
+
+
+# ------------------------------------------------------------------------------------ weak order 3
+
+
+def test_other_noises_of_the_stages_are_not_of_weak_order_3():
+    """On the path itself they are independent of each other; 3/5 and 4/5 have a correlation of 12/25."""
+    for theta, wrong in (
+        ((1, 0, 0), {QQ(1, 12)}),
+        ((QQ(3, 5), QQ(4, 5), 0), {QQ(97, 300), QQ(23, 100)}),
+    ):
+        run = record(weak_three, (QQ(1),) * 7, QQ(1), terms=5, theta=[QQ(t) for t in theta])
+        step = at_step(run)
+        calls = ((1,), (1,)), trees.canonical(((((1,), 1)),))
+        found = {step.mean_defect(forest, 3) for forest in calls}
+        assert found - {0} == wrong
+
+
+def test_the_moving_average_has_the_correlations_that_it_should():
+    theta = np.array(moving_average())
+    found = [theta @ theta, theta[:2] @ theta[1:], theta[0] * theta[2]]
+    assert found == pytest.approx([1, *map(float, CORRELATIONS)], abs=1e-15)
+
+
+def test_weak_three_calls_the_model_once_a_step_and_once_more():
+    assert WEAK_THREE.nfe([4.0, 2.0, 1.0, 0.5]) == 4

@@ -22,6 +22,7 @@ from seeds_theory.errors import (
     UnknownNameError,
 )
 from seeds_theory.kdiffusion import run
+from seeds_theory.settings import ETAS
 from seeds_theory.solver import Solver
 
 pytestmark = pytest.mark.usefixtures("comfy")
@@ -291,11 +292,11 @@ class Model:
         self.get_model_object = {"model_sampling": sampling}.__getitem__
 
 
-@pytest.mark.parametrize("kind", ["sde", "ode"])
+@pytest.mark.parametrize("kind", ETAS)
 def test_few_steps_are_a_sampler_and_sigmas(kind: str) -> None:
     node, eps = seeds_theory.comfyui.SEEDSFewSteps(), EPS()
     eps.sigma_max = torch.tensor(14.6)  # type: ignore[attr-defined]
-    setting = few_steps(20, eta=1.0 if kind == "sde" else 0.0)
+    setting = few_steps(20, eta=ETAS[kind])
     found, sigmas = node.get_setting(Model(eps), 20, kind, 0.5)
     assert sigmas.tolist() == pytest.approx(setting.sigmas(0.5, 14.6), rel=1e-6)
     assert (found.extra_options["solver"], found.extra_options["eta"]) == (

@@ -114,6 +114,14 @@ def test_options_of_a_baseline_are_options_of_the_scheduler(
     assert not torch.allclose(run(plain, sample), expected, rtol=1e-6)
 
 
+def test_noise_in_the_first_steps_only_is_a_scheduler_too() -> None:
+    sigmas, eta = [9.0, 4.0, 2.0, 1.0, 0.3], [1.0, 0.0, 0.0, 0.0, 0.0]
+    scheduler = made("seeds-ab", sigmas, eta=eta, options={"values": 2})
+    sample, solver = normals(2, 3), Solver("seeds-ab", {"eta": eta, "values": 2})
+    expected = solved(solver, sample / preserving_alpha(9), [*sigmas, 0.0])
+    torch.testing.assert_close(run(scheduler, sample), expected, rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_flow_from_pure_noise_takes_the_limit_of_seeds_1_first(name: str) -> None:
     solver = Solver(name)

@@ -10,7 +10,6 @@ from seeds_theory.errors import SeedsError
 from seeds_theory.settings import Setting, few_steps
 from seeds_theory.solver import Solver
 from seeds_theory.sources import GeneratorNoise
-from toy_models import few_steps_study
 from toy_models.few_steps import (
     TRAINING,
     law_errors,
@@ -19,17 +18,6 @@ from toy_models.few_steps import (
     spectrum_of,
     steps_within,
     tune,
-)
-from toy_models.few_steps_study import (
-    HELD_OUT,
-    SELECTION,
-    Trial,
-    choose,
-    compare,
-    distance,
-    perfect,
-    tuned,
-    width,
 )
 from toy_models.gaussian import Gaussian
 
@@ -91,44 +79,6 @@ def test_tuning_finds_a_minimum_and_refuses_too_few_calls() -> None:
         tune("seeds-3", 2)
 
 
-def test_perfect_samples_are_as_far_as_their_number_says() -> None:
-    mixture = HELD_OUT[0].mixture
-    found, error = distance(perfect(7), mixture, 20_000)
-    total = float(torch.trace(mixture.covariance))
-    assert 0 < found < 4 * math.sqrt(2 * total / 20_000)
-    assert error < found
-
-
-def test_the_distance_of_an_ode_does_not_depend_on_the_parts_it_is_run_in(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    mixture = SELECTION[0].mixture
-    sampler = tuned(few_steps(10, eta=0.0), width(mixture))
-    whole = distance(sampler, mixture, 2000)
-    monkeypatch.setattr(few_steps_study, "_PART", 7)
-    assert distance(sampler, mixture, 2000) == pytest.approx(whole, rel=1e-9)
-
-
-def test_noise_that_cannot_tell_trials_apart_leaves_the_choice_to_the_objective() -> None:
-    setting = few_steps(10)
-
-    def made(worst: float, objective: float) -> Trial:
-        return Trial(10, setting, objective, (0.01, worst), (0.001, 0.001))
-
-    trials = [made(0.0300, -5.0), made(0.0315, -7.0), made(0.0500, -9.0)]
-    assert choose(trials) is trials[1]
-
-
 def test_a_flat_spectrum_is_one_group() -> None:
     spectrum = spectrum_of(torch.full((5,), 3.0, dtype=torch.float64))
     assert (spectrum.variances.tolist(), spectrum.counts.tolist()) == ([1.0], [5.0])
-
-
-def test_held_out_problems_are_not_those_of_the_selection() -> None:
-    assert not {p.seed for p in SELECTION} & {p.seed for p in HELD_OUT}
-
-
-def test_a_comparison_names_its_sampler() -> None:
-    result = compare(HELD_OUT[1], "er-sde-3", "stochastic", 10, 2000)
-    assert (result.sampler, result.kind, result.nfe) == ("er-sde-3", "stochastic", 10)
-    assert 0 < result.standard_error < result.distance

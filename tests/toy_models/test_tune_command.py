@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from seeds_theory import few_steps
 from seeds_theory.errors import ParameterError
-from toy_models import tune, tuning
-from toy_models.few_steps_study import HELD_OUT, trial
+from seeds_theory.settings import Setting, settings
+from toy_models import few_steps_study, tune, tuning
+from toy_models.few_steps_study import HELD_OUT, trials_of
 
 run = CliRunner().invoke
 
@@ -72,44 +73,50 @@ def test_show_lists_every_setting_at_a_width() -> None:
     result = run(tune.app, ["show", "--width", "2", "--highest", "80"])
     assert result.exit_code == 0
     assert f"--sigma-max {2 * few_steps(10).sigma_max:.4g} " in result.output
-    assert "--sigma-max 80 " in result.output
+    assert result.output.count("--method") == len(settings())
     assert "the width of the data is positive" in str(
         run(tune.app, ["show", "--width", "0"]).exception
     )
 
 
-@pytest.mark.slow
-def test_settings_chooses_the_least_worst_of_the_candidates(
+def test_settings_searches_the_candidates_and_chooses_of_each_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candidates = {1.0: (("seeds-1", {}), ("seeds-3b", {})), 0.0: (("ddim", {}), ("seeds-3b", {}))}
-    monkeypatch.setattr(tuning, "CANDIDATES", candidates)
-    monkeypatch.setattr(tuning, "trial", partial(trial, count=2000))
+    monkeypatch.setattr(few_steps_study, "SPACINGS", {None: 5})
+    names = (("seeds-1", 1.0), ("seeds-2b", 1.0), ("ddim", 0.0), ("seeds-2b", 0.0))
+    monkeypatch.setattr(
+        tuning, "CANDIDATES", [Setting(name, 2, 9.0, 0.1, {"eta": eta}) for name, eta in names]
+    )
+    monkeypatch.setattr(tuning, "trials_of", partial(trials_of, count=64))
     out, trials = tmp_path / "settings.json", tmp_path / "trials.json"
-    arguments = ["settings", "--out", str(out), "--trials", str(trials), "--calls", "10"]
+    arguments = ["settings", "--out", str(out), "--trials", str(trials), "--calls", "6"]
     result = run(tune.app, arguments)
     assert result.exit_code == 0, result.output
     assert len(json.loads(trials.read_text())) == 4
-    chosen = [entry["setting"]["solver"] for entry in json.loads(out.read_text())]
-    assert chosen == ["seeds-3b", "seeds-3b"]
+    kinds = [entry["kind"] for entry in json.loads(out.read_text())]
+    assert kinds == ["best", "sde", "ode"]
+    assert few_steps(6, eta=1, settings_file=out).eta == 1.0
 
 
 def test_compare_runs_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "HELD_OUT", HELD_OUT[:1])
-    monkeypatch.setattr(tuning, "STOCHASTIC_PEERS", ("er-sde-3",))
-    monkeypatch.setattr(tuning, "DETERMINISTIC_PEERS", ("ddim",))
+    monkeypatch.setattr(
+        tuning, "peers", lambda stochastic: ("er-sde-3",) if stochastic else ("ddim", "edm-heun")
+    )
     out = tmp_path / "mixtures.json"
     result = run(tune.app, ["compare", "--out", str(out), "--count", "2000", "--calls", "10"])
     assert result.exit_code == 0, result.output
     found = json.loads(out.read_text())
     assert [entry["sampler"] for entry in found] == [
-        "eta = 1",
-        "eta = 0",
+        "best",
+        "sde",
+        "ode",
         "er-sde-3",
         "ddim",
+        "edm-heun",
         "samples of the data",
     ]
-    assert all(0 < entry["distance"] < 2 for entry in found)
+    assert all(0 < entry["distances"]["frechet"] < 2 for entry in found)
 
 
 def test_numbers_of_calls_are_whole(tmp_path: Path) -> None:

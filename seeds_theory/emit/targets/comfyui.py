@@ -13,7 +13,7 @@ from seeds_theory.emit.targets.python_math import functions
 from seeds_theory.emit.targets.template import template
 from seeds_theory.errors import ParameterError
 from seeds_theory.methods import METHODS
-from seeds_theory.settings import Setting, settings
+from seeds_theory.settings import settings
 from seeds_theory.version import __version__
 
 PUBLISHER = "your-publisher-id"
@@ -43,7 +43,7 @@ def files(method: MethodProgram) -> dict[str, str]:
     methods = {name: method_program(name) for name in METHODS} | {method.name: method}
     memory = multistep_program()
     every: list[Named] = [*methods.values(), memory]
-    grids = {(_kind(of), calls): of for (calls, _), of in settings().items()}
+    grids = {(kind, calls): of for (calls, kind), of in settings().items() if kind != "best"}
     raw = REPOSITORY.replace("github.com", "raw.githubusercontent.com")
     values = {
         "header": header("# "),
@@ -56,11 +56,13 @@ def files(method: MethodProgram) -> dict[str, str]:
         "functions": functions(*methods.values(), memory=memory),
         "table": "\n".join(map(_described, every)),
         "grids": "\n".join(
-            f'    ("{kind}", {calls}): ({of.steps}, {of.sigma_max!r}, {of.sigma_min!r}, "{of.solver}"),'
+            f'    ("{kind}", {calls}): '
+            f'({of.steps}, {of.sigma_max!r}, {of.sigma_min!r}, {of.rho}, "{of.solver}"),'
             for (kind, calls), of in grids.items()
         ),
         "grids_table": "\n".join(
-            f"| {kind} | {calls} | {of.steps} | {of.sigma_max:.3g} | {of.sigma_min:.3g} | {of.solver} |"
+            f"| {kind} | {calls} | {of.steps} | {of.sigma_max:.3g} | {of.sigma_min:.3g} | "
+            f"{'' if of.rho is None else of.rho} | {of.solver} |"
             for (kind, calls), of in grids.items()
         ),
         "publisher": PUBLISHER,
@@ -97,10 +99,6 @@ def _described(method: Named) -> str:
         calls, orders = method.calls, Declared.of(method.tableau.orders)
     figures = (calls, orders.weak, f"{orders.strong:g}", orders.ode)
     return " | ".join([f"| `{method.name}`", *map(str, figures)]) + " |"
-
-
-def _kind(setting: Setting) -> str:
-    return "sde" if setting.eta else "ode"
 
 
 def _paths() -> str:
