@@ -12,8 +12,10 @@ import {
   normals,
   seeds1,
   seeds2,
+  seeds2m,
   seeds3,
   statesAlong,
+  timeline,
   uniformLogSnr,
 } from "./numbers.mjs";
 
@@ -471,7 +473,7 @@ function grownTrees(root) {
     if (!row) return "Choose φ or a node f, and let something grow on it. Up to the third power of h there are 37 forests.";
     const methods = Object.entries(row.methods).map(([name, value]) => `${name} ${value}`);
     return (
-      `${row.text} at h${["", "", "²", "³"][row.grade]}, ${row.count} times: the exact solution has the weight ` +
+      `${row.text} at h${["", "", "²", "³"][row.grade]}, with the factor ${row.count}: the exact solution has the weight ` +
       `${row.exact}; ${methods.join(", ")}.`
     );
   };
@@ -533,5 +535,55 @@ function grownTrees(root) {
   view.drawing.setAttribute("role", "group");
 }
 
-const FIGURES = { mixture: ownMixture, eta: movedEta, noise: oneStep, orders, trees: grownTrees };
+// --------------------------------------------------------------------------------------- a method with memory
+
+function withMemory(root) {
+  let phase = 0;
+  const ratio = slider(
+    "each step, times the last", { min: -1, max: 1, step: 0.1, value: 0, show: (v) => (2 ** v).toFixed(2) },
+    () => view.redraw(),
+  );
+  const length = slider("length h", { min: 0.1, max: 2, step: 0.1, value: 0.5 }, () => view.redraw());
+  const draw = async (width, height) => {
+    const { starts, stages, d, gap } = timeline(2 ** ratio.read());
+    const node = stages[2];
+    const { stage: old, end } = seeds2m({ h: length.read(), eta: 1, d, gap, node });
+    const px = (v) => 20 + ((v - starts[0]) / (1 - starts[0])) * (width - 40);
+    const base = height - 60;
+    const arc = (from, to, weight, kind) => {
+      const [a, b] = [px(from), px(to)];
+      const top = base - 24 - 0.42 * Math.abs(b - a);
+      const path = element("path", { d: `M${a},${base}Q${(a + b) / 2},${top} ${b},${base}`, class: `play-line ${kind}` });
+      const at = { x: (a + b) / 2, y: (base + top) / 2 - 4, "text-anchor": "middle" };
+      return [path, element("text", at, weight.toFixed(3))];
+    };
+    const shapes = [
+      line([[px(starts[0]), base], [px(1), base]], "stem"),
+      ...[...starts, 1].map((v) => line([[px(v), base - 7], [px(v), base + 7]], "stem")),
+      element("text", { x: px(0), y: base + 24, "text-anchor": "middle" }, "now"),
+      element("text", { x: px(1), y: base + 24, "text-anchor": "end" }, "end"),
+      ...stages.slice(0, 2).map((v) => element("circle", { cx: px(v), cy: base, r: 6, class: "play-dot one" })),
+    ];
+    if (phase === 0) shapes.push(...arc(stages[1], node, old[0], "one"), ...arc(stages[0], node, old[1], "three"));
+    if (phase > 0) shapes.push(element("circle", { cx: px(node), cy: base, r: 6, class: "play-dot two" }));
+    if (phase > 1) shapes.push(...arc(node, 1, end[0], "two"), ...arc(stages[1], 1, end[1], "one"));
+    const said = [
+      `The estimates of the last two stages (dots) are continued by a line to the node ${node.toFixed(3)}: their ` +
+        `weights are ${old[0].toFixed(3)} and ${old[1].toFixed(3)}.`,
+      "The model is called there, once in this step. The state there has a noise that makes up for the old one's.",
+      `The line through the new and the last estimate is integrated to the end: weights ${end[0].toFixed(3)} and ` +
+        `${end[1].toFixed(3)}. The noises are chosen so that the same weights give the average of the path.`,
+    ][phase];
+    return [shapes, said];
+  };
+  const next = button("next", () => ((phase = (phase + 1) % 3), view.redraw()));
+  const view = stage(root, {
+    controls: [next, ratio.part, length.part], draw, height: 240,
+    label: "Three steps of SEEDS-2M on a line, the stages of two of them, and the weights of their estimates.",
+  });
+}
+
+const FIGURES = {
+  mixture: ownMixture, eta: movedEta, noise: oneStep, orders, trees: grownTrees, memory: withMemory,
+};
 for (const root of document.querySelectorAll("[data-play]")) FIGURES[root.dataset.play](root);

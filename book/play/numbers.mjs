@@ -143,3 +143,30 @@ export function nameOf(forest) {
     .map((order) => named(forest, Object.fromEntries(order.map((pair, i) => [pair, i + 1]))))
     .sort()[0];
 }
+
+/** The node of SEEDS-2M whose last stage is d steps before the start of this one. */
+export function bestNode(d) {
+  return (3 + 8 * d) / (4 + 12 * d);
+}
+
+/** The weights of a step of SEEDS-2M of length h: of two old estimates in its stage, of new and old at its end. */
+export function seeds2m({ h, eta, d, gap, node }) {
+  const z = -(1 + eta) * h;
+  const phi2 = (u) => (Math.expm1(u) / u - 1) / u; // for lengths that are not small
+  const a2 = (node ** 2 * z * phi2(node * z) + d * Math.expm1(node * z)) / gap;
+  const b0 = -(z * phi2(z) + d * Math.expm1(z)) / (d + node);
+  return { stage: [-Math.expm1(node * z) - a2, a2], end: [b0, -Math.expm1(z) - b0] };
+}
+
+/** Three steps of SEEDS-2M, each `ratio` times as long as the one before: starts and stages in units of the last. */
+export function timeline(ratio) {
+  const lengths = [1 / ratio ** 2, 1 / ratio, 1];
+  const starts = [-lengths[0] - lengths[1], -lengths[1], 0];
+  const stages = [];
+  let d = 0; // the first estimate is that of the start
+  for (let n = 0; n < 3; n++) {
+    if (n > 0) d = (starts[n] - stages[n - 1]) / lengths[n];
+    stages.push(starts[n] + bestNode(d) * lengths[n]);
+  }
+  return { starts, stages, d: -stages[1], gap: stages[1] - stages[0] };
+}

@@ -1,6 +1,7 @@
 """The figures that move: the numbers of their scripts are Python's, and the built page answers to a click."""
 
 import json
+import math
 import re
 import subprocess
 
@@ -14,6 +15,7 @@ from proofs_checks.drawn_trees import layout, plain
 from seeds_theory import InjectedNoise, follow, make_plan, uniform_log_snr
 from seeds_theory.emit.method import method_program
 from seeds_theory.emit.targets import javascript
+from seeds_theory.emitted import seeds_2m
 from toy_models import Gaussian, GaussianMixture, weak_errors
 from toy_models.convergence import plan_response
 
@@ -47,6 +49,10 @@ console.log(JSON.stringify({
   end: [...states.at(-1)], still: [...still.at(-1)], count: states.length, rows,
   correlations: n.correlations(rows), errors, moments: [1, 2, 3, 4].map(
     (power) => many.reduce((sum, z) => sum + z ** power, 0) / many.length),
+  memory: [0.5, 1, 1.7].map((ratio) => {
+    const { stages: [, , node], d, gap } = n.timeline(ratio);
+    return [d, gap, node, n.bestNode(d), n.seeds2m({ h: 0.6, eta, d, gap, node })];
+  }),
   forests: %s.map((forest) => [n.grade(forest), n.nameOf(forest), n.nameOf(turned(forest))]),
 }));
 """
@@ -124,6 +130,24 @@ def test_the_normals_are_normal(numbers):
         assert abs(value - exact) < 4 * (spread / 40000) ** 0.5
 
 
+def test_a_step_with_memory_has_the_weights_of_the_sampler(numbers):
+    for d, gap, node, best, weights in numbers["memory"]:
+        assert node == pytest.approx(best) == pytest.approx(seeds_2m.node(d))
+        _, stage, end, *_ = seeds_2m.step(1.0, math.exp(-0.6), ETA, node, d, gap)
+        assert weights["stage"] == pytest.approx(stage[1:], rel=1e-12)
+        assert weights["end"] == pytest.approx(end[1:], rel=1e-12)
+
+
+def test_a_timeline_is_that_of_a_run(numbers):
+    for (d, gap, *_), ratio in zip(numbers["memory"], (0.5, 1, 1.7), strict=True):
+        first = (
+            0.25 / ratio
+        )  # from the stage at 3/4 of the first step to its end, in the second's length
+        second = seeds_2m.node(first)
+        assert d == pytest.approx((1 - second) / ratio)
+        assert gap == pytest.approx((first + second) / ratio)
+
+
 def test_a_forest_has_one_name_whatever_its_order_and_its_pairs_are_called(numbers):
     names = [name for _, name, _ in numbers["forests"]]
     assert len(set(names)) == len(FORESTS) == 37
@@ -189,6 +213,7 @@ addEventListener("load", async () => {
   for (const label of ["start again", "add noise", "add f", "add noise"]) {
     seen.grown = await press("trees", label);
   }
+  seen.memory = [said("memory"), await press("memory", "next"), await press("memory", "next")];
   seen.wide = document.documentElement.scrollWidth - innerWidth;
   seen.labels = [...document.querySelectorAll("[data-play] svg")].every((s) => s.getAttribute("aria-label"));
   seen.errors = errors;
@@ -236,4 +261,5 @@ def test_the_page_answers_to_clicks_keys_and_sliders(book, tmp_path, width):
     assert seen["eta"].startswith("η = 0:") and seen["before"]["eta"].startswith("η = 1:")
     assert "weight 1/3" in seen["barrier"] and "SEEDS-3 3/8" in seen["barrier"]
     assert seen["grown"].startswith("φ''(f'(e_a), e_a) at h²") and "SEEDS-2 1/2" in seen["grown"]
+    assert [text.split()[1] for text in seen["memory"]] == ["estimates", "model", "line"]
     assert seen["wide"] <= 0 and seen["labels"]
