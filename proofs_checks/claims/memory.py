@@ -557,8 +557,8 @@ def curved_error(
     """What the expectations of the audit's curved problem err by after a run at eta = 1, exactly."""
 
     def target(model: Callable[..., Tensor], x: Tensor, sigmas: Tensor, **_: object) -> Tensor:
-        def denoiser(y: Tensor, sigma: float) -> Tensor:
-            return model(y, torch.full(y.shape[:1], sigma, dtype=y.dtype))
+        def denoiser(x: Tensor, sigma: float) -> Tensor:
+            return model(x, torch.full(x.shape[:1], sigma, dtype=x.dtype))
 
         def noise(intervals: Sequence[Interval], like: Tensor) -> Tensor:
             return torch.stack([torch.randn_like(like) for _ in intervals])
