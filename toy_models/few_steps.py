@@ -10,9 +10,9 @@ mean of the data is as far from 0 as their standard deviation, in every directio
 few calls is in it: the wrong start, the steps, the last step. The objective is its geometric mean over power
 laws of the eigenvalues, :math:`c_k = k^{-a}`.
 
-Two numbers cannot be fitted to the family's peculiarities; forty can (the chapter "Few steps" shows
-what happens). And curved data have errors that no Gaussian shows: so the sampler itself is chosen by its
-worst distance on mixtures, and judged on other ones.
+Two numbers are hardly fitted to a method's peculiarities; forty are (the chapter "Few steps" shows what
+happens). And curved data have errors that no Gaussian shows: so the settings of the package are searched on
+mixtures too, `toy_models.few_steps_study`, and judged on other ones.
 """
 
 from __future__ import annotations
