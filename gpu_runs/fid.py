@@ -89,9 +89,8 @@ def stats(
         if out.suffix != ".npz":
             raise ParameterError(f"statistics are an .npz file; got --out {out}")
         require_new(out, force)
-        image_set = open_set(images, num, seed)
-        where = team.device
-        return image_set, load_features(features, weights=weights, trust=trust, device=where)
+        network = load_features(features, weights=weights, trust=trust, device=team.device)
+        return open_set(images, num, seed), network
 
     with processes(device) as team, warnings_in_one_line("seeds-fid", quiet=team.rank > 0):
         image_set, network = team.together(prepare)

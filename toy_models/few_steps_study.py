@@ -34,7 +34,7 @@ CALLS = (5, 6, 8, 10, 15, 20, 40, 80)
 """The numbers of model calls that settings are searched for."""
 
 COMPARED = CALLS[:-1]
-"""Those at which samplers are compared: at 80 all are as near as samples of the data."""
+"""Those at which samplers are compared."""
 
 
 @dataclass(frozen=True)

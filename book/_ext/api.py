@@ -12,7 +12,12 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-LISTS = {"Parameters": "**{}**", "Attributes": "**{}**", "Raises": ":py:obj:`.{}`"}
+LISTS = {
+    "Parameters": "**{}**",
+    "Attributes": "**{}**",
+    "Raises": ":py:obj:`.{}`",
+    "Warns": ":py:obj:`.{}`",
+}
 """The sections that are lists of entries, and how a name is set; the dot finds it in any module."""
 
 TEXTS = ("Returns",)
