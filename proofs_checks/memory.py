@@ -45,7 +45,7 @@ Polynomial = list[Laurent]
 ROOT = -1
 
 _LIMIT = 3
-"""Conditions in the mean are examined up to this power of h; no method reaches it."""
+"""Conditions in the mean are examined up to this power of h; no method of the library reaches it."""
 
 _ODE_LIMIT = 5
 """And those without noise up to this one."""

@@ -170,7 +170,8 @@ def _() -> Evidence:
 @claim(
     "memory-adds",
     r"Local defects add up: for SEEDS-2M and for SA-Solver, corrected, on uneven steps, the defect of a run "
-    r"at $h^3$, by iterated integrals over all of it, is the sum of those of its steps, in every forest.",
+    r"at $h^3$, by iterated integrals over all of it, is the sum of those of its steps, in every forest: on "
+    r"one sequence of three steps, at $\eta = 3/5$.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -362,7 +363,8 @@ _THREE = (
 @claim(
     "memory-single-violation",
     r"SDE-DPM-Solver++(3M), and SA-Solver with 4 predictor steps alone, or with 2 or 3 of each kind, "
-    r"corrected, violate a single condition at $h^3$ after their start-up: $\varphi''(f'(e_a), f'(e_a))$.",
+    r"corrected, violate a single condition at $h^3$ after their start-up: $\varphi''(f'(e_a), f'(e_a))$; on "
+    r"three sequences of steps, at $\eta = 3/5$, 2 and 1.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -378,7 +380,7 @@ def _() -> Evidence:
 
 @claim(
     "memory-strong-constant",
-    r"On equal steps, after their start-up, SDE-DPM-Solver++(2M) and (3M), ER-SDE-2 and -3 and SA-Solver add "
+    r"On equal steps at $\eta = 1$, after their start-up, SDE-DPM-Solver++(2M) and (3M), ER-SDE-2 and -3 and SA-Solver add "
     r"$\frac1{12} h^3$ a step to the mean square of what the run gets wrong in $f'(e_a)$: as little as "
     r"increments of the path allow. SEEDS-2M adds 0.",
     source=HERE,
@@ -400,7 +402,8 @@ def _() -> Evidence:
 @claim(
     "memory-start-3m",
     r"With a one-stage first step, 3M's steps have order 3 at $\eta = 0$, and a run has 2; with half the "
-    r"curvature the steps have 2. At $\eta > 0$ neither costs the run an order.",
+    r"curvature the steps have 2. At $\eta = 3/5$ neither costs the run an order. All on one sequence of "
+    r"steps.",
     source=HERE,
     expected=Verdict.proved,
 )
