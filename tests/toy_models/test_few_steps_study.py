@@ -1,7 +1,10 @@
 """The search on mixtures: its two distances against laws that are known, its numbers, and what it finds."""
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +154,13 @@ def test_a_comparison_names_its_sampler() -> None:
     result = compare(HELD_OUT[1], "er-sde-3", "stochastic", 10, 2000)
     assert (result.sampler, result.kind, result.nfe) == ("er-sde-3", "stochastic", 10)
     assert 0 < result.distances.frechet_error < result.distances.frechet
+
+
+def test_the_settings_are_the_choice_of_the_recorded_trials():
+    recorded = Path(__file__).parents[2] / "book" / "few_steps" / "trials.json"
+    trials = [
+        Trial(**{**trial, "setting": Setting(**trial["setting"])})
+        for trial in json.loads(recorded.read_text())
+    ]
+    shipped = json.loads((files("seeds_theory") / "settings.json").read_text())
+    assert json.loads(json.dumps([asdict(chosen) for chosen in choose(trials)])) == shipped
