@@ -22,6 +22,8 @@ from seeds_theory.scheme import Scheme, scheme_of
 if TYPE_CHECKING:
     from seeds_theory.tableau import Tableau
 
+_APART = 1e-8  # of a clock's value: a smaller difference has fewer than eight digits
+
 
 def clock_form(prediction: str, sigma_data: float) -> ClockForm:
     """The form of a prediction with a clock; v has sigma_data = 1, flow and score do not depend on it."""
@@ -55,7 +57,13 @@ def clock_scheme(method: str | Tableau, prediction: str) -> Scheme:
 def clock_steps(
     scheme: Scheme, form: ClockForm, sigmas: Sequence[float], etas: Sequence[float]
 ) -> list[Step]:
-    """The steps between finite levels above 0: of a method, as numbers of its noise prediction."""
+    """The steps between finite levels above 0: of a method, as numbers of its noise prediction.
+
+    Raises
+    ------
+    ParameterError : a clock differs by less than 1e-8 of its value over a step, as at very high or very low
+        levels: the difference is lost in rounding.
+    """
     with np.errstate(invalid="ignore"):  # the noise of noise prediction, at eta = 0, is not used
         return [
             _step(scheme, form, s, t, eta)
@@ -66,6 +74,7 @@ def clock_steps(
 def _step(scheme: Scheme, form: ClockForm, s: float, t: float, eta: float) -> Step:
     clock, at = CLOCKS[form.name], (eta, form.sigma_data)
     start, end = (float(clock.level(sigma, *at)) for sigma in (s, t))
+    _require_apart(start, end, s, t)
     rows = list(scheme.rows(start, end, eta))
     nodes = dict(zip(scheme.nodes, rows, strict=True))
     levels = {0.0: s, 1.0: t}
@@ -74,6 +83,8 @@ def _step(scheme: Scheme, form: ClockForm, s: float, t: float, eta: float) -> St
     growth = {node: float(clock.growth(sigma, *at)) for node, sigma in levels.items()}
     stretches = list(itertools.pairwise(scheme.cuts)) if eta > 0 else []
     q = {node: float(clock.noise(levels[node], *at)) for node in scheme.cuts}
+    for a, b in stretches:
+        _require_apart(q[a], q[b], levels[a], levels[b])
     deviations = [math.sqrt(q[b] - q[a]) for a, b in stretches]
     return Step(
         sigma=s,
@@ -96,3 +107,12 @@ def _step(scheme: Scheme, form: ClockForm, s: float, t: float, eta: float) -> St
             for node in (0.0, *scheme.nodes[:-1])
         ),
     )
+
+
+def _require_apart(start: float, end: float, s: float, t: float) -> None:
+    """Two values of a clock, at levels s and t, whose difference is not lost in rounding."""
+    if not abs(end - start) >= _APART * max(abs(start), abs(end)):
+        raise ParameterError(
+            f"the prediction's clock does not tell noise levels {s:g} and {t:g} apart to rounding: take "
+            "'data' or 'noise' prediction"
+        )

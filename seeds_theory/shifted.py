@@ -104,9 +104,14 @@ def shifted_plan(
 
     Raises
     ------
-    ParameterError : a c that is negative or not finite, or not one for each step; a stage at level 0.
+    ParameterError : another prediction; a c that is negative or not finite, or not one for each step; a
+        stage at level 0.
     UnknownNameError, TableauError, GridError : as of `make_plan`.
     """
+    if prediction not in ("data", "noise"):
+        raise ParameterError(
+            f"a shifted clock serves 'data' or 'noise' prediction; got {prediction!r}: take one of these"
+        )
     grid, along = grid_and_etas(sigmas, eta)
     count = len(grid) - 1
     shifts = [c] * count if isinstance(c, int | float) else list(c)

@@ -160,3 +160,14 @@ def test_averages_of_a_path_are_not_served() -> None:
     form = ClockForm("F", sigma_data=0.7)
     with pytest.raises(ParameterError):
         _ = Interval(2.0, 1.0, form, 1.0, degree=1).parts
+
+
+@pytest.mark.parametrize("prediction", ["F", "v", "flow"])
+@pytest.mark.parametrize(
+    ("sigmas", "eta"), [([1e-8, 0.9e-8, 0.8e-8, 0.7e-8], 1.0), ([1e4, 9e3], 3.0), ([1e5, 9e4], 2.0)]
+)
+def test_levels_that_a_clock_loses_in_rounding_are_refused(
+    prediction: str, sigmas: list[float], eta: float
+) -> None:
+    with pytest.raises(ParameterError, match="apart to rounding"):
+        make_plan("seeds-2", sigmas, prediction=prediction, eta=eta)

@@ -120,3 +120,9 @@ def test_shifts_are_as_many_as_steps_and_no_stage_is_at_zero() -> None:
         shifted_plan("seeds-2@1", [1.0, 0.0], 0.7)
     with pytest.raises(ParameterError, match="above the root of c"):
         Shifted(CURVED, 0.49)(X, 0.7)
+
+
+@pytest.mark.parametrize("prediction", ["F", "v", "flow", "score"])
+def test_a_prediction_with_a_clock_of_its_own_is_refused(prediction: str) -> None:
+    with pytest.raises(ParameterError, match="'data' or 'noise'"):
+        shifted_plan("seeds-2", [2.0, 1.0], 0.2, prediction=prediction)
