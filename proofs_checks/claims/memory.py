@@ -381,8 +381,8 @@ def _() -> Evidence:
 @claim(
     "memory-strong-constant",
     r"On equal steps at $\eta = 1$, after their start-up, SDE-DPM-Solver++(2M) and (3M), ER-SDE-2 and -3 and "
-    r"SA-Solver add $\frac1{12} h^3$ a step to the mean square of what the run gets wrong in $f'(e_a)$: as little as "
-    r"increments of the path allow. SEEDS-2M adds 0.",
+    r"SA-Solver add $\frac1{12} h^3$ a step to the mean square of what the run gets wrong in $f'(e_a)$: "
+    r"as little as increments of the path allow. SEEDS-2M adds 0.",
     source=HERE,
     expected=Verdict.proved,
 )
