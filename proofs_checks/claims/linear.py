@@ -502,8 +502,9 @@ def _() -> Evidence:
 @claim(
     "linear-clock-finite",
     r"The clocks of F, v and flow end: $w(\infty)$ is $\sigma_d^{-\eta}\,\frac{\sqrt\pi\,\Gamma((1+\eta)/2)}"
-    r"{2\,\Gamma(1+\eta/2)}$ for F and $\frac1{1+\eta}$ for flow; near 0 all but that of the score start as "
-    r"$\sigma$ times a constant. So at low noise they are the clock of noise prediction.",
+    r"{2\,\Gamma(1+\eta/2)}$ for F, at $\eta = 0, \dots, 4$, and $\frac1{1+\eta}$ for flow, "
+    r"at any; near 0 all but that of the score start as $\sigma$ "
+    r"times a constant. So at low noise they are the clock of noise prediction.",
     source=HERE,
     expected=Verdict.proved,
 )

@@ -380,9 +380,9 @@ def _() -> Evidence:
 
 @claim(
     "memory-strong-constant",
-    r"On equal steps at $\eta = 1$, after their start-up, SDE-DPM-Solver++(2M) and (3M), ER-SDE-2 and -3 and SA-Solver add "
-    r"$\frac1{12} h^3$ a step to the mean square of what the run gets wrong in $f'(e_a)$: as little as "
-    r"increments of the path allow. SEEDS-2M adds 0.",
+    r"On equal steps at $\eta = 1$, after their start-up, SDE-DPM-Solver++(2M) and (3M), ER-SDE-2 and -3 and "
+    r"SA-Solver add $\frac1{12} h^3$ a step to the mean square of what the run gets wrong in $f'(e_a)$: "
+    r"as little as increments of the path allow. SEEDS-2M adds 0.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -446,6 +446,10 @@ def _correlated(at: Scalar, numbers: Sequence[int]) -> Iterator[tuple[sp.Expr, s
                 yield sp.reduced(left, [unit], *t)[1], sp.S.Zero
 
 
+_SQUARES = _numbers("1 4/9 25/36 9/4")
+"""Ratios of uneven steps whose roots are exact fractions."""
+
+
 @claim(
     "memory-weak-3",
     r"On equal steps, for every $\eta > 0$, the seventh step of `weak_three` satisfies all conditions up to "
@@ -453,7 +457,9 @@ def _correlated(at: Scalar, numbers: Sequence[int]) -> Iterator[tuple[sp.Expr, s
     r"$\varphi''(f'(e_a), f'(e_a))$ is wrong by $\frac{1 + 6\rho_1 + 6\rho_2}{12}$ and "
     r"$\varphi'(f''(f'(e_a), e_a))$ by $\frac{23\rho_1 + 7\rho_2}{48}$. Both vanish at "
     r"$\rho_1 = \frac{7}{96}$, $\rho_2 = -\frac{23}{96}$ alone, which a moving average has; likewise in the "
-    r"eighth step, at $\eta = 3/5$. The first six steps satisfy all conditions up to $h^2$.",
+    r"eighth step, at $\eta = 3/5$. The first six steps satisfy all conditions up to $h^2$, and "
+    r"so do steps 2 to 4 on steps of the ratios $1, \frac49, \frac{25}{36}, \frac94$, at $\eta = 3/5$ with "
+    r"$\theta = (\frac23, \frac23, \frac13)$.",
     source=HERE,
     expected=Verdict.proved,
 )
@@ -471,7 +477,15 @@ def _() -> Evidence:
     # A coefficient of h^3 is a polynomial in eta, of degree 2 at most: three values decide it.
     for at, numbers in zip(ETAS, ((7, 8), (7,), (7,)), strict=True):
         identities += _correlated(at, numbers)
-    return prove(identities, "of the code, symbolic moving average")
+    uneven = record(weak_three, _SQUARES, ETAS[0], terms=6, theta=_numbers("2/3 2/3 1/3"))
+    for number in (2, 3, 4):
+        step = at_step(uneven, number)
+        identities += [
+            (as_expression(step.mean_defect(forest, power)), sp.S.Zero)
+            for power in (1, 2)
+            for forest in _forests(power)
+        ]
+    return prove(identities, "of the code, symbolic moving average on equal steps")
 
 
 # Runs on the problems of what is violated ---------------------------------------------------------------
