@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -251,6 +252,8 @@ def make_plan(
     UnknownNameError, TableauError, GridError, ParameterError : each names the rule and the value.
     """
     require_prediction(prediction)
+    if not isinstance(sigma_data, numbers.Real) or not 0 < sigma_data < math.inf:
+        raise ParameterError(f"sigma_data is positive and finite; got {sigma_data!r}")
     if prediction in ("data", "noise"):
         scheme, form = scheme_of(method, prediction), FORM_NUMBERS[prediction]
     else:

@@ -98,6 +98,8 @@ class Setting:
         highest : a bound on the first level, as a network knows none above it; 80 for EDM's.
         """
         require_width(width)
+        if not highest > 0:
+            raise ParameterError(f"highest is a noise level above 0; got {highest}")
         first = min(float(width) * self.sigma_max, float(highest))
         last = float(width) * self.sigma_min
         if self.rho is None:
@@ -192,12 +194,12 @@ def few_steps(
     """
     kind, found = kind_of(eta), settings(settings_file)
     counts = sorted(count for count, value in found if value == kind)
-    if not counts or not isinstance(nfe, numbers.Real) or nfe < counts[0]:
+    if not counts or not isinstance(nfe, numbers.Real) or not nfe >= counts[0]:
         known = ", ".join(map(str, counts))
         raise ParameterError(
             f"no setting for {nfe} model calls; tuned for {known}: `seeds-tune fit` tunes for fewer"
         )
-    calls = min(int(nfe), counts[-1])
+    calls = int(min(nfe, counts[-1]))
     low = max(count for count in counts if count <= calls)
     high = min(count for count in counts if count >= calls)
     if low == high:

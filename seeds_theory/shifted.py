@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,10 @@ class Shifted:
 def shifted_levels(sigmas: Sequence[float] | np.ndarray, c: float) -> np.ndarray:
     """The levels tau of a grid of noise levels, for `Shifted`."""
     _require_shift(c)
-    return np.hypot(np.asarray(sigmas, dtype=float), math.sqrt(c))
+    levels = np.asarray(sigmas, dtype=float)
+    if not (levels >= 0).all():
+        raise ParameterError("noise levels are numbers >= 0; got others")
+    return np.hypot(levels, math.sqrt(c))
 
 
 def matching_shift(error: Any, sigma: Any) -> Any:
@@ -114,7 +118,8 @@ def shifted_plan(
         )
     grid, along = grid_and_etas(sigmas, eta)
     count = len(grid) - 1
-    shifts = [c] * count if isinstance(c, int | float) else list(c)
+    shifts = np.asarray(c, dtype=float).tolist()
+    shifts = shifts if isinstance(shifts, list) else [shifts] * count
     if len(shifts) != count:
         raise ParameterError(
             f"c is one number, or one for each of {count} steps; got {len(shifts)}"
@@ -182,5 +187,5 @@ def _below(tau: float, c: float) -> float:
 
 
 def _require_shift(c: float) -> None:
-    if not 0 <= c < math.inf:
+    if not isinstance(c, numbers.Real) or not 0 <= c < math.inf:
         raise ParameterError(f"a shift c is a variance, finite and >= 0; got {c}")

@@ -171,3 +171,10 @@ def test_levels_that_a_clock_loses_in_rounding_are_refused(
 ) -> None:
     with pytest.raises(ParameterError, match="apart to rounding"):
         make_plan("seeds-2", sigmas, prediction=prediction, eta=eta)
+
+
+@pytest.mark.parametrize("sigma_data", [-3, 0.0, math.nan, "a"])
+@pytest.mark.parametrize("prediction", ["data", "F"])
+def test_a_sigma_data_that_is_none_is_refused(prediction, sigma_data):
+    with pytest.raises(ParameterError, match="sigma_data is positive"):
+        make_plan("seeds-2", [2.0, 1.0], prediction=prediction, sigma_data=sigma_data)

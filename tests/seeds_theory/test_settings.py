@@ -1,6 +1,7 @@
 """Settings for few calls: their grids, their numbers of calls, and what is asked of the caller."""
 
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -158,3 +159,11 @@ def test_the_first_level_can_be_bounded() -> None:
 def test_latents_are_floating_point() -> None:
     with pytest.raises(ParameterError, match="floating-point"):
         few_steps(10)(lambda x, sigma: x, torch.ones(2, 3, dtype=torch.int64), 1.0)
+
+
+def test_numbers_of_calls_that_are_none_are_refused_and_infinity_is_many():
+    with pytest.raises(ParameterError, match="no setting for nan"):
+        few_steps(math.nan)
+    assert few_steps(math.inf) == few_steps(80)
+    with pytest.raises(ParameterError, match="highest is a noise level"):
+        few_steps(10).sigmas(highest=math.nan)

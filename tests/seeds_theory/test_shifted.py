@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -126,3 +127,22 @@ def test_shifts_are_as_many_as_steps_and_no_stage_is_at_zero() -> None:
 def test_a_prediction_with_a_clock_of_its_own_is_refused(prediction: str) -> None:
     with pytest.raises(ParameterError, match="'data' or 'noise'"):
         shifted_plan("seeds-2", [2.0, 1.0], 0.2, prediction=prediction)
+
+
+@pytest.mark.parametrize("c", [np.float32(0.2), np.float64(0.2), torch.tensor(0.2)])
+def test_one_number_is_one_of_any_kind(c):
+    levels = [2.0, 1.0, 0.5]
+    plan = shifted_plan("seeds-2", levels, c)
+    assert plan.steps == shifted_plan("seeds-2", levels, float(c)).steps
+
+
+@pytest.mark.parametrize("c", [None, "x", math.nan, -0.1, math.inf])
+def test_a_shift_that_is_no_variance_is_refused(c):
+    with pytest.raises(ParameterError, match="a shift c is a variance"):
+        Shifted(lambda x, sigma: x, c)
+
+
+@pytest.mark.parametrize("levels", [[4.0, math.nan, 1.0], [4.0, -1.0]])
+def test_levels_that_are_none_are_refused(levels):
+    with pytest.raises(ParameterError, match="noise levels"):
+        shifted_levels(levels, 0.2)
