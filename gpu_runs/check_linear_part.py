@@ -7,8 +7,6 @@ record.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -29,7 +27,7 @@ from seeds_theory.denoiser import Denoiser
 from seeds_theory.grids import rho_grid
 from seeds_theory.loop import follow
 from seeds_theory.plan import Plan, make_plan
-from seeds_theory.shifted import Shifted, matching_shift, shifted_levels, shifted_plan
+from seeds_theory.shifted import Shifted, matching_shifts, shifted_levels, shifted_plan
 from seeds_theory.solver import Solver
 from seeds_theory.sources import SeededNoise
 
@@ -51,15 +49,15 @@ def images(sampler: Sampler, shape: tuple[int, ...], seeds: range) -> Tensor:
     return torch.cat(parts)
 
 
-def matching_shifts(denoiser: Denoiser, data: Tensor, sigmas: list[float]) -> list[float]:
-    """The c of each step, by the error on these data at its geometric middle; 0 in the last one, to 0."""
-    generator, shifts = torch.Generator().manual_seed(0), []
-    for s, t in itertools.pairwise(sigmas[:-1]):
-        middle = math.sqrt(s * t)
-        noisy = data + middle * torch.randn(data.shape, generator=generator)
-        error = float((denoiser(noisy, middle) - data).square().mean())
-        shifts.append(matching_shift(error, middle))
-    return [*shifts, 0.0]
+def shifts_on(denoiser: Denoiser, data: Tensor, sigmas: list[float]) -> list[float]:
+    """The matching c of each step, by the denoiser's error on these data."""
+    generator = torch.Generator().manual_seed(0)
+
+    def error(sigma: float) -> float:
+        noisy = data + sigma * torch.randn(data.shape, generator=generator)
+        return float((denoiser(noisy, sigma) - data).square().mean())
+
+    return matching_shifts(error, sigmas)
 
 
 def samplers(denoiser: Denoiser, data: Tensor) -> Iterator[tuple[str, str, Sampler]]:
@@ -67,7 +65,7 @@ def samplers(denoiser: Denoiser, data: Tensor) -> Iterator[tuple[str, str, Sampl
     sigmas: list[float] = rho_grid(SIGMA_MAX, 0.002, CALLS, to_zero=True).tolist()
     plans = {
         "data": make_plan("seeds-1", sigmas),
-        "shifted": shifted_plan("seeds-1", sigmas, matching_shifts(denoiser, data, sigmas)),
+        "shifted": shifted_plan("seeds-1", sigmas, shifts_on(denoiser, data, sigmas)),
         "F": make_plan("seeds-1", sigmas, prediction="F", sigma_data=0.5),
     }
     for part, plan in plans.items():

@@ -47,6 +47,7 @@ from seeds_theory.settings import Setting as Setting
 from seeds_theory.settings import few_steps as few_steps
 from seeds_theory.shifted import Shifted as Shifted
 from seeds_theory.shifted import matching_shift as matching_shift
+from seeds_theory.shifted import matching_shifts as matching_shifts
 from seeds_theory.shifted import shifted_levels as shifted_levels
 from seeds_theory.shifted import shifted_plan as shifted_plan
 from seeds_theory.sources import GeneratorNoise as GeneratorNoise

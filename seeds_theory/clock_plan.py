@@ -27,8 +27,6 @@ _APART = 1e-8  # of a clock's value: a smaller difference has fewer than eight d
 
 def clock_form(prediction: str, sigma_data: float) -> ClockForm:
     """The form of a prediction with a clock; v has sigma_data = 1, flow and score do not depend on it."""
-    if not 0 < sigma_data < math.inf:
-        raise ParameterError(f"sigma_data is positive and finite; got {sigma_data}")
     return ClockForm(prediction, sigma_data=sigma_data if prediction == "F" else 1.0)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,17 @@ def matching_shift(error: Any, sigma: Any) -> Any:
     error : the mean square m of :math:`D - x_0` per coordinate, below :math:`\sigma^2`.
     """
     return sigma**2 * error / (sigma**2 - error)
+
+
+def matching_shifts(
+    error: Callable[[float], float], sigmas: Sequence[float] | np.ndarray
+) -> list[float]:
+    """The c of each step for `shifted_plan`, (steps,): that of its geometric middle, 0 in a step to 0.
+
+    error : the denoiser's mean square error per coordinate at a level, as of `matching_shift`.
+    """
+    middles = [math.sqrt(s * t) for s, t in itertools.pairwise(sigmas)]
+    return [matching_shift(error(middle), middle) if middle else 0.0 for middle in middles]
 
 
 def shifted_plan(

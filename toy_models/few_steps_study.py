@@ -6,10 +6,12 @@ A mixture shows what a Gaussian cannot: the errors of a curved denoiser. Setting
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -354,6 +356,28 @@ class Comparison:
     nfe: int
     count: int
     distances: Measured
+
+
+def read_comparisons(path: str | Path) -> tuple[Comparison, ...]:
+    """The comparisons that `seeds-tune compare` wrote."""
+    entries = json.loads(Path(path).read_text())
+    return tuple(
+        Comparison(**{**entry, "distances": Measured(**entry["distances"])}) for entry in entries
+    )
+
+
+def overall(
+    record: Sequence[Comparison],
+    kind: str,
+    sampler: str,
+    nfe: int,
+    measures: Sequence[str] = ("frechet", "sliced"),
+) -> float:
+    """The geometric mean of a sampler's distances over the problems; NaN if there is none."""
+    asked = (kind, sampler, nfe)
+    found = [c.distances for c in record if (c.kind, c.sampler, c.nfe) == asked]
+    logs = [math.log(getattr(one, measure)) for one in found for measure in measures]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
 def compare(problem: Problem, name: str, kind: str, nfe: int, count: int) -> Comparison:

@@ -27,10 +27,11 @@ from toy_models.few_steps import TRAINING, law_errors, power_law, spectrum_of
 from toy_models.few_steps_study import (
     HELD_OUT,
     Comparison,
-    Measured,
     compare,
     distances,
     judged,
+    overall,
+    read_comparisons,
 )
 from toy_models.gaussian import Gaussian
 from toy_models.images import fashion_mnist
@@ -335,10 +336,7 @@ _FEW = (5, 6, 8, 10, 15, 20, 40)
 
 @cache
 def _recorded() -> tuple[Comparison, ...]:
-    entries = json.loads(RECORD.read_text())
-    return tuple(
-        Comparison(**{**entry, "distances": Measured(**entry["distances"])}) for entry in entries
-    )
+    return read_comparisons(RECORD)
 
 
 @claim(
@@ -418,19 +416,16 @@ def _() -> Evidence:
     expected=Verdict.measured,
 )
 def _() -> Evidence:
-    def mean(nfe: int, sampler: str) -> float:
-        logs = [
-            math.log(entry.distances.frechet)
-            for entry in _recorded()
-            if (entry.nfe, entry.sampler) == (nfe, sampler)
-        ]
-        return math.exp(sum(logs) / len(logs))
+    def mean(nfe: int, kind: str, sampler: str) -> float:
+        return overall(_recorded(), kind, sampler, nfe, ["frechet"])
 
-    def without_noise(nfe: int) -> set[str]:
-        listed = {e.sampler for e in _recorded() if e.nfe == nfe and e.kind == "deterministic"}
-        return listed | {"ode"}
+    def without_noise(nfe: int) -> set[tuple[str, str]]:
+        listed = [e for e in _recorded() if e.nfe == nfe and e.kind == "deterministic"]
+        return {(e.kind, e.sampler) for e in listed} | {("tuned", "ode")}
 
-    ratios = [mean(n, "sde") / min(mean(n, one) for one in without_noise(n)) for n in (8, 10)]
+    ratios = [
+        mean(n, "tuned", "sde") / min(mean(n, *one) for one in without_noise(n)) for n in (8, 10)
+    ]
     return measure_at_most(ratios, 1.5, "largest ratio")
 
 

@@ -50,6 +50,7 @@ from seeds_theory.prediction import PREDICTIONS
 from seeds_theory.shifted import (
     Shifted,
     matching_shift,
+    matching_shifts,
     shifted_estimate,
     shifted_levels,
     shifted_plan,
@@ -596,12 +597,6 @@ def denoising_error(data: GaussianMixture, at: float) -> float:
     return float(data.covariance + data.mean**2) - float(masses @ estimates**2)
 
 
-def matching_shifts(data: GaussianMixture, sigmas: Sequence[float]) -> list[float]:
-    """The c of each step, from the denoising error at its geometric middle."""
-    middles = [math.sqrt(s * t) for s, t in itertools.pairwise(sigmas)]
-    return [matching_shift(denoising_error(data, at), at) for at in middles]
-
-
 def line_error(data: GaussianMixture, plan: Plan, *, points_each: int = 8) -> float:
     """The root mean square error of E cos ky, E sin ky after a run of a plan, without sampling.
 
@@ -625,7 +620,8 @@ def line_plans(data: GaussianMixture, name: str, calls: int) -> dict[str, Plan]:
         prediction: make_plan(name, sigmas, prediction=prediction, sigma_data=spread)
         for prediction in ("data", "noise", "F", "v", "flow")
     }
-    return plans | {"shifted": shifted_plan(name, sigmas, matching_shifts(data, sigmas))}
+    shifts = matching_shifts(partial(denoising_error, data), sigmas)
+    return plans | {"shifted": shifted_plan(name, sigmas, shifts)}
 
 
 @claim(
@@ -672,7 +668,7 @@ def _() -> Evidence:
     for data, name, ratios in stated:
         for calls, ratio in zip((6, 10, 20), ratios, strict=True):
             sigmas = rho_grid(4.0, 0.5, calls // method(name).calls).tolist()
-            shifts = matching_shifts(data, sigmas)
+            shifts = matching_shifts(partial(denoising_error, data), sigmas)
             shifted = line_error(data, shifted_plan(name, sigmas, shifts))
             off.append(abs(shifted / line_error(data, make_plan(name, sigmas)) - ratio))
     return measure_at_most(off, 0.01, "largest departure from the stated ratios, by quadrature")
@@ -687,12 +683,11 @@ def spectrum_error(data: Gaussian, name: str, steps: int, shift: float | None) -
     sigmas = rho_grid(80.0, 0.002, steps, to_zero=True).tolist()
     if shift is not None:
         return shifted_error(name, data, sigmas, shift)
-    shifts = []
-    for s, t in itertools.pairwise(sigmas[:-1]):
-        square = s * t
-        error = float((data.variances * square / (data.variances + square)).mean())
-        shifts.append(matching_shift(error, math.sqrt(square)))
-    response = plan_response(shifted_plan(name, sigmas, [*shifts, 0.0]), data)
+
+    def error(sigma: float) -> float:
+        return float((data.variances * sigma**2 / (data.variances + sigma**2)).mean())
+
+    response = plan_response(shifted_plan(name, sigmas, matching_shifts(error, sigmas)), data)
     return float(weak_errors(response, data, sigmas[0], 0.0).norm())
 
 

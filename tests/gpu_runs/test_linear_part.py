@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gpu_runs.check_linear_part import IMAGES, matching_shifts
+from gpu_runs.check_linear_part import IMAGES, shifts_on
 from toy_models.gaussian import Gaussian
 
 RECORD = json.loads((Path(__file__).parents[2] / "book" / "linear_part.json").read_text())
@@ -19,7 +19,7 @@ def test_the_shifts_of_gaussian_data_are_their_variance() -> None:
     def denoiser(x: Tensor, sigma: float) -> Tensor:
         return data(x, sigma)
 
-    *shifts, last = matching_shifts(denoiser, drawn, [2.0, 1.0, 0.5, 0.0])
+    *shifts, last = shifts_on(denoiser, drawn, [2.0, 1.0, 0.5, 0.0])
     assert last == 0
     assert all(abs(shift / 0.7 - 1) < 0.05 for shift in shifts)
 

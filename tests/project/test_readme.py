@@ -1,19 +1,16 @@
 """The README's blocks run as they stand, in their order, and so does the Python of the page "In Python"."""
 
-import json
-import math
 import os
 import re
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 from docutils.nodes import make_id
 
 from seeds_theory.settings import settings
+from toy_models.few_steps_study import overall, read_comparisons
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -96,12 +93,7 @@ def test_links_lead_somewhere():
 
 
 def test_the_table_has_the_settings_and_their_distances():
-    record = json.loads((ROOT / "book/few_steps/mixtures.json").read_text())
-    logarithms = defaultdict(list)
-    for row in record:
-        if row["kind"] == "tuned":
-            found = (math.log(row["distances"][which]) for which in ("frechet", "sliced"))
-            logarithms[row["nfe"], row["sampler"]].extend(found)
+    record = read_comparisons(ROOT / "book/few_steps/mixtures.json")
     rows = re.findall(r"^\| (\d+) (\|.*)\|$", README, re.MULTILINE)
     assert [int(calls) for calls, _ in rows] == [6, 10, 20, 40]
     for calls, cells in rows:
@@ -109,7 +101,7 @@ def test_the_table_has_the_settings_and_their_distances():
             ("best", "sde", "ode"), re.findall(r"\| `(.*?)` \| (\S+) ", cells), strict=True
         ):
             assert sampler == settings()[int(calls), kind].solver
-            assert distance == f"{math.exp(fmean(logarithms[int(calls), kind])):.3f}"
+            assert distance == f"{overall(record, 'tuned', kind, int(calls)):.3f}"
 
 
 def test_the_page_in_python_runs():

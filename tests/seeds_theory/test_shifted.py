@@ -13,7 +13,13 @@ from seeds_theory.errors import ParameterError
 from seeds_theory.grids import uniform_log_snr
 from seeds_theory.methods import METHODS, method
 from seeds_theory.plan import Interval
-from seeds_theory.shifted import Shifted, matching_shift, shifted_levels, shifted_plan
+from seeds_theory.shifted import (
+    Shifted,
+    matching_shift,
+    matching_shifts,
+    shifted_levels,
+    shifted_plan,
+)
 from seeds_theory.solver import Solver
 from seeds_theory.sources import NoiseSource, silent
 from toy_models.gaussian import Gaussian
@@ -104,6 +110,8 @@ def test_any_sampler_takes_the_wrapped_denoiser() -> None:
 
 def test_the_matching_shift_of_gaussian_data_is_their_variance() -> None:
     assert matching_shift(0.7 * 4 / 4.7, 2.0) == pytest.approx(0.7, rel=1e-14)
+    shifts = matching_shifts(lambda sigma: 0.7 * sigma**2 / (0.7 + sigma**2), [4.0, 1.0, 0.5, 0.0])
+    assert shifts == pytest.approx([0.7, 0.7, 0.0], rel=1e-14)
 
 
 @pytest.mark.parametrize("c", [-1.0, math.nan, math.inf])
