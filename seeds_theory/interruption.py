@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 130
@@ -25,7 +25,8 @@ def ending_at_once(name: str) -> Iterator[None]:
     """
 
     def end(number: int, frame: FrameType | None) -> None:
-        sys.stdout.flush()
+        with suppress(RuntimeError):  # it is being flushed, and is interrupted in that
+            sys.stdout.flush()
         os.write(2, f"{name}: stopped\n".encode())
         os._exit(INTERRUPTED)
 

@@ -45,6 +45,27 @@ def test_ctrl_c_is_a_line_also_in_an_import(tmp_path, importing):
     assert (started.returncode, errors) == (130, "seeds-x: stopped\n")
 
 
+IN_A_WRITE = """
+import io, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from seeds_theory.interruption import ending_at_once
+class Output(io.RawIOBase):
+    def writable(self):
+        return True
+    def write(self, data):
+        os.kill(os.getpid(), signal.SIGINT)
+        return len(data)
+sys.stdout = io.TextIOWrapper(io.BufferedWriter(Output()))
+with ending_at_once("seeds-x"):
+    print("there", flush=True)
+"""
+
+
+def test_ctrl_c_while_a_line_is_written_is_a_line():
+    ended = subprocess.run([sys.executable, "-c", IN_A_WRITE], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "seeds-x: stopped\n")
+
+
 def test_a_command_that_is_not_to_be_interrupted_goes_on(tmp_path):
     # As under nohup, or in the background of a script.
     started = interrupted(tmp_path, True, "SIG_IGN")
